@@ -1,0 +1,90 @@
+"""Fixtures every test may use: real servers, started once for a run or fresh for one test."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ejabberd import EjabberdServer
+from support.prosody import ProsodyServer
+from support.servers import Options, Server
+
+SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
+LOG_TAIL_CHARACTERS = 6_000
+
+
+def _create(name: str, folder: Path, **options: Any) -> Server:
+    """A started server. Fails the test when it is not installed; skips where XMPPSH_TEST_OFFLINE=1 says so."""
+    kind = SERVERS[name]
+    missing = kind.missing()
+    if missing:
+        if os.environ.get("XMPPSH_TEST_OFFLINE") == "1":
+            pytest.skip(f"{missing} is not installed and XMPPSH_TEST_OFFLINE=1")
+        pytest.fail(
+            f"{missing} is not installed: apt-get install -y --no-install-recommends {kind.packages} "
+            "(or set XMPPSH_TEST_OFFLINE=1 to skip the tests that need it)",
+            pytrace=False,
+        )
+    server = kind(folder, Options(**options))
+    try:
+        server.start()
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _serve(name: str, factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = _create(name, factory.mktemp(name))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def prosody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The run's Prosody. A test that kills, suspends or reconfigures it takes one from `start_server` instead."""
+    yield from _serve("prosody", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def ejabberd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The run's ejabberd. A test that kills, suspends or reconfigures it takes one from `start_server` instead."""
+    yield from _serve("ejabberd", tmp_path_factory)
+
+
+@pytest.fixture(params=list(SERVERS))
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each of the run's servers in turn."""
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start servers of the test's own: `start_server("prosody", certificate="expired", archive=False)`.
+
+    The options are those of `support.servers.Options`.
+    """
+    started: list[Server] = []
+
+    def start(name: str, **options: Any) -> Server:
+        server = _create(name, tmp_path_factory.mktemp(name), **options)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what the servers wrote last to the report of a test that failed."""
+    report = yield
+    if report.failed:
+        values = getattr(item, "funcargs", {}).values()
+        for server in {id(value): value for value in values if isinstance(value, Server)}.values():
+            report.sections.append((f"{server.name} log", server.log()[-LOG_TAIL_CHARACTERS:]))
+    return report

@@ -1,0 +1,1 @@
+"""Test support: real servers on loopback ports and an independent XMPP client to observe them with."""

@@ -1,0 +1,212 @@
+"""ejabberd as Debian packages it, asked through its HTTP API.
+
+It runs without Erlang distribution: no node name, no epmd, no cookie, so that nothing of it is shared with another
+Erlang on the machine. `ejabberdctl` is only read, to learn where Erlang is; it insists on a user of its own.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from support.servers import Account, Options, Server, ServerFailed
+
+API_TIMEOUT_S = 10.0
+MAX_STANZA_BYTES = 262_144  # what Debian's configuration sets
+
+MODULES: dict[str, dict[str, Any]] = {
+    "mod_admin_extra": {},
+    "mod_blocking": {},
+    "mod_caps": {},
+    "mod_carboncopy": {},
+    "mod_client_state": {},
+    "mod_disco": {},
+    "mod_http_api": {},
+    "mod_last": {},
+    "mod_offline": {},
+    "mod_ping": {},
+    "mod_privacy": {},
+    "mod_private": {},
+    "mod_pubsub": {"access_createnode": "all", "plugins": ["flat", "pep"]},
+    "mod_roster": {"versioning": True},
+    "mod_time": {},
+    "mod_vcard": {"search": False},
+    "mod_version": {},
+}
+DATABASE = "ejabberd.sqlite"
+API_COMMANDS = ["add_rosteritem", "kick_session", "kick_user", "register", "status"]
+
+
+class EjabberdServer(Server):
+    """An ejabberd process. Accounts are kept as plain passwords, so every SCRAM variant and PLAIN work."""
+
+    name: ClassVar[str] = "ejabberd"
+    packages: ClassVar[str] = "ejabberd erlang-p1-sqlite3"
+
+    def __init__(self, folder: Path, options: Options | None = None) -> None:
+        super().__init__(folder, options)
+        for name in ("spool", "home"):
+            (folder / name).mkdir()
+        # JSON is YAML.
+        (folder / "ejabberd.yml").write_text(json.dumps(self._configuration(), indent=1))
+        (folder / "inetrc").write_text('{lookup,["file","native"]}.\n{host,{127,0,0,1},["localhost"]}.\n')
+
+    @classmethod
+    def missing(cls) -> str | None:
+        installation = _installation()
+        if installation is None:
+            return "ejabberd"
+        return None if installation.has_sqlite else "erlang-p1-sqlite3"
+
+    def account(self, name: str | None = None, password: str | None = None) -> Account:
+        account = self.fresh(name, password)
+        user, host = account.jid.split("@")
+        self._call("register", user=user, host=host, password=account.password)
+        return account
+
+    def befriend(self, a: Account, b: Account) -> None:
+        for owner, contact in ((a, b), (b, a)):
+            local_user, local_host = owner.jid.split("@")
+            user, host = contact.jid.split("@")
+            self._call(
+                "add_rosteritem",
+                localuser=local_user, localhost=local_host, user=user, host=host, nick=user, group="", subs="both",
+            )  # fmt: skip
+
+    def kick(self, jid: str) -> None:
+        bare, _, resource = jid.partition("/")
+        user, host = bare.split("@")
+        if resource:
+            self._call("kick_session", user=user, host=host, resource=resource, reason="kicked by a test")
+        else:
+            self._call("kick_user", user=user, host=host)
+
+    def log(self) -> str:
+        return self._read("ejabberd.log", "console.log")
+
+    def _call(self, command: str, **arguments: str) -> object:
+        """Run one API command. Raises ServerFailed when ejabberd answers with an error."""
+        connection = http.client.HTTPConnection(self.host, self._control_port, timeout=API_TIMEOUT_S)
+        try:
+            connection.request("POST", f"/api/{command}", json.dumps(arguments), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            text = response.read().decode()
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise ServerFailed(f"ejabberd refused {command}: {response.status} {text}")
+        return json.loads(text)
+
+    def _is_ready(self) -> bool:
+        try:
+            self._call("status")
+        except (OSError, http.client.HTTPException, ServerFailed):
+            return False
+        return True
+
+    def _launch(self) -> tuple[list[str], dict[str, str]]:
+        installation = _installation()
+        if installation is None:
+            raise ServerFailed("ejabberd is not installed")
+        database = self.folder / DATABASE
+        if not database.exists():
+            _create_database(database, installation.schema)
+        command = [str(installation.erl), "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none", "-noinput"]
+        command += ["-mnesia", "dir", f'"{self.folder / "spool"}"', "-s", "ejabberd"]
+        environment = {
+            "HOME": str(self.folder / "home"),
+            "ERL_LIBS": str(installation.libraries),
+            "ERL_INETRC": str(self.folder / "inetrc"),
+            "ERL_CRASH_DUMP": str(self.folder / "erl_crash.dump"),
+            "ERL_MAX_PORTS": "32000",
+            "EJABBERD_CONFIG_PATH": str(self.folder / "ejabberd.yml"),
+            "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
+        }
+        return command, environment
+
+    def _configuration(self) -> dict[str, Any]:
+        options = self.options
+        listener = {"ip": self.host, "module": "ejabberd_c2s", "max_stanza_size": MAX_STANZA_BYTES}
+        modules = MODULES | {
+            "mod_muc": {"host": "conference.@HOST@", "default_room_options": {"mam": options.archive}},
+            "mod_stream_mgmt": {
+                "resend_on_timeout": "if_offline",
+                "resume_timeout": options.resume_timeout_s,
+                "max_resume_timeout": options.resume_timeout_s,
+            },
+        }
+        if options.archive:
+            modules |= {"mod_mam": {"default": "always"}}
+        return {
+            "hosts": [self.domain, self.anonymous_domain],
+            "loglevel": "info",
+            "log_rotate_count": 0,
+            "acme": {"auto": False},
+            "ca_file": str(self.ca),
+            "certfiles": [str(self._certificate.combined)],
+            "listen": [
+                {**listener, "port": self.port, "starttls_required": True},
+                {**listener, "port": self.tls_port, "tls": True},
+                {
+                    "ip": self.host,
+                    "port": self._control_port,
+                    "module": "ejabberd_http",
+                    "request_handlers": {"/api": "mod_http_api"},
+                },
+            ],
+            "api_permissions": {"test support": {"who": {"ip": "127.0.0.1/32"}, "what": API_COMMANDS}},
+            "auth_method": ["sql"],
+            "default_db": "sql",
+            "sql_type": "sqlite",
+            "sql_database": str(self.folder / DATABASE),
+            "auth_password_format": "plain",
+            "disable_sasl_mechanisms": ["digest-md5", "X-OAUTH2"],
+            "s2s_access": "none",
+            "shaper_rules": {"max_user_sessions": "infinity", "max_user_offline_messages": "infinity"},
+            "modules": modules,
+            "host_config": {
+                self.anonymous_domain: {
+                    "auth_method": ["anonymous"],
+                    "default_db": "mnesia",
+                    "anonymous_protocol": "sasl_anon",
+                    "allow_multiple_connections": True,
+                    "modules": {"mod_disco": {}, "mod_ping": {}, "mod_roster": {}},
+                }
+            },
+        }
+
+
+@dataclass(frozen=True)
+class _Installation:
+    erl: Path
+    libraries: Path
+
+    @property
+    def schema(self) -> Path:
+        return next(self.libraries.glob("ejabberd-*/priv/sql/lite.sql"))
+
+    @property
+    def has_sqlite(self) -> bool:
+        return any((self.erl.resolve().parent.parent / "lib").glob("p1_sqlite3-*"))
+
+
+def _installation() -> _Installation | None:
+    """Where Erlang and ejabberd's modules are, read from ejabberdctl; None when there is none."""
+    found = shutil.which("ejabberdctl", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+    if found is None:
+        return None
+    said = dict(re.findall(r"^\s*(ERL|ERL_LIBS)=[\"']?([^\"'\n]+)", Path(found).read_text(), re.MULTILINE))
+    return _Installation(Path(said["ERL"]), Path(said["ERL_LIBS"]))
+
+
+def _create_database(path: Path, schema: Path) -> None:
+    """SQLite and not Mnesia: that takes 25 ms a message once an archive has some thousand, and writes late."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(schema.read_text())

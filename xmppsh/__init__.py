@@ -1,0 +1,3 @@
+"""xmppsh: the command-line shell for XMPP."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,344 @@
+"""Everything that can go wrong, in one tree.
+
+XmppshError
+├── UsageError            64  a bad command line      ├── MalformedJid
+├── DataError             65  bad input               ├── XmlError
+├── NoInputError          66  a file cannot be read
+├── ConfigError           78  settings or file modes
+├── IoError               74  local I/O
+├── ConnectError          69  tcp: no way to the server
+│   ├── NameNotFound      68  dns: the name does not exist
+│   ├── LookupFailed      75  dns: nobody could tell
+│   └── ConnectionLost    69  the link broke
+├── DeadlineExceeded      75  somebody did not answer in time
+├── ProtocolError         76  the server broke the protocol
+│   ├── TlsError          76  certificate or handshake
+│   └── ProtocolViolation 76  an event that this state does not allow
+├── StreamError           …   <stream:error/>, by its condition
+├── SaslError             77  authentication refused
+├── StanzaError           …   <error/> in a stanza, by its condition
+├── Unconfirmed           79  written, never acknowledged
+└── Partial               80  some of many failed
+
+Each error carries facts: exit code, layer, condition, one sentence, and what to try. Foreign exceptions become
+one of these at the border, once, by `translate`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Layer = Literal["usage", "config", "dns", "tcp", "tls", "stream", "sasl", "bind", "stanza", "io", "internal"]
+
+
+class ExitCode(IntEnum):
+    """The exit codes that scripts can rely on (sysexits.h where it has one)."""
+
+    OK = 0
+    USAGE = 64
+    DATA = 65
+    NOINPUT = 66
+    NOUSER = 67
+    NOHOST = 68
+    UNAVAILABLE = 69
+    SOFTWARE = 70
+    IOERR = 74
+    TEMPFAIL = 75
+    PROTOCOL = 76
+    NOPERM = 77
+    CONFIG = 78
+    UNCONFIRMED = 79
+    PARTIAL = 80
+
+
+class XmppshError(Exception):
+    """One failure: `str(error)` is the sentence, `hint` what to try.
+
+    condition: the defined condition of RFC 6120 §4.9.3, §6.5 or §8.3.3, where there is one.
+    """
+
+    exit_code: ExitCode = ExitCode.SOFTWARE
+    layer: Layer = "internal"
+    default_hint: ClassVar[str | None] = None
+
+    def __init__(self, text: str, *, hint: str | None = None, condition: str | None = None) -> None:
+        super().__init__(text)
+        self.hint = hint if hint is not None else self.default_hint
+        self.condition = condition
+
+    def record(self) -> dict[str, Any]:
+        """The error as the JSON object that `--format json` prints on stderr."""
+        return {
+            "code": int(self.exit_code),
+            "name": self.exit_code.name,
+            "layer": self.layer,
+            "condition": self.condition,
+            "text": str(self),
+            "hint": self.hint,
+        }
+
+
+class UsageError(XmppshError):
+    """The command line cannot be understood."""
+
+    exit_code = ExitCode.USAGE
+    layer: Layer = "usage"
+
+
+class MalformedJid(UsageError):
+    """The text is not an XMPP address (RFC 7622 §3)."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"{text!r} is not an XMPP address: {reason}", hint="localpart@domain/resource", condition=None)
+        self.reason = reason
+
+
+class DataError(XmppshError):
+    """Input that cannot be sent as it is."""
+
+    exit_code = ExitCode.DATA
+    layer: Layer = "stanza"
+
+
+class XmlError(DataError):
+    """XML that is not well-formed, not a stanza, or past a limit.
+
+    line, column: where, both counted from 1, when the input has lines.
+    condition: what a stream would be closed with (RFC 6120 §4.9.3).
+    """
+
+    def __init__(
+        self, reason: str, *, condition: str = "not-well-formed", line: int | None = None, column: int | None = None
+    ) -> None:
+        place = "" if line is None else f"line {line}, column {column}: "
+        super().__init__(f"{place}{reason}", condition=condition)
+        self.reason, self.line, self.column = reason, line, column
+
+
+class NoInputError(XmppshError):
+    """A file that was named cannot be read."""
+
+    exit_code = ExitCode.NOINPUT
+    layer: Layer = "io"
+
+
+class ConfigError(XmppshError):
+    """The config file, or the permissions of a file that holds a secret, are wrong."""
+
+    exit_code = ExitCode.CONFIG
+    layer: Layer = "config"
+
+
+class IoError(XmppshError):
+    """Local input or output failed."""
+
+    exit_code = ExitCode.IOERR
+    layer: Layer = "io"
+
+
+class ConnectError(XmppshError):
+    """No address of our server takes a connection."""
+
+    exit_code = ExitCode.UNAVAILABLE
+    layer: Layer = "tcp"
+
+
+class NameNotFound(ConnectError):
+    """The server's name does not exist."""
+
+    exit_code = ExitCode.NOHOST
+    layer: Layer = "dns"
+
+
+class LookupFailed(ConnectError):
+    """No name server could say where the server is."""
+
+    exit_code = ExitCode.TEMPFAIL
+    layer: Layer = "dns"
+
+
+class ServiceRefused(ConnectError):
+    """The domain says that it offers no XMPP: an SRV record with the target "." (RFC 2782)."""
+
+    layer: Layer = "dns"
+
+
+class ConnectionLost(ConnectError):
+    """The connection broke without the end of the stream."""
+
+
+class DeadlineExceeded(XmppshError):
+    """Somebody did not answer in time."""
+
+    exit_code = ExitCode.TEMPFAIL
+    layer: Layer = "stream"
+
+    def __init__(self, text: str, *, layer: Layer | None = None, hint: str | None = None) -> None:
+        super().__init__(text, hint=hint)
+        if layer is not None:
+            self.layer = layer
+
+
+class ProtocolError(XmppshError):
+    """The server does what the protocol forbids, or lacks what we require."""
+
+    exit_code = ExitCode.PROTOCOL
+    layer: Layer = "stream"
+
+    def __init__(
+        self, text: str, *, layer: Layer | None = None, hint: str | None = None, condition: str | None = None
+    ) -> None:
+        super().__init__(text, hint=hint, condition=condition)
+        if layer is not None:
+            self.layer = layer
+
+
+class ProtocolViolation(ProtocolError):
+    """An event that the stream's state does not allow."""
+
+
+class TlsError(ProtocolError):
+    """No verified TLS with this server."""
+
+    layer: Layer = "tls"
+
+
+STREAM_ERROR_CODES = {
+    "host-unknown": ExitCode.NOHOST,
+    "host-gone": ExitCode.NOHOST,
+    "system-shutdown": ExitCode.UNAVAILABLE,
+    "reset": ExitCode.UNAVAILABLE,
+    "remote-connection-failed": ExitCode.UNAVAILABLE,
+    "connection-timeout": ExitCode.TEMPFAIL,
+    "resource-constraint": ExitCode.TEMPFAIL,
+    "policy-violation": ExitCode.TEMPFAIL,
+    "internal-server-error": ExitCode.TEMPFAIL,
+    "not-authorized": ExitCode.NOPERM,
+}
+STREAM_ERROR_HINTS = {
+    "conflict": "another program uses the same resource; choose another one with --jid user@host/resource",
+    "host-unknown": "check the domain of the JID; --host changes only where is dialled",
+    "policy-violation": "wait, then send more slowly",
+    "resource-constraint": "try again later",
+    "system-shutdown": "the server goes down; try again later",
+}
+
+
+class StreamError(XmppshError):
+    """The server ended the stream with an error (RFC 6120 §4.9.3)."""
+
+    layer: Layer = "stream"
+
+    def __init__(self, condition: str, text: str | None = None) -> None:
+        said = f" ({text})" if text else ""
+        super().__init__(
+            f"the server closed the stream: {condition}{said}",
+            condition=condition,
+            hint=STREAM_ERROR_HINTS.get(condition),
+        )
+        self.exit_code = STREAM_ERROR_CODES.get(condition, ExitCode.PROTOCOL)
+
+
+SASL_HINTS = {
+    "not-authorized": "check the name and the password (--password-file, --password-command)",
+    "account-disabled": "ask the server's operator",
+    "credentials-expired": "set a new password",
+    "temporary-auth-failure": "try again later",
+}
+
+
+class SaslError(XmppshError):
+    """The server did not let us in (RFC 6120 §6.5)."""
+
+    exit_code = ExitCode.NOPERM
+    layer: Layer = "sasl"
+
+    @classmethod
+    def refused(cls, bare_jid: str, condition: str, text: str | None = None) -> SaslError:
+        """Build the error from a `<failure/>`."""
+        said = f" ({text})" if text else ""
+        error = cls(
+            f"{bare_jid}: the server refused the login: {condition}{said}",
+            condition=condition,
+            hint=SASL_HINTS.get(condition),
+        )
+        if condition == "temporary-auth-failure":
+            error.exit_code = ExitCode.TEMPFAIL
+        return error
+
+
+STANZA_ERROR_CODES = {
+    "item-not-found": ExitCode.NOUSER,
+    "recipient-unavailable": ExitCode.NOUSER,
+    "gone": ExitCode.NOUSER,
+    "remote-server-not-found": ExitCode.NOHOST,
+    "remote-server-timeout": ExitCode.NOHOST,
+    "resource-constraint": ExitCode.TEMPFAIL,
+    "policy-violation": ExitCode.TEMPFAIL,
+    "forbidden": ExitCode.NOPERM,
+    "not-authorized": ExitCode.NOPERM,
+    "not-allowed": ExitCode.NOPERM,
+    "registration-required": ExitCode.NOPERM,
+}
+STANZA_ERROR_HINTS = {
+    ExitCode.NOUSER: "check the address",
+    ExitCode.NOHOST: "check the domain of the address",
+    ExitCode.TEMPFAIL: "try again later",
+}
+
+
+class StanzaError(XmppshError):
+    """A stanza came back, or an IQ was answered, with an error (RFC 6120 §8.3).
+
+    sender: who says so; a `service-unavailable` from a user's address means that there is no such user.
+    """
+
+    layer: Layer = "stanza"
+
+    def __init__(
+        self, sender: str, condition: str, text: str | None = None, error_type: str = "cancel", layer: Layer = "stanza"
+    ) -> None:
+        said = f" ({text})" if text else ""
+        code = STANZA_ERROR_CODES.get(condition)
+        if code is None and condition == "service-unavailable" and "@" in sender.partition("/")[0]:
+            code = ExitCode.NOUSER
+        if code is None:
+            code = ExitCode.TEMPFAIL if error_type == "wait" else ExitCode.PROTOCOL
+        super().__init__(f"{sender}: {condition}{said}", condition=condition, hint=STANZA_ERROR_HINTS.get(code))
+        self.sender, self.error_type = sender, error_type
+        self.exit_code, self.layer = code, layer
+
+
+class Unconfirmed(XmppshError):
+    """Bytes have left and the server never acknowledged them: they may have arrived."""
+
+    exit_code = ExitCode.UNCONFIRMED
+    layer: Layer = "stream"
+
+
+class Partial(XmppshError):
+    """Some of many failed."""
+
+    exit_code = ExitCode.PARTIAL
+    layer: Layer = "stanza"
+
+
+class ClosedOutput(Exception):
+    """stdout was closed by its reader: no error, the command ends quietly (EPIPE)."""
+
+
+@contextmanager
+def translate(
+    foreign: type[BaseException] | tuple[type[BaseException], ...], ours: Callable[[str], XmppshError]
+) -> Iterator[None]:
+    """Turn a foreign exception into one of ours, with its sentence."""
+    try:
+        yield
+    except foreign as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ours(reason or type(error).__name__) from error

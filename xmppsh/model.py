@@ -1,0 +1,173 @@
+"""The nouns: what travels between the rooms, all of it frozen."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Literal
+
+from xmppsh.errors import MalformedJid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PART_BYTES = 1023  # RFC 7622 §3.1: each part, in UTF-8
+LOCALPART_FORBIDDEN = frozenset("\"&'/:<>@")  # RFC 7622 §3.3.1
+
+
+@dataclass(frozen=True, slots=True)
+class Jid:
+    """An XMPP address (RFC 7622): `localpart@domainpart/resourcepart`, the first and last part may be absent."""
+
+    localpart: str | None
+    domainpart: str
+    resourcepart: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Jid:
+        """Split (RFC 7622 §3.2) and prepare an address; raises MalformedJid."""
+        rest, slash, resourcepart = text.partition("/")
+        localpart, at, domainpart = rest.rpartition("@")
+        if at and not localpart:
+            raise MalformedJid(text, "nothing stands before the @")
+        if slash and not resourcepart:
+            raise MalformedJid(text, "nothing stands behind the /")
+        return cls(
+            _localpart(text, localpart) if at else None,
+            _domainpart(text, domainpart),
+            _prepared(text, "resource", resourcepart, " ") if slash else None,
+        )
+
+    @property
+    def bare(self) -> Jid:
+        """The address without its resource."""
+        return Jid(self.localpart, self.domainpart)
+
+    def with_resource(self, resourcepart: str) -> Jid:
+        """The full JID of this account at `resourcepart`."""
+        return Jid(self.localpart, self.domainpart, resourcepart)
+
+    @property
+    def dial_name(self) -> str:
+        """The domain as DNS and TLS know it: A-labels (RFC 7622 §3.2.1, RFC 5890), an IPv6 address without brackets."""
+        if self.domainpart.isascii():
+            return self.domainpart.strip("[]")
+        try:
+            return self.domainpart.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise MalformedJid(str(self), "the domain is not an internationalised domain name") from error
+
+    def __str__(self) -> str:
+        text = self.domainpart if self.localpart is None else f"{self.localpart}@{self.domainpart}"
+        return text if self.resourcepart is None else f"{text}/{self.resourcepart}"
+
+
+def _prepared(text: str, part: str, value: str, allowed: str) -> str:
+    value = unicodedata.normalize("NFC", value)
+    if len(value.encode("utf-8", "surrogatepass")) > MAX_PART_BYTES:
+        raise MalformedJid(text, f"its {part} is longer than {MAX_PART_BYTES} bytes")
+    for character in value:
+        # Controls, separators, surrogates, private use, unassigned: outside PRECIS FreeformClass (RFC 8264 §4.3).
+        if unicodedata.category(character)[0] in "CZ" and character not in allowed:
+            raise MalformedJid(text, f"its {part} holds the character U+{ord(character):04X}")
+    return value
+
+
+def _localpart(text: str, localpart: str) -> str:
+    # UsernameCaseMapped (RFC 8265 §3.3): width mapping, case mapping, NFC.
+    prepared = _prepared(text, "localpart", unicodedata.normalize("NFKC", localpart).lower(), "")
+    for character in prepared:
+        if character in LOCALPART_FORBIDDEN:
+            raise MalformedJid(text, f"its localpart holds the character {character}")
+    return prepared
+
+
+def _domainpart(text: str, domainpart: str) -> str:
+    domainpart = domainpart.rstrip(".")  # RFC 7622 §3.2: a trailing dot is stripped
+    if not domainpart:
+        raise MalformedJid(text, "it has no domain")
+    if is_address(domainpart):
+        bare = domainpart.strip("[]")
+        return f"[{bare.lower()}]" if isinstance(ip_address(bare), IPv6Address) else bare
+    prepared = _prepared(text, "domain", domainpart.lower(), "")
+    for label in prepared.split("."):
+        if not label or label.startswith("-") or label.endswith("-"):
+            raise MalformedJid(text, f"its domain has the label {label!r}")
+        for character in label:
+            if character.isascii() and not (character.isalnum() or character in "-_"):
+                raise MalformedJid(text, f"its domain holds the character {character}")
+    return prepared
+
+
+def is_address(host: str) -> bool:
+    """Is this an IPv4 or IPv6 address (with or without brackets), not a name?"""
+    try:
+        ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A child of the stream's root: a stanza, or a nonza (XEP-0360).
+
+    name: `{namespace}localname`; attributes: as expat gives them, foreign ones as `{namespace}name`;
+    xml: the element as it stood on the wire, made to stand alone; line, column: where it began, from 1.
+    """
+
+    name: str
+    attributes: Mapping[str, str]
+    xml: str
+    line: int = 1
+    column: int = 1
+
+    @property
+    def kind(self) -> str:
+        """The local name: `message`, `presence`, `iq`, or a nonza's."""
+        return self.name.rpartition("}")[2]
+
+    @property
+    def is_stanza(self) -> bool:
+        """Is it a message, presence or iq of `jabber:client` (RFC 6120 §8)?"""
+        return self.name in STANZA_NAMES
+
+    @property
+    def id(self) -> str | None:
+        """The stanza's id attribute."""
+        return self.attributes.get("id")
+
+    @property
+    def sender(self) -> str:
+        """The `from` attribute, empty when absent."""
+        return self.attributes.get("from", "")
+
+
+STANZA_NAMES = frozenset({"{jabber:client}message", "{jabber:client}presence", "{jabber:client}iq"})
+
+TlsMode = Literal["auto", "direct", "starttls", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What proves who we are; never written anywhere."""
+
+    password: str | None = field(default=None, repr=False)
+    certificate: bool = False  # a client certificate is given to TLS: SASL EXTERNAL (XEP-0178)
+    anonymous: bool = False
+    mechanism: str | None = None  # only this one
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One place to dial: a name or address with a port, the way to TLS, and where we have it from."""
+
+    host: str
+    port: int
+    tls: Literal["direct", "starttls", "off"]
+    source: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"

@@ -1,0 +1,40 @@
+"""What the stream's machine wants done. Imperative; whoever owns the socket carries them out in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from xmppsh.protocol.events import SessionEstablished, StanzaArrived, StanzasAcked, StreamEnded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Hand these bytes to the link. secret: they carry credentials, so a trace must not show them."""
+
+    data: bytes
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Start the TLS handshake on the link, then feed `TlsEstablished`; nothing is read as XML meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class HashPassword:
+    """Run `work` off the loop (it may take seconds), then feed `PasswordHashed` with what it returns."""
+
+    work: Callable[[], bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Flush, send TLS close_notify where there is TLS, close the connection."""
+
+
+Action = Write | StartTls | HashPassword | Disconnect
+Output = Action | SessionEstablished | StanzaArrived | StanzasAcked | StreamEnded

@@ -1,0 +1,35 @@
+"""Reading the error elements of RFC 6120: the defined condition and the text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import StanzaError
+from xmppsh.protocol import ns
+
+if TYPE_CHECKING:
+    from typing import Literal
+    from xml.etree.ElementTree import Element as Tree
+
+
+def condition_of(error: Tree, namespace: str) -> tuple[str, str | None]:
+    """The defined condition and the text of a stream, SASL or stanza error (RFC 6120 §4.9.2, §6.5, §8.3.2)."""
+    condition, text = "undefined-condition", None
+    for child in error:
+        uri, _, name = child.tag[1:].partition("}")
+        if uri != namespace:
+            continue
+        if name == "text":
+            text = (child.text or "").strip() or None
+        else:
+            condition = name
+    return condition, text
+
+
+def stanza_error(stanza: Tree, sender: str, layer: Literal["bind", "stanza"] = "stanza") -> StanzaError:
+    """The StanzaError that an error stanza carries (RFC 6120 §8.3)."""
+    error = stanza.find(f"{{{ns.CLIENT}}}error")
+    if error is None:
+        return StanzaError(sender, "undefined-condition", layer=layer)
+    condition, text = condition_of(error, ns.STANZA_ERRORS)
+    return StanzaError(sender, condition, text, error.get("type", "cancel"), layer=layer)

@@ -1,0 +1,146 @@
+"""What happened: events that go into the stream's machine, and events that come out of it. All past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xmppsh.errors import XmppshError
+    from xmppsh.model import Element, Jid
+
+
+# ── In: from the wire, one for each kind of element, and from the link ──────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderReceived:
+    """`<stream:stream …>` (RFC 6120 §4.7)."""
+
+    name: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ElementReceived:
+    """A first-level element; the subclasses tell which."""
+
+    element: Element
+
+
+class FeaturesReceived(ElementReceived):
+    """`<stream:features/>` (RFC 6120 §4.3.2)."""
+
+
+class StreamErrorReceived(ElementReceived):
+    """`<stream:error/>` (RFC 6120 §4.9)."""
+
+
+class ProceedReceived(ElementReceived):
+    """`<proceed/>`: TLS may start (RFC 6120 §5.4.2.3)."""
+
+
+class TlsFailureReceived(ElementReceived):
+    """`<failure/>` of STARTTLS (RFC 6120 §5.4.2.2)."""
+
+
+class ChallengeReceived(ElementReceived):
+    """`<challenge/>` (RFC 6120 §6.4.3)."""
+
+
+class SuccessReceived(ElementReceived):
+    """`<success/>` (RFC 6120 §6.4.6)."""
+
+
+class SaslFailureReceived(ElementReceived):
+    """`<failure/>` of SASL (RFC 6120 §6.4.5)."""
+
+
+class StanzaReceived(ElementReceived):
+    """A message, presence or IQ."""
+
+
+class EnabledReceived(ElementReceived):
+    """`<enabled/>` (XEP-0198 §3)."""
+
+
+class SmFailureReceived(ElementReceived):
+    """`<failed/>` (XEP-0198 §3, §5)."""
+
+
+class AckReceived(ElementReceived):
+    """`<a/>` (XEP-0198 §4)."""
+
+
+class AckRequestReceived(ElementReceived):
+    """`<r/>` (XEP-0198 §4)."""
+
+
+class UnknownReceived(ElementReceived):
+    """A nonza that we do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class FooterReceived:
+    """`</stream:stream>` (RFC 6120 §4.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsEstablished:
+    """The handshake is done and the certificate accepted.
+
+    certificate: the server's, DER, for channel binding (RFC 5929 §4).
+    """
+
+    certificate: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordHashed:
+    """The work of `HashPassword` is done: the SASL response to send."""
+
+    response: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """The connection ended, with or without an error of the operating system."""
+
+    reason: str | None = None
+
+
+# ── Out: to the session ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEstablished:
+    """Stanzas may flow: the resource is bound, and acks are on where the server has XEP-0198."""
+
+    jid: Jid
+    mechanism: str
+    acks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StanzaArrived:
+    """An inbound stanza, counted: `number` is what to give back to `Stream.taken`."""
+
+    element: Element
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StanzasAcked:
+    """The server has handled the `count` oldest unacknowledged stanzas (XEP-0198 §4)."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The stream is over: None after a clean close, otherwise why."""
+
+    error: XmppshError | None
+    redirect: str | None = None  # see-other-host from a server that has proved itself (RFC 6120 §4.9.3.19)

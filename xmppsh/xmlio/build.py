@@ -1,0 +1,85 @@
+"""The only way to make XML: everything that is not `Xml` already is escaped, or refused.
+
+`element("body", {}, "a < b")` gives `Xml("<body>a &lt; b</body>")`. No other file has format strings with tags.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xmppsh.model import Element
+
+# XML 1.0 §2.2: what may not stand in a document in any form, not even as a character reference.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.-]*)?")
+_TAG_NAME = re.compile(r"<[^\s/>]+")
+_START_TAG = re.compile(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
+_ID = re.compile(r"""\sid\s*=\s*("[^"]*"|'[^']*')""")
+
+
+class Xml(str):
+    """Text that is XML already; only this file and the reader make it."""
+
+    __slots__ = ()
+
+
+def escape(value: str) -> Xml:
+    """Escape text for element content and attribute values; raises DataError on characters outside XML 1.0."""
+    wrong = _NOT_XML.search(value)
+    if wrong is not None:
+        raise DataError(
+            f"the text holds U+{ord(wrong.group()):04X} at character {wrong.start() + 1}, which XML cannot carry",
+            hint="remove control characters before sending",
+        )
+    value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A literal CR would reach the other side as LF (XML 1.0 §2.11); a reference keeps it.
+    return Xml(value.replace('"', "&quot;").replace("'", "&apos;").replace("\r", "&#13;"))
+
+
+def _attribute(name: str, value: str) -> str:
+    # Literal tabs and newlines in attributes would be read as spaces (XML 1.0 §3.3.3).
+    return f' {name}="{escape(value)}"'.replace("\t", "&#9;").replace("\n", "&#10;")
+
+
+def element(name: str, attributes: Mapping[str, str | None] | None = None, *children: str | Xml | None) -> Xml:
+    """Make an element; attributes and children that are None are left out, plain text is escaped."""
+    return Xml(_element(name, attributes or {}, children, close=True))
+
+
+def start_tag(name: str, attributes: Mapping[str, str | None]) -> Xml:
+    """Make a start tag alone: the stream's header."""
+    return Xml(_element(name, attributes, (), close=False))
+
+
+def _element(
+    name: str, attributes: Mapping[str, str | None], children: tuple[str | Xml | None, ...], *, close: bool
+) -> str:
+    for label in (name, *attributes):
+        if not _NAME.fullmatch(label):
+            raise ValueError(f"{label!r} is not an XML name")
+    tag = name + "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
+    if not close:
+        return f"<{tag}>"
+    content = "".join(child if isinstance(child, Xml) else escape(child) for child in children if child is not None)
+    return f"<{tag}>{content}</{name}>" if content else f"<{tag}/>"
+
+
+def verbatim(stanza: Element) -> Xml:
+    """The XML of an element that the reader has checked, as it came."""
+    return Xml(stanza.xml)
+
+
+def with_id(stanza: Element, stanza_id: str) -> Xml:
+    """The element's XML with this `id` attribute, whether it had one or not."""
+    tag = _START_TAG.match(stanza.xml)
+    name = _TAG_NAME.match(stanza.xml)
+    assert tag is not None
+    assert name is not None
+    attributes = _ID.sub("", tag.group()[name.end() :], count=1) if stanza.id is not None else tag.group()[name.end() :]
+    return Xml(name.group() + _attribute("id", stanza_id) + attributes + stanza.xml[tag.end() :])
