@@ -109,6 +109,29 @@ def is_address(host: str) -> bool:
     return True
 
 
+def split_host_port(text: str) -> tuple[str, int | None]:
+    """Split `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`; raises ValueError."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, closed, port = text[1:].partition("]")
+        if not closed or not is_address(host) or (port and not port.startswith(":")):
+            raise ValueError(f"{text!r} is not [ADDRESS] or [ADDRESS]:PORT")
+        port = port[1:]
+        if text.endswith(":"):
+            raise ValueError(f"{text!r} has no port behind the colon")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+        if not port:
+            raise ValueError(f"{text!r} has no port behind the colon")
+    elif ":" in text and not is_address(text):
+        raise ValueError(f"{text!r} is neither HOST:PORT nor an IPv6 address")
+    if not host or any(character.isspace() or character in "/@" for character in host):
+        raise ValueError(f"{text!r} is not HOST or HOST:PORT")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"{port!r} is not a port (1 to 65535)")
+    return host, int(port) if port else None
+
+
 @dataclass(frozen=True, slots=True)
 class Element:
     """A child of the stream's root: a stanza, or a nonza (XEP-0360).

@@ -19,8 +19,6 @@ from slixmpp.stanza import Message, Presence
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from slixmpp.xmlstream import StanzaBase
-
     from support.servers import Account, Server
 
 T = TypeVar("T")
@@ -124,7 +122,7 @@ class Contact:
 
     async def settle(self, timeout_s: float = WAIT_TIMEOUT_S) -> None:
         """Wait until the server has processed all that was sent: it answers in order, so a ping tells (XEP-0199)."""
-        ping = self.client.make_iq_get(ito=self.client.boundjid.domain)
+        ping: Any = self.client.make_iq_get(ito=self.client.boundjid.domain)
         ping.append(ET.Element("{urn:xmpp:ping}ping"))
         await ping.send(timeout=timeout_s)
 
@@ -183,7 +181,8 @@ class Contact:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            latest = "".join(f"\n  {stanza.xml}" for stanza in [*self.messages[-3:], *self.presence[-3:]])
+            stanzas = [m.xml for m in self.messages[-3:]] + [p.xml for p in self.presence[-3:]]
+            latest = "".join(f"\n  {xml}" for xml in stanzas)
             raise TimeoutError(
                 f"{self._account.jid} waited {timeout_s:g} s for {what}; it has {len(self.messages)} messages and "
                 f"{len(self.presence)} presences, the latest:{latest or ' none'}"
@@ -208,7 +207,7 @@ class Contact:
             filters.cancel()
             await asyncio.gather(filters, return_exceptions=True)
 
-    def _on_stanza(self, stanza: "StanzaBase") -> "StanzaBase":
+    def _on_stanza(self, stanza: Any) -> Any:
         xml: ET.Element = stanza.xml
         at = time.monotonic()
         sender = xml.get("from", "")

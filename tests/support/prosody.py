@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 from xml.etree import ElementTree as ET
 
 from support.servers import Account, Options, Server, ServerFailed
@@ -30,7 +30,7 @@ roster[jid] = { subscription = "both", groups = {} }
 return rm.save_roster(user, host, roster, jid)
 """
 CLOSE_SESSIONS = """
-local wanted, count = %s, 0
+local wanted = %s
 local closing = {}
 for full_jid, session in pairs(prosody.full_sessions) do
     if full_jid == wanted or full_jid:match("^[^/]*") == wanted then closing[#closing + 1] = session end
@@ -162,7 +162,7 @@ def lua(value: str | Path) -> str:
 
 
 def _read_result(connection: socket.socket) -> ET.Element:
-    parser = ET.XMLPullParser(["end"])
+    parser: Any = ET.XMLPullParser(["end"])  # typeshed has every kind of event in one union
     deadline = time.monotonic() + SHELL_TIMEOUT_S
     while time.monotonic() < deadline:
         data = connection.recv(65536)
@@ -170,6 +170,6 @@ def _read_result(connection: socket.socket) -> ET.Element:
             raise ServerFailed("prosody closed its admin socket without an answer")
         parser.feed(data)
         for _, element in parser.read_events():
-            if isinstance(element, ET.Element) and element.tag.endswith("}repl-result"):
-                return element
+            if element.tag.endswith("}repl-result"):
+                return cast("ET.Element", element)
     raise ServerFailed(f"prosody's admin socket did not answer within {SHELL_TIMEOUT_S:.0f} s")

@@ -119,7 +119,11 @@ class Server(ABC):
 
     @abstractmethod
     def kick(self, jid: str) -> None:
-        """Close the sessions of a bare or full JID from the server's side; they cannot be resumed."""
+        """Close the sessions of a bare or full JID from the server's side; they cannot be resumed.
+
+        Prosody ends the stream without an error; ejabberd with <conflict/> for a full JID and <policy-violation/>
+        for a bare one.
+        """
 
     @abstractmethod
     def _launch(self) -> tuple[list[str], dict[str, str]]:

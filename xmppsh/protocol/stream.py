@@ -33,6 +33,7 @@ from xmppsh.xmlio.build import Xml, element, start_tag
 from xmppsh.xmlio.reader import Footer, Header, Limits, StreamReader, tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
     from xml.etree.ElementTree import Element as Tree
 
@@ -68,6 +69,7 @@ class Stream:
         self._certificate: bytes | None = None
         self._acks_offered = False
         self._pending_header = True
+        self.on_item: Callable[[Header | Element | Footer], None] = lambda _: None  # for a trace
 
     # ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -93,6 +95,7 @@ class Stream:
             return self._fail(ProtocolError(f"the server sent bad XML: {error}"), error.condition)
         outputs: list[Output] = []
         for index, item in enumerate(items):
+            self.on_item(item)
             outputs += self.handle(_event(item))
             if self._awaits_tls and (reader.has_rest or index + 1 < len(items)):
                 # RFC 6120 §5.4.3.3: what follows <proceed/> in the clear comes from somebody else.

@@ -1,0 +1,129 @@
+"""Which value a setting has: option, environment, profile, config file, default. The first that has one wins."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.config.paths import config_file, refuse_readable_by_others
+from xmppsh.config.schema import BY_NAME, SETTINGS, Setting
+from xmppsh.errors import ConfigError, UsageError, XmppshError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class Settings:
+    """The values in force, as attributes; `origin` tells where each came from. `with_values` makes a changed copy."""
+
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+        self._values, self._origins = dict(values), dict(origins)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def origin(self, name: str) -> str:
+        """`option`, `environment`, `profile NAME`, `config file` or `default`."""
+        return self._origins.get(name, "default")
+
+    def with_values(self, **values: Any) -> Settings:
+        """A copy with these values, as if given as options."""
+        return Settings({**self._values, **values}, {**self._origins, **dict.fromkeys(values, "option")})
+
+
+def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
+    """Put the layers together; raises UsageError or ConfigError.
+
+    options: what the command line gave, parsed; a setting that was not given is absent.
+    """
+    path = config_file(dict(env))
+    document = _read(path)
+    profile_name, layers = _layers(options, env, document, path)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for setting in SETTINGS:
+        for origin, layer in layers:
+            if setting.name in layer:
+                values[setting.name], origins[setting.name] = layer[setting.name], origin
+                break
+        else:
+            values[setting.name] = setting.default
+    values["profile"] = profile_name
+    return Settings(values, origins)
+
+
+def _layers(
+    options: Mapping[str, Any], env: Mapping[str, str], document: dict[str, Any], path: Path
+) -> tuple[str | None, list[tuple[str, Mapping[str, Any]]]]:
+    environment = {setting.name: _from_env(setting, env[setting.env]) for setting in SETTINGS if env.get(setting.env)}
+    profiles = document.get("profile", {})
+    name = options.get("profile") or environment.get("profile") or ("default" if "default" in profiles else None)
+    layers: list[tuple[str, Mapping[str, Any]]] = [("option", options), ("environment", environment)]
+    if name is not None:
+        if not isinstance(profiles, dict) or name not in profiles:
+            raise ConfigError(f"{path} has no [profile.{name}]", hint="xmppsh --profile NAME takes one that is there")
+        layers.append((f"profile {name}", _from_table(profiles[name], path, f"[profile.{name}] ")))
+    layers.append(("config file", _from_table(_without(document, "profile"), path, "")))
+    return name, layers
+
+
+def _without(table: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name != key}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    profiles = document.get("profile", {})
+    tables = [document, *(profiles.values() if isinstance(profiles, dict) else ())]
+    if any(isinstance(table, dict) and "password" in table for table in tables):
+        refuse_readable_by_others(path, "a password")
+    return document
+
+
+def _from_env(setting: Setting, text: str) -> Any:
+    if setting.flag:
+        return text.lower() not in ("0", "no", "false", "off")
+    try:
+        return tuple(setting.parse(word) for word in text.split()) if setting.many else setting.parse(text)
+    except UsageError as error:
+        raise UsageError(f"{setting.env}: {error}", hint=error.hint) from None
+
+
+def _from_table(table: Any, path: Path, place: str) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {place.strip()} is not a table")
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        setting = BY_NAME.get(key.replace("-", "_"))
+        if setting is None:
+            raise ConfigError(f"{path}: {place}{key} is not a setting")
+        values[setting.name] = _from_toml(setting, value, f"{path}: {place}{key}")
+    return values
+
+
+def _from_toml(setting: Setting, value: Any, place: str) -> Any:
+    if setting.flag:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{place} is neither true nor false")
+        return value
+    try:
+        if setting.many:
+            entries = value if isinstance(value, list) else [value]
+            return tuple(setting.parse(str(entry)) for entry in entries)
+        if isinstance(value, (dict, list, bool)):
+            raise ConfigError(f"{place} is not a single value")
+        return setting.parse(str(value))
+    except XmppshError as error:
+        raise ConfigError(f"{place}: {error}", hint=error.hint) from None

@@ -1,0 +1,128 @@
+"""Every setting in one place: its type, default, help and names.
+
+A setting `connect_timeout` is the option `--connect-timeout`, the environment variable `XMPPSH_CONNECT_TIMEOUT` and
+the key `connect-timeout` of the config file, at its top or in a `[profile.NAME]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.errors import UsageError
+from xmppsh.model import Jid, split_host_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TLS_MODES = ("auto", "direct", "starttls", "off")
+FORMATS = ("text", "json", "xml")
+COLORS = ("auto", "always", "never")
+
+
+def positive_seconds(text: str) -> float:
+    """A number of seconds above zero, and finite."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a number of seconds") from None
+    if not 0 < seconds < 86400 * 365:
+        raise UsageError(f"{text} seconds is not a span above zero")
+    return seconds
+
+
+def host(text: str) -> tuple[str, int | None]:
+    """HOST[:PORT]."""
+    try:
+        return split_host_port(text)
+    except ValueError as error:
+        raise UsageError(f"--host: {error}") from None
+
+
+def pin(text: str) -> str:
+    """sha256:HEX, with or without colons between the bytes, as `openssl x509 -fingerprint -sha256` prints it."""
+    algorithm, _, value = text.partition(":")
+    value = value.replace(":", "").lower()
+    if algorithm.lower() != "sha256" or len(value) != 64 or any(digit not in "0123456789abcdef" for digit in value):
+        raise UsageError(f"--pin: {text!r} is not sha256: and 64 hex digits")
+    return value
+
+
+def choice(name: str, allowed: tuple[str, ...]) -> Callable[[str], str]:
+    """One of a few words."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise UsageError(f"--{name}: {text!r} is not one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def integer(text: str) -> int:
+    """A whole number from zero up."""
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"{text!r} is not a number")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. parse: from text; many: may be given several times; flag: on or off; file_only: never an option."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any] = str
+    default: Any = None
+    metavar: str = "TEXT"
+    short: str | None = None
+    many: bool = False
+    flag: bool = False
+    count: bool = False
+    file_only: bool = False
+
+    @property
+    def option(self) -> str:
+        """Such as `--connect-timeout`."""
+        return "--" + self.key
+
+    @property
+    def key(self) -> str:
+        """The key in the config file."""
+        return self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        """The environment variable."""
+        return "XMPPSH_" + self.name.upper()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("jid", "The account; a resource is allowed.", Jid.parse, metavar="JID", short="-j"),
+    Setting("profile", "A [profile.NAME] of the config file.", metavar="NAME", short="-P"),
+    Setting("password", "The password; in the config file or the environment alone.", file_only=True),
+    Setting("password_file", "Read the password from the first line of a file of mode 0600.", metavar="FILE"),
+    Setting("password_command", "Run this command; its first line of output is the password.", metavar="CMD"),
+    Setting("password_fd", "Read the password from this file descriptor.", integer, metavar="N"),
+    Setting("host", "Dial this instead of asking DNS; repeatable, in order.", host, (), "HOST[:PORT]", many=True),
+    Setting("tls", "auto, direct, starttls or off (loopback alone).", choice("tls", TLS_MODES), "auto", "MODE"),
+    Setting("ca", "Trust the authorities in this PEM file instead of the system's.", metavar="FILE"),
+    Setting("pin", "Trust a certificate by its fingerprint alone.", pin, (), "sha256:HEX", many=True),
+    Setting("insecure", "Trust any certificate; warns each time.", flag=True, default=False),
+    Setting("cert", "Client certificate for SASL EXTERNAL, PEM.", metavar="FILE"),
+    Setting("key", "Its key, PEM.", metavar="FILE"),
+    Setting("anonymous", "Log in without an account (SASL ANONYMOUS).", flag=True, default=False),
+    Setting("mechanism", "Only this SASL mechanism.", metavar="NAME"),
+    Setting("ipv4", "Only IPv4 addresses.", flag=True, default=False, short="-4"),
+    Setting("ipv6", "Only IPv6 addresses.", flag=True, default=False, short="-6"),
+    Setting("connect_timeout", "Seconds for the way to a bound session.", positive_seconds, 10.0, "S"),
+    Setting("timeout", "Seconds for each answer.", positive_seconds, 30.0, "S"),
+    Setting("format", "Output as text, json (one object a line) or xml.", choice("format", FORMATS), "text", "FORMAT"),
+    Setting("template", "Output by a template: %f from, %b body, … (see the manual).", metavar="FMT", short="-F"),
+    Setting("color", "auto, always or never; NO_COLOR is honoured.", choice("color", COLORS), "auto", "WHEN"),
+    Setting("verbose", "Log to stderr; repeat for more.", integer, 0, "N", "-v", count=True),
+    Setting("quiet", "Errors alone on stderr.", flag=True, default=False, short="-q"),
+    Setting("trace", "Write the XML of both directions, secrets masked, to FILE; - is stderr.", metavar="FILE"),
+    Setting("dry_run", "Print what would be sent; open no connection.", flag=True, default=False, short="-n"),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}

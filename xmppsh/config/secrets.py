@@ -1,0 +1,124 @@
+"""Where the password comes from, in order: option, environment or config file, keyring, ~/.netrc, a prompt."""
+
+from __future__ import annotations
+
+import netrc
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xmppsh.config.paths import refuse_readable_by_others
+from xmppsh.errors import ConfigError, NoInputError, SaslError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xmppsh.config.load import Settings
+    from xmppsh.model import Jid
+
+COMMAND_TIMEOUT_S = 60  # a password manager may ask its user first
+NAMES = ("password_file", "password_command", "password_fd")
+
+
+def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> str:
+    """The password of `jid`; raises with the name of the missing option when there is no terminal to ask on."""
+    given = [name for name in NAMES if getattr(settings, name) is not None]
+    options = [name for name in given if settings.origin(name) == "option"]
+    if len(options) > 1:
+        raise UsageError("more than one source of the password is given", hint="keep one of " + _spelled(options))
+    if options or (given and settings.password is None):
+        return _from(settings, (options or given)[0])
+    if settings.password is not None:
+        return str(settings.password)
+    found = _from_keyring(jid) or _from_netrc(jid, env)
+    if found is not None:
+        return found
+    if not may_prompt:
+        raise SaslError(
+            f"{jid.bare}: no password, and no terminal to ask for it",
+            hint="--password-file FILE, --password-command CMD, --password-fd N or XMPPSH_PASSWORD",
+        )
+    return _prompt(jid)
+
+
+def _spelled(names: list[str]) -> str:
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
+def _from(settings: Settings, name: str) -> str:
+    if name == "password_file":
+        path = Path(settings.password_file).expanduser()
+        refuse_readable_by_others(path, "a password")
+        try:
+            return _first_line(path.read_bytes(), str(path))
+        except OSError as error:
+            raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    if name == "password_fd":
+        try:
+            with open(settings.password_fd, "rb", closefd=False) as file:
+                return _first_line(file.readline(), f"file descriptor {settings.password_fd}")
+        except OSError as error:
+            raise NoInputError(f"file descriptor {settings.password_fd}: {(error.strerror or '').lower()}") from error
+    return _from_command(settings.password_command)
+
+
+def _from_command(command: str) -> str:
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(words, stdout=subprocess.PIPE, check=False, timeout=COMMAND_TIMEOUT_S)
+    except (OSError, ValueError, IndexError) as error:
+        raise ConfigError(f"--password-command {command!r}: {getattr(error, 'strerror', None) or error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(f"--password-command {command!r} did not end within {COMMAND_TIMEOUT_S} s") from error
+    if done.returncode != 0:
+        raise ConfigError(f"--password-command {command!r} ended with exit code {done.returncode}")
+    return _first_line(done.stdout, f"--password-command {command!r}")
+
+
+def _first_line(data: bytes, source: str) -> str:
+    try:
+        line = data.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source}: the password is not UTF-8") from error
+    if not line:
+        raise ConfigError(f"{source}: the password is empty")
+    return line
+
+
+def _from_keyring(jid: Jid) -> str | None:
+    try:
+        import keyring
+    except ImportError:
+        return None  # the extra is not installed
+    try:
+        password: str | None = keyring.get_password("xmppsh", str(jid.bare))
+        return password
+    except keyring.errors.KeyringError:
+        return None  # no backend on this machine
+
+
+def _from_netrc(jid: Jid, env: Mapping[str, str]) -> str | None:
+    path = Path(env.get("NETRC") or Path(env.get("HOME", "~")).expanduser() / ".netrc")
+    if not path.is_file():
+        return None
+    try:
+        entry = netrc.netrc(path).hosts.get(jid.domainpart)
+    except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if entry is None or not entry[2] or entry[0] not in ("", jid.localpart, str(jid.bare)):
+        return None
+    refuse_readable_by_others(path, "a password")
+    return entry[2]
+
+
+def _prompt(jid: Jid) -> str:
+    import getpass
+
+    try:
+        password = getpass.getpass(f"Password for {jid.bare}: ")
+    except EOFError:
+        raise SaslError(f"{jid.bare}: no password was typed") from None
+    if not password:
+        raise SaslError(f"{jid.bare}: no password was typed")
+    return password

@@ -1,0 +1,155 @@
+"""One TLS policy: TLS 1.2 or newer, the chain checked, the name that is checked is always the JID's domain."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ConfigError, NoInputError, TlsError, XmppshError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ALPN = "xmpp-client"  # XEP-0368 §2
+EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
+NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPolicy:
+    """Whom we trust, and who we are.
+
+    ca: PEM file that replaces the system's authorities; pins: SHA-256 of the server's certificate (DER), hex: when
+    given, they alone decide; insecure: anybody is trusted.
+    """
+
+    ca: Path | None = None
+    pins: tuple[str, ...] = ()
+    insecure: bool = False
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
+    """The SSLContext for one connection; raises NoInputError or ConfigError for files that do not serve."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if direct:
+        context.set_alpn_protocols([ALPN])
+    if policy.insecure or policy.pins:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif policy.ca is not None:
+        _load(policy.ca, lambda: context.load_verify_locations(cafile=policy.ca), "certificate authority")
+    else:
+        _load_system_authorities(context)
+    if policy.certificate is not None:
+        certificate = policy.certificate
+        _load(
+            certificate, lambda: context.load_cert_chain(certificate, policy.key, password=_no_password), "certificate"
+        )
+    return context
+
+
+def _no_password() -> str:
+    raise ConfigError("the key of the client certificate is encrypted", hint="decrypt it into a file of mode 0600")
+
+
+def _load(path: Path, load: Callable[[], None], what: str) -> None:
+    try:
+        load()
+    except FileNotFoundError as error:
+        raise NoInputError(f"{error.filename or path}: no such file") from error
+    except ssl.SSLError as error:
+        raise ConfigError(f"{path}: no {what} in PEM form ({error.reason or error})") from error
+    except OSError as error:
+        raise NoInputError(f"{path}: {error.strerror}") from error
+
+
+def _load_system_authorities(context: ssl.SSLContext) -> None:
+    """SSL_CERT_FILE and SSL_CERT_DIR are honoured; else the hashed folder, which costs nothing to load."""
+    paths = ssl.get_default_verify_paths()
+    overridden = paths.openssl_cafile_env in os.environ or paths.openssl_capath_env in os.environ
+    if not overridden and paths.capath is not None and any(name.endswith(".0") for name in os.listdir(paths.capath)):
+        context.load_verify_locations(capath=paths.capath)
+        return
+    given = os.environ.get(paths.openssl_cafile_env)
+    if given and not os.path.isfile(given):
+        raise NoInputError(f"{given}: no such file", hint=f"{paths.openssl_cafile_env} names it")
+    context.set_default_verify_paths()
+
+
+def check_pin(policy: TlsPolicy, certificate: bytes | None, domain: str) -> None:
+    """Raise TlsError unless the certificate is one of the pinned ones; without pins, anything goes."""
+    if not policy.pins:
+        return
+    found = "none" if certificate is None else hashlib.sha256(certificate).hexdigest()
+    if found not in policy.pins:
+        raise TlsError(
+            f"the certificate of {domain} is not the pinned one: it is sha256:{found}",
+            hint="find out why it changed before you pin the new one",
+        )
+
+
+def explain(error: Exception, domain: str, certificate: bytes | None = None) -> XmppshError:
+    """Turn what a handshake raised into a TlsError; `certificate` (DER) gives it names and dates."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _explain_verification(error, domain, certificate)
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        hint = "--tls starttls, if the port is one for STARTTLS" if "wrong version" in reason else None
+        return TlsError(f"no TLS with {domain}: {reason}", hint=hint)
+    if isinstance(error, TimeoutError) or "taking longer" in str(error):
+        return TlsError(f"no TLS with {domain}: the handshake did not end in time")
+    reason = getattr(error, "strerror", None) or str(error) or "the connection closed"
+    return TlsError(f"no TLS with {domain}: {reason}", hint="xmppsh -vv shows each step")
+
+
+def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, certificate: bytes | None) -> TlsError:
+    facts = None if certificate is None else CertificateFacts.read(certificate)
+    pin = "" if facts is None else f"--pin sha256:{facts.sha256} only if you trust that host"
+    if error.verify_code in NAME_MISMATCHES:
+        names = "another name" if facts is None else ", ".join(facts.names) or "no name at all"
+        return TlsError(f"certificate is for {names}, not {domain}", hint=pin or None)
+    if error.verify_code == EXPIRED:
+        when = "" if facts is None else f" on {facts.not_after}"
+        return TlsError(f"the certificate of {domain} has expired{when}", hint=_join("check this machine's clock", pin))
+    if error.verify_code == NOT_YET_VALID:
+        when = "" if facts is None else f" before {facts.not_before}"
+        return TlsError(f"the certificate of {domain} is not valid yet{when}", hint="check this machine's clock")
+    return TlsError(
+        f"the certificate of {domain} is not signed by an authority that is trusted here ({error.verify_message})",
+        hint=_join("--ca FILE with the authority's certificate", pin),
+    )
+
+
+def _join(*hints: str) -> str:
+    return ", or ".join(hint for hint in hints if hint)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What a person wants to know of a certificate; dates are days, UTC."""
+
+    names: tuple[str, ...]
+    not_before: str
+    not_after: str
+    sha256: str
+
+    @classmethod
+    def read(cls, certificate: bytes) -> CertificateFacts | None:
+        """Read DER; None when it cannot be read."""
+        from asn1crypto.x509 import Certificate
+
+        try:
+            parsed = Certificate.load(certificate, strict=True)
+            names = tuple(dict.fromkeys([*parsed.valid_domains, *parsed.valid_ips]))
+            validity = parsed["tbs_certificate"]["validity"]
+            days = [f"{validity[end].native:%Y-%m-%d}" for end in ("not_before", "not_after")]
+        except (ValueError, TypeError):
+            return None
+        return cls(names, days[0], days[1], hashlib.sha256(certificate).hexdigest())

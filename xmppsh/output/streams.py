@@ -1,0 +1,129 @@
+"""Our three standard streams, as the event loop needs them: stdout by whole records, stdin by chunks."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import select
+import stat
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ClosedOutput, IoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHUNK_BYTES = 64 * 1024
+PIPE_BUF = select.PIPE_BUF  # a pipe that polls writable takes this much without blocking (POSIX)
+
+
+class OutputStream:
+    """stdout: each record is written whole and at once. Raises ClosedOutput when the reader has gone (EPIPE)."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.is_terminal = os.isatty(fd)
+
+    async def write(self, text: str) -> None:
+        """Write one record, newline included; a slow reader holds this coroutine back, not the loop."""
+        data = text.encode("utf-8", "surrogateescape")
+        while data:
+            if len(data) <= PIPE_BUF and self._takes_now():
+                data = data[self._write(data) :]
+            else:
+                part = data
+                written = await asyncio.get_running_loop().run_in_executor(None, self._write_when_ready, part)
+                data = data[written:]
+
+    def _takes_now(self) -> bool:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        return bool(poll.poll(0))
+
+    def _write_when_ready(self, data: bytes) -> int:
+        # In a thread: wait a while, then come back, so that a cancelled command is not held for ever.
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        if not poll.poll(200):
+            return 0
+        return self._write(data[:PIPE_BUF])
+
+    def _write(self, data: bytes) -> int:
+        try:
+            return os.write(self.fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.ECONNRESET):
+                raise ClosedOutput from error
+            raise IoError(f"stdout: {(error.strerror or str(error)).lower()}") from error
+
+    def on_closed(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back once when the reader of a pipe or socket goes away; returns how to stop watching."""
+        loop = asyncio.get_running_loop()
+        mode = os.fstat(self.fd).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            return lambda: None
+        # Nothing can be read from the writing end: an event there is the hang-up (POLLERR). A duplicate keeps the
+        # loop's books apart when stdin and stdout are the same socket.
+        watched = os.dup(self.fd)
+
+        def stop() -> None:
+            nonlocal watched
+            if watched >= 0:
+                loop.remove_reader(watched)
+                os.close(watched)
+                watched = -1
+
+        def on_event() -> None:
+            poll = select.poll()
+            poll.register(self.fd, 0)
+            gone = any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+            stop()
+            if gone:
+                callback()
+
+        loop.add_reader(watched, on_event)
+        return stop
+
+
+class InputStream:
+    """stdin or a file, by chunks, without a thread that nobody could stop."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.is_terminal = os.isatty(fd)
+
+    async def read(self) -> bytes:
+        """The next chunk, at most 64 KiB; empty at the end."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        try:
+            loop.add_reader(self.fd, lambda: ready.done() or ready.set_result(None))
+        except PermissionError:
+            return self._read()  # a regular file: never has to be waited for
+        try:
+            await ready
+        finally:
+            loop.remove_reader(self.fd)
+        return self._read()
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return b""  # the terminal has gone
+            raise IoError(f"input: {(error.strerror or str(error)).lower()}") from error
+
+    async def read_all(self, limit_bytes: int) -> bytes:
+        """Everything up to the end; raises IoError past `limit_bytes`."""
+        data = bytearray()
+        while chunk := await self.read():
+            data += chunk
+            if len(data) > limit_bytes:
+                raise IoError(f"the input is longer than {limit_bytes} bytes")
+        return bytes(data)

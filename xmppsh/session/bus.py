@@ -1,0 +1,135 @@
+"""Fan-out of inbound stanzas to whoever reads them; bounded, and nothing counts as taken before its reader is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.errors import XmppshError
+    from xmppsh.model import Element
+
+MAX_WAITING_BYTES = 4 * 1024 * 1024  # past it the link is not read until the readers have caught up
+
+
+class _Arrival:
+    """A stanza that some readers still hold."""
+
+    __slots__ = ("element", "holders", "number")
+
+    def __init__(self, element: Element, number: int, holders: int) -> None:
+        self.element, self.number, self.holders = element, number, holders
+
+
+class Subscription:
+    """An async iterator of stanzas. A stanza is taken when its reader asks for the next one."""
+
+    def __init__(self, bus: Bus, wanted: Callable[[Element], bool]) -> None:
+        self.wanted = wanted
+        self._bus = bus
+        self._waiting: deque[_Arrival] = deque()
+        self._current: _Arrival | None = None
+        self._ready = asyncio.Event()
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Element:
+        self.done()
+        while not self._waiting:
+            if self._bus.is_over:
+                if self._bus.error is not None:
+                    raise self._bus.error
+                raise StopAsyncIteration
+            self._ready.clear()
+            await self._ready.wait()
+        self._current = self._waiting.popleft()
+        return self._current.element
+
+    def done(self) -> None:
+        """The stanza that was read last is dealt with: it may be acknowledged."""
+        if self._current is not None:
+            arrival, self._current = self._current, None
+            self._bus.release(arrival)
+
+    def cancel(self) -> None:
+        """Read no more; what still waits is not taken, so the server keeps it."""
+        self.done()
+        self._bus.forget(self, sum(len(arrival.element.xml) for arrival in self._waiting))
+        self._waiting.clear()
+
+    def put(self, arrival: _Arrival) -> None:
+        """For the bus."""
+        self._waiting.append(arrival)
+        self._ready.set()
+
+    def wake(self) -> None:
+        """For the bus: the end has come."""
+        self._ready.set()
+
+
+class Bus:
+    """Delivers stanzas to the subscriptions that want them.
+
+    on_taken(number) is called when every reader of a stanza is done; on_full and on_room when the readers lag.
+    """
+
+    def __init__(
+        self, on_taken: Callable[[int], None], on_full: Callable[[], None], on_room: Callable[[], None]
+    ) -> None:
+        self.is_over = False
+        self.error: XmppshError | None = None
+        self._subscriptions: list[Subscription] = []
+        self._on_taken, self._on_full, self._on_room = on_taken, on_full, on_room
+        self._waiting_bytes = 0
+        self._full = False
+
+    def subscribe(self, wanted: Callable[[Element], bool]) -> Subscription:
+        """Begin to read what arrives from now on."""
+        subscription = Subscription(self, wanted)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def publish(self, element: Element, number: int) -> None:
+        """A stanza arrived."""
+        readers = [subscription for subscription in self._subscriptions if subscription.wanted(element)]
+        if not readers:
+            # A message that nobody reads is not acknowledged: the server keeps it for another client.
+            if element.kind != "message":
+                self._on_taken(number)
+            return
+        arrival = _Arrival(element, number, len(readers))
+        for reader in readers:
+            reader.put(arrival)
+            self._waiting_bytes += len(element.xml)
+        if self._waiting_bytes > MAX_WAITING_BYTES and not self._full:
+            self._full = True
+            self._on_full()
+
+    def release(self, arrival: _Arrival) -> None:
+        """One reader is done."""
+        self._shrink(len(arrival.element.xml))
+        arrival.holders -= 1
+        if arrival.holders == 0:
+            self._on_taken(arrival.number)
+
+    def forget(self, subscription: Subscription, size_bytes: int) -> None:
+        """A reader has left."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+        self._shrink(size_bytes)
+
+    def _shrink(self, size_bytes: int) -> None:
+        self._waiting_bytes -= size_bytes
+        if self._full and self._waiting_bytes <= MAX_WAITING_BYTES // 2:
+            self._full = False
+            self._on_room()
+
+    def end(self, error: XmppshError | None) -> None:
+        """The session is over; readers get what waits, then the error or the end."""
+        self.is_over, self.error = True, error
+        for subscription in self._subscriptions:
+            subscription.wake()

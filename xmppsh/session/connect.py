@@ -1,0 +1,175 @@
+"""The way to a bound session: plan, dial, negotiate; the next candidate when one is dead, all inside one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ConnectionLost, DeadlineExceeded, ProtocolError, UsageError, XmppshError
+from xmppsh.model import Candidate, is_address, split_host_port
+from xmppsh.net.dial import Attempt, dial, no_answer
+from xmppsh.net.link import Link
+from xmppsh.net.tls import TlsPolicy
+from xmppsh.protocol.events import SessionEstablished, StreamEnded
+from xmppsh.protocol.stream import Stream, StreamConfig
+from xmppsh.protocol.table import State
+from xmppsh.resolve.plan import dial_plan
+from xmppsh.session.driver import Driver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.output.trace import Trace
+    from xmppsh.session.driver import SessionEvent
+    from xmppsh.session.options import SessionOptions
+
+MAX_REDIRECTS = 2
+PEEK_TIMEOUT_S = 2.0
+LOOPBACK = ("127.", "::1", "localhost")
+
+SILENCES = {
+    State.PLAIN: "takes the connection but does not answer",
+    State.STARTTLS: "does not answer the request for TLS",
+    State.HANDSHAKE: "does not finish the TLS handshake",
+    State.SECURED: "is silent after the TLS handshake",
+    State.SASL: "does not answer the login",
+    State.HASHING: "wants a password hash that takes too long",
+    State.AUTHENTICATED: "is silent after the login",
+    State.BINDING: "does not answer the resource binding",
+    State.BOUND: "does not answer the request for stream management",
+}
+
+
+class Connector:
+    """Opens one stream for an account.
+
+    log(level, text) is told each step; trace sees the XML.
+    """
+
+    def __init__(self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None = None) -> None:
+        self.options, self._log, self._trace = options, log, trace
+        self._deadline = 0.0
+        self.candidate: Candidate | None = None
+
+    async def connect(self, on_event: Callable[[SessionEvent], None]) -> Driver:
+        """A driver whose stream is live; raises what made it impossible."""
+        self._deadline = asyncio.get_running_loop().time() + self.options.connect_timeout_s
+        hosts = self.options.hosts
+        for _ in range(MAX_REDIRECTS + 1):
+            outcome = await self._try_plan(hosts, on_event)
+            if isinstance(outcome, Driver):
+                return outcome
+            self._log(1, f"redirected to {outcome}")
+            hosts = (split_host_port(outcome),)
+        raise ProtocolError(f"the server redirects more than {MAX_REDIRECTS} times", condition="see-other-host")
+
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+
+    async def _try_plan(
+        self, hosts: tuple[tuple[str, int | None], ...], on_event: Callable[[SessionEvent], None]
+    ) -> Driver | str:
+        options = self.options
+        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s())
+        attempts: list[Attempt] = []
+        farthest: XmppshError | None = None
+        for position, candidate in enumerate(plan):
+            _refuse_clear_text(candidate)
+            share_s = self._left_s() / (len(plan) - position)
+            self._log(1, f"dialling {candidate} ({candidate.source}, TLS {candidate.tls})")
+            link = await dial(candidate, share_s, options.family)
+            if not isinstance(link, Link):
+                for attempt in link:
+                    self._log(1, f"{attempt.address} {attempt.outcome}")
+                attempts += link
+                continue
+            try:
+                return await self._negotiate(link, candidate, on_event, self._left_s() / (len(plan) - position))
+            except (ConnectionLost, DeadlineExceeded) as error:
+                # It took the connection and then died or fell silent: the next one may be alive.
+                self._log(1, f"{candidate} {error}")
+                farthest = error
+        if farthest is not None:
+            raise farthest
+        raise no_answer(options.jid.domainpart, attempts, _dial_hint(options))
+
+    async def _negotiate(
+        self, link: Link, candidate: Candidate, on_event: Callable[[SessionEvent], None], timeout_s: float
+    ) -> Driver | str:
+        options = self.options
+        outcome: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+        def on_first_event(event: SessionEvent) -> None:
+            if isinstance(event, SessionEstablished):
+                driver.on_event = on_event
+                on_event(event)
+                outcome.set_result(None)
+            elif isinstance(event, StreamEnded) and not outcome.done():
+                if event.redirect is not None:
+                    outcome.set_result(event.redirect)
+                else:
+                    outcome.set_exception(event.error or ConnectionLost("the stream ended"))
+
+        stream = Stream(StreamConfig(options.jid, options.credentials, tls=candidate.tls, limits=options.limits))
+        driver = Driver(
+            stream, link, options.policy, on_first_event, trace=self._trace, peek=lambda: self._peek(candidate)
+        )
+        driver.start()
+        try:
+            async with asyncio.timeout(timeout_s):
+                redirect = await outcome
+        except TimeoutError:
+            silence = SILENCES.get(stream.state, "does not answer")
+            outcome.cancel()
+            await driver.abandon()
+            raise DeadlineExceeded(
+                f"{candidate} {silence} (waited {timeout_s:.3g} s)", hint="--connect-timeout S waits longer"
+            ) from None
+        except BaseException:
+            outcome.cancel()
+            await driver.close(0)
+            raise
+        if redirect is not None:
+            await driver.close(0)
+            return redirect
+        self.candidate = candidate
+        self._log(1, f"session {stream.jid} by {stream.mechanism}, {link.tls_version or 'no TLS'}")
+        return driver
+
+    async def _peek(self, candidate: Candidate) -> bytes | None:
+        """The certificate of a server whose handshake failed, for the error's sentence; nothing else is sent."""
+        link = await dial(candidate, PEEK_TIMEOUT_S, self.options.family)
+        if not isinstance(link, Link):
+            return None
+        stream = Stream(StreamConfig(self.options.jid, self.options.credentials, tls=candidate.tls))
+        seen: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+        def settle(_event: object = None) -> None:
+            if not seen.done():
+                seen.set_result(link.certificate)
+
+        driver = Driver(stream, link, TlsPolicy(insecure=True), settle, on_secured=settle)
+        driver.start()
+        try:
+            async with asyncio.timeout(PEEK_TIMEOUT_S):
+                return await seen
+        except TimeoutError:
+            return None
+        finally:
+            await driver.abandon()
+
+
+def _refuse_clear_text(candidate: Candidate) -> None:
+    if candidate.tls == "off" and not candidate.host.startswith(LOOPBACK):
+        raise UsageError(
+            f"--tls off is refused for {candidate}: a password would cross the network in the clear",
+            hint="--tls off is for loopback addresses alone",
+        )
+
+
+def _dial_hint(options: SessionOptions) -> str:
+    if options.hosts:
+        return "check --host, and that the server listens there"
+    if is_address(options.jid.domainpart):
+        return "--host HOST:PORT dials another place; the domain of the JID stays as it is"
+    return "--host HOST:PORT dials a place of your choice instead"

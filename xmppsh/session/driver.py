@@ -1,0 +1,145 @@
+"""Carries out on a link what a stream wants, and feeds the stream what happens on the link."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ConnectionLost, XmppshError
+from xmppsh.net import tls
+from xmppsh.protocol import events as ev
+from xmppsh.protocol.actions import Disconnect, HashPassword, StartTls, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from xmppsh.net.link import Link
+    from xmppsh.net.tls import TlsPolicy
+    from xmppsh.output.trace import Trace
+    from xmppsh.protocol.actions import Output
+    from xmppsh.protocol.stream import Stream
+
+HANDSHAKE_TIMEOUT_S = 60.0  # the owner's deadline is shorter; this one only satisfies asyncio
+SessionEvent = ev.SessionEstablished | ev.StanzaArrived | ev.StanzasAcked | ev.StreamEnded
+
+
+class Driver:
+    """One stream on one link, from the first header to the end.
+
+    on_event is told what concerns the session; peek gives the certificate that a failed handshake refused;
+    on_secured, when given, is called instead of going on behind the handshake.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        link: Link,
+        policy: TlsPolicy,
+        on_event: Callable[[SessionEvent], None],
+        *,
+        trace: Trace | None = None,
+        peek: Callable[[], Awaitable[bytes | None]] | None = None,
+        on_secured: Callable[[], None] | None = None,
+    ) -> None:
+        self.stream, self.link = stream, link
+        self.on_event = on_event
+        self.ended = asyncio.Event()
+        self._policy, self._trace, self._peek, self._on_secured = policy, trace, peek, on_secured
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_handshake = False
+        link.on_data, link.on_lost = self._on_data, self._on_lost
+        if trace is not None:
+            stream.on_item = trace.received
+
+    def start(self) -> None:
+        """Begin the stream."""
+        self.carry_out(self.stream.open())
+
+    def carry_out(self, outputs: Sequence[Output]) -> None:
+        """Do what the stream wants, in order."""
+        for output in outputs:
+            match output:
+                case Write():
+                    if self._trace is not None:
+                        self._trace.sent(output.data, secret=output.secret)
+                    self.link.write(output.data)
+                case StartTls():
+                    self.link.pause_reading()  # nothing more is read as clear text
+                    self._spawn(self._start_tls())
+                case HashPassword(work):
+                    self._spawn(self._hash(work))
+                case Disconnect():
+                    self.link.start_close()
+                case _:
+                    if isinstance(output, ev.StreamEnded):
+                        self.ended.set()
+                    self.on_event(output)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_data(self, data: bytes) -> None:
+        self.carry_out(self.stream.receive(data))
+
+    def _on_lost(self, reason: str | None) -> None:
+        if not self._in_handshake:  # there, the handshake's own error says more
+            self.carry_out(self.stream.handle(ev.LinkLost(reason)))
+
+    async def _start_tls(self) -> None:
+        domain = self.stream.config.jid.dial_name
+        self._in_handshake = True
+        try:
+            context = tls.client_context(self._policy, direct=self.stream.config.tls == "direct")
+            await self.link.start_tls(context, domain, HANDSHAKE_TIMEOUT_S)
+            tls.check_pin(self._policy, self.link.certificate, domain)
+        except XmppshError as error:
+            self.carry_out(self.stream.abort(error))
+        except (OSError, ssl.SSLError) as error:
+            certificate = None
+            if isinstance(error, ssl.SSLCertVerificationError) and self._peek is not None:
+                certificate = await self._peek()
+            self.carry_out(self.stream.abort(tls.explain(error, domain, certificate)))
+        else:
+            self._in_handshake = False
+            if self._on_secured is not None:
+                return self._on_secured()
+            self.carry_out(self.stream.handle(ev.TlsEstablished(self.link.certificate)))
+
+    async def _hash(self, work: Callable[[], bytes]) -> None:
+        # Ten million rounds take seconds: not on the loop (a thread cannot be stopped, but it ends by itself).
+        response = await asyncio.get_running_loop().run_in_executor(None, work)
+        if not self.stream.is_closed:
+            self.carry_out(self.stream.handle(ev.PasswordHashed(response)))
+
+    async def close(self, wait_s: float) -> None:
+        """End the stream cleanly: our footer, the peer's within `wait_s`, close_notify, TCP."""
+        self.carry_out(self.stream.close())
+        self.link.flush()
+        if not self.ended.is_set() and wait_s > 0:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self.ended.wait()
+            except TimeoutError:
+                pass
+        if not self.ended.is_set():
+            self.link.start_close()
+            self.carry_out(self.stream.handle(ev.LinkLost()))
+        await self.link.closed(min(wait_s, 1.0))
+        await self._cancel_tasks()
+
+    async def abandon(self, error: XmppshError | None = None) -> None:
+        """Give the stream up: a deadline passed."""
+        self.carry_out(self.stream.abort(error or ConnectionLost("given up")))
+        self.link.abort()
+        await self._cancel_tasks()
+
+    async def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

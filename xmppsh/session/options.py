@@ -1,0 +1,31 @@
+"""What a session is opened with."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from xmppsh.net.tls import TlsPolicy
+from xmppsh.xmlio.reader import Limits
+
+if TYPE_CHECKING:
+    from xmppsh.model import Credentials, Jid, TlsMode
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """Whose session, which way to the server, and how long for each step (seconds).
+
+    hosts: `--host` in order, the port None when not given; family: socket.AF_INET or AF_INET6 to allow one alone.
+    """
+
+    jid: Jid
+    credentials: Credentials = field(repr=False)
+    hosts: tuple[tuple[str, int | None], ...] = ()
+    tls: TlsMode = "auto"
+    policy: TlsPolicy = field(default_factory=TlsPolicy)
+    family: int = socket.AF_UNSPEC
+    connect_timeout_s: float = 10.0
+    timeout_s: float = 30.0
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,40 @@
+"""Signals ask for the end, once; they never do anything themselves. There is one close, and it runs in the command."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Shutdown:
+    """What the outside has asked for: `signal_number` of the first signal, `hurry` once a second one came."""
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self.hurry = asyncio.Event()
+        self.on_request: Callable[[], None] = lambda: None
+        self.on_interrupt: Callable[[], bool] | None = None  # the shell's prompt may take a SIGINT for itself
+
+    def install(self) -> None:
+        """Take the signals over; an inherited ignore of SIGHUP (nohup) is kept."""
+        loop = asyncio.get_running_loop()
+        for number in HANDLED:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            loop.add_signal_handler(number, self.request, int(number))
+
+    def request(self, number: int) -> None:
+        """A signal came."""
+        if number == signal.SIGINT and self.on_interrupt is not None and self.on_interrupt():
+            return
+        if self.signal_number is not None:
+            self.hurry.set()
+            return
+        self.signal_number = number
+        self.on_request()
