@@ -15,10 +15,8 @@ _HIDDEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"  # lone surrogates, tags
 )
 MAX_MARKS = 4  # combining marks on one character; more would climb over other lines
-_MARKS = re.compile(
-    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]{%d})" % MAX_MARKS
-    + "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]+"
-)
+_MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]"
+_MARKS = re.compile(f"({_MARK}{{{MAX_MARKS}}}){_MARK}+")
 
 
 def _shown(match: re.Match[str]) -> str:
@@ -34,3 +32,8 @@ def line(text: str) -> str:
 def block(text: str, indent: str = "  ") -> str:
     """Foreign text of several lines: each line after the first is indented, so none can pass for a line of ours."""
     return ("\n" + indent).join(line(part.replace("\t", "    ")) for part in text.split("\n"))
+
+
+def xml(document: str) -> str:
+    """XML for a terminal: the same document, with character references for what a terminal might obey."""
+    return _HIDDEN.sub(lambda match: match.group() if match.group() in "\n\t" else f"&#{ord(match.group())};", document)

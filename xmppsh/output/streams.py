@@ -97,27 +97,28 @@ class InputStream:
 
     async def read(self) -> bytes:
         """The next chunk, at most 64 KiB; empty at the end."""
+        while True:
+            await self._readable()
+            try:
+                return os.read(self.fd, CHUNK_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    return b""  # the terminal has gone
+                raise IoError(f"input: {(error.strerror or str(error)).lower()}") from error
+
+    async def _readable(self) -> None:
         loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
+        ready = asyncio.Event()
         try:
-            loop.add_reader(self.fd, lambda: ready.done() or ready.set_result(None))
+            loop.add_reader(self.fd, ready.set)
         except PermissionError:
-            return self._read()  # a regular file: never has to be waited for
+            return  # a regular file: never has to be waited for
         try:
-            await ready
+            await ready.wait()
         finally:
             loop.remove_reader(self.fd)
-        return self._read()
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self.fd, CHUNK_BYTES)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            if error.errno == errno.EIO:
-                return b""  # the terminal has gone
-            raise IoError(f"input: {(error.strerror or str(error)).lower()}") from error
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """Everything up to the end; raises IoError past `limit_bytes`."""

@@ -27,7 +27,7 @@ def masked(xml: str) -> str:
 class Trace:
     """Writes one line for each piece that is sent or received."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
 
     def sent(self, data: bytes, *, secret: bool) -> None:

@@ -20,6 +20,9 @@ GOODBYE_TIMEOUT_S = 2.0  # for the last bytes and the client's close_notify
 class Reader(Protocol):
     """Who takes the bytes."""
 
+    def on_connected(self) -> None:
+        """Somebody is there."""
+
     def on_bytes(self, data: bytes) -> None:
         """Take what the client sent."""
 
@@ -34,10 +37,13 @@ class Reader(Protocol):
 
 
 class Wire(asyncio.Protocol):
-    """One TCP connection, as an asyncio protocol; `reader` is set before it is connected."""
+    """One TCP connection, as an asyncio protocol.
 
-    def __init__(self) -> None:
-        self.reader: Reader
+    closed: done once the connection is gone.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -46,6 +52,7 @@ class Wire(asyncio.Protocol):
         self._scheduled = False
         self._closing = False
         self._handshake: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._early = bytearray()  # came under TLS before start_tls() had returned
 
     # asyncio's side
@@ -53,6 +60,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.reader.on_connected()
 
     def data_received(self, data: bytes) -> None:
         if self._handshake is not None:
@@ -66,6 +74,8 @@ class Wire(asyncio.Protocol):
     def _lose(self) -> None:
         self._closing = True
         self._pending.clear()
+        if self._deadline is not None:
+            self._deadline.cancel()
         if not self.closed.done():
             self.closed.set_result(None)
             self.reader.on_lost()
@@ -138,7 +148,7 @@ class Wire(asyncio.Protocol):
         self.flush()
         self._closing = True
         self._transport.close()
-        self._loop.call_later(GOODBYE_TIMEOUT_S, self.abort)
+        self._deadline = self._loop.call_later(GOODBYE_TIMEOUT_S, self.abort)
 
     def abort(self) -> None:
         """Close at once, whatever waits."""

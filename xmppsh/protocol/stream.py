@@ -19,7 +19,6 @@ from xmppsh.errors import (
     ProtocolViolation,
     SaslError,
     StreamError,
-    XmlError,
     XmppshError,
 )
 from xmppsh.model import Credentials, Element, Jid
@@ -33,7 +32,7 @@ from xmppsh.xmlio.build import Xml, element, start_tag
 from xmppsh.xmlio.reader import Footer, Header, Limits, StreamReader, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Literal
     from xml.etree.ElementTree import Element as Tree
 
@@ -82,29 +81,29 @@ class Stream:
         # `--tls off` (loopback alone) skips the TLS gate, and only that one.
         return self._open_header(State.SECURED if self.config.tls == "off" else State.PLAIN)
 
-    def receive(self, data: bytes) -> list[Output]:
-        """Bytes came from the link."""
-        if self.state is State.CLOSED:
-            return []
-        if self.state is State.HANDSHAKE:
-            return self._fail(ProtocolViolation("the server sent clear text where TLS was to start", layer="tls"))
+    def receive(self, data: bytes) -> Iterator[Output]:
+        """Bytes came from the link. Each output must be carried out before the next is asked for.
+
+        (A stanza that is taken at once must count in the `<a/>` that answers an `<r/>` of the same read.)
+        """
+        if self.is_closed:
+            return
+        if self._awaits_tls:
+            yield from self._fail(ProtocolViolation("the server sent clear text where TLS was to start", layer="tls"))
+            return
         reader = self._reader
-        try:
-            items = reader.feed(data)
-        except XmlError as error:
-            return self._fail(ProtocolError(f"the server sent bad XML: {error}"), error.condition)
-        outputs: list[Output] = []
+        items, error = reader.feed_until_error(data)
         for index, item in enumerate(items):
             self.on_item(item)
-            outputs += self.handle(_event(item))
-            if self._awaits_tls and (reader.has_rest or index + 1 < len(items)):
+            outputs = self.handle(_event(item))
+            if self._awaits_tls and (reader.has_rest or error is not None or index + 1 < len(items)):
                 # RFC 6120 §5.4.3.3: what follows <proceed/> in the clear comes from somebody else.
-                return outputs[:-1] + self._fail(
-                    ProtocolViolation("the server sent clear text behind <proceed/>", layer="tls")
-                )
+                outputs = self._fail(ProtocolViolation("the server sent clear text behind <proceed/>", layer="tls"))
+            yield from outputs
             if self.is_closed:
-                break
-        return outputs
+                return
+        if error is not None:
+            yield from self._fail(ProtocolError(f"the server sent bad XML: {error}"), error.condition)
 
     @property
     def is_closed(self) -> bool:

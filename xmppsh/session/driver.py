@@ -12,7 +12,7 @@ from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, HashPassword, StartTls, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
 
     from xmppsh.net.link import Link
     from xmppsh.net.tls import TlsPolicy
@@ -56,7 +56,7 @@ class Driver:
         """Begin the stream."""
         self.carry_out(self.stream.open())
 
-    def carry_out(self, outputs: Sequence[Output]) -> None:
+    def carry_out(self, outputs: Iterable[Output]) -> None:
         """Do what the stream wants, in order."""
         for output in outputs:
             match output:

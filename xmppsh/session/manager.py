@@ -196,6 +196,10 @@ class Session:
         """Read stanzas of these kinds (`message`, `presence`, `iq`) that arrive from now on."""
         return self._bus.subscribe(lambda stanza: stanza.kind in kinds)
 
+    def bounces(self) -> Subscription:
+        """Read the messages that came back with an error (RFC 6120 §8.3)."""
+        return self._bus.subscribe(lambda stanza: stanza.kind == "message" and stanza.attributes.get("type") == "error")
+
     async def ended(self) -> None:
         """Wait for the end of the stream."""
         assert self._driver is not None

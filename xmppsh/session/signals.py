@@ -13,12 +13,16 @@ HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Shutdown:
-    """What the outside has asked for: `signal_number` of the first signal, `hurry` once a second one came."""
+    """What the outside has asked for.
+
+    signal_number: the first signal; hurry: set once a second one came; output_closed: the reader of stdout has gone.
+    """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self.output_closed = False
         self.hurry = asyncio.Event()
-        self.on_request: Callable[[], None] = lambda: None
+        self.on_request: Callable[[], object] = lambda: None
         self.on_interrupt: Callable[[], bool] | None = None  # the shell's prompt may take a SIGINT for itself
 
     def install(self) -> None:
@@ -37,4 +41,9 @@ class Shutdown:
             self.hurry.set()
             return
         self.signal_number = number
+        self.on_request()
+
+    def end_quietly(self) -> None:
+        """stdout was closed by its reader: end as if the work was done."""
+        self.output_closed = True
         self.on_request()

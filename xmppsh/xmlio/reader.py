@@ -65,6 +65,7 @@ class _Splitter:
         self.depth = 0
         self.top = 2  # the level of what is cut out; the document's root is level 1
         self._roots = roots or frozenset()
+        self.ignores_text = False
         self._buffer = bytearray()
         self._base = 0  # the document's offset of the buffer's first byte
         self._cut = 0  # everything before this offset is done with
@@ -209,7 +210,7 @@ class _Splitter:
         return xml
 
     def _on_text(self, text: str) -> None:
-        if not text.isspace():
+        if not (text.isspace() or self.ignores_text):
             raise self.error("text between elements")
         self._cut = self._parser.CurrentByteIndex
 
@@ -230,10 +231,21 @@ class StreamReader:
         self._splitter = _Splitter(limits or Limits())
 
     def feed(self, data: bytes) -> list[Header | Element | Footer]:
-        """Take bytes off the wire, give what they complete; raises XmlError (RFC 6120 §4.9.3.13)."""
-        self._splitter.parse(data)
-        items, self._splitter.items = self._splitter.items, []
+        """Take bytes off the wire, give what they complete; raises XmlError, and then gives nothing."""
+        items, error = self.feed_until_error(data)
+        if error is not None:
+            raise error
         return items
+
+    def feed_until_error(self, data: bytes) -> tuple[list[Header | Element | Footer], XmlError | None]:
+        """Take bytes off the wire; give what they complete, and the fault that ended it (RFC 6120 §4.9.3.13)."""
+        error: XmlError | None = None
+        try:
+            self._splitter.parse(data)
+        except XmlError as caught:
+            error = caught
+        items, self._splitter.items = self._splitter.items, []
+        return items, error
 
     @property
     def has_rest(self) -> bool:
@@ -361,3 +373,13 @@ def tree(element: Element) -> Tree:
     from xml.etree.ElementTree import fromstring
 
     return fromstring(f"<x xmlns='{CLIENT_NS}'>{element.xml}</x>")[0]
+
+
+def children(element: Element) -> list[str]:
+    """The XML of each child element, standing alone, in order."""
+    reader = _Splitter(Limits())
+    reader.parse(f"<x xmlns='{CLIENT_NS}'>".encode())
+    reader.top = 3
+    reader.ignores_text = True
+    reader.parse(element.xml.encode())
+    return [item.xml for item in reader.items if isinstance(item, Element)]

@@ -1,0 +1,5 @@
+"""`python -m xmppsh`."""
+
+from xmppsh.cli.__main__ import main
+
+main()

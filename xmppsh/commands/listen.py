@@ -1,0 +1,83 @@
+"""`listen`: what arrives, one record each, until it is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.base import App, command
+from xmppsh.commands.params import SECONDS
+from xmppsh.errors import DeadlineExceeded, IoError, UsageError
+from xmppsh.xmlio.stanzas import presence
+
+if TYPE_CHECKING:
+    from xmppsh.session.bus import Subscription
+
+KINDS = ("message", "presence", "iq")
+CLOSE_WAIT_S = 2.0
+
+
+@command("listen", "Print what arrives, one record each.")
+@click.option("--only", metavar="KINDS", default="message", help="Of message,presence,iq [message].")
+@click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N records.")
+@click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
+@click.option("--ready-file", metavar="FILE", help="Create FILE when the session is up.")
+@click.option("--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", help="Write a line to FD then.")
+async def listen(
+    app: App, only: str, count: int | None, wait_s: float | None, ready_file: str | None, ready_fd: int | None
+) -> None:
+    """Print each message that arrives; with --format json, one object a line.
+
+    Exit 0 after N records or at the end of S seconds; 75 when fewer than N came in time.
+
+    Example:  xmppsh listen -C 1 --format json
+    """
+    kinds = tuple(kind.strip() for kind in only.split(","))
+    if wrong := [kind for kind in kinds if kind not in KINDS]:
+        raise UsageError(f"--only: {wrong[0]!r} is not one of {', '.join(KINDS)}")
+    stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
+    try:
+        async with app.session(wait_s=CLOSE_WAIT_S) as session:
+            arrivals = session.subscribe(*kinds)
+            await session.acked(session.send(presence()))
+            _tell_ready(ready_file, ready_fd)
+            app.log(1, f"listening as {session.jid}")
+            await _print(app, arrivals, count, wait_s)
+            arrivals.cancel()
+    finally:
+        stop_watching()
+
+
+async def _print(app: App, arrivals: Subscription, count: int | None, wait_s: float | None) -> None:
+    printed = 0
+    try:
+        async with asyncio.timeout(wait_s):
+            async for stanza in arrivals:
+                await app.emit_stanza(stanza)
+                printed += 1
+                if printed == count:
+                    return
+    except TimeoutError:
+        if count is None:
+            return
+        raise DeadlineExceeded(
+            f"{printed} of {count} records came within {wait_s:.3g} s", layer="stanza", hint="-W S waits longer"
+        ) from None
+
+
+def _tell_ready(path: str | None, fd: int | None) -> None:
+    """Tell the script that started us that messages are received from now on."""
+    try:
+        if path is not None:
+            partial = Path(f"{path}.{os.getpid()}")
+            partial.write_text("ready\n")
+            partial.replace(path)
+        if fd is not None:
+            os.write(fd, b"ready\n")
+    except OSError as error:
+        target = path if path is not None else f"file descriptor {fd}"
+        raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error

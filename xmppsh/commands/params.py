@@ -1,0 +1,49 @@
+"""The types of arguments: each knows how to read its text."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+import click
+
+from xmppsh.config.schema import positive_seconds
+from xmppsh.errors import MalformedJid
+from xmppsh.model import Jid
+
+
+class JidType(click.ParamType[Jid]):
+    """An XMPP address, or an `xmpp:` URI (RFC 5122), of which the query part is left aside."""
+
+    name = "JID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Jid:
+        """Raises MalformedJid."""
+        return value if isinstance(value, Jid) else parse_address(value)
+
+
+def parse_address(text: str) -> Jid:
+    """Read a JID or an `xmpp:` URI."""
+    if text.lower().startswith("xmpp:"):
+        path = text[len("xmpp:") :].partition("?")[0].partition("#")[0]
+        if path.startswith("//"):
+            path = path[2:].partition("/")[2]  # RFC 5122 §2.3: an authority names our own account
+        try:
+            return Jid.parse(unquote(path, errors="strict"))
+        except UnicodeDecodeError as error:
+            raise MalformedJid(text, "its percent-encoding is not UTF-8") from error
+    return Jid.parse(text)
+
+
+class SecondsType(click.ParamType[float]):
+    """A span in seconds, above zero."""
+
+    name = "S"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Raises UsageError."""
+        return value if isinstance(value, float) else positive_seconds(value)
+
+
+JID = JidType()
+SECONDS = SecondsType()

@@ -1,0 +1,187 @@
+"""`pipe`: a stream of stanzas, each checked, sent in order and acknowledged; memory does not grow with the input."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.base import App, command
+from xmppsh.errors import NoInputError, Partial, XmlError, XmppshError
+from xmppsh.model import Jid
+from xmppsh.output.ndjson import dumps
+from xmppsh.output.streams import InputStream
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.xmlio.build import Xml, verbatim, with_id
+from xmppsh.xmlio.reader import StanzaReader, tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from xmppsh.model import Element
+    from xmppsh.session.manager import Session
+
+MAX_REMEMBERED = 10_000  # ids and domains of recent stanzas, to know their bounces
+MAX_FENCED_DOMAINS = 16
+CLOSE_WAIT_S = 2.0
+
+
+@command("pipe", "Send a stream of stanzas from stdin or a file.")
+@click.argument("file", required=False)
+@click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
+@click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")
+async def pipe(app: App, file: str | None, window: int, root: str | None) -> None:
+    """Send the stanzas (message, presence, iq) of FILE or stdin, in order.
+
+    Exit 0: the server acknowledged every one. A bad stanza ends it with 65 and its line; what came before is sent.
+
+    Example:  xmppsh pipe < stanzas.xml
+    """
+    run = _Run(window)
+    reader = StanzaReader(app.limits, root=root)
+    source = _open(file, app)
+    if app.settings.dry_run:
+        async for element in _stanzas(source, reader):
+            await app.stdout.write(run.prepared(element) + "\n")
+        return
+    stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
+    try:
+        async with app.session(wait_s=CLOSE_WAIT_S) as session:
+            await run.go(session, _stanzas(source, reader))
+    finally:
+        stop_watching()
+        await _report(app, run)
+    if run.first_error is not None:
+        raise run.verdict()
+
+
+def _open(path: str | None, app: App) -> InputStream:
+    if path in (None, "-"):
+        return app.stdin
+    try:
+        return InputStream(os.open(str(path), os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+async def _stanzas(source: InputStream, reader: StanzaReader) -> AsyncIterator[Element]:
+    """The input's stanzas; those before a fault come before its XmlError."""
+    more = True
+    while more:
+        chunk = await source.read()
+        more = bool(chunk)
+        stanzas, error = reader.feed_until_error(chunk, final=not more)
+        for stanza in stanzas:
+            yield stanza
+        if error is not None:
+            raise error
+
+
+class _Run:
+    """One run of `pipe`: what was sent, what the server has, what came back."""
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.sent = self.acked = self.failed = 0
+        self.first_error: XmppshError | None = None
+        self._started = time.monotonic()
+        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._domains: OrderedDict[str, None] = OrderedDict()
+        self._open_requests: set[str] = set()
+        self._all_answered = asyncio.Event()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._started
+
+    def prepared(self, stanza: Element) -> Xml:
+        """The stanza as it is sent: with an id."""
+        from xmppsh.session.manager import new_id
+
+        stanza_id = stanza.id or new_id()
+        self._remember(self._recent, stanza_id)
+        if stanza.kind == "iq" and stanza.attributes.get("type") in ("get", "set"):
+            self._open_requests.add(stanza_id)
+        elif stanza.kind == "message" and (to := stanza.attributes.get("to")):
+            self._remember(self._domains, to)
+        return verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
+
+    @staticmethod
+    def _remember(memory: OrderedDict[str, None], entry: str) -> None:
+        memory[entry] = None
+        memory.move_to_end(entry)
+        if len(memory) > MAX_REMEMBERED:
+            memory.popitem(last=False)
+
+    async def go(self, session: Session, stanzas: AsyncIterator[Element]) -> None:
+        """Send everything, then wait for the acks and the answers."""
+        before = session.acked_count
+        answers = asyncio.ensure_future(self._collect(session))
+        number = session.sent_count
+        try:
+            try:
+                async for stanza in stanzas:
+                    await session.room(self.window)
+                    number = session.send(self.prepared(stanza))
+                    self.sent += 1
+            except XmlError as error:
+                # What came before the fault is sent and acknowledged; its error is told at the end.
+                self.first_error = error
+            await session.acked(number)
+            await session.fence(self._fenced_domains())
+            await self._wait_for_answers(session.options.timeout_s)
+        finally:
+            self.acked = min(self.sent, session.acked_count - before)
+            answers.cancel()
+
+    def _fenced_domains(self) -> set[str]:
+        domains: set[str] = set()
+        for to in reversed(self._domains):
+            try:
+                domains.add(Jid.parse(to).domainpart)
+            except XmppshError:
+                continue  # the server bounces it at once
+            if len(domains) == MAX_FENCED_DOMAINS:
+                break
+        return domains
+
+    async def _wait_for_answers(self, timeout_s: float) -> None:
+        if self._open_requests:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._all_answered.wait()
+            except TimeoutError:
+                self.failed += len(self._open_requests)
+
+    async def _collect(self, session: Session) -> None:
+        async for stanza in session.subscribe("message", "iq", "presence"):
+            stanza_id, kind = stanza.id or "", stanza.attributes.get("type")
+            if kind == "error" and stanza_id in self._recent:
+                self.failed += 1
+                self.first_error = self.first_error or stanza_error(tree(stanza), stanza.sender)
+            if stanza.kind == "iq" and kind in ("result", "error"):
+                self._open_requests.discard(stanza_id)
+                if not self._open_requests:
+                    self._all_answered.set()
+
+    def verdict(self) -> XmppshError:
+        """The error that decides the exit code."""
+        assert self.first_error is not None
+        if isinstance(self.first_error, XmlError) or self.failed >= self.sent:
+            return self.first_error
+        return Partial(f"{self.failed} of {self.sent} stanzas failed; the first: {self.first_error}")
+
+
+async def _report(app: App, run: _Run) -> None:
+    rate = run.sent / run.seconds if run.seconds > 0 else 0.0
+    if app.settings.format == "json":
+        counts = {"sent": run.sent, "acked": run.acked, "failed": run.failed, "seconds": round(run.seconds, 3)}
+        if not app.shutdown.output_closed:
+            await app.stdout.write(dumps(counts) + "\n")
+    elif not app.settings.quiet:
+        app.write_error(f"sent {run.sent}, acked {run.acked}, failed {run.failed}, {rate:.0f} stanzas/s\n")

@@ -1,0 +1,225 @@
+"""`send`: one message, to one or many; exit 0 means that the server acknowledged every one and none bounced."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.base import App, command
+from xmppsh.commands.params import JID, parse_address
+from xmppsh.errors import DataError, NoInputError, Partial, UsageError, XmppshError
+from xmppsh.model import Jid
+from xmppsh.output.ndjson import dumps
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from xmppsh.session.bus import Subscription
+    from xmppsh.session.manager import Session
+
+MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
+
+
+@command("send", "Send a message; success means that the server has it.")
+@click.argument("to", type=JID)
+@click.argument("text", nargs=-1)
+@click.option("--to", "more", type=JID, multiple=True, metavar="JID", help="One more recipient; repeatable.")
+@click.option("--to-file", metavar="FILE", help="More recipients, one a line.")
+@click.option("--lines", is_flag=True, help="Each line of stdin is a message, sent as it comes.")
+@click.option("--type", "kind", type=click.Choice(MESSAGE_TYPES), default="chat", help="The message's type [chat].")
+@click.option("--subject", metavar="TEXT", help="A subject.")
+@click.option("--thread", metavar="ID", help="The conversation it belongs to.")
+@click.option("--id", "stanza_id", metavar="ID", help="The stanza's id; made when not given.")
+@click.option("--lang", metavar="TAG", help="The language of the text, such as en or pt-BR.")
+@click.option("--oob", metavar="URL", multiple=True, help="Attach a URL (XEP-0066); repeatable.")
+@click.option("--each", is_flag=True, help="Print one JSON result for each message and recipient.")
+async def send(
+    app: App,
+    to: Jid,
+    text: tuple[str, ...],
+    more: tuple[Jid, ...],
+    to_file: str | None,
+    lines: bool,
+    kind: str,
+    subject: str | None,
+    thread: str | None,
+    stanza_id: str | None,
+    lang: str | None,
+    oob: tuple[str, ...],
+    each: bool,
+) -> None:
+    """Send TEXT to TO; without TEXT, or with -, the body is read from stdin.
+
+    \b
+    Example:  xmppsh send romeo@example.net "But soft!"
+              uptime | xmppsh send admin@example.net --subject "$(hostname)"
+    """
+    recipients = list(dict.fromkeys([to, *more, *_from_file(to_file)]))
+    message = Message(None, kind, subject, thread, lang, oob)
+    if lines:
+        if text or stanza_id is not None:
+            raise UsageError("--lines takes the text from stdin, and makes the ids")
+        await _deliver(app, _Delivery(recipients, each), _by_lines(app, message))
+        return
+    body = await _body(app, text, required=not (oob or subject))
+    await _deliver(app, _Delivery(recipients, each, stanza_id), _one(replace(message, body=body)))
+
+
+def _from_file(path: str | None) -> list[Jid]:
+    if path is None:
+        return []
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoInputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+    return [parse_address(line.strip()) for line in lines if line.strip() and not line.startswith("#")]
+
+
+async def _body(app: App, text: tuple[str, ...], *, required: bool) -> str | None:
+    if text and text != ("-",):
+        return _checked(" ".join(text))
+    if not text and not required and app.stdin.is_terminal:
+        return None
+    body = _decoded(await app.stdin.read_all(MAX_BODY_BYTES)).removesuffix("\n")
+    if not body and required:
+        raise DataError("there is nothing to send: the body is empty", hint="give TEXT, or pipe it into stdin")
+    return body or None
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"stdin is not UTF-8 (byte {error.start + 1})") from error
+
+
+def _checked(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError("the text on the command line is not UTF-8") from error
+    return text
+
+
+async def _one(message: Message) -> AsyncIterator[Message]:
+    yield message
+
+
+async def _by_lines(app: App, message: Message) -> AsyncIterator[Message]:
+    rest = b""
+    while chunk := await app.stdin.read():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield replace(message, body=_decoded(line.removesuffix(b"\r")))
+        if len(rest) > MAX_BODY_BYTES:
+            raise DataError(f"a line of stdin is longer than {MAX_BODY_BYTES} bytes")
+    if rest.strip():
+        yield replace(message, body=_decoded(rest))
+
+
+class _Delivery:
+    """The messages of one `send`: their numbers, their ids, and what came back."""
+
+    def __init__(self, recipients: list[Jid], each: bool, stanza_id: str | None = None) -> None:
+        self.recipients, self.each = recipients, each
+        self.count = 0
+        self.failed: dict[str, XmppshError] = {}  # by the key of _key
+        self._stanza_id = stanza_id
+        self._to: dict[str, Jid] = {}
+
+    def stanzas(self, message: Message, new_id: str) -> list[tuple[str, Jid]]:
+        """The ids and recipients of one message; the same id for each recipient tells copies apart by address."""
+        stanza_id = self._stanza_id or new_id
+        self.count += len(self.recipients)
+        for recipient in self.recipients:
+            self._to[_key(stanza_id, recipient)] = recipient
+        return [(stanza_id, recipient) for recipient in self.recipients]
+
+    def bounced(self, stanza_id: str, sender: str, error: XmppshError) -> None:
+        """An error came back; it counts when it answers one of our messages."""
+        try:
+            key = _key(stanza_id, Jid.parse(sender))
+        except XmppshError:
+            return
+        if key in self._to:
+            self.failed[key] = error
+
+    def results(self) -> list[tuple[Jid, str, XmppshError | None]]:
+        """Each recipient with the message's id and its error, in order of sending."""
+        return [(to, key.partition(" ")[0], self.failed.get(key)) for key, to in self._to.items()]
+
+    def verdict(self) -> XmppshError | None:
+        """The error that decides the exit code, None when all went well."""
+        errors = list(self.failed.values())
+        if not errors:
+            return None
+        if len(errors) == self.count:
+            return errors[0]
+        return Partial(f"{len(errors)} of {self.count} messages bounced; the first: {errors[0]}", hint=errors[0].hint)
+
+
+def _key(stanza_id: str, recipient: Jid) -> str:
+    return f"{stanza_id} {recipient.bare}"
+
+
+async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Message]) -> None:
+    from xmppsh.session.manager import new_id
+
+    if app.settings.dry_run:
+        async for message in messages:
+            for stanza_id, recipient in delivery.stanzas(message, new_id()):
+                await app.stdout.write(message.xml(str(recipient), stanza_id) + "\n")
+        return
+    first = await anext(aiter(messages), None) if delivery.recipients else None
+    if first is None:
+        return
+    for recipient in delivery.recipients:
+        first.xml(str(recipient), "check")  # bad text is found before anything is dialled
+    async with app.session() as session:
+        bounces = asyncio.ensure_future(_collect_bounces(session.bounces(), delivery))
+        try:
+            await _send_all(session, delivery, first, messages)
+        finally:
+            bounces.cancel()
+    await _report(app, delivery)
+
+
+async def _send_all(session: Session, delivery: _Delivery, first: Message, messages: AsyncIterator[Message]) -> None:
+    from xmppsh.session.manager import new_id
+
+    async def all_messages() -> AsyncIterator[Message]:
+        yield first
+        async for message in messages:
+            yield message
+
+    number = 0
+    async for message in all_messages():
+        for stanza_id, recipient in delivery.stanzas(message, new_id()):
+            number = session.send(message.xml(str(recipient), stanza_id))
+    domains = {recipient.domainpart for recipient in delivery.recipients}
+    await asyncio.gather(session.acked(number), session.fence(domains))
+
+
+async def _collect_bounces(bounces: Subscription, delivery: _Delivery) -> None:
+    async for stanza in bounces:
+        delivery.bounced(stanza.id or "", stanza.sender, stanza_error(tree(stanza), stanza.sender))
+
+
+async def _report(app: App, delivery: _Delivery) -> None:
+    for recipient, stanza_id, error in delivery.results():
+        if delivery.each:
+            result = {"to": str(recipient), "id": stanza_id, "ok": error is None}
+            await app.stdout.write(dumps({**result, "error": None if error is None else error.record()}) + "\n")
+        elif error is not None and delivery.count > 1:
+            app.warn(str(error))
+    verdict = delivery.verdict()
+    if verdict is not None:
+        raise verdict

@@ -1,0 +1,165 @@
+"""The IQs that the server answers itself, as a table: where it was sent, its type, its payload."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from xmppsh import __version__
+from xmppsh.playground import presence, roster
+from xmppsh.playground.accounts import ROSTER
+from xmppsh.playground.stanza import error_reply, made, result
+from xmppsh.xmlio.build import Xml, element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from xml.etree.ElementTree import Element as Tree
+
+    from xmppsh.model import Jid
+    from xmppsh.playground.router import Router
+    from xmppsh.playground.session import Session
+    from xmppsh.playground.stanza import Stanza
+
+PING = "urn:xmpp:ping"  # XEP-0199
+DISCO_INFO = "http://jabber.org/protocol/disco#info"  # XEP-0030
+DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
+VERSION = "jabber:iq:version"  # XEP-0092
+TIME = "urn:xmpp:time"  # XEP-0202
+LAST = "jabber:iq:last"  # XEP-0012
+SESSION = "urn:ietf:params:xml:ns:xmpp-session"  # RFC 3921 §3, answered for old clients
+
+OWN, CONTACT, SERVER, BOT = "own account", "another account", "server", "built-in contact"
+IDENTITIES = {
+    OWN: ("account", "registered", None),
+    CONTACT: ("account", "registered", None),
+    SERVER: ("server", "im", "xmppsh playground"),
+    BOT: ("client", "bot", "xmppsh playground echo"),
+}
+
+
+class Question(NamedTuple):
+    """An IQ get or set and where it was sent."""
+
+    router: Router
+    stanza: Stanza
+    place: str
+    payload: Tree
+
+
+def fault(iq: Stanza) -> str | None:
+    """What is wrong with an IQ (RFC 6120 §8.2.3), None when nothing is."""
+    if iq.type not in ("get", "set", "result", "error"):
+        return "the type of an iq is get, set, result or error"
+    if iq.id is None:
+        return "an iq has an id"
+    if iq.is_request and len(iq.tree()) != 1:
+        return "a request has one payload"
+    return None
+
+
+def on_own_account(router: Router, session: Session, iq: Stanza) -> None:
+    """An IQ to one's own account: the roster is there, and what the server says for the account."""
+    if not iq.is_request:
+        return  # the answer to a push
+    payload = iq.tree()[0]
+    if payload.tag != f"{{{ROSTER}}}query":
+        session.deliver(answer(router, iq, OWN))
+    elif iq.type == "get":
+        session.interested = True
+        session.deliver(roster.listed(session.account, iq))
+    else:
+        session.deliver(
+            roster.changed(
+                session.account,
+                iq,
+                payload,
+                remove=lambda contact: _remove(router, session, contact),
+                push=lambda contact: presence.push(session.account, contact),
+            )
+        )
+
+
+def _remove(router: Router, session: Session, contact: Jid) -> None:
+    """RFC 6121 §2.5.1: to remove a contact ends both subscriptions."""
+    for kind in ("unsubscribe", "unsubscribed"):
+        presence.subscription(router, session.account, made("presence", kind, session.account.jid, contact))
+    session.account.roster.pop(contact, None)
+    presence.push(session.account, contact, "remove")
+
+
+def answer(router: Router, iq: Stanza, place: str) -> Stanza:
+    """The answer to a get or set; service-unavailable for what is not in the table."""
+    payload = iq.tree()[0]
+    question = Question(router, iq, place, payload)
+    handler = TABLE.get((iq.type, str(payload.tag)))
+    if handler is None or (place == CONTACT and not _may_ask(question)):
+        return error_reply(iq, "service-unavailable")
+    if payload.get("node") and place != BOT:
+        return error_reply(iq, "item-not-found")
+    return result(iq, handler(question))
+
+
+def _may_ask(question: Question) -> bool:
+    """XEP-0030 §8, XEP-0012 §6: only those who may see the presence learn more."""
+    assert question.stanza.to is not None
+    account, sender = question.router.account(question.stanza.to), question.stanza.sender.bare
+    item = account.roster.get(sender) if account is not None else None
+    return question.payload.tag in (f"{{{DISCO_INFO}}}query", f"{{{DISCO_ITEMS}}}query") and bool(item and item.from_)
+
+
+def _nothing(question: Question) -> Xml | None:
+    return None
+
+
+def _disco_info(question: Question) -> Xml:
+    category, kind, name = IDENTITIES[question.place]
+    features = [DISCO_INFO, DISCO_ITEMS]
+    if question.place != CONTACT:
+        features += [PING, VERSION, TIME, LAST]
+    if question.place == SERVER:
+        features.append("msgoffline")  # XEP-0160 §4
+    return disco_info(question.payload.get("node"), category, kind, name, features)
+
+
+def disco_info(node: str | None, category: str, kind: str, name: str | None, features: list[str]) -> Xml:
+    """The payload of a disco#info result (XEP-0030 §3)."""
+    identity = element("identity", {"category": category, "type": kind, "name": name})
+    listed = (element("feature", {"var": feature}) for feature in features)
+    return element("query", {"xmlns": DISCO_INFO, "node": node}, identity, *listed)
+
+
+def disco_items(items: list[tuple[Jid | str, str | None]]) -> Xml:
+    """The payload of a disco#items result (XEP-0030 §4): JIDs and names."""
+    listed = (element("item", {"jid": str(jid), "name": name}) for jid, name in items)
+    return element("query", {"xmlns": DISCO_ITEMS}, *listed)
+
+
+def _disco_items(question: Question) -> Xml:
+    services = question.router.services if question.place == SERVER else ()
+    return disco_items([(domain, None) for domain in services])
+
+
+def _version(question: Question) -> Xml:
+    name, version = element("name", {}, "xmppsh playground"), element("version", {}, __version__)
+    return element("query", {"xmlns": VERSION}, name, version)
+
+
+def _time(question: Question) -> Xml:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return element("time", {"xmlns": TIME}, element("tzo", {}, "+00:00"), element("utc", {}, now))
+
+
+def _last(question: Question) -> Xml:
+    return element("query", {"xmlns": LAST, "seconds": str(int(monotonic() - question.router.started))})
+
+
+TABLE: dict[tuple[str, str], Callable[[Question], Xml | None]] = {
+    ("get", f"{{{PING}}}ping"): _nothing,
+    ("set", f"{{{SESSION}}}session"): _nothing,
+    ("get", f"{{{DISCO_INFO}}}query"): _disco_info,
+    ("get", f"{{{DISCO_ITEMS}}}query"): _disco_items,
+    ("get", f"{{{VERSION}}}query"): _version,
+    ("get", f"{{{TIME}}}time"): _time,
+    ("get", f"{{{LAST}}}query"): _last,
+}

@@ -1,0 +1,195 @@
+"""One room to talk in (XEP-0045, the basic flows): join, leave, nicknames, subject, a short history."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from xmppsh.model import Jid
+from xmppsh.playground import handlers
+from xmppsh.playground.stanza import delayed, error_reply, made, random_id, result
+from xmppsh.xmlio.build import element
+
+if TYPE_CHECKING:
+    from xmppsh.playground.router import Router
+    from xmppsh.playground.stanza import Stanza
+
+MUC = "http://jabber.org/protocol/muc"
+MUC_USER = "http://jabber.org/protocol/muc#user"
+LOBBY = "lobby"
+HISTORY = 20  # messages that somebody who joins gets to read
+SELF, NICK_CHANGED = "110", "303"  # XEP-0045 §15.6: status codes
+CLIENT = "{jabber:client}"
+
+
+class RoomService:
+    """The domain `rooms.…` with its one room."""
+
+    def __init__(self, router: Router) -> None:
+        self.domain = f"rooms.{router.domain}"
+        self._router = router
+        self.rooms = {LOBBY: Room(router, Jid(LOBBY, self.domain))}
+
+    def take(self, stanza: Stanza) -> None:
+        """Take a stanza to the service or to a room."""
+        assert stanza.to is not None
+        room = self.rooms.get(stanza.to.localpart or "")
+        if room is not None:
+            room.take(stanza)
+        elif stanza.to.localpart is None and stanza.is_request:
+            self._router.route(self._answer(stanza))
+        else:
+            self._router.bounce(stanza, "item-not-found")
+
+    def _answer(self, iq: Stanza) -> Stanza:
+        match iq.tree()[0].tag:
+            case "{http://jabber.org/protocol/disco#info}query":
+                features = [handlers.DISCO_INFO, handlers.DISCO_ITEMS, MUC]
+                return result(iq, handlers.disco_info(None, "conference", "text", "Rooms", features))
+            case "{http://jabber.org/protocol/disco#items}query":
+                return result(iq, handlers.disco_items([(room.jid, room.name) for room in self.rooms.values()]))
+            case "{urn:xmpp:ping}ping":
+                return result(iq)
+        return error_reply(iq, "service-unavailable")
+
+
+class Room:
+    """A room with its occupants, by nickname: who they are, and their last presence."""
+
+    name = "The lobby"
+
+    def __init__(self, router: Router, jid: Jid) -> None:
+        self.jid = jid
+        self._router = router
+        self._occupants: dict[str, Stanza] = {}
+        self._history: deque[Stanza] = deque(maxlen=HISTORY)
+        self._subject = made("message", "groupchat", jid, jid, element("subject"), stanza_id=random_id())
+
+    def take(self, stanza: Stanza) -> None:
+        """Take a stanza to the room, or to one of its occupants."""
+        nick = self._nick(stanza.sender)
+        if stanza.kind == "presence":
+            self._presence(stanza, nick)
+        elif stanza.kind == "iq":
+            if stanza.is_request:
+                self._router.route(self._answer(stanza, nick))
+        elif stanza.type == "error":
+            return
+        elif nick is None:
+            self._router.bounce(stanza, "not-acceptable", "join the room first")  # XEP-0045 §7.4
+        elif stanza.type == "groupchat":
+            self._speak(stanza, nick)
+        else:
+            self._whisper(stanza, nick)
+
+    def _nick(self, jid: Jid) -> str | None:
+        return next((nick for nick, presence in self._occupants.items() if presence.sender == jid), None)
+
+    # Coming and going (XEP-0045 §7.2, §7.6, §7.14)
+
+    def _presence(self, stanza: Stanza, nick: str | None) -> None:
+        assert stanza.to is not None
+        wanted = stanza.to.resourcepart
+        if stanza.type == "unavailable":
+            if nick is not None:
+                self._leave(nick, stanza)
+        elif stanza.type != "available":
+            return
+        elif wanted is None:
+            self._router.bounce(stanza, "jid-malformed", "a nickname is missing: room@service/nick")
+        elif wanted in self._occupants and wanted != nick:
+            self._router.bounce(stanza, "conflict", "somebody has this nickname")
+        elif nick is None:
+            self._join(wanted, stanza)
+        else:
+            if wanted != nick:
+                self._leave(nick, made("presence", "unavailable", stanza.sender, self.jid), renamed=wanted)
+            self._occupants[wanted] = stanza
+            self._show_all(wanted, stanza)
+
+    def _join(self, nick: str, stanza: Stanza) -> None:
+        for other, presence in self._occupants.items():
+            self._show(other, presence, stanza.sender)
+        self._occupants[nick] = stanza
+        self._show_all(nick, stanza)
+        if self._wants_history(stanza):
+            for message in self._history:
+                self._router.route(delayed(message, str(self.jid)).addressed(stanza.sender))
+        self._router.route(self._subject.addressed(stanza.sender))
+
+    @staticmethod
+    def _wants_history(stanza: Stanza) -> bool:
+        """XEP-0045 §7.2.14; anything but "none at all" gets the little we have."""
+        history = stanza.tree().find(f"{{{MUC}}}x/{{{MUC}}}history")
+        return history is None or "0" not in (history.get("maxstanzas"), history.get("maxchars"))
+
+    def _leave(self, nick: str, stanza: Stanza, renamed: str | None = None) -> None:
+        self._show_all(nick, stanza, renamed)
+        del self._occupants[nick]
+
+    def _show_all(self, nick: str, presence: Stanza, renamed: str | None = None) -> None:
+        for occupant in list(self._occupants.values()):
+            self._show(nick, presence, occupant.sender, renamed)
+
+    def _show(self, nick: str, presence: Stanza, to: Jid, renamed: str | None = None) -> None:
+        """Tell `to` about an occupant: the presence's own words, under the nickname."""
+        gone = presence.type == "unavailable"
+        codes = [NICK_CHANGED] if renamed else []
+        if presence.sender == to:
+            codes.append(SELF)
+        item = element("item", {"affiliation": "none", "role": "none" if gone else "participant", "nick": renamed})
+        statuses = (element("status", {"code": code}) for code in codes)
+        words = presence.tree()
+        kept = (
+            element(name, {}, text)
+            for name in ("show", "status", "priority")
+            if (text := words.findtext(CLIENT + name)) is not None
+        )
+        self._router.route(
+            made(
+                "presence",
+                "unavailable" if gone else None,
+                self.jid.with_resource(nick),
+                to,
+                *kept,
+                element("x", {"xmlns": MUC_USER}, item, *statuses),
+                stanza_id=presence.id,
+            )
+        )
+
+    # Talking (XEP-0045 §7.4, §7.5, §8.1)
+
+    def _speak(self, stanza: Stanza, nick: str) -> None:
+        words = stanza.tree()
+        said = stanza.addressed(self.jid, self.jid.with_resource(nick))
+        if words.find(f"{CLIENT}body") is not None:
+            self._history.append(said)
+        elif words.find(f"{CLIENT}subject") is not None:
+            self._subject = said
+        for occupant in list(self._occupants.values()):
+            self._router.route(said.addressed(occupant.sender))
+
+    def _whisper(self, stanza: Stanza, nick: str) -> None:
+        assert stanza.to is not None
+        occupant = self._occupants.get(stanza.to.resourcepart or "")
+        if occupant is None:
+            self._router.bounce(stanza, "item-not-found")
+        else:
+            self._router.route(stanza.addressed(occupant.sender, self.jid.with_resource(nick)))
+
+    # Asking
+
+    def _answer(self, iq: Stanza, nick: str | None) -> Stanza:
+        payload = iq.tree()[0]
+        match payload.tag, iq.to == self.jid:
+            case "{urn:xmpp:ping}ping", _:  # XEP-0410 for an occupant
+                return result(iq) if nick is not None else error_reply(iq, "not-acceptable")
+            case "{http://jabber.org/protocol/disco#info}query", True:
+                features = [handlers.DISCO_INFO, handlers.DISCO_ITEMS, MUC, "muc_open", "muc_public", "muc_temporary"]
+                return result(iq, handlers.disco_info(None, "conference", "text", self.name, features))
+            case "{http://jabber.org/protocol/disco#items}query", True:
+                occupants: list[tuple[Jid | str, str | None]] = [
+                    (self.jid.with_resource(name), None) for name in self._occupants
+                ]
+                return result(iq, handlers.disco_items(occupants))
+        return error_reply(iq, "service-unavailable")

@@ -1,0 +1,175 @@
+"""Where a stanza goes (RFC 6120 §10, RFC 6121 §8): to sessions, to the offline store, to a service, or back."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from xmppsh.playground import handlers, presence
+from xmppsh.playground.session import Session
+from xmppsh.playground.stanza import error_reply, random_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xmppsh.model import Jid
+    from xmppsh.playground.accounts import Account
+    from xmppsh.playground.connection import Connection
+    from xmppsh.playground.stanza import Stanza
+
+MAX_REMEMBERED = 1000  # ended sessions whose count we can still tell (XEP-0198 §5, <failed h=…/>)
+CHAT_STATES = "http://jabber.org/protocol/chatstates"  # XEP-0085
+NO_STORE = "urn:xmpp:hints"  # XEP-0334
+
+
+class Service(Protocol):
+    """Somebody with a domain of his own on this server."""
+
+    def take(self, stanza: Stanza) -> None:
+        """Take a stanza that is addressed to this domain."""
+
+
+class Router:
+    """Everything the connections share.
+
+    resumable: sessions by their XEP-0198 id; services: by domain; accept_all: built-in contacts, who let everybody
+    subscribe.
+    """
+
+    def __init__(self, domain: str, accounts: Mapping[str, Account]) -> None:
+        self.domain, self.accounts = domain, accounts
+        self.services: dict[str, Service] = {}
+        self.accept_all: set[Jid] = set()
+        self.resumable: dict[str, Session] = {}
+        self.started = monotonic()
+        self._ended: OrderedDict[str, tuple[Jid, int]] = OrderedDict()
+
+    def account(self, jid: Jid) -> Account | None:
+        """The account a JID belongs to, None when it is not ours."""
+        return self.accounts.get(jid.localpart or "") if jid.domainpart == self.domain else None
+
+    # Sessions
+
+    def bind(self, account: Account, resourcepart: str | None, connection: Connection) -> Session:
+        """Make a session; the older one with this resource is ended (RFC 6120 §7.7.2.2)."""
+        older = account.residents.get(resourcepart or "")
+        if isinstance(older, Session):
+            older.displace()
+        if resourcepart is None or resourcepart in account.residents:
+            resourcepart = random_id()
+        session = Session(self, account, account.jid.with_resource(resourcepart), connection)
+        account.residents[resourcepart] = session
+        return session
+
+    def forget(self, session: Session) -> None:
+        """The session has ended: nothing reaches it any more; its inbound count is remembered."""
+        if session.account.residents.get(session.jid.resourcepart or "") is session:
+            del session.account.residents[session.jid.resourcepart or ""]
+        if session.managed is None or session.managed.sm_id is None:
+            return
+        self.resumable.pop(session.managed.sm_id, None)
+        self._ended[session.managed.sm_id] = (session.account.jid, session.managed.counters.handled)
+        if len(self._ended) > MAX_REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def last_count(self, account: Account, sm_id: str) -> int | None:
+        """How many stanzas an ended session of this account had handled."""
+        owner, h = self._ended.get(sm_id, (None, 0))
+        return h if owner == account.jid else None
+
+    # Stanzas
+
+    def take(self, stanza: Stanza, session: Session) -> None:
+        """Take a stanza from a session."""
+        if stanza.kind == "iq" and (fault := handlers.fault(stanza)) is not None:
+            session.deliver(error_reply(stanza, "bad-request", fault))
+        elif stanza.kind == "presence" and stanza.to is None:
+            presence.announce(self, session, stanza)
+        elif stanza.kind == "presence":
+            presence.directed(self, session, stanza)
+        elif stanza.to is None and stanza.kind == "message":
+            self.route(stanza.addressed(session.account.jid))  # RFC 6120 §10.3.1
+        elif stanza.kind == "iq" and stanza.to in (None, session.account.jid):
+            handlers.on_own_account(self, session, stanza)
+        else:
+            self.route(stanza)
+
+    def route(self, stanza: Stanza) -> None:
+        """Bring a stanza to its `to`."""
+        to = stanza.to
+        assert to is not None
+        if to.domainpart in self.services:
+            self.services[to.domainpart].take(stanza)
+        elif to.domainpart != self.domain:
+            self.bounce(stanza, "remote-server-not-found")
+        elif to.localpart is None:
+            self._to_server(stanza)
+        elif (account := self.accounts.get(to.localpart)) is None:
+            if stanza.kind != "presence" or stanza.type == "subscribe":
+                self.bounce(stanza, "service-unavailable")  # RFC 6121 §8.5.1
+        else:
+            resident = account.residents.get(to.resourcepart) if to.resourcepart is not None else None
+            if resident is not None:
+                resident.deliver(stanza)  # RFC 6121 §8.5.3.1
+            else:
+                self._without_resource(stanza, account, to)
+
+    def bounce(self, stanza: Stanza, condition: str, text: str | None = None) -> None:
+        """Send a stanza back with an error, unless that could loop (RFC 6120 §8.3.1)."""
+        silent = stanza.type in ("error", "result", "headline") or (
+            stanza.kind == "presence" and stanza.type not in ("available", "subscribe")
+        )
+        if not silent:
+            self.route(error_reply(stanza, condition, text))
+
+    def _to_server(self, stanza: Stanza) -> None:
+        if stanza.is_request:
+            self.route(handlers.answer(self, stanza, handlers.SERVER))
+        elif stanza.kind == "message":
+            self.bounce(stanza, "service-unavailable")
+
+    def _without_resource(self, stanza: Stanza, account: Account, to: Jid) -> None:
+        """To a bare JID, or to a full one that nobody has (RFC 6121 §8.5.2, §8.5.3.2)."""
+        if stanza.kind == "message":
+            self._message(stanza, account, is_bare=to.resourcepart is None)
+        elif stanza.kind == "presence":
+            if stanza.type == "probe":
+                presence.probe(self, account, stanza)
+            elif to.resourcepart is None and stanza.type != "error":
+                for resident in account.available():
+                    resident.deliver(stanza)
+        elif to.resourcepart is None and stanza.is_request:
+            self.route(handlers.answer(self, stanza, handlers.CONTACT))
+        else:
+            self.bounce(stanza, "service-unavailable")
+
+    def _message(self, message: Stanza, account: Account, *, is_bare: bool) -> None:
+        match message.type:
+            case "chat" | "normal":
+                preferred = account.preferred()
+                for resident in preferred:
+                    resident.deliver(message)
+                if not preferred:
+                    self._keep(message, account)
+            case "headline" if is_bare:
+                for resident in account.available():
+                    if resident.priority >= 0:
+                        resident.deliver(message)
+            case "groupchat":
+                self.bounce(message, "service-unavailable")
+            case _:
+                pass  # errors end here (RFC 6121 §8.5.2.2.1)
+
+    def _keep(self, message: Stanza, account: Account) -> None:
+        xml = message.xml
+        transient = (CHAT_STATES in xml and "<body" not in xml) or (NO_STORE in xml and "<no-store" in xml)
+        if not transient and not account.store(message):  # XEP-0160 §3
+            self.bounce(message, "resource-constraint", "too many messages wait for this user")
+
+    def give_back(self, stanza: Stanza, account: Account) -> None:
+        """What a session never took: messages find another resource or wait, requests are answered with an error."""
+        if stanza.kind == "message":
+            self._message(stanza, account, is_bare=True)
+        elif stanza.is_request:
+            self.bounce(stanza, "service-unavailable")

@@ -1,0 +1,164 @@
+"""A throw-away XMPP server on loopback: for `xmppsh playground`, `make demo` and tests.
+
+async with PlaygroundServer() as server:
+    print(server.facts())
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from xmppsh.errors import ConnectError, UsageError, translate
+from xmppsh.model import Jid
+from xmppsh.playground import certificate
+from xmppsh.playground.accounts import Account, befriend
+from xmppsh.playground.connection import Connection
+from xmppsh.playground.echo import RESOURCE, Echo
+from xmppsh.playground.login import PasswordFile
+from xmppsh.playground.room import RoomService
+from xmppsh.playground.router import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from xmppsh.playground.wire import Wire
+
+LOOPBACK = "127.0.0.1"
+DOMAIN = "playground.localhost"
+ACCOUNTS = ("alice", "bob", "echo")
+ECHO = "echo"  # the account with this name has a resident that answers
+CLOSE_TIMEOUT_S = 2.0
+
+
+class PlaygroundServer:
+    """Accounts, ports and everything the server holds, from start() to close().
+
+    accounts: name → password; all of them are subscribed to each other. port, tls_port: 0 is any free one. Raises
+    UsageError for a domain or a name that cannot be part of a JID, and for a host that is not 127.0.0.1.
+    """
+
+    def __init__(
+        self,
+        domain: str = DOMAIN,
+        accounts: Mapping[str, str] | None = None,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        tls_port: int = 0,
+    ) -> None:
+        if host != LOOPBACK:
+            raise UsageError(f"the playground listens on {LOOPBACK} only, not on {host}")
+        passwords = accounts or {name: secrets.token_urlsafe(12) for name in ACCOUNTS}
+        self._jid = Jid.parse(domain)
+        self._accounts: dict[str, Account] = {}
+        for name, password in passwords.items():
+            jid = Jid.parse(f"{name}@{domain}")
+            self._accounts[jid.localpart or ""] = Account(jid, password)
+        befriend(self._accounts.values())
+        self.host, self.domain, self.port, self.tls_port = host, self._jid.domainpart, port, tls_port
+        self._router = self._populated()
+        self._listeners: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._folder: Path | None = None
+
+    def _populated(self) -> Router:
+        router = Router(self.domain, self._accounts)
+        rooms = RoomService(router)
+        router.services[rooms.domain] = rooms
+        if (account := self._accounts.get(ECHO)) is not None:
+            account.residents[RESOURCE] = Echo(router, account.jid)
+            router.accept_all.add(account.jid)
+        return router
+
+    async def start(self) -> None:
+        """Listen; raises ConnectError when a port is taken, UsageError when a package is missing."""
+        if self._listeners:
+            raise UsageError("the playground runs already")
+        # Keys and hashes take some milliseconds each.
+        tls, passwords = await asyncio.to_thread(
+            lambda: (certificate.issue(self._jid.dial_name), PasswordFile(self._accounts))
+        )
+        self._folder = Path(tempfile.mkdtemp(prefix="xmppsh-playground-"))  # mode 0700
+        self.ca_file.write_text(tls.ca_pem, encoding="ascii")
+
+        def accept(*, direct_tls: bool) -> Wire:
+            connection = Connection(self._router, passwords, tls.context, direct_tls=direct_tls)
+            self._connections.add(connection)
+            connection.wire.closed.add_done_callback(lambda _: self._connections.discard(connection))
+            return connection.wire
+
+        try:
+            self.port = await self._listen(lambda: accept(direct_tls=False), self.port)
+            self.tls_port = await self._listen(lambda: accept(direct_tls=True), self.tls_port)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _listen(self, accept: Any, port: int) -> int:
+        with translate(OSError, lambda reason: ConnectError(f"cannot listen on {self.host}:{port}: {reason}")):
+            listener = await asyncio.get_running_loop().create_server(accept, self.host, port)
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    @property
+    def ca_file(self) -> Path:
+        """Where the CA's certificate lies while the server runs."""
+        if self._folder is None:
+            raise UsageError("the playground does not run")
+        return self._folder / "ca.pem"
+
+    @property
+    def accounts(self) -> dict[str, str]:
+        """Name → password."""
+        return {name: account.password for name, account in self._accounts.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What a client needs to know (cli.md §9)."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "tls_port": self.tls_port,
+            "ca": str(self.ca_file),
+            "domain": self.domain,
+            "accounts": self.accounts,
+        }
+
+    async def close(self) -> None:
+        """Tell every client, close every stream, remove every file; takes CLOSE_TIMEOUT_S at most. Can be repeated."""
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.fail("system-shutdown")
+        for session in list(self._router.resumable.values()):
+            session.end()
+        await self._drain(connections)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    async def _drain(self, connections: list[Connection]) -> None:
+        waits = [asyncio.ensure_future(connection.wire.wait_closed()) for connection in connections]
+        if not waits:
+            return
+        _, late = await asyncio.wait(waits, timeout=CLOSE_TIMEOUT_S)
+        for connection in connections:
+            connection.abort()
+        if late:
+            await asyncio.wait(late, timeout=CLOSE_TIMEOUT_S)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,37 @@
+"""Messages and presence of our own making (RFC 6121 §4, §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xmppsh.xmlio.build import Xml, element
+
+MESSAGE_TYPES = ("chat", "normal", "headline", "groupchat")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a message of ours may hold; None leaves a part out. oob: URLs (XEP-0066); lang: RFC 5646."""
+
+    body: str | None = None
+    type: str = "chat"
+    subject: str | None = None
+    thread: str | None = None
+    lang: str | None = None
+    oob: tuple[str, ...] = ()
+
+    def xml(self, to: str, stanza_id: str) -> Xml:
+        """The stanza for one recipient; raises DataError for characters outside XML 1.0."""
+        parts: list[Xml | None] = [
+            None if self.subject is None else element("subject", None, self.subject),
+            None if self.body is None else element("body", None, self.body),
+            None if self.thread is None else element("thread", None, self.thread),
+            *(element("x", {"xmlns": "jabber:x:oob"}, element("url", None, url)) for url in self.oob),
+        ]
+        kind = None if self.type == "normal" else self.type
+        return element("message", {"to": to, "type": kind, "id": stanza_id, "xml:lang": self.lang}, *parts)
+
+
+def presence(presence_type: str | None = None) -> Xml:
+    """Available, or `unavailable` and the like by its type."""
+    return element("presence", {"type": presence_type})
