@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.xmlio.reader import CLIENT_NS, tree
+from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.splitter import CLIENT_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,64 +10,40 @@ server's proof, no bind before success, no stanza before the bind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import (
     ConnectionLost,
     ProtocolError,
     ProtocolViolation,
-    SaslError,
     StreamError,
     XmppshError,
 )
-from xmppsh.model import Credentials, Element, Jid
 from xmppsh.protocol import events as ev
-from xmppsh.protocol import ns, sasl
-from xmppsh.protocol.actions import Disconnect, HashPassword, Output, StartTls, Write
-from xmppsh.protocol.conditions import condition_of, stanza_error
-from xmppsh.protocol.sm import MODULUS, StreamManagement
+from xmppsh.protocol import ns
+from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
+from xmppsh.protocol.conditions import condition_of
+from xmppsh.protocol.negotiation import Negotiation, StreamConfig, violation
+from xmppsh.protocol.sm import MODULUS
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
-from xmppsh.xmlio.build import Xml, element, start_tag
-from xmppsh.xmlio.reader import Footer, Header, Limits, StreamReader, tree
+from xmppsh.xmlio.build import Xml, element
+from xmppsh.xmlio.reader import Footer, Header, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Literal
-    from xml.etree.ElementTree import Element as Tree
+
+    from xmppsh.model import Element
 
 
 FOOTER = b"</stream:stream>"
 BIND_ID = "bind"
 
 
-@dataclass(frozen=True, slots=True)
-class StreamConfig:
-    """What one stream needs to know: whose it is, how TLS comes, what we may send and take."""
-
-    jid: Jid
-    credentials: Credentials = field(repr=False)
-    tls: Literal["direct", "starttls", "off"] = "starttls"
-    acks: bool = True  # XEP-0198, where the server has it
-    language: str = "en"
-    limits: Limits = field(default_factory=Limits)
-
-
-class Stream:
+class Stream(Negotiation):
     """The client's side of one stream. Every method returns what is to be done, in order."""
 
     def __init__(self, config: StreamConfig) -> None:
-        self.config = config
-        self.state = State.CONNECTED
-        self.sm: StreamManagement | None = None
-        self.mechanism = ""
-        self.jid = config.jid
-        self.max_stanza_bytes = config.limits.stanza_bytes  # outbound; the server's XEP-0478 limit when smaller
-        self._reader = StreamReader(config.limits)
-        self._exchange: sasl.Exchange | None = None
-        self._certificate: bytes | None = None
-        self._acks_offered = False
-        self._pending_header = True
+        super().__init__(config)
         self.on_item: Callable[[Header | Element | Footer], None] = lambda _: None  # for a trace
 
     # ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,9 +72,13 @@ class Stream:
         for index, item in enumerate(items):
             self.on_item(item)
             outputs = self.handle(_event(item))
-            if self._awaits_tls and (reader.has_rest or error is not None or index + 1 < len(items)):
+            more = error is not None or index + 1 < len(items)
+            if self._awaits_tls and (more or reader.has_rest):
                 # RFC 6120 §5.4.3.3: what follows <proceed/> in the clear comes from somebody else.
                 outputs = self._fail(ProtocolViolation("the server sent clear text behind <proceed/>", layer="tls"))
+            elif self._reader is not reader and more:
+                # RFC 6120 §6.4.6: the old stream ends with <success/>.
+                outputs = self._fail(ProtocolViolation("the server sent more behind <success/>", layer="sasl"))
             yield from outputs
             if self.is_closed:
                 return
@@ -118,7 +98,7 @@ class Stream:
         """Look the event up in the table and let its handler decide."""
         handler = TABLE.get((self.state, type(event)))
         if handler is None:
-            return [] if self.state is State.CLOSED else self._fail(self._violation(event))
+            return [] if self.state is State.CLOSED else self._fail(violation(event, self.state))
         try:
             outputs: list[Output] = getattr(self, handler)(event)
         except XmppshError as error:
@@ -159,151 +139,6 @@ class Stream:
         """Give up at once: a deadline passed, or the user will not wait."""
         return [] if self.state is State.CLOSED else self._fail(error, condition)
 
-    # ── Opening and TLS (RFC 6120 §4, §5) ───────────────────────────────────────────────────────────────────────
-
-    def _open_header(self, state: State) -> list[Output]:
-        self.state = state
-        self._reader = StreamReader(self.config.limits)
-        self._pending_header = True
-        header = start_tag(
-            "stream:stream",
-            {
-                # RFC 6120 §4.7.1: our own address is nobody's business before TLS.
-                "from": None if state is State.PLAIN or self.jid.localpart is None else str(self.jid.bare),
-                "to": self.config.jid.domainpart,
-                "version": "1.0",
-                "xml:lang": self.config.language,
-                "xmlns": ns.CLIENT,
-                "xmlns:stream": ns.STREAM,
-            },
-        )
-        return [Write(b"<?xml version='1.0'?>" + header.encode())]
-
-    def _on_header(self, event: ev.HeaderReceived) -> list[Output]:
-        if event.name != f"{{{ns.STREAM}}}stream":
-            raise ProtocolError(
-                f"the server does not speak XMPP: its answer begins with <{event.name.rpartition('}')[2]}>",
-                condition="invalid-namespace",
-                hint="is the port right? --host HOST:PORT",
-            )
-        self._pending_header = False
-        return []
-
-    def _on_plain_features(self, event: ev.FeaturesReceived) -> list[Output]:
-        if _child(tree(event.element), ns.TLS, "starttls") is None:
-            raise ProtocolError(
-                f"{self.config.jid.domainpart} offers no STARTTLS, and without TLS nothing is sent",
-                layer="tls",
-                hint="--tls direct when this is a direct TLS port; otherwise somebody may have removed it on the way",
-            )
-        self.state = State.STARTTLS
-        return [Write(element("starttls", {"xmlns": ns.TLS}).encode())]
-
-    def _on_proceed(self, _event: ev.ProceedReceived) -> list[Output]:
-        self.state = State.HANDSHAKE
-        return [StartTls()]
-
-    def _on_tls_failure(self, _event: ev.TlsFailureReceived) -> list[Output]:
-        raise ProtocolError(
-            "the server refuses STARTTLS", layer="tls", hint="try again later, or --tls direct with the port for it"
-        )
-
-    def _on_tls(self, event: ev.TlsEstablished) -> list[Output]:
-        self._certificate = event.certificate
-        return self._open_header(State.SECURED)
-
-    # ── SASL (RFC 6120 §6) ──────────────────────────────────────────────────────────────────────────────────────
-
-    def _on_secured_features(self, event: ev.FeaturesReceived) -> list[Output]:
-        features = tree(event.element)
-        self._read_limits(features)
-        mechanisms = _child(features, ns.SASL, "mechanisms")
-        if mechanisms is None:
-            raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
-        bindings = _child(features, ns.SASL_CHANNEL_BINDING, "sasl-channel-binding")
-        self._exchange = sasl.choose(
-            self.config.jid,
-            self.config.credentials,
-            frozenset((mechanism.text or "").strip() for mechanism in mechanisms),
-            secure=self.config.tls != "off",
-            binding_types=frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings)),
-            certificate=self._certificate,
-        )
-        self.mechanism = self._exchange.name
-        self.state = State.SASL
-        initial = sasl.encode(self._exchange.initial())
-        auth = element("auth", {"xmlns": ns.SASL, "mechanism": self.mechanism}, initial)
-        return [Write(auth.encode(), secret=True)]
-
-    def _on_challenge(self, event: ev.ChallengeReceived) -> list[Output]:
-        assert self._exchange is not None
-        answer = self._exchange.challenged(sasl.decode(tree(event.element).text) or b"")
-        if isinstance(answer, bytes):
-            return self._respond(answer)
-        self.state = State.HASHING
-        return [HashPassword(answer)]
-
-    def _on_hashed(self, event: ev.PasswordHashed) -> list[Output]:
-        self.state = State.SASL
-        return self._respond(event.response)
-
-    def _respond(self, response: bytes) -> list[Output]:
-        content = sasl.encode(response) if response else None
-        return [Write(element("response", {"xmlns": ns.SASL}, content).encode(), secret=True)]
-
-    def _on_success(self, event: ev.SuccessReceived) -> list[Output]:
-        assert self._exchange is not None
-        self._exchange.succeeded(sasl.decode(tree(event.element).text))
-        return self._open_header(State.AUTHENTICATED)
-
-    def _on_sasl_failure(self, event: ev.SaslFailureReceived) -> list[Output]:
-        condition, text = condition_of(tree(event.element), ns.SASL)
-        raise SaslError.refused(str(self.config.jid.bare), condition, text)
-
-    # ── Bind and stream management (RFC 6120 §7, XEP-0198 §3) ───────────────────────────────────────────────────
-
-    def _on_authenticated_features(self, event: ev.FeaturesReceived) -> list[Output]:
-        features = tree(event.element)
-        self._read_limits(features)
-        self._acks_offered = _child(features, ns.SM, "sm") is not None
-        if _child(features, ns.BIND, "bind") is None:
-            raise ProtocolError("the server offers no resource binding", layer="bind")
-        self.state = State.BINDING
-        resource = self.config.jid.resourcepart
-        wanted = element("resource", None, resource) if resource is not None else None
-        request = element("iq", {"type": "set", "id": BIND_ID}, element("bind", {"xmlns": ns.BIND}, wanted))
-        return [Write(request.encode())]
-
-    def _on_bind_answer(self, event: ev.StanzaReceived) -> list[Output]:
-        answer = tree(event.element)
-        if event.element.kind != "iq" or event.element.id != BIND_ID:
-            raise self._violation(event)
-        if answer.get("type") == "error":
-            raise stanza_error(answer, self.config.jid.domainpart, layer="bind")
-        jid = answer.findtext(f"{{{ns.BIND}}}bind/{{{ns.BIND}}}jid")
-        if answer.get("type") != "result" or not jid:
-            raise ProtocolError("the server's answer to the resource binding holds no address", layer="bind")
-        bound = Jid.parse(jid)
-        if bound.resourcepart is None:
-            raise ProtocolError(f"the server bound {jid}, which has no resource", layer="bind")
-        self.jid = bound
-        if not (self.config.acks and self._acks_offered):
-            return self._go_live()
-        self.state = State.BOUND
-        # resume='false': the server drops the session with its socket, so no ghost is possible (sessions.md).
-        return [Write(element("enable", {"xmlns": ns.SM, "resume": "false"}).encode())]
-
-    def _on_enabled(self, _event: ev.EnabledReceived) -> list[Output]:
-        self.sm = StreamManagement()
-        return self._go_live()
-
-    def _on_enable_failure(self, _event: ev.SmFailureReceived) -> list[Output]:
-        return self._go_live()
-
-    def _go_live(self) -> list[Output]:
-        self.state = State.LIVE
-        return [ev.SessionEstablished(self.jid, self.mechanism, acks=self.sm is not None)]
-
     # ── Live ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_stanza(self, event: ev.StanzaReceived) -> list[Output]:
@@ -311,7 +146,7 @@ class Stream:
 
     def _on_ack(self, event: ev.AckReceived) -> list[Output]:
         if self.sm is None:
-            raise self._violation(event)
+            raise violation(event, self.state)
         h = event.element.attributes.get("h", "")
         if not (h.isascii() and h.isdigit() and int(h) < MODULUS):
             raise ProtocolError(f"the server acknowledges {h!r}, which is no number", condition="undefined-condition")
@@ -319,7 +154,7 @@ class Stream:
 
     def _on_ack_request(self, event: ev.AckRequestReceived) -> list[Output]:
         if self.sm is None:
-            raise self._violation(event)
+            raise violation(event, self.state)
         return self._ack()
 
     def _ack(self) -> list[Output]:
@@ -380,16 +215,6 @@ class Stream:
         self.state = State.CLOSED
         return [Disconnect(), ev.StreamEnded(error, redirect)]
 
-    def _violation(self, event: object) -> ProtocolViolation:
-        what = f"<{event.element.kind}/>" if isinstance(event, ev.ElementReceived) else type(event).__name__
-        return ProtocolViolation(f"the server sent {what} where the protocol forbids it (state: {self.state})")
-
-    def _read_limits(self, features: Tree) -> None:
-        """XEP-0478: the latest announcement counts, and only downwards from our own limit."""
-        limit = features.findtext(f"{{{ns.STREAM_LIMITS}}}limits/{{{ns.STREAM_LIMITS}}}max-bytes") or ""
-        own = self.config.limits.stanza_bytes
-        self.max_stanza_bytes = min(own, int(limit)) if limit.isascii() and limit.isdigit() and int(limit) else own
-
 
 def _event(item: Header | Element | Footer) -> object:
     """Name what the reader found."""
@@ -398,7 +223,3 @@ def _event(item: Header | Element | Footer) -> object:
     if isinstance(item, Footer):
         return ev.FooterReceived()
     return ELEMENT_EVENTS.get(item.name, ev.StanzaReceived if item.is_stanza else ev.UnknownReceived)(item)
-
-
-def _child(parent: Tree, namespace: str, name: str) -> Tree | None:
-    return parent.find(f"{{{namespace}}}{name}")

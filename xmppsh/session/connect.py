@@ -11,7 +11,8 @@ from xmppsh.net.dial import Attempt, dial, no_answer
 from xmppsh.net.link import Link
 from xmppsh.net.tls import TlsPolicy
 from xmppsh.protocol.events import SessionEstablished, StreamEnded
-from xmppsh.protocol.stream import Stream, StreamConfig
+from xmppsh.protocol.negotiation import StreamConfig
+from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
 from xmppsh.resolve.plan import dial_plan
 from xmppsh.session.driver import Driver

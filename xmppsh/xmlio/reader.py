@@ -1,234 +1,35 @@
-"""The XML reader: expat splits what comes in, from the server or from a file, into the children of its root.
+"""The XML readers: what comes in, from the server or from people, becomes elements.
 
-Two readers share one splitter. `StreamReader` reads the server's stream (RFC 6120 §4): header, elements, footer.
-`StanzaReader` reads people's input: stanzas one after the other, with or without a root around them.
-Rules of this file: an element leaves it as the exact bytes that came; nothing passes the limits; memory holds at
-most one unfinished element; no DTD, processing instruction, comment or entity beyond the five (RFC 6120 §11.1).
+`StreamReader` reads the server's stream (RFC 6120 §4): header, elements, footer. `StanzaReader` reads people's input:
+stanzas one after the other, with or without a root around them. Both share one splitter.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
-from xml.parsers import expat
 
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
+from xmppsh.xmlio.splitter import CLIENT_NS, Footer, Header, Limits, Splitter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from xml.etree.ElementTree import Element as Tree
 
-STREAM_NAME = "{http://etherx.jabber.org/streams}stream"
-CLIENT_NS = "jabber:client"
-STREAM_NS = "http://etherx.jabber.org/streams"
-_ASSUMED = {"": CLIENT_NS, "xml": "http://www.w3.org/XML/1998/namespace"}
+__all__ = ["Footer", "Header", "Limits", "StanzaReader", "StreamReader", "children", "read_element", "tree"]
 
-_TAG_NAME = re.compile(rb"<[^\s/>]+")
-_START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
+STREAM_NS = "http://etherx.jabber.org/streams"
+STREAM_NAME = f"{{{STREAM_NS}}}stream"
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*\?>")
 _ENCODING = re.compile(rb"encoding\s*=\s*[\"']([^\"']*)[\"']")
 _MAX_DECLARATION_BYTES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one side may send; sizes in bytes."""
-
-    stanza_bytes: int = 256 * 1024
-    pending_bytes: int = 1024 * 1024  # between two elements, white space included
-    depth: int = 64  # levels of one stanza, itself included
-    attributes: int = 256  # of one element
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The root's start tag: `<stream:stream …>`."""
-
-    name: str
-    attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Footer:
-    """The root's end tag: `</stream:stream>`."""
-
-
-class _Splitter:
-    """Cuts the elements at level `top` out of a document, verbatim."""
-
-    def __init__(self, limits: Limits, *, roots: frozenset[str] | None = None) -> None:
-        self.items: list[Header | Element | Footer] = []
-        self.limits = limits
-        self.depth = 0
-        self.top = 2  # the level of what is cut out; the document's root is level 1
-        self._roots = roots or frozenset()
-        self.ignores_text = False
-        self._buffer = bytearray()
-        self._base = 0  # the document's offset of the buffer's first byte
-        self._cut = 0  # everything before this offset is done with
-        self._start: int | None = None  # where the open element began
-        self._place = (1, 1)
-        self._childless = True
-        self._name, self._attributes = "", {}  # type: tuple[str, dict[str, str]]
-        self._declared: dict[str, str] = {}  # namespace declarations of the tag that comes next
-        self._inherited: dict[str, str] = {}  # declarations of the levels above `top`
-        self._own: frozenset[str] = frozenset()
-        self._parser = parser = expat.ParserCreate("UTF-8", "}")
-        parser.StartElementHandler = self._on_start
-        parser.EndElementHandler = self._on_end
-        parser.CharacterDataHandler = self._on_text
-        parser.StartNamespaceDeclHandler = self._on_namespace
-        parser.XmlDeclHandler = self._on_declaration
-        parser.StartDoctypeDeclHandler = lambda *_: self._restricted("a document type declaration")
-        parser.ProcessingInstructionHandler = lambda *_: self._restricted("a processing instruction")
-        parser.CommentHandler = lambda _: self._restricted("a comment")
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            # expat >= 2.6 holds complete stanzas back until more bytes come; our size limits make that needless.
-            parser.SetReparseDeferralEnabled(False)
-
-    def parse(self, data: bytes, final: bool = False) -> None:
-        """Read on; what was found is appended to `items`."""
-        self._buffer += data
-        try:
-            self._parser.Parse(data, final)
-        except expat.ExpatError as error:
-            reason = expat.errors.messages[error.code] if error.code in expat.errors.messages else str(error)
-            raise XmlError(reason, line=error.lineno, column=error.offset + 1) from error
-        keep_from = self._cut if self._start is None else self._start
-        del self._buffer[: keep_from - self._base]
-        self._base = keep_from
-        if self._start is not None and len(self._buffer) > self.limits.stanza_bytes:
-            raise self._too_big()
-        if self.pending_bytes > self.limits.pending_bytes:
-            raise self.error(
-                f"more than {self.limits.pending_bytes} bytes without an element", condition="policy-violation"
-            )
-
-    @property
-    def pending_bytes(self) -> int:
-        """How many bytes have come behind the last complete element."""
-        return self._base + len(self._buffer) - self._last_end
-
-    _last_end = 0
-
-    def error(self, reason: str, condition: str = "not-well-formed") -> XmlError:
-        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
-        return XmlError(reason, condition=condition, line=line, column=column)
-
-    def _restricted(self, what: str) -> None:
-        raise self.error(f"{what} is not allowed in XMPP", condition="restricted-xml")  # RFC 6120 §11.1
-
-    def _too_big(self) -> XmlError:
-        line, column = self._place
-        return XmlError(
-            f"an element is larger than {self.limits.stanza_bytes} bytes",
-            condition="policy-violation",
-            line=line,
-            column=column,
-        )
-
-    def _on_declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
-        if encoding is not None and encoding.upper() not in ("UTF-8", "UTF8"):
-            raise self.error(f"the encoding is {encoding}, not UTF-8", condition="unsupported-encoding")
-
-    def _on_namespace(self, prefix: str | None, uri: str | None) -> None:
-        self._declared[prefix or ""] = uri or ""
-
-    def _on_start(self, raw_name: str, attributes: dict[str, str]) -> None:
-        self.depth += 1
-        level = self.depth - self.top
-        if level > 0:
-            self._childless = False
-            if level >= self.limits.depth:
-                raise self.error(f"elements are nested more than {self.limits.depth} deep", "policy-violation")
-        elif level == 0:
-            self._on_top_start(_qualified(raw_name), attributes)
-        else:
-            self._on_root(_qualified(raw_name), attributes)
-        if len(attributes) > self.limits.attributes:
-            raise self.error(f"an element has more than {self.limits.attributes} attributes", "policy-violation")
-        if self._declared:
-            self._declared = {}
-
-    def _on_root(self, name: str, attributes: dict[str, str]) -> None:
-        self._inherited |= self._declared
-        self._finish_at(self._parser.CurrentByteIndex)
-        self.items.append(Header(name, attributes))
-
-    def _on_top_start(self, name: str, attributes: dict[str, str]) -> None:
-        if name in self._roots or name.rpartition("}")[2] in self._roots:
-            self.top += 1
-            self._on_root(name, attributes)
-            return
-        self._start = self._parser.CurrentByteIndex
-        self._place = (self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1)
-        self._name, self._attributes, self._childless = name, attributes, True
-        self._own = frozenset(self._declared)
-        self._parser.CharacterDataHandler = None  # text inside is the element's own matter
-
-    def _on_end(self, _raw_name: str) -> None:
-        if self.depth == self.top:
-            self._on_top_end(self._parser.CurrentByteIndex)
-        elif self.depth < self.top:
-            self._finish_at(self._parser.CurrentByteIndex)
-            self.items.append(Footer())
-            if self.top > 2:
-                self.top -= 1
-        self.depth -= 1
-
-    def _on_top_end(self, index: int) -> None:
-        assert self._start is not None
-        start = self._start - self._base
-        if self._childless and (tag := _START_TAG.match(self._buffer, start)) and tag.group().endswith(b"/>"):
-            end = tag.end()
-        else:
-            end = self._buffer.index(b">", index - self._base) + 1  # an end tag holds no other ">"
-        if end - start > self.limits.stanza_bytes:
-            raise self._too_big()
-        xml = self._standing_alone(bytes(self._buffer[start:end]))
-        attributes = {_qualified(name): value for name, value in self._attributes.items()}
-        self.items.append(Element(self._name, attributes, xml.decode(), *self._place))
-        self._start = None
-        self._finish_at(self._base + end)
-        self._parser.CharacterDataHandler = self._on_text
-
-    def _standing_alone(self, xml: bytes) -> bytes:
-        """Repeat in the element the declarations that it uses from the levels above."""
-        for prefix, uri in self._inherited.items():
-            if prefix in self._own or _ASSUMED.get(prefix) == uri:
-                continue
-            if prefix and prefix.encode() + b":" not in xml:
-                continue
-            name = _TAG_NAME.match(xml)
-            assert name is not None
-            attribute = "xmlns:" + prefix if prefix else "xmlns"
-            escaped = uri.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-            xml = xml[: name.end()] + f' {attribute}="{escaped}"'.encode() + xml[name.end() :]
-        return xml
-
-    def _on_text(self, text: str) -> None:
-        if not (text.isspace() or self.ignores_text):
-            raise self.error("text between elements")
-        self._cut = self._parser.CurrentByteIndex
-
-    def _finish_at(self, offset: int) -> None:
-        self._cut = self._last_end = offset
-
-
-@lru_cache(maxsize=512)
-def _qualified(raw_name: str) -> str:
-    """Turn expat's `uri}local` into `{uri}local`."""
-    return "{" + raw_name if "}" in raw_name else raw_name
 
 
 class StreamReader:
     """Reads the server's side of one stream; a restarted stream gets a new reader."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._splitter = _Splitter(limits or Limits())
+        self._splitter = Splitter(limits or Limits())
 
     def feed(self, data: bytes) -> list[Header | Element | Footer]:
         """Take bytes off the wire, give what they complete; raises XmlError, and then gives nothing."""
@@ -264,7 +65,7 @@ class StanzaReader:
 
     def __init__(self, limits: Limits | None = None, *, root: str | None = None, any_element: bool = False) -> None:
         roots = frozenset({STREAM_NAME}) if root is None else frozenset({STREAM_NAME, root})
-        self._splitter = _Splitter(limits or Limits(), roots=roots)
+        self._splitter = Splitter(limits or Limits(), roots=roots)
         self._splitter.parse(self._OPENING)
         self._splitter.items.clear()
         self._any_element = any_element
@@ -377,7 +178,7 @@ def tree(element: Element) -> Tree:
 
 def children(element: Element) -> list[str]:
     """The XML of each child element, standing alone, in order."""
-    reader = _Splitter(Limits())
+    reader = Splitter(Limits())
     reader.parse(f"<x xmlns='{CLIENT_NS}'>".encode())
     reader.top = 3
     reader.ignores_text = True

@@ -1,0 +1,41 @@
+# Everything sets itself up: a fresh machine with Python 3.11 is enough. As root, `make test` also installs the servers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
+
+.PHONY: demo test lint bench servers clean
+
+demo: $(VENV)/.installed
+	@$(BIN)/xmppsh playground --tour
+
+test: $(VENV)/.installed-dev servers lint
+	$(BIN)/pytest -q $(PYTEST_OPTIONS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev servers
+	$(BIN)/python -m benchmarks
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+# Prosody and ejabberd: by apt when we may, otherwise a line that says what to do. They are never started as services.
+servers:
+	@sh tests/support/install-servers $(SERVER_PACKAGES)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

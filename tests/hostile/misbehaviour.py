@@ -1,0 +1,135 @@
+"""What a scenario may do at a step instead of the good answer.
+
+A step's reply is one of these or a tuple of them, done in order:
+
+- text or bytes: written as it is. In text `{good}` is the answer of a server that behaves, `{id}` and `{to}` are the
+  request's, `{port}` is this server's port and `{other}` the second server's;
+- a value of `Deed`;
+- a function of (connection, good) that gives another reply.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hostile.server import Connection
+
+
+class Deed(Enum):
+    """Something that is not writing."""
+
+    SKIP = "no answer to this, and go on"
+    SILENCE = "read on, never answer again"
+    CLOSE = "close: TLS close_notify where there is TLS, then FIN"
+    CUT = "FIN without close_notify"
+    RESET = "RST"
+
+
+SKIP, SILENCE, CLOSE, CUT, RESET = Deed.SKIP, Deed.SILENCE, Deed.CLOSE, Deed.CUT, Deed.RESET
+if TYPE_CHECKING:
+    Act = str | bytes | Deed | Callable[[Connection, str], "Reply"]
+    Reply = Act | tuple[Act, ...]
+
+SASL_NS = "urn:ietf:params:xml:ns:xmpp-sasl"
+STANZAS_NS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+STREAMS_NS = "urn:ietf:params:xml:ns:xmpp-streams"
+CANARY = "CANARY-5f1c"  # in whatever the client must not believe
+
+
+def stream_error(condition: str, content: str = "") -> str:
+    """A stream error, without the end of the stream."""
+    return f"<stream:error><{condition} xmlns='{STREAMS_NS}'>{content}</{condition}></stream:error>"
+
+
+def see_other_host(target: str) -> tuple[str | Deed, ...]:
+    """A redirect, as servers say it (RFC 6120 §4.9.3.19)."""
+    return (stream_error("see-other-host", target) + "</stream:stream>", CLOSE)
+
+
+def sasl_failure(condition: str, text: str = "") -> str:
+    """A refused login (RFC 6120 §6.5)."""
+    said = f"<text xml:lang='en'>{text}</text>" if text else ""
+    return f"<failure xmlns='{SASL_NS}'><{condition}/>{said}</failure>"
+
+
+def stanza_error(condition: str, kind: str = "cancel") -> str:
+    """The `<error/>` of a stanza (RFC 6120 §8.3)."""
+    return f"<error type='{kind}'><{condition} xmlns='{STANZAS_NS}'/></error>"
+
+
+def sasl(name: str, data: bytes | None = None) -> str:
+    """A `<challenge/>` or `<success/>` with data."""
+    content = "" if data is None else base64.b64encode(data).decode()
+    return f"<{name} xmlns='{SASL_NS}'>{content}</{name}>"
+
+
+def features(content: str) -> str:
+    """Stream features."""
+    return f"<stream:features>{content}</stream:features>"
+
+
+def mechanisms(*names: str) -> str:
+    """The SASL feature."""
+    offered = "".join(f"<mechanism>{name}</mechanism>" for name in names)
+    return f"<mechanisms xmlns='{SASL_NS}'>{offered}</mechanisms>"
+
+
+BIND = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+MESSAGE = f"<message from='mallory@evil.example' type='chat'><body>{CANARY}</body></message>"
+
+
+def edited(pattern: str, replacement: str, name: str = "") -> Callable[[Connection, str], str]:
+    """The good SASL answer with its decoded data edited, and sent as `name` when given."""
+
+    def edit(_connection: Connection, good: str) -> str:
+        found = re.fullmatch(r"<(\w+) [^>]*>([^<]*)</\w+>", good)
+        assert found is not None, good
+        data = base64.b64decode(found.group(2)).decode()
+        changed, count = re.subn(pattern, replacement, data)
+        assert count or not pattern, (pattern, data)
+        return sasl(name or found.group(1), changed.encode())
+
+    return edit
+
+
+def remembered(connection: Connection, _good: str) -> str:
+    """SASL success with the server-first message of this exchange (it has no signature)."""
+    return sasl("success", connection.server_first.encode())
+
+
+def first_only(reply: Reply) -> Callable[[Connection, str], Reply]:
+    """Misbehave on the first connection alone."""
+    return lambda connection, good: reply if connection.number == 1 else good
+
+
+def slowly(connection: Connection, good: str) -> Reply:
+    """One byte each 0.2 s, from here on."""
+    for byte in good.encode():
+        connection.send(bytes([byte]))
+        time.sleep(0.2)
+    return SKIP
+
+
+def flood(piece: bytes, count: int, patience_s: float = 1.0) -> Callable[[Connection, str], Reply]:
+    """Write `piece` `count` times without reading; stop when the client takes nothing for a while."""
+
+    def pour(connection: Connection, _good: str) -> Reply:
+        connection.flush()
+        connection.sock.settimeout(patience_s)
+        block = piece * max(1, 65536 // len(piece))
+        try:
+            for _ in range(count * len(piece) // len(block)):
+                connection.sock.sendall(block)
+        except TimeoutError:
+            return RESET
+        connection.sock.settimeout(connection.PATIENCE_S)
+        return SILENCE
+
+    return pour

@@ -1,0 +1,251 @@
+"""A scenario: one server that misbehaves, the real program against it, and what must come of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hostile.misbehaviour import CANARY
+from hostile.server import DOMAIN, PASSWORD, USER, Server, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from hostile.certificates import Certificates
+    from hostile.misbehaviour import Reply
+
+BODY = "art-thou-not-Romeo"
+SEND = ("send", f"romeo@{DOMAIN}", BODY)
+PING = ("ping",)
+LISTEN = ("listen", "-W", "3")
+CONNECT_S, ANSWER_S = 3.0, 3.0
+START_S = 4.0  # for Python to start and end, beside five others on two cores
+SECRETS = tuple(
+    secret.encode()
+    for secret in (
+        PASSWORD,
+        *(base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()[n:-4] for n in (0, 4)),
+        base64.b64encode(PASSWORD.encode()).decode()[:-4],
+        "<auth",
+        "<response",
+        BODY,
+    )
+)
+# A wrapper of its own measures the memory: what wait4 says of a direct child includes our own peak (vfork).
+MEASURE = (
+    "import os, resource, sys\n"
+    "pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)\n"
+    "_, status, usage = os.wait4(pid, 0)\n"
+    "os.write(int(sys.argv[1]), str(usage.ru_maxrss).encode())\n"
+    "os._exit(os.waitstatus_to_exitcode(status) % 256)\n"
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One line of a table.
+
+    code, layer, condition: what the error must be, several where each is defensible; says: a pattern for its sentence.
+    text_command: for the second run, in text form, the same as `command` when not given.
+    within_s: beyond the start of Python; footer: must the client have ended its stream?
+    """
+
+    name: str
+    steps: Mapping[str, Reply] = field(default_factory=dict)
+    code: int | Collection[int] = 76
+    layer: str | Collection[str] = "stream"
+    says: str = ""
+    condition: str | None = None
+    command: tuple[str, ...] = SEND
+    text_command: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    connect_s: float = CONNECT_S
+    answer_s: float = ANSWER_S
+    within_s: float = CONNECT_S + ANSWER_S
+    footer: bool = True
+    tls: str = ""  # the certificate's kind; "good" when not given
+    direct: bool = False
+    chunk: int = 0
+    listens: bool = True
+    fills_backlog: bool = False
+    second: Spec | None = None
+    hosts: tuple[str, ...] = ("127.0.0.1:{port}",)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> Spec:
+        """The first server."""
+        return Spec(self.steps, self.tls or "good", self.direct, self.chunk, self.listens, self.fills_backlog)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the program left behind, and what its servers saw."""
+
+    code: int
+    out: str
+    err: str
+    elapsed_s: float
+    peak_kib: int
+    first: Server
+    second: Server
+
+    @property
+    def clear(self) -> bytes:
+        """Everything the client sent before TLS, to anybody."""
+        return b"".join(bytes(connection.clear) for connection in self.first.connections + self.second.connections)
+
+    @property
+    def encrypted(self) -> bytes:
+        """Everything the client sent under TLS, to anybody."""
+        return b"".join(bytes(connection.encrypted) for connection in self.first.connections + self.second.connections)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The JSON error."""
+        lines = [line for line in self.err.splitlines() if line.startswith("{")]
+        assert len(lines) == 1, f"not one JSON error on stderr: {self.err!r}"
+        error: dict[str, Any] = json.loads(lines[0])["error"]
+        return error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The two runs of a scenario: errors as JSON, and as text."""
+
+    scenario: Scenario
+    json: Run
+    text: Run
+
+
+def play(scenario: Scenario, certificates: Certificates, folder: Path) -> Outcome:
+    """Run a scenario in both forms, each with servers of its own."""
+    as_json = _run(scenario, certificates, folder / "json", (*scenario.command, "--format", "json"))
+    as_text = _run(scenario, certificates, folder / "text", scenario.text_command or scenario.command)
+    return Outcome(scenario, as_json, as_text)
+
+
+def _run(scenario: Scenario, certificates: Certificates, folder: Path, command: tuple[str, ...]) -> Run:
+    folder.mkdir()
+    with (
+        Server(scenario.second or Spec(), certificates.contexts) as second,
+        Server(scenario.spec, certificates.contexts, second.port) as first,
+    ):
+        ports = {"{port}": str(first.port), "{other}": str(second.port)}
+        hosts = [option for host in scenario.hosts for option in ("--host", _filled(host, ports))]
+        pins = {"{pin-" + kind + "}": sha256 for kind, sha256 in certificates.sha256.items()}
+        options = [_filled(option, ports | pins) for option in scenario.options]
+        timeouts = ["--connect-timeout", str(scenario.connect_s), "--timeout", str(scenario.answer_s)]
+        env = {"XMPPSH_CA": str(certificates.ca), **scenario.env}
+        arguments = [*command, *hosts, *timeouts, *options]
+        code, out, err, elapsed_s, peak_kib = _execute(arguments, _environment(folder, env), scenario.within_s + 20)
+    return Run(code, out, err, elapsed_s, peak_kib, first, second)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for key, value in values.items():
+        text = text.replace(key, value)
+    return text
+
+
+def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL")}
+    homes = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
+    places = {name: str(folder / name.lower()) for name in homes}
+    for place in places.values():
+        os.mkdir(place, 0o700)
+    account = {"XMPPSH_JID": f"{USER}@{DOMAIN}", "XMPPSH_PASSWORD": PASSWORD}
+    return {name: value for name, value in {**kept, **places, **account, **more}.items() if value}
+
+
+def _execute(arguments: list[str], env: dict[str, str], limit_s: float) -> tuple[int, str, str, float, int]:
+    reader, writer = os.pipe()
+    program = [sys.executable, "-m", "xmppsh", *arguments]
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", MEASURE, str(writer), *program],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(writer,),
+        env=env,
+        cwd=env["HOME"],
+        start_new_session=True,
+    )
+    os.close(writer)
+    try:
+        out, err = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        err += f"\n(killed after {limit_s} s)".encode()
+    elapsed_s = time.monotonic() - start
+    with os.fdopen(reader) as measured:
+        peak_kib = int(measured.read() or 0)
+    return process.returncode, out.decode(), err.decode(), elapsed_s, peak_kib
+
+
+# ── What must hold ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check(outcome: Outcome) -> None:
+    """Everything that a scenario's line says, and what holds for all of them."""
+    scenario = outcome.scenario
+    for run in (outcome.json, outcome.text):
+        check_safety(run)
+        assert run.code in _several(scenario.code), f"exit {run.code}: {run.err}"
+        limit_s = scenario.within_s + START_S
+        assert run.elapsed_s < limit_s, f"took {run.elapsed_s:.1f} s of {limit_s:.1f}: {run.err}"
+        if scenario.footer and run.first.connections:
+            assert any(connection.footer for connection in run.first.connections), "no </stream:stream> was sent"
+    if outcome.json.code != 0:
+        check_json(outcome)
+    check_text(outcome.text, scenario)
+
+
+def check_safety(run: Run) -> None:
+    """No secret in the clear, no traceback, nothing of an attacker on stdout."""
+    for secret in SECRETS:
+        assert secret not in run.clear, f"{secret!r} crossed the network in the clear: {run.clear!r}"
+    assert "Traceback" not in run.err, run.err
+    assert "internal error" not in run.err, run.err
+    assert PASSWORD not in run.out + run.err
+    assert CANARY not in run.out, f"reached the application: {run.out}"
+
+
+def check_json(outcome: Outcome) -> None:
+    """The JSON error: its keys, code, layer, condition, sentence."""
+    scenario, error = outcome.scenario, outcome.json.error
+    assert set(error) == {"code", "name", "layer", "condition", "text", "hint"}
+    assert error["code"] == outcome.json.code
+    assert error["layer"] in _several(scenario.layer), error
+    if scenario.condition is not None:
+        assert error["condition"] == scenario.condition, error
+    assert re.search(scenario.says, error["text"]), error
+
+
+def check_text(run: Run, scenario: Scenario) -> None:
+    """One line `xmppsh: …`, and at most one `  try: …`."""
+    lines = run.err.splitlines()
+    if run.code == 0:
+        assert "--insecure" in scenario.options or not lines, run.err
+        return
+    assert 1 <= len(lines) <= 2, run.err
+    assert re.fullmatch(r"xmppsh: \S.*", lines[0]), run.err
+    assert re.search(scenario.says, lines[0]) or scenario.text_command, run.err
+    if len(lines) == 2:
+        assert re.fullmatch(r"  try: \S.*", lines[1]), run.err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", run.err), f"raw control characters: {run.err!r}"
+
+
+def _several(value: Any) -> Collection[Any]:
+    return (value,) if isinstance(value, (int, str)) else value

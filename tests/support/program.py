@@ -1,0 +1,100 @@
+"""Run the real program as a user would: its own process, its own home, nothing inherited."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.servers import Account, Server
+
+COMMAND = (sys.executable, "-m", "xmppsh")
+DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: exit code, and both outputs as text."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """stdout as JSON lines."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The JSON error on stderr."""
+        found: dict[str, Any] = json.loads(self.stderr.splitlines()[-1])["error"]
+        return found
+
+
+class Program:
+    """xmppsh for one account on one server; `env` may be changed before a run."""
+
+    def __init__(self, home: Path, server: Server | None = None, account: Account | None = None) -> None:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("XMPPSH_")}
+        self.env = {**inherited, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)}
+        self.env["XDG_RUNTIME_DIR"] = str(home)
+        if server is not None:
+            self.env |= {"XMPPSH_HOST": f"{server.host}:{server.port}", "XMPPSH_CA": str(server.ca)}
+        if account is not None:
+            self.env |= {"XMPPSH_JID": account.jid, "XMPPSH_PASSWORD": account.password}
+
+    async def start(self, *arguments: str, **pipes: Any) -> asyncio.subprocess.Process:
+        """Start it; stdin, stdout and stderr are pipes unless told otherwise."""
+        streams = {name: asyncio.subprocess.PIPE for name in ("stdin", "stdout", "stderr")} | pipes
+        return await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, env=self.env, limit=1024 * 1024, start_new_session=True, **streams
+        )
+
+    async def run(self, *arguments: str, stdin: bytes = b"", deadline_s: float = DEADLINE_S) -> Outcome:
+        """Run it to its end; fails when it does not end within the deadline."""
+        process = await self.start(*arguments)
+        return await finish(process, stdin, deadline_s)
+
+    @asynccontextmanager
+    async def listening(self, *arguments: str, ready: Path, **pipes: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+        """`listen` with these arguments; inside the block it is ready, behind it it is killed if it still runs."""
+        process = await self.start("listen", "--ready-file", str(ready), *arguments, **pipes)
+        try:
+            await exists(ready, process)
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def finish(
+    process: asyncio.subprocess.Process, stdin: bytes | None = None, deadline_s: float = DEADLINE_S
+) -> Outcome:
+    """Wait for the end of a started program."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            stdout, stderr = await process.communicate(stdin or (b"" if process.stdin is not None else None))
+    except TimeoutError:
+        process.send_signal(signal.SIGKILL)
+        stdout, stderr = await process.communicate()
+        raise AssertionError(f"no end within {deadline_s} s; stdout {stdout!r}, stderr {stderr!r}") from None
+    assert process.returncode is not None
+    return Outcome(process.returncode, (stdout or b"").decode(), (stderr or b"").decode())
+
+
+async def exists(path: Path, process: asyncio.subprocess.Process, deadline_s: float = DEADLINE_S) -> None:
+    """Wait until the program has made this file."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + deadline_s
+    while not path.exists():
+        if process.returncode is not None or loop.time() > deadline:
+            stderr = await process.stderr.read() if process.stderr is not None else b""
+            raise AssertionError(f"{path.name} never came (exit code {process.returncode}): {stderr.decode()}")
+        await asyncio.sleep(0.01)
