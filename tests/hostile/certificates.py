@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import ssl
+import warnings
 from typing import TYPE_CHECKING
 
 import trustme
@@ -51,8 +52,8 @@ class Certificates:
         self._add("tls-1.1", leaf)
         context = self.contexts["tls-1.1"]
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.options &= ~ssl.OP_NO_TLSv1_1
-        context.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
 
 
 def _sha256(pem: str) -> str:

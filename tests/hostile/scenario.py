@@ -33,7 +33,7 @@ SECRETS = tuple(
     secret.encode()
     for secret in (
         PASSWORD,
-        *(base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()[n:-4] for n in (0, 4)),
+        base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()[:-4],
         base64.b64encode(PASSWORD.encode()).decode()[:-4],
         "<auth",
         "<response",

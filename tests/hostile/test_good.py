@@ -47,10 +47,3 @@ def test_a_message_is_shown_however_it_is_cut(scenario: Scenario, outcome: Outco
     assert '"body":"said-5f1c"' in outcome.json.out.replace(": ", ":")
     assert "said-5f1c" in outcome.text.out
 
-
-HOSTS = ("127.0.0.1:{port}", "127.0.0.1:{other}")
-DEAD = [
-    Scenario("first-refuses", code=0, listens=False, hosts=HOSTS, second=Spec()),
-    Scenario("first-black-hole", code=0, fills_backlog=True, hosts=HOSTS, second=Spec()),
-    Scenario("first-silent", {"header": "{silent}"}, 0, hosts=HOSTS, second=Spec()),
-]

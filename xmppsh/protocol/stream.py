@@ -96,13 +96,14 @@ class Stream(Negotiation):
 
     def handle(self, event: object) -> list[Output]:
         """Look the event up in the table and let its handler decide."""
-        handler = TABLE.get((self.state, type(event)))
-        if handler is None:
-            return [] if self.state is State.CLOSED else self._fail(violation(event, self.state))
+        step = TABLE.get((self.state, type(event)))
+        if step is None:
+            return [] if self.is_closed else self._fail(violation(event, self.state))
         try:
-            outputs: list[Output] = getattr(self, handler)(event)
+            outputs: list[Output] = getattr(self, step.handler)(event)
         except XmppshError as error:
             return self._fail(error, error.condition if isinstance(error, ProtocolError) else None)
+        assert self.is_closed or self.state in step.to, f"{step.handler} leads to {self.state}, which the table forbids"
         return outputs
 
     def send(self, stanza: Xml) -> list[Output]:

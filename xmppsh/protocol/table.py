@@ -1,4 +1,4 @@
-"""The table of the client stream: which event is allowed in which state, and which handler it has.
+"""The table of the client stream: which event is allowed in which state, its handler, and where it may lead.
 
 This table is the security policy (RFC 6120 §13): no SASL before TLS, no success before the server's proof, no bind
 before success, no stanza before the bind. A missing entry is a protocol violation and ends the stream.
@@ -7,6 +7,7 @@ before success, no stanza before the bind. A missing entry is a protocol violati
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import ns
@@ -30,41 +31,55 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-# The rows of the table: the events a state allows, and the method that handles each.
-TABLE: dict[tuple[State, type], str] = {
-    (State.PLAIN, ev.HeaderReceived): "_on_header",
-    (State.PLAIN, ev.FeaturesReceived): "_on_plain_features",
-    (State.STARTTLS, ev.ProceedReceived): "_on_proceed",
-    (State.STARTTLS, ev.TlsFailureReceived): "_on_tls_failure",
-    (State.HANDSHAKE, ev.TlsEstablished): "_on_tls",
-    (State.SECURED, ev.HeaderReceived): "_on_header",
-    (State.SECURED, ev.FeaturesReceived): "_on_secured_features",
-    (State.SASL, ev.ChallengeReceived): "_on_challenge",
-    (State.SASL, ev.SuccessReceived): "_on_success",
-    (State.SASL, ev.SaslFailureReceived): "_on_sasl_failure",
-    (State.HASHING, ev.PasswordHashed): "_on_hashed",
-    (State.AUTHENTICATED, ev.HeaderReceived): "_on_header",
-    (State.AUTHENTICATED, ev.FeaturesReceived): "_on_authenticated_features",
-    (State.BINDING, ev.StanzaReceived): "_on_bind_answer",
-    (State.BOUND, ev.EnabledReceived): "_on_enabled",
-    (State.BOUND, ev.SmFailureReceived): "_on_enable_failure",
-    (State.BOUND, ev.StanzaReceived): "_on_stanza",
-    (State.LIVE, ev.StanzaReceived): "_on_stanza",
-    (State.LIVE, ev.AckReceived): "_on_ack",
-    (State.LIVE, ev.AckRequestReceived): "_on_ack_request",
-    (State.LIVE, ev.UnknownReceived): "_on_ignored",
-    (State.CLOSING, ev.StanzaReceived): "_on_stanza",
-    (State.CLOSING, ev.AckReceived): "_on_ack",
-    (State.CLOSING, ev.AckRequestReceived): "_on_ignored",
-    (State.CLOSING, ev.UnknownReceived): "_on_ignored",
-    **{
-        (state, event): handler
-        for state in State
-        if state not in (State.CONNECTED, State.HANDSHAKE, State.CLOSED)
-        for event, handler in ((ev.StreamErrorReceived, "_on_stream_error"), (ev.FooterReceived, "_on_footer"))
-    },
-    **{(state, ev.LinkLost): "_on_link_lost" for state in State if state is not State.CLOSED},
+class Step(NamedTuple):
+    """What an event does in a state: the handler, and the states it may lead to (`closed` is always one)."""
+
+    handler: str
+    to: tuple[State, ...]
+
+
+def _stay(handler: str, state: State) -> Step:
+    return Step(handler, (state,))
+
+
+_PROCEED = {
+    (State.PLAIN, ev.FeaturesReceived): Step("_on_plain_features", (State.STARTTLS,)),
+    (State.STARTTLS, ev.ProceedReceived): Step("_on_proceed", (State.HANDSHAKE,)),
+    (State.STARTTLS, ev.TlsFailureReceived): Step("_on_tls_failure", ()),
+    (State.HANDSHAKE, ev.TlsEstablished): Step("_on_tls", (State.SECURED,)),
+    (State.SECURED, ev.FeaturesReceived): Step("_on_secured_features", (State.SASL,)),
+    (State.SASL, ev.ChallengeReceived): Step("_on_challenge", (State.HASHING, State.SASL)),
+    (State.HASHING, ev.PasswordHashed): Step("_on_hashed", (State.SASL,)),
+    (State.SASL, ev.SaslFailureReceived): Step("_on_sasl_failure", ()),
+    (State.SASL, ev.SuccessReceived): Step("_on_success", (State.AUTHENTICATED,)),
+    (State.AUTHENTICATED, ev.FeaturesReceived): Step("_on_authenticated_features", (State.BINDING,)),
+    (State.BINDING, ev.StanzaReceived): Step("_on_bind_answer", (State.BOUND, State.LIVE)),
+    (State.BOUND, ev.EnabledReceived): Step("_on_enabled", (State.LIVE,)),
+    (State.BOUND, ev.SmFailureReceived): Step("_on_enable_failure", (State.LIVE,)),
 }
+_HEADERS = {
+    (state, ev.HeaderReceived): _stay("_on_header", state)
+    for state in (State.PLAIN, State.SECURED, State.AUTHENTICATED)
+}
+_STANZAS = {
+    (State.BOUND, ev.StanzaReceived): _stay("_on_stanza", State.BOUND),
+    (State.LIVE, ev.StanzaReceived): _stay("_on_stanza", State.LIVE),
+    (State.LIVE, ev.AckReceived): _stay("_on_ack", State.LIVE),
+    (State.LIVE, ev.AckRequestReceived): _stay("_on_ack_request", State.LIVE),
+    (State.LIVE, ev.UnknownReceived): _stay("_on_ignored", State.LIVE),
+    (State.CLOSING, ev.StanzaReceived): _stay("_on_stanza", State.CLOSING),
+    (State.CLOSING, ev.AckReceived): _stay("_on_ack", State.CLOSING),
+    (State.CLOSING, ev.AckRequestReceived): _stay("_on_ignored", State.CLOSING),
+    (State.CLOSING, ev.UnknownReceived): _stay("_on_ignored", State.CLOSING),
+}
+_READING = [state for state in State if state not in (State.CONNECTED, State.HANDSHAKE, State.CLOSED)]
+_ENDINGS = {
+    **{(state, ev.StreamErrorReceived): Step("_on_stream_error", ()) for state in _READING},
+    **{(state, ev.FooterReceived): Step("_on_footer", ()) for state in _READING},
+    **{(state, ev.LinkLost): Step("_on_link_lost", ()) for state in State if state is not State.CLOSED},
+}
+
+TABLE: dict[tuple[State, type], Step] = {**_PROCEED, **_HEADERS, **_STANZAS, **_ENDINGS}
 
 ELEMENT_EVENTS: dict[str, type[ev.ElementReceived]] = {
     f"{{{ns.STREAM}}}features": ev.FeaturesReceived,

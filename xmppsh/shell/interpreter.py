@@ -1,0 +1,146 @@
+"""Carries out the shell's lines on the open session, typed or from a script. Errors are raised to whoever reads."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from typing import TYPE_CHECKING
+
+from xmppsh.commands.params import parse_address
+from xmppsh.errors import ClosedOutput, DeadlineExceeded, UsageError, XmppshError
+from xmppsh.model import Jid
+from xmppsh.output import safe
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.session.manager import new_id
+from xmppsh.shell import runner
+from xmppsh.shell.failure import bug
+from xmppsh.shell.line import Blank, Command, Text
+from xmppsh.xmlio.build import verbatim, with_id
+from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.stanzas import Message
+
+if TYPE_CHECKING:
+    from xmppsh.commands.base import App
+    from xmppsh.model import Element
+    from xmppsh.output.streams import InputStream
+    from xmppsh.session.manager import Session
+    from xmppsh.shell.sent import Place, Sent
+
+REPORTS_BOUNCES = frozenset({"send"})  # commands that tell themselves what came back
+
+
+class Quit(Exception):
+    """`/quit`: no error."""
+
+
+class Interpreter:
+    """The state between lines is the target. stdin: what commands may read."""
+
+    def __init__(self, app: App, session: Session, sent: Sent, stdin: InputStream) -> None:
+        self.target: Jid | None = None
+        self.command: str | None = None  # the one that runs
+        self._app, self._session, self._sent, self._stdin = app, session, sent, stdin
+
+    async def carry_out(self, line: Blank | Command | Text, place: Place) -> None:
+        """Do what a line says; raises XmppshError, Quit, ClosedOutput."""
+        match line:
+            case Blank():
+                pass
+            case Text(text):
+                self._say(text, place)
+            case Command(name, tail):
+                await self._run(name, tail)
+
+    def _say(self, text: str, place: Place) -> None:
+        if self.target is None:
+            raise UsageError("the message has no recipient", hint="/to JID")
+        stanza_id = new_id()
+        self._session.send(Message(text).xml(str(self.target), stanza_id))
+        self._sent.remember(stanza_id, self.target, place)
+
+    async def _run(self, name: str, tail: str) -> None:
+        match name:
+            case "quit":
+                _words(name, tail, 0)
+                raise Quit
+            case "to":
+                words = _words(name, tail, 1)
+                self.target = parse_address(words[0]) if words else None
+            case "help":
+                words = _words(name, tail, 1)
+                await self._app.stdout.write(runner.help_text(words[0] if words else None))
+            case _:
+                await self._run_registered(name, tail)
+
+    async def _run_registered(self, name: str, tail: str) -> None:
+        self.command = name
+        try:
+            await runner.run(self._app, self._session, self._stdin, name, tail)
+        except (XmppshError, ClosedOutput):
+            raise
+        except Exception as error:  # a bug in one command must not take the shell and its session along
+            raise bug(self._app, error) from error
+        finally:
+            self.command = None
+
+    # ── XML ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send(self, stanzas: list[Element], place: Place) -> None:
+        """Send stanzas as they were written; an IQ request waits for its answer and prints it."""
+        for stanza in stanzas:
+            # RFC 6120 §8.1.3: an IQ must have an id; a message needs one for its bounce to be told from others.
+            stanza_id = stanza.id or new_id()
+            xml = verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
+            kind = stanza.attributes.get("type")
+            to = Jid.parse(stanza.attributes["to"]) if stanza.attributes.get("to") else None
+            if stanza.kind == "iq" and kind in ("get", "set"):
+                await self._ask(xml, stanza_id, to)
+                continue
+            self._session.send(xml)
+            if stanza.kind == "message" and kind != "error":
+                self._sent.remember(stanza_id, to, place)
+
+    async def _ask(self, xml: str, stanza_id: str, to: Jid | None) -> None:
+        session, timeout_s = self._session, self._session.options.timeout_s
+        answers = session.subscribe("iq")
+        session.send(xml)
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for answer in answers:
+                    if answer.id == stanza_id and self._answers(answer, to):
+                        await self._show(answer)
+                        return
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{to or session.jid.domainpart} did not answer within {timeout_s:.3g} s",
+                layer="stanza",
+                hint="xmppsh connect --timeout S waits longer",
+            ) from None
+        finally:
+            answers.cancel()
+
+    def _answers(self, answer: Element, to: Jid | None) -> bool:
+        """Does it come from whom we asked? An id alone can be guessed (RFC 6120 §8.1.3, §10.3.3)."""
+        if answer.attributes.get("type") not in ("result", "error"):
+            return False
+        jid = self._session.jid
+        bare = Jid(jid.localpart, jid.domainpart)
+        if to is None or to in (bare, jid):
+            return answer.sender in ("", str(bare), str(jid)) or (to is None and answer.sender == jid.domainpart)
+        return answer.sender == str(to)
+
+    async def _show(self, answer: Element) -> None:
+        if answer.attributes.get("type") == "error":
+            raise stanza_error(tree(answer), answer.sender or self._session.jid.domainpart)
+        data = {"kind": "iq", "from": answer.attributes.get("from"), "id": answer.id, "xml": answer.xml}
+        await self._app.emit(data, safe.xml(answer.xml), answer.xml)
+
+
+def _words(name: str, tail: str, most: int) -> list[str]:
+    try:
+        words = shlex.split(tail)
+    except ValueError as error:
+        raise UsageError(f"/{name}: {str(error).lower()}") from None
+    if len(words) > most:
+        raise UsageError(f"/{name} takes {'nothing' if most == 0 else 'one word'} behind it", hint=f"/help {name}")
+    return words

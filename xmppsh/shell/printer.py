@@ -1,0 +1,33 @@
+"""Incoming messages: one record each, as `listen` prints them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ConnectionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.commands.base import App
+    from xmppsh.model import Element
+    from xmppsh.session.manager import Session
+
+
+class Printer:
+    """Prints messages until the session ends. A message is acknowledged to the server once it is printed.
+
+    is_reported(stanza): asked for messages of type `error`; True when somebody else tells of it.
+    """
+
+    def __init__(self, app: App, session: Session, is_reported: Callable[[Element], bool]) -> None:
+        self._app, self._session, self._is_reported = app, session, is_reported
+        self._arrivals = session.subscribe("message")
+
+    async def run(self) -> None:
+        """Print until the end of the session, and raise what ended it. Raises ClosedOutput when nobody reads."""
+        async for stanza in self._arrivals:
+            if stanza.attributes.get("type") == "error" and self._is_reported(stanza):
+                continue
+            await self._app.emit_stanza(stanza)
+        raise self._session.error or ConnectionLost("the session is over")
