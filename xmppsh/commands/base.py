@@ -1,196 +1,22 @@
-"""What every command is made with: `@command` turns an async handler into click's, `App` is its outside world.
-
-A command line parses to a `Work`, which runs on an App: the command line's, or the shell's with its open session.
-"""
+"""`@command` turns an async handler into click's; click only parses, and gives a `Work` to run on an App."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppsh.config.load import load
 from xmppsh.config.schema import SETTINGS, Setting
-from xmppsh.config.secrets import find_password
-from xmppsh.errors import IoError, UsageError, XmppshError
-from xmppsh.model import Credentials, Jid
-from xmppsh.output import safe, text
-from xmppsh.output.ndjson import dumps
-from xmppsh.output.records import record
-from xmppsh.output.trace import Trace
+from xmppsh.errors import UsageError, XmppshError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from xmppsh.commands.app import App as App
     from xmppsh.config.load import Settings
-    from xmppsh.model import Element
-    from xmppsh.output.streams import InputStream, OutputStream
-    from xmppsh.session.manager import Session
-    from xmppsh.session.options import SessionOptions
-    from xmppsh.session.signals import Shutdown
-    from xmppsh.xmlio.reader import Limits
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
-DRAIN_S = 5.0  # for acks still open when a signal ends a command
-
-
-@dataclass
-class App:
-    """Everything outside a handler: settings, streams, clock, the session."""
-
-    settings: Settings
-    env: Mapping[str, str]
-    stdin: InputStream
-    stdout: OutputStream
-    write_error: Callable[[str], None]
-    shutdown: Shutdown
-    may_prompt: bool = False
-    shared: Session | None = None  # the shell's, which stays open
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-
-    # ── The account ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    @cached_property
-    def jid(self) -> Jid:
-        """The account; raises UsageError when none was given."""
-        if self.settings.jid is not None:
-            jid: Jid = self.settings.jid
-            if jid.localpart is None and not self.settings.anonymous:
-                raise UsageError(f"{jid} is a domain, not an account", hint="--jid user@domain")
-            return jid
-        raise UsageError("no account is given", hint="--jid user@domain, XMPPSH_JID, or jid = in the config file")
-
-    @cached_property
-    def credentials(self) -> Credentials:
-        """What we log in with; may ask on the terminal, so it is called before the event loop runs."""
-        settings = self.settings
-        password = None
-        if not settings.anonymous and settings.cert is None:
-            password = find_password(settings, self.jid, self.env, may_prompt=self.may_prompt)
-        return Credentials(password, settings.cert is not None, settings.anonymous, settings.mechanism)
-
-    def session_options(self) -> SessionOptions:
-        """The settings as the session wants them."""
-        import socket
-
-        from xmppsh.net.tls import TlsPolicy
-        from xmppsh.session.options import SessionOptions
-
-        settings = self.settings
-        if settings.ipv4 and settings.ipv6:
-            raise UsageError("-4 and -6 exclude each other")
-        paths = {name: Path(value).expanduser() for name in ("ca", "cert", "key") if (value := getattr(settings, name))}
-        policy = TlsPolicy(paths.get("ca"), settings.pin, settings.insecure, paths.get("cert"), paths.get("key"))
-        if settings.insecure:
-            self.warn("certificates are not checked (--insecure): anybody can read and change what is sent")
-        family = socket.AF_INET if settings.ipv4 else socket.AF_INET6 if settings.ipv6 else socket.AF_UNSPEC
-        return SessionOptions(
-            self.jid,
-            self.credentials,
-            hosts=settings.host,
-            tls=settings.tls,
-            policy=policy,
-            family=family,
-            connect_timeout_s=settings.connect_timeout,
-            timeout_s=settings.timeout,
-        )
-
-    @asynccontextmanager
-    async def session(self, *, wait_s: float = 0.0) -> AsyncIterator[Session]:
-        """A bound session, closed cleanly whatever ends the block; in the shell, the shell's own.
-
-        wait_s: for the server's `</stream:stream>`. After the last ack nothing can be lost, so a one-shot does not
-        wait (ejabberd answers 100 ms late).
-        """
-        if self.shared is not None:
-            yield self.shared
-            return
-        from xmppsh.session.manager import Session
-
-        session = Session(self.session_options(), self.log, self.trace)
-        drain_s = 0.0
-        try:
-            await session.open()
-            yield session
-        except asyncio.CancelledError:
-            drain_s = DRAIN_S
-            raise
-        finally:
-            await session.close(drain_s=drain_s, hurry=self.shutdown.hurry, wait_s=wait_s)
-
-    @cached_property
-    def limits(self) -> Limits:
-        """What a stanza of ours may be."""
-        from xmppsh.xmlio.reader import Limits
-
-        return Limits()
-
-    # ── Output ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def emit(self, data: dict[str, Any], shown: str, xml: str | None = None) -> None:
-        """Print one record: `data` as JSON, `xml` as XML, or `shown` (safe for a terminal) as text."""
-        match self.settings.format:
-            case "json":
-                line = dumps(data)
-            case "xml" if xml is not None:
-                line = safe.xml(xml) if self.stdout.is_terminal else xml
-            case _:
-                line = shown
-        await self.stdout.write(line + "\n")
-
-    async def emit_stanza(self, stanza: Element) -> None:
-        """Print one stanza as its record."""
-        data = record(stanza, self.now)
-        if self._template is not None:
-            await self.stdout.write(self._template(data, stanza.xml) + "\n")
-        else:
-            await self.emit(data, text.shown(data), stanza.xml)
-
-    @cached_property
-    def _template(self) -> Callable[[dict[str, Any], str], str] | None:
-        return None if self.settings.template is None else text.template(self.settings.template)
-
-    def check_output(self) -> None:
-        """Find faults of the output options before anything is dialled."""
-        _ = self._template
-
-    # ── stderr ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def warn(self, sentence: str) -> None:
-        """One line on stderr, unless --quiet."""
-        if not self.settings.quiet:
-            self.write_error(f"xmppsh: {safe.line(sentence)}\n")
-
-    def log(self, level: int, sentence: str) -> None:
-        """One line on stderr when -v is given `level` times."""
-        if self.settings.verbose >= level:
-            self.write_error(f"xmppsh: {safe.line(sentence)}\n")
-
-    @cached_property
-    def trace(self) -> Trace | None:
-        """Where the XML goes: --trace FILE, or stderr with -vvv."""
-        target = self.settings.trace
-        if target is None and self.settings.verbose < 3:
-            return None
-        if target in (None, "-"):
-            return Trace(lambda piece: self.write_error(safe.line(piece.rstrip("\n")) + "\n"))
-        try:
-            file = open(target, "a", encoding="utf-8", buffering=1, opener=_private)  # noqa: SIM115 - until the end
-        except OSError as error:
-            raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
-        return Trace(file.write)
-
-
-def _private(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags, 0o600)
 
 
 @dataclass(frozen=True)
@@ -204,6 +30,8 @@ class Work:
 
     def settings(self, env: Mapping[str, str]) -> Settings:
         """The settings in force for this command line."""
+        from xmppsh.config.load import load
+
         return load(self.options, env)
 
 

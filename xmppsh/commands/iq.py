@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppsh.commands.base import App, command
+from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
 from xmppsh.output import safe
 from xmppsh.xmlio.build import element, verbatim
 from xmppsh.xmlio.reader import children, read_element
 
 if TYPE_CHECKING:
+    from xmppsh.commands.app import App
     from xmppsh.model import Jid
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import App, command
+from xmppsh.commands.base import command
 from xmppsh.commands.params import SECONDS
 from xmppsh.errors import DeadlineExceeded, IoError, UsageError
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
+    from xmppsh.commands.app import App
     from xmppsh.session.bus import Subscription
 
 KINDS = ("message", "presence", "iq")

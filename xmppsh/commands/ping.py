@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import App, command
+from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
 from xmppsh.output import safe
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
+    from xmppsh.commands.app import App
     from xmppsh.model import Jid
 
 

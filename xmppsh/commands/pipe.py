@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import App, command
+from xmppsh.commands.base import command
 from xmppsh.errors import NoInputError, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
@@ -22,6 +22,7 @@ from xmppsh.xmlio.reader import StanzaReader, tree
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.session.manager import Session
 

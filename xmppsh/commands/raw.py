@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import App, command
+from xmppsh.commands.base import command
 from xmppsh.errors import UsageError
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
+    from xmppsh.commands.app import App
     from xmppsh.model import Element
 
 

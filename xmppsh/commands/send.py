@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import App, command
+from xmppsh.commands.base import command
 from xmppsh.commands.params import JID, parse_address
 from xmppsh.errors import DataError, NoInputError, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
@@ -21,6 +21,7 @@ from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from xmppsh.commands.app import App
     from xmppsh.session.bus import Subscription
     from xmppsh.session.manager import Session
 

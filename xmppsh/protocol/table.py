@@ -42,7 +42,9 @@ def _stay(handler: str, state: State) -> Step:
     return Step(handler, (state,))
 
 
-_PROCEED = {
+Rows = dict[tuple[State, type], Step]
+
+_PROCEED: Rows = {
     (State.PLAIN, ev.FeaturesReceived): Step("_on_plain_features", (State.STARTTLS,)),
     (State.STARTTLS, ev.ProceedReceived): Step("_on_proceed", (State.HANDSHAKE,)),
     (State.STARTTLS, ev.TlsFailureReceived): Step("_on_tls_failure", ()),
@@ -57,11 +59,11 @@ _PROCEED = {
     (State.BOUND, ev.EnabledReceived): Step("_on_enabled", (State.LIVE,)),
     (State.BOUND, ev.SmFailureReceived): Step("_on_enable_failure", (State.LIVE,)),
 }
-_HEADERS = {
+_HEADERS: Rows = {
     (state, ev.HeaderReceived): _stay("_on_header", state)
     for state in (State.PLAIN, State.SECURED, State.AUTHENTICATED)
 }
-_STANZAS = {
+_STANZAS: Rows = {
     (State.BOUND, ev.StanzaReceived): _stay("_on_stanza", State.BOUND),
     (State.LIVE, ev.StanzaReceived): _stay("_on_stanza", State.LIVE),
     (State.LIVE, ev.AckReceived): _stay("_on_ack", State.LIVE),
@@ -73,13 +75,13 @@ _STANZAS = {
     (State.CLOSING, ev.UnknownReceived): _stay("_on_ignored", State.CLOSING),
 }
 _READING = [state for state in State if state not in (State.CONNECTED, State.HANDSHAKE, State.CLOSED)]
-_ENDINGS = {
+_ENDINGS: Rows = {
     **{(state, ev.StreamErrorReceived): Step("_on_stream_error", ()) for state in _READING},
     **{(state, ev.FooterReceived): Step("_on_footer", ()) for state in _READING},
     **{(state, ev.LinkLost): Step("_on_link_lost", ()) for state in State if state is not State.CLOSED},
 }
 
-TABLE: dict[tuple[State, type], Step] = {**_PROCEED, **_HEADERS, **_STANZAS, **_ENDINGS}
+TABLE: Rows = {**_PROCEED, **_HEADERS, **_STANZAS, **_ENDINGS}
 
 ELEMENT_EVENTS: dict[str, type[ev.ElementReceived]] = {
     f"{{{ns.STREAM}}}features": ev.FeaturesReceived,

@@ -1,0 +1,31 @@
+"""What a failure looks like on stderr: one line and what to try, or one JSON object."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from xmppsh.output import safe
+from xmppsh.output.ndjson import dumps
+
+if TYPE_CHECKING:
+    from xmppsh.errors import XmppshError
+
+
+def report(error: XmppshError, *, as_json: bool) -> int:
+    """One error on stderr: a line and what to try, or one JSON object."""
+    if as_json:
+        write_error(dumps({"error": error.record()}) + "\n")
+        return int(error.exit_code)
+    hint = f"  try: {safe.line(error.hint)}\n" if error.hint else ""
+    write_error(f"xmppsh: {safe.line(str(error))}\n{hint}")
+    return int(error.exit_code)
+
+
+def write_error(text: str) -> None:
+    """Write to stderr; when it is closed there is nobody left to tell."""
+    with suppress(OSError):
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(2, data) :]

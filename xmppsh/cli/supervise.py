@@ -1,0 +1,90 @@
+"""Runs a parsed command line on the event loop; signals cancel it, and its own `finally` blocks close the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.cli.report import report, write_error
+from xmppsh.commands.app import App
+from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
+from xmppsh.output.streams import InputStream, OutputStream
+from xmppsh.session.signals import Shutdown
+
+if TYPE_CHECKING:
+    from xmppsh.commands.base import Work
+
+SIGINT_CODE = 130
+
+
+def run_work(work: Work) -> int:
+    settings = work.settings(os.environ)
+    app = App(
+        settings,
+        os.environ,
+        InputStream(0),
+        OutputStream(1),
+        write_error,
+        Shutdown(),
+        may_prompt=_is_terminal(0) and _is_terminal(2),
+    )
+    as_json = settings.format == "json"
+    try:
+        app.check_output()
+        if work.account and not settings.dry_run:
+            _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work
+        with asyncio.Runner() as runner:
+            return runner.run(_supervise(work, app))
+    except XmppshError as error:
+        return report(error, as_json=as_json)
+    except ClosedOutput:
+        return ExitCode.OK
+    except KeyboardInterrupt:
+        return SIGINT_CODE
+    except Exception as error:  # the last border: whatever is left is a bug of ours
+        return _report_bug(error, verbose=settings.verbose, as_json=as_json)
+
+
+async def _supervise(work: Work, app: App) -> int:
+    """Run the handler as a task that a signal cancels; its own `finally` blocks close the stream."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work.run(app))
+    bugs: list[Exception] = []
+
+    def on_bug(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            bugs.append(error)
+            task.cancel()
+
+    loop.set_exception_handler(on_bug)
+    app.shutdown.on_request = task.cancel
+    app.shutdown.install()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if bugs:
+            raise bugs[0] from None
+        if app.shutdown.signal_number is not None:
+            return 128 + app.shutdown.signal_number
+        if not app.shutdown.output_closed:
+            raise
+    if app.shutdown.signal_number is not None:
+        return 128 + app.shutdown.signal_number
+    return ExitCode.OK
+
+
+def _report_bug(error: Exception, *, verbose: int, as_json: bool) -> int:
+    if verbose >= 2:
+        write_error("".join(traceback.format_exception(error)))
+    bug = XmppshError(f"internal error: {type(error).__name__}: {error}", hint="-vv shows where; please report it")
+    return report(bug, as_json=as_json)
+
+
+def _is_terminal(fd: int) -> bool:
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
