@@ -125,10 +125,10 @@ def _answerer(stanza: Stanza) -> Jid:
 
 
 def delayed(stanza: Stanza, domain: str) -> Stanza:
-    """The stanza with the time it came (XEP-0203)."""
+    """The stanza with the time it came (XEP-0203), said once however often it had to wait."""
     stamp = datetime.fromtimestamp(stanza.received_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     note = element("delay", {"xmlns": DELAY, "from": domain, "stamp": stamp})
-    return replace(stanza, xml=_with_child(stanza.xml, note))
+    return stanza if note in stanza.xml else replace(stanza, xml=_with_child(stanza.xml, note))
 
 
 def random_id() -> str:
