@@ -5,7 +5,7 @@ import contextlib
 import ssl
 from base64 import b64encode
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from xml.etree.ElementTree import Element as Tree
 from xml.etree.ElementTree import fromstring
 
@@ -146,7 +146,7 @@ class RawClient:
         await self.end()
 
 
-async def ask(contact: Contact, to: str, payload: str, kind: str = "get") -> Tree:
+async def ask(contact: Contact, to: str, payload: str, kind: Literal["get", "set"] = "get") -> Tree:
     """Send an IQ by slixmpp, wait for its answer of whatever type."""
     iq: Any = contact.client.make_iq(ito=to or None, itype=kind)
     iq.append(fromstring(payload))

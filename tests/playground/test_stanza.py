@@ -46,6 +46,7 @@ def test_a_delay_stands_inside_the_stanza(xml: str) -> None:
     assert note is not None
     assert note.get("from") == "example.org"
     assert note.get("stamp", "").endswith("Z")
+    assert delayed(stanza, "example.org") == stanza
 
 
 def test_an_error_comes_from_the_address_that_was_asked() -> None:

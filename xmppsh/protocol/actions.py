@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xmppsh.protocol.events import SessionEstablished, StanzaArrived, StanzasAcked, StreamEnded
+from xmppsh.protocol.events import (
+    HandledNoted,
+    ResumeFailed,
+    SessionEstablished,
+    SessionResumed,
+    StanzaArrived,
+    StanzasAcked,
+    StreamEnded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,4 +45,7 @@ class Disconnect:
 
 
 Action = Write | StartTls | HashPassword | Disconnect
-Output = Action | SessionEstablished | StanzaArrived | StanzasAcked | StreamEnded
+SessionEvent = (
+    SessionEstablished | SessionResumed | ResumeFailed | StanzaArrived | HandledNoted | StanzasAcked | StreamEnded
+)
+Output = Action | SessionEvent

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element, Jid
+    from xmppsh.protocol.sm import Resumption
 
 
 # ── In: from the wire, one for each kind of element, and from the link ──────────────────────────────────────────
@@ -66,6 +67,10 @@ class EnabledReceived(ElementReceived):
     """`<enabled/>` (XEP-0198 §3)."""
 
 
+class ResumedReceived(ElementReceived):
+    """`<resumed/>` (XEP-0198 §5)."""
+
+
 class SmFailureReceived(ElementReceived):
     """`<failed/>` (XEP-0198 §3, §5)."""
 
@@ -116,11 +121,30 @@ class LinkLost:
 
 @dataclass(frozen=True, slots=True)
 class SessionEstablished:
-    """Stanzas may flow: the resource is bound, and acks are on where the server has XEP-0198."""
+    """Stanzas may flow on a new session: the resource is bound, and acks are on where the server has XEP-0198.
+
+    resumption: None when the server will not keep the session beyond its socket.
+    """
 
     jid: Jid
     mechanism: str
     acks: bool
+    resumption: Resumption | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """Stanzas may flow on the old session: the oldest `acked` unacked stanzas are handled, the rest goes out again."""
+
+    acked: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFailed:
+    """The old session is gone; h: how many stanzas it had handled, None when the server does not say."""
+
+    h: int | None
+    condition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +153,13 @@ class StanzaArrived:
 
     element: Element
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandledNoted:
+    """An `<a/>` with this h follows: it must be on disk before (a Prosody session resumed with less is destroyed)."""
+
+    h: int
 
 
 @dataclass(frozen=True, slots=True)

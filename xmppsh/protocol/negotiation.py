@@ -14,7 +14,7 @@ from xmppsh.protocol import events as ev
 from xmppsh.protocol import ns, sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
 from xmppsh.protocol.conditions import condition_of, stanza_error
-from xmppsh.protocol.sm import StreamManagement
+from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import element, start_tag
 from xmppsh.xmlio.reader import Limits, StreamReader, tree
@@ -22,6 +22,8 @@ from xmppsh.xmlio.reader import Limits, StreamReader, tree
 if TYPE_CHECKING:
     from typing import Literal
     from xml.etree.ElementTree import Element as Tree
+
+    from xmppsh.model import Element
 
 BIND_ID = "bind"
 
@@ -34,6 +36,8 @@ class StreamConfig:
     credentials: Credentials = field(repr=False)
     tls: Literal["direct", "starttls", "off"] = "starttls"
     acks: bool = True  # XEP-0198, where the server has it
+    resumable_s: int | None = None  # ask the server to keep the session that long after its socket (XEP-0198 §5)
+    resume: StreamManagement | None = None  # the session to resume instead of binding a new one
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
 
@@ -163,6 +167,27 @@ class Negotiation:
         self._acks_offered = _child(features, ns.SM, "sm") is not None
         if _child(features, ns.BIND, "bind") is None:
             raise ProtocolError("the server offers no resource binding", layer="bind")
+        previous = self.config.resume
+        if previous is not None and previous.resumption is not None and self._acks_offered:
+            self.state = State.RESUMING
+            attributes = {"xmlns": ns.SM, "previd": previous.resumption.sm_id, "h": str(previous.handled)}
+            return [Write(element("resume", attributes).encode())]
+        return self._bind()
+
+    def _on_resumed(self, event: ev.ResumedReceived) -> list[Output]:
+        assert self.config.resume is not None
+        released = self.config.resume.on_resumed(read_h(event.element))
+        self.sm = self.config.resume
+        self.state = State.LIVE
+        return [ev.SessionResumed(released)]
+
+    def _on_resume_failure(self, event: ev.SmFailureReceived) -> list[Output]:
+        # XEP-0198 §5: h tells what the session had handled; we may bind on the same stream.
+        h = read_h(event.element) if "h" in event.element.attributes else None
+        condition, _ = condition_of(tree(event.element), ns.STANZA_ERRORS)
+        return [ev.ResumeFailed(h, condition), *self._bind()]
+
+    def _bind(self) -> list[Output]:
         self.state = State.BINDING
         resource = self.config.jid.resourcepart
         wanted = element("resource", None, resource) if resource is not None else None
@@ -185,11 +210,18 @@ class Negotiation:
         if not (self.config.acks and self._acks_offered):
             return self._go_live()
         self.state = State.BOUND
-        # resume='false': the server drops the session with its socket, so no ghost is possible (sessions.md).
-        return [Write(element("enable", {"xmlns": ns.SM, "resume": "false"}).encode())]
+        # Without resumption the server drops the session with its socket, so no ghost is possible (sessions.md).
+        wanted = self.config.resumable_s
+        how = {"resume": "false"} if wanted is None else {"resume": "true", "max": str(wanted)}
+        return [Write(element("enable", {"xmlns": ns.SM, **how}).encode())]
 
-    def _on_enabled(self, _event: ev.EnabledReceived) -> list[Output]:
+    def _on_enabled(self, event: ev.EnabledReceived) -> list[Output]:
         self.sm = StreamManagement()
+        attributes = event.element.attributes
+        if attributes.get("resume") in ("true", "1") and attributes.get("id") and self.config.resumable_s is not None:
+            max_s = attributes.get("max", "")
+            granted = int(max_s) if max_s.isascii() and max_s.isdigit() else None
+            self.sm.resumption = Resumption(attributes["id"], attributes.get("location"), granted)
         return self._go_live()
 
     def _on_enable_failure(self, _event: ev.SmFailureReceived) -> list[Output]:
@@ -197,13 +229,22 @@ class Negotiation:
 
     def _go_live(self) -> list[Output]:
         self.state = State.LIVE
-        return [ev.SessionEstablished(self.jid, self.mechanism, acks=self.sm is not None)]
+        resumption = None if self.sm is None else self.sm.resumption
+        return [ev.SessionEstablished(self.jid, self.mechanism, self.sm is not None, resumption)]
 
     def _read_limits(self, features: Tree) -> None:
         """XEP-0478: the latest announcement counts, and only downwards from our own limit."""
         limit = features.findtext(f"{{{ns.STREAM_LIMITS}}}limits/{{{ns.STREAM_LIMITS}}}max-bytes") or ""
         own = self.config.limits.stanza_bytes
         self.max_stanza_bytes = min(own, int(limit)) if limit.isascii() and limit.isdigit() and int(limit) else own
+
+
+def read_h(nonza: Element) -> int:
+    """The server's count of handled stanzas in an `<a/>`, `<resumed/>` or `<failed/>`; raises ProtocolError."""
+    h = nonza.attributes.get("h", "")
+    if not (h.isascii() and h.isdigit() and int(h) < MODULUS):
+        raise ProtocolError(f"the server acknowledges {h!r}, which is no number", condition="undefined-condition")
+    return int(h)
 
 
 def violation(event: object, state: State) -> ProtocolViolation:

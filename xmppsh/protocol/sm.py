@@ -1,11 +1,14 @@
-"""XEP-0198 stream management as a pure state machine.
+"""XEP-0198 stream management as a pure state machine: two counters each way, modulo 2**32.
 
-Two counters each way, modulo 2**32. Outbound: stanzas written, and how many of them the server has handled.
-Inbound: stanzas received, and how many were taken by the program, in order; only those are acknowledged.
+Outbound: stanzas written, and how many of them the server has handled. Inbound: stanzas received, and how many the
+program has taken, in order; only those are acknowledged. The counters belong to a session and outlive its streams:
+`resume` takes them over to the next one.
 Rule: everything that moves a counter lives in this file.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from xmppsh.errors import ProtocolError
 
@@ -20,17 +23,37 @@ class HandledCountTooHigh(ProtocolError):
         self.h, self.sent = h, sent
 
 
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What `<enabled/>` granted (XEP-0198 §3): the id to resume by, where to connect first, how many seconds."""
+
+    sm_id: str
+    location: str | None = None
+    max_s: int | None = None
+
+
 class StreamManagement:
-    """The counters of one session."""
+    """The counters of one session.
+
+    sent, acked: outbound; received, handled: inbound. A stanza's number is the counter's value behind it.
+    """
 
     def __init__(self, start: int = 0) -> None:
         self.sent = start
         self.acked = start
         self.received = start
         self.handled = start
+        self.resumption: Resumption | None = None
         self._taken: set[int] = set()
         self._answered = start  # the h of the last <a/> we wrote
         self._asked = False  # the server asked for more than we could confirm at that time
+
+    @classmethod
+    def restored(cls, resumption: Resumption, *, acked: int, sent: int, handled: int) -> StreamManagement:
+        """The counters of a session that a former process left."""
+        sm = cls(handled)
+        sm.acked, sm.sent, sm.resumption = acked, sent, resumption
+        return sm
 
     @property
     def unacked(self) -> int:
@@ -52,6 +75,15 @@ class StreamManagement:
         self.acked = h
         return released
 
+    def on_resumed(self, h: int) -> int:
+        """The session goes on (XEP-0198 §5): returns how many stanzas `h` releases; the other unacked ones are to be
+        written again, in their order, and count again. The server repeats what we have not acknowledged."""
+        released = self.on_ack(h)
+        self.sent = self.acked
+        self.received = self.handled
+        self._answered, self._asked = self.handled, False
+        return released
+
     def on_received(self) -> int:
         """Count an inbound stanza; returns its number, which `on_taken` wants back."""
         self.received = (self.received + 1) % MODULUS
@@ -59,7 +91,8 @@ class StreamManagement:
 
     def on_taken(self, number: int) -> bool:
         """The program is done with this stanza; True when the server is owed an `<a/>` now."""
-        self._taken.add(number)
+        if 0 < (number - self.handled) % MODULUS <= MODULUS // 2:
+            self._taken.add(number)
         while (following := (self.handled + 1) % MODULUS) in self._taken:
             self._taken.discard(following)
             self.handled = following

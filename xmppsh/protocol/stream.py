@@ -23,8 +23,7 @@ from xmppsh.protocol import events as ev
 from xmppsh.protocol import ns
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
 from xmppsh.protocol.conditions import condition_of
-from xmppsh.protocol.negotiation import Negotiation, StreamConfig, violation
-from xmppsh.protocol.sm import MODULUS
+from xmppsh.protocol.negotiation import Negotiation, StreamConfig, read_h, violation
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
 from xmppsh.xmlio.build import Xml, element
 from xmppsh.xmlio.reader import Footer, Header, tree
@@ -148,10 +147,7 @@ class Stream(Negotiation):
     def _on_ack(self, event: ev.AckReceived) -> list[Output]:
         if self.sm is None:
             raise violation(event, self.state)
-        h = event.element.attributes.get("h", "")
-        if not (h.isascii() and h.isdigit() and int(h) < MODULUS):
-            raise ProtocolError(f"the server acknowledges {h!r}, which is no number", condition="undefined-condition")
-        return [ev.StanzasAcked(count)] if (count := self.sm.on_ack(int(h))) else []
+        return [ev.StanzasAcked(count)] if (count := self.sm.on_ack(read_h(event.element))) else []
 
     def _on_ack_request(self, event: ev.AckRequestReceived) -> list[Output]:
         if self.sm is None:
@@ -160,7 +156,8 @@ class Stream(Negotiation):
 
     def _ack(self) -> list[Output]:
         assert self.sm is not None
-        return [Write(element("a", {"xmlns": ns.SM, "h": str(self.sm.answer())}).encode())]
+        h = self.sm.answer()
+        return [ev.HandledNoted(h), Write(element("a", {"xmlns": ns.SM, "h": str(h)}).encode())]
 
     def _on_ignored(self, _event: object) -> list[Output]:
         return []

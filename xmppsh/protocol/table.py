@@ -24,6 +24,7 @@ class State(StrEnum):
     SASL = "sasl"  # a SASL message went out
     HASHING = "hashing"  # the answer to a SCRAM challenge is being computed
     AUTHENTICATED = "authenticated"  # our header went out after <success/>
+    RESUMING = "resuming"  # <resume/> went out
     BINDING = "binding"  # the bind request went out
     BOUND = "bound"  # bound, <enable/> went out
     LIVE = "live"  # stanzas flow
@@ -54,7 +55,9 @@ _PROCEED: Rows = {
     (State.HASHING, ev.PasswordHashed): Step("_on_hashed", (State.SASL,)),
     (State.SASL, ev.SaslFailureReceived): Step("_on_sasl_failure", ()),
     (State.SASL, ev.SuccessReceived): Step("_on_success", (State.AUTHENTICATED,)),
-    (State.AUTHENTICATED, ev.FeaturesReceived): Step("_on_authenticated_features", (State.BINDING,)),
+    (State.AUTHENTICATED, ev.FeaturesReceived): Step("_on_authenticated_features", (State.BINDING, State.RESUMING)),
+    (State.RESUMING, ev.ResumedReceived): Step("_on_resumed", (State.LIVE,)),
+    (State.RESUMING, ev.SmFailureReceived): Step("_on_resume_failure", (State.BINDING,)),
     (State.BINDING, ev.StanzaReceived): Step("_on_bind_answer", (State.BOUND, State.LIVE)),
     (State.BOUND, ev.EnabledReceived): Step("_on_enabled", (State.LIVE,)),
     (State.BOUND, ev.SmFailureReceived): Step("_on_enable_failure", (State.LIVE,)),
@@ -92,6 +95,7 @@ ELEMENT_EVENTS: dict[str, type[ev.ElementReceived]] = {
     f"{{{ns.SASL}}}success": ev.SuccessReceived,
     f"{{{ns.SASL}}}failure": ev.SaslFailureReceived,
     f"{{{ns.SM}}}enabled": ev.EnabledReceived,
+    f"{{{ns.SM}}}resumed": ev.ResumedReceived,
     f"{{{ns.SM}}}failed": ev.SmFailureReceived,
     f"{{{ns.SM}}}a": ev.AckReceived,
     f"{{{ns.SM}}}r": ev.AckRequestReceived,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xmppsh.output.trace import Trace
-    from xmppsh.session.driver import SessionEvent
+    from xmppsh.protocol.actions import SessionEvent
     from xmppsh.session.options import SessionOptions
 
 MAX_REDIRECTS = 2

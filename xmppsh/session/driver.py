@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.net import tls
 from xmppsh.protocol import events as ev
-from xmppsh.protocol.actions import Disconnect, HashPassword, StartTls, Write
+from xmppsh.protocol.actions import Disconnect, HashPassword, SessionEvent, StartTls, Write
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from xmppsh.protocol.stream import Stream
 
 HANDSHAKE_TIMEOUT_S = 60.0  # the owner's deadline is shorter; this one only satisfies asyncio
-SessionEvent = ev.SessionEstablished | ev.StanzaArrived | ev.StanzasAcked | ev.StreamEnded
 
 
 class Driver:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element
     from xmppsh.output.trace import Trace
+    from xmppsh.protocol.actions import SessionEvent
     from xmppsh.session.bus import Subscription
-    from xmppsh.session.driver import Driver, SessionEvent
+    from xmppsh.session.driver import Driver
     from xmppsh.session.options import SessionOptions
     from xmppsh.xmlio.build import Xml
 

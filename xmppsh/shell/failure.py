@@ -12,7 +12,7 @@ from xmppsh.output.ndjson import dumps
 if TYPE_CHECKING:
     import click
 
-    from xmppsh.commands.base import App
+    from xmppsh.commands.app import App
 
 
 def report(app: App, error: XmppshError) -> None:
@@ -40,13 +40,13 @@ def usage_error(error: click.ClickException, name: str) -> UsageError:
     return UsageError(f"/{name}: {error.format_message().rstrip('.')}", hint=f"/help {name}")
 
 
-def with_text(error: XmppshError, text: str) -> XmppshError:
+def with_text(error: XmppshError, text: str, hint: str | None) -> XmppshError:
     """The same facts under another sentence."""
-    other = XmppshError(text, hint=error.hint, condition=error.condition)
+    other = XmppshError(text, hint=hint, condition=error.condition)
     other.exit_code, other.layer = error.exit_code, error.layer
     return other
 
 
 def placed(error: XmppshError, label: str) -> XmppshError:
     """The same error, with where it happened in front."""
-    return with_text(error, f"{label}: {error}")
+    return with_text(error, f"{label}: {error}", error.hint)

@@ -20,11 +20,12 @@ from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import Message
 
 if TYPE_CHECKING:
-    from xmppsh.commands.base import App
+    from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.output.streams import InputStream
     from xmppsh.session.manager import Session
     from xmppsh.shell.sent import Place, Sent
+    from xmppsh.xmlio.build import Xml
 
 REPORTS_BOUNCES = frozenset({"send"})  # commands that tell themselves what came back
 
@@ -100,7 +101,7 @@ class Interpreter:
             if stanza.kind == "message" and kind != "error":
                 self._sent.remember(stanza_id, to, place)
 
-    async def _ask(self, xml: str, stanza_id: str, to: Jid | None) -> None:
+    async def _ask(self, xml: Xml, stanza_id: str, to: Jid | None) -> None:
         session, timeout_s = self._session, self._session.options.timeout_s
         answers = session.subscribe("iq")
         session.send(xml)
@@ -124,10 +125,10 @@ class Interpreter:
         if answer.attributes.get("type") not in ("result", "error"):
             return False
         jid = self._session.jid
-        bare = Jid(jid.localpart, jid.domainpart)
-        if to is None or to in (bare, jid):
-            return answer.sender in ("", str(bare), str(jid)) or (to is None and answer.sender == jid.domainpart)
-        return answer.sender == str(to)
+        sender = Jid.parse(answer.sender) if answer.sender else jid.bare
+        if to is None:
+            return sender in (jid.bare, jid, Jid(None, jid.domainpart))
+        return sender == to or (sender == jid.bare and to == jid)
 
     async def _show(self, answer: Element) -> None:
         if answer.attributes.get("type") == "error":

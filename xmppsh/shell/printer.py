@@ -9,7 +9,7 @@ from xmppsh.errors import ConnectionLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xmppsh.commands.base import App
+    from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.session.manager import Session
 

@@ -16,7 +16,8 @@ from xmppsh.errors import UsageError
 from xmppsh.shell.failure import usage_error
 
 if TYPE_CHECKING:
-    from xmppsh.commands.base import App, Work
+    from xmppsh.commands.app import App
+    from xmppsh.commands.base import Work
     from xmppsh.output.streams import InputStream
     from xmppsh.session.manager import Session
 
@@ -93,7 +94,8 @@ def send_words(command: click.Command, tail: str) -> list[str]:
 
     One white space ends TO; what comes behind it is the text.
     """
-    lexer = shlex.shlex(io.StringIO(tail), posix=True)
+    stream = io.StringIO(tail)
+    lexer = shlex.shlex(stream, posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     options: list[str] = []
     while (word := lexer.get_token()) is not None:
@@ -103,7 +105,7 @@ def send_words(command: click.Command, tail: str) -> list[str]:
                 options.append(value)
             continue
         to = lexer.get_token() if word == "--" else word
-        text = lexer.instream.read()
+        text = stream.read()
         return [*options, "--", *([] if to is None else [to]), *([text] if text else [])]
     return options
 

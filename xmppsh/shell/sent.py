@@ -48,14 +48,14 @@ class Sent:
     def __init__(self, session: Session, on_bounce: Callable[[Place, XmppshError], None]) -> None:
         self.domains: set[str] = set()  # where bounces may come from
         self._session, self._on_bounce = session, on_bounce
-        self._places: dict[tuple[str, str], Place] = {}
+        self._places: dict[tuple[str, Jid], Place] = {}
         self._bounces = session.bounces()
 
     def remember(self, stanza_id: str, to: Jid | None, place: Place) -> None:
         """A message left; to: None is our own account."""
         address = to if to is not None else self._session.jid
         self.domains.add(address.domainpart)
-        self._places[stanza_id, _bare(address)] = place
+        self._places[stanza_id, address.bare] = place
         if len(self._places) > MAX_REMEMBERED:
             del self._places[next(iter(self._places))]
 
@@ -65,7 +65,7 @@ class Sent:
             sender = Jid.parse(stanza.sender) if stanza.sender else self._session.jid
         except XmppshError:
             return None
-        return self._places.get((stanza.id or "", _bare(sender)))
+        return self._places.get((stanza.id or "", sender.bare))
 
     async def collect(self) -> None:
         """Report bounces as they come. It waits for nothing else, so behind `Session.fence` all are reported."""
@@ -78,7 +78,3 @@ class Sent:
 def bounce(stanza: Element) -> StanzaError:
     """The error that a message came back with."""
     return stanza_error(tree(stanza), stanza.sender or "the server")
-
-
-def _bare(jid: Jid) -> str:
-    return str(Jid(jid.localpart, jid.domainpart))

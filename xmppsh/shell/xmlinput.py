@@ -9,7 +9,7 @@ from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
     from xmppsh.model import Element
-    from xmppsh.xmlio.reader import Limits
+    from xmppsh.xmlio.splitter import Limits
 
 
 class XmlInput:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.-]*)?")
 _TAG_NAME = re.compile(r"<[^\s/>]+")
-_START_TAG = re.compile(r"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
-_ID = re.compile(r"""\sid\s*=\s*("[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(r"""\s+([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
 
 
 class Xml(str):
@@ -77,9 +76,21 @@ def verbatim(stanza: Element) -> Xml:
 
 def with_id(stanza: Element, stanza_id: str) -> Xml:
     """The element's XML with this `id` attribute, whether it had one or not."""
-    tag = _START_TAG.match(stanza.xml)
     name = _TAG_NAME.match(stanza.xml)
-    assert tag is not None
     assert name is not None
-    attributes = _ID.sub("", tag.group()[name.end() :], count=1) if stanza.id is not None else tag.group()[name.end() :]
-    return Xml(name.group() + _attribute("id", stanza_id) + attributes + stanza.xml[tag.end() :])
+    kept, end = [], name.end()
+    while (attribute := _ATTRIBUTE.match(stanza.xml, end)) is not None:
+        end = attribute.end()
+        if attribute.group(1) != "id":
+            kept.append(attribute.group())
+    return Xml(name.group() + _attribute("id", stanza_id) + "".join(kept) + stanza.xml[end:])
+
+
+def with_child(stanza: Element, child: Xml) -> Xml:
+    """The element's XML with one more child, behind the others."""
+    if stanza.xml.endswith("/>"):
+        name = _TAG_NAME.match(stanza.xml)
+        assert name is not None
+        return Xml(f"{stanza.xml[:-2]}>{child}</{name.group()[1:]}>")
+    end = stanza.xml.rindex("</")
+    return Xml(stanza.xml[:end] + child + stanza.xml[end:])

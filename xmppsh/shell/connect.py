@@ -1,0 +1,81 @@
+"""`connect`: the shell on a session, at a terminal or from a script."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.base import OPTIONS, command
+from xmppsh.commands.params import JID
+from xmppsh.errors import ClosedOutput, UsageError, XmppshError
+from xmppsh.shell.script import run_script
+
+if TYPE_CHECKING:
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.session.manager import Session
+
+CLOSE_WAIT_S = 2.0
+LAST_ACKS_S = 5.0
+
+
+def _account(ctx: click.Context, _param: click.Parameter, value: Jid | None) -> None:
+    # The argument is the option --jid under a shorter name; the password is looked for before the handler runs.
+    if value is not None:
+        ctx.find_root().meta.setdefault(OPTIONS, {})["jid"] = value
+
+
+@command("connect", "Open the shell on a session.")
+@click.argument("account", metavar="[JID]", type=JID, required=False, callback=_account, expose_value=False)
+@click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
+async def connect(app: App, stop_on_error: bool) -> None:
+    """Open the shell as JID; XML, commands that begin with / and messages are its lines.
+
+    With no terminal on stdin its lines are a script: no prompt, # begins a comment, and the exit code is 0 when
+    everything went well, otherwise that of the last line that failed.
+
+    \b
+    Example:  xmppsh connect romeo@example.net
+              printf '/to juliet@example.org\\nGood night\\n' | xmppsh connect
+    """
+    await open_shell(app, stop_on_error=stop_on_error)
+
+
+async def open_shell(app: App, *, stop_on_error: bool = False) -> None:
+    """Open a session of the app's account, with the shell on it until its end."""
+    if app.settings.dry_run:
+        raise UsageError("connect opens a connection; --dry-run is for single commands, in the shell too")
+    fd = _prompt_fd(app)
+    stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
+    try:
+        async with app.session(wait_s=CLOSE_WAIT_S) as session:
+            await _run(app, session, fd, stop_on_error=stop_on_error)
+    finally:
+        stop_watching()
+
+
+async def _run(app: App, session: Session, fd: int | None, *, stop_on_error: bool) -> None:
+    try:
+        if fd is None:
+            await run_script(app, session, stop_on_error=stop_on_error)
+        else:
+            from xmppsh.shell.repl import run_repl  # prompt_toolkit costs more than all the rest
+
+            await run_repl(app, session, fd)
+    except ClosedOutput:
+        # Nobody reads on; what was sent is still brought to its end.
+        with suppress(XmppshError):
+            await session.acked(session.sent_count, LAST_ACKS_S)
+        raise
+
+
+def _prompt_fd(app: App) -> int | None:
+    """The terminal for the prompt: stdout, or stderr when stdout is redirected; None is script mode."""
+    if not app.stdin.is_terminal:
+        return None
+    if app.stdout.is_terminal:
+        return app.stdout.fd
+    return 2 if os.isatty(2) else None

@@ -1,0 +1,118 @@
+"""The terminal of the interactive shell, as prompt_toolkit's input and output.
+
+No cursor position is ever asked for: some terminals answer late or not at all, and the shell must neither wait for
+them at its end nor complain about them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+from xmppsh.output.streams import OutputStream
+
+if TYPE_CHECKING:
+    from prompt_toolkit.application import Application
+
+FALLBACK_SIZE = (80, 24)  # columns, rows
+
+
+class Keyboard(Vt100Input):
+    """stdin. A terminal that hung up is the end of input (prompt_toolkit alone would read its EIO for ever)."""
+
+    @property
+    def closed(self) -> bool:
+        """Has the terminal gone?"""
+        poll = select.poll()
+        poll.register(self.fileno(), 0)
+        return super().closed or any(events & (select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
+
+
+class Terminal:
+    """The file that prompt_toolkit draws on. One that hung up takes nothing; the keyboard tells of that."""
+
+    encoding = "utf-8"
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, text: str) -> None:
+        """Write all of it."""
+        data = text.encode("utf-8", "replace")
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            return
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def fileno(self) -> int:
+        """The terminal's file descriptor."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+class Drawing(Vt100_Output):
+    """prompt_toolkit's way to draw on our terminal."""
+
+    def __init__(self, terminal: Terminal, term: str | None) -> None:
+        super().__init__(cast("TextIO", terminal), lambda: _size(terminal.fileno()), term=term, enable_cpr=False)
+
+    def get_rows_below_cursor_position(self) -> int:
+        """One is always there; with that the toolbar stands right below the line."""
+        return 1
+
+
+class Screen:
+    """What is printed while a prompt may stand on the terminal."""
+
+    def __init__(self, fd: int) -> None:
+        self.terminal = Terminal(fd)
+        self.prompt: Application[Any] | None = None
+
+    def above(self, text: str) -> None:
+        """Print above the prompt; the half-typed line is drawn again below, as it was."""
+        prompt = self.prompt
+        if prompt is None or not prompt.is_running or prompt.is_done:
+            self.terminal.write(text)
+            return
+        prompt.renderer.erase()
+        self.terminal.write(text)
+        prompt.invalidate()
+
+
+class ScreenOutput(OutputStream):
+    """stdout when it is the terminal that has the prompt."""
+
+    def __init__(self, fd: int, screen: Screen) -> None:
+        super().__init__(fd)
+        self._screen = screen
+
+    async def write(self, text: str) -> None:
+        """Print one record above the prompt."""
+        self._screen.above(text)
+
+
+def keyboard() -> Keyboard:
+    """The keyboard on stdin."""
+    return Keyboard(sys.stdin)
+
+
+def _size(fd: int) -> Size:
+    try:
+        columns, rows = os.get_terminal_size(fd)
+    except OSError:
+        columns, rows = 0, 0
+    # A pty that nobody gave a size has 0 by 0.
+    return Size(rows=rows or FALLBACK_SIZE[1], columns=columns or FALLBACK_SIZE[0])

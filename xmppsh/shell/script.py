@@ -1,0 +1,201 @@
+"""Script mode: the shell's lines from a stdin that is no terminal; no prompt, and an exit code to trust."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import DataError, XmlError, XmppshError
+from xmppsh.output.streams import InputStream, OutputStream
+from xmppsh.shell.failure import placed, report, with_text
+from xmppsh.shell.interpreter import REPORTS_BOUNCES, Interpreter, Quit
+from xmppsh.shell.line import Xml, classify
+from xmppsh.shell.printer import Printer
+from xmppsh.shell.sent import Place, Sent
+from xmppsh.shell.tasks import ended, running, unless
+from xmppsh.shell.xmlinput import XmlInput
+from xmppsh.xmlio.stanzas import presence
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Element
+    from xmppsh.session.manager import Session
+
+MAX_LINE_BYTES = 1024 * 1024
+WINDOW = 1000  # unacknowledged stanzas; past it stdin is not read
+
+
+class WholeRecords(OutputStream):
+    """stdout for two writers, the commands and the incoming messages: one record after the other."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self.lock = asyncio.Lock()
+
+    async def write(self, text: str) -> None:
+        """Write one record when no other is being written."""
+        async with self.lock:
+            await super().write(text)
+
+
+async def run_script(app: App, session: Session, *, stop_on_error: bool) -> None:
+    """Carry out stdin's lines. At the end everything is acknowledged, or raises what failed.
+
+    stop_on_error: end at the first error and raise it; otherwise the last failed line decides the exit code.
+    """
+    app.stdout = output = WholeRecords(app.stdout.fd)
+    with _no_input() as no_input:
+        script = Script(app, session, no_input, stop_on_error=stop_on_error)
+        printer = Printer(app, session, script.is_reported)
+        session.send(presence())
+        async with running(printer.run()) as watch, running(script.sent.collect()):
+            try:
+                await unless(watch, asyncio.ensure_future(script.play()))
+                await unless(watch, asyncio.ensure_future(script.settle()))
+            except XmppshError:
+                if session.is_over:  # what the server never acknowledged may have arrived: that has its own code
+                    await session.acked(session.sent_count)
+                raise
+            async with output.lock:  # never in the middle of a record
+                await ended(watch)
+    script.judge()
+
+
+@contextmanager
+def _no_input() -> Iterator[InputStream]:
+    """stdin for the commands of a script: the script's own lines are not theirs to read."""
+    fd = os.open(os.devnull, os.O_RDONLY)
+    try:
+        yield InputStream(fd)
+    finally:
+        os.close(fd)
+
+
+class Script:
+    """One run through stdin's lines."""
+
+    def __init__(self, app: App, session: Session, no_input: InputStream, *, stop_on_error: bool) -> None:
+        self.sent = Sent(session, self._fail)
+        self._app, self._session = app, session
+        self._interpreter = Interpreter(app, session, self.sent, no_input)
+        self._stop_on_error = stop_on_error
+        self._stopped = asyncio.Event()
+        self._failed: dict[int, XmppshError] = {}
+        self._line = 0
+        self._xml: XmlInput | None = None
+        self._xml_line = 0
+
+    def is_reported(self, stanza: Element) -> bool:
+        """Does a line of ours, or the command that runs, tell of this bounce?"""
+        return self._interpreter.command in REPORTS_BOUNCES or self.sent.place_of(stanza) is not None
+
+    async def play(self) -> None:
+        """Carry out every line; with -e, up to the first error, be it a bounce that comes while we wait for a line."""
+        async with running(self._stopped.wait()) as stopped:
+            lines = asyncio.ensure_future(self._play())
+            try:
+                await asyncio.wait({lines, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await ended(lines)
+            if not lines.cancelled():
+                lines.result()
+
+    async def _play(self) -> None:
+        lines = _lines(self._app.stdin)
+        while not self._stopped.is_set():
+            self._line += 1
+            try:
+                data = await anext(lines, None)
+                if data is None:
+                    break
+                await self._carry_out(data)
+                await self._session.room(WINDOW)
+            except Quit:
+                return
+            except XmppshError as error:
+                if self._session.is_over:
+                    raise
+                place = Place.line(self._line)
+                self._fail(place, placed(error, place.label))
+        if self._xml is not None:
+            self._end_xml(self._xml)
+
+    async def _carry_out(self, data: bytes) -> None:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"not UTF-8 (byte {error.start + 1})") from error
+        if self._xml is not None:
+            return await self._feed(self._xml, text)
+        line = classify(text.removesuffix("\r"))
+        if isinstance(line, Xml):
+            self._xml_line = self._line
+            return await self._feed(XmlInput(self._app.limits), text)
+        if text.startswith("#"):
+            return None
+        return await self._interpreter.carry_out(line, Place.line(self._line))
+
+    async def _feed(self, xml: XmlInput, text: str) -> None:
+        self._xml = None
+        try:
+            stanzas = xml.feed(text)
+        except XmlError as error:
+            return self._fail(Place.line(self._line), self._in_script(error))
+        if stanzas is None:
+            self._xml = xml
+            return None
+        return await self._interpreter.send(stanzas, Place.line(self._xml_line))
+
+    def _end_xml(self, xml: XmlInput) -> None:
+        try:
+            xml.end()
+        except XmlError as error:
+            self._fail(Place.line(self._xml_line), self._in_script(error))
+
+    def _in_script(self, error: XmlError) -> XmppshError:
+        """The error with the script's line number in the place of the element's own."""
+        if error.line is None:
+            return placed(error, f"line {self._xml_line}")
+        text = f"line {self._xml_line + error.line - 1}, column {error.column}: {error.reason}"
+        return with_text(error, text, error.hint)
+
+    def _fail(self, place: Place, error: XmppshError) -> None:
+        if self._stop_on_error and self._failed:
+            return
+        self._failed[place.number] = error
+        if self._stop_on_error:
+            self._stopped.set()
+        else:
+            report(self._app, error)
+
+    async def settle(self) -> None:
+        """Wait until the server has everything, and until what bounces at once has come back."""
+        await asyncio.gather(self._session.acked(self._session.sent_count), self._session.fence(self.sent.domains))
+
+    def judge(self) -> None:
+        """Raise what decides the exit code: the error that stopped us, or that of the last line that failed."""
+        if not self._failed:
+            return
+        last = self._failed[max(self._failed)]
+        if self._stop_on_error:
+            raise last
+        count = len(self._failed)
+        summary = f"{count} line{' has' if count == 1 else 's have'} failed, the last is line {max(self._failed)}"
+        raise with_text(last, summary, hint=None)
+
+
+async def _lines(stdin: InputStream) -> AsyncIterator[bytes]:
+    """The lines of stdin without their newline, each as it comes."""
+    rest = b""
+    while chunk := await stdin.read():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
+        if len(rest) > MAX_LINE_BYTES:
+            raise DataError(f"a line of stdin is longer than {MAX_LINE_BYTES} bytes")
+    if rest:
+        yield rest
