@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xmppsh.config.paths import state_folder
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import IoError, UsageError
 from xmppsh.model import Credentials, Jid
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
     from xmppsh.config.load import Settings
     from xmppsh.model import Element
+    from xmppsh.outbox.journal import Journal
     from xmppsh.output.streams import InputStream, OutputStream
     from xmppsh.session.manager import Session
     from xmppsh.session.options import SessionOptions
     from xmppsh.session.signals import Shutdown
 
+RESUMABLE_S = 120  # the server is asked to keep a session that long behind a cut
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
 
 
@@ -94,9 +97,18 @@ class App:
         )
 
     @asynccontextmanager
-    async def session(self, *, wait_s: float = 0.0) -> AsyncIterator[Session]:
+    async def session(
+        self,
+        *,
+        wait_s: float = 0.0,
+        resumable: bool = False,
+        give_up_s: float | None = None,
+        journal: Journal | None = None,
+    ) -> AsyncIterator[Session]:
         """A bound session, closed cleanly whatever ends the block; in the shell, the shell's own.
 
+        resumable: it survives a cut, for at most `give_up_s`; journal: where stanzas are kept, the account's outbox
+        by default.
         wait_s: for the server's `</stream:stream>`. After the last ack nothing can be lost, so a one-shot does not
         wait (ejabberd answers 100 ms late).
         """
@@ -105,7 +117,10 @@ class App:
             return
         from xmppsh.session.manager import Session
 
-        session = Session(self.session_options(), self.log, self.trace)
+        options = self.session_options()
+        if resumable:
+            options = replace(options, resumable_s=RESUMABLE_S, give_up_s=give_up_s)
+        session = Session(options, self.log, self.trace, journal or self.journal())
         drain_s = 0.0
         try:
             await session.open()
@@ -115,6 +130,14 @@ class App:
             raise
         finally:
             await session.close(drain_s=drain_s, hurry=self.shutdown.hurry, wait_s=wait_s)
+
+    def journal(self, path: Path | None = None) -> Journal:
+        """The account's outbox on disk, or a checkpoint file, which keeps every stanza."""
+        from xmppsh.outbox.journal import Journal, account_file
+
+        state = state_folder(dict(self.env))
+        account = str(self.jid.bare)
+        return Journal(path or account_file(state, account), state / "locks", account, everything=path is not None)
 
     @cached_property
     def limits(self) -> Limits:

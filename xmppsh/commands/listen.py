@@ -42,9 +42,9 @@ async def listen(
         raise UsageError(f"--only: {wrong[0]!r} is not one of {', '.join(KINDS)}")
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
-        async with app.session(wait_s=CLOSE_WAIT_S) as session:
+        async with app.session(wait_s=CLOSE_WAIT_S, resumable=True) as session:
             arrivals = session.subscribe(*kinds)
-            await session.acked(session.send(presence()))
+            await session.acked(session.announce(presence()))
             _tell_ready(ready_file, ready_fd)
             app.log(1, f"listening as {session.jid}")
             await _print(app, arrivals, count, wait_s)

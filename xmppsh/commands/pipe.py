@@ -16,8 +16,9 @@ from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.streams import InputStream
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.xmlio.build import Xml, verbatim, with_id
+from xmppsh.xmlio.build import Xml, verbatim, with_child, with_id
 from xmppsh.xmlio.reader import StanzaReader, tree
+from xmppsh.xmlio.stanzas import origin_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAX_REMEMBERED = 10_000  # ids and domains of recent stanzas, to know their bounces
 MAX_FENCED_DOMAINS = 16
 CLOSE_WAIT_S = 2.0
+ORIGIN_ID_NS = "urn:xmpp:sid:0"
 
 
 @command("pipe", "Send a stream of stanzas from stdin or a file.")
@@ -47,11 +49,11 @@ async def pipe(app: App, file: str | None, window: int, root: str | None) -> Non
     source = _open(file, app)
     if app.settings.dry_run:
         async for element in _stanzas(source, reader):
-            await app.stdout.write(run.prepared(element) + "\n")
+            await app.stdout.write(run.prepared(element)[0] + "\n")
         return
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
-        async with app.session(wait_s=CLOSE_WAIT_S) as session:
+        async with app.session(wait_s=CLOSE_WAIT_S, resumable=True, give_up_s=app.settings.timeout) as session:
             await run.go(session, _stanzas(source, reader))
     finally:
         stop_watching()
@@ -100,8 +102,8 @@ class _Run:
         """Since the start."""
         return time.monotonic() - self._started
 
-    def prepared(self, stanza: Element) -> Xml:
-        """The stanza as it is sent: with an id."""
+    def prepared(self, stanza: Element) -> tuple[Xml, str]:
+        """The stanza as it is sent, with an id, and a message with its origin-id (XEP-0359); and that id."""
         from xmppsh.session.manager import new_id
 
         stanza_id = stanza.id or new_id()
@@ -110,7 +112,10 @@ class _Run:
             self._open_requests.add(stanza_id)
         elif stanza.kind == "message" and (to := stanza.attributes.get("to")):
             self._remember(self._domains, to)
-        return verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
+        xml = verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
+        if stanza.kind != "message" or ORIGIN_ID_NS in stanza.xml:
+            return xml, stanza_id
+        return with_child(xml, origin_id(stanza_id)), stanza_id
 
     @staticmethod
     def _remember(memory: OrderedDict[str, None], entry: str) -> None:
@@ -128,7 +133,9 @@ class _Run:
             try:
                 async for stanza in stanzas:
                     await session.room(self.window)
-                    number = session.send(self.prepared(stanza))
+                    xml, stanza_id = self.prepared(stanza)
+                    to = stanza.attributes.get("to", "")
+                    number = session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=to)
                     self.sent += 1
             except XmlError as error:
                 # What came before the fault is sent and acknowledged; its error is told at the end.

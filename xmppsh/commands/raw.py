@@ -33,7 +33,8 @@ async def raw(app: App, stanzas: tuple[str, ...]) -> None:
     async with app.session() as session:
         number = 0
         for element in elements:
-            number = session.send(verbatim(element))
+            to = element.attributes.get("to", "")
+            number = session.send(verbatim(element), kind=element.kind, stanza_id=element.id or "", to=to)
         await session.acked(number)
 
 

@@ -204,7 +204,9 @@ async def _send_all(session: Session, delivery: _Delivery, first: Message, messa
     number = 0
     async for message in all_messages():
         for stanza_id, recipient in delivery.stanzas(message, new_id()):
-            number = session.send(message.xml(str(recipient), stanza_id))
+            number = session.send(
+                message.xml(str(recipient), stanza_id), kind="message", stanza_id=stanza_id, to=str(recipient)
+            )
     domains = {recipient.domainpart for recipient in delivery.recipients}
     await asyncio.gather(session.acked(number), session.fence(domains))
 

@@ -15,6 +15,12 @@ def config_file(env: dict[str, str]) -> Path:
     return Path(base) / "xmppsh" / "config.toml"
 
 
+def state_folder(env: dict[str, str]) -> Path:
+    """`$XDG_STATE_HOME/xmppsh`: outboxes, locks."""
+    base = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME", "~")).expanduser() / ".local" / "state")
+    return Path(base) / "xmppsh"
+
+
 def refuse_readable_by_others(path: Path, what: str) -> None:
     """Raise ConfigError when group or others can read a file that holds a secret; only regular files are judged."""
     try:

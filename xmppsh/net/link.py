@@ -27,10 +27,10 @@ class Link(asyncio.Protocol):
     def __init__(self) -> None:
         self.on_data: Callable[[bytes], None] = lambda _: None
         self.on_lost: Callable[[str | None], None] = lambda _: None
-        self.before_flush: Callable[[], None] = lambda: None
         self._transport: asyncio.Transport | None = None
         self._pending: list[bytes] = []
         self._flush_scheduled = False
+        self._holds: set[str] = set()
         self._writable = asyncio.Event()
         self._writable.set()
         self._lost = asyncio.Event()
@@ -60,12 +60,14 @@ class Link(asyncio.Protocol):
         self.on_lost(reason)
 
     def pause_writing(self) -> None:
-        """The send buffer is full."""
+        """The send buffer is full: whoever makes us answer is not read either."""
         self._writable.clear()
+        self.hold_reading("writing", True)
 
     def resume_writing(self) -> None:
         """The send buffer has room again."""
         self._writable.set()
+        self.hold_reading("writing", False)
 
     # ── For the owner ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -78,7 +80,6 @@ class Link(asyncio.Protocol):
 
     def _flush_turn(self) -> None:
         if self._flush_scheduled:
-            self.before_flush()
             self.flush()
 
     def flush(self) -> None:
@@ -92,20 +93,22 @@ class Link(asyncio.Protocol):
         """Wait until the send buffer has room, or the link is lost."""
         await self._writable.wait()
 
-    def pause_reading(self) -> None:
-        """Take no more bytes from the peer for now."""
-        if self._transport is not None and not self._transport.is_closing():
+    def hold_reading(self, reason: str, hold: bool) -> None:
+        """Take no more bytes from the peer as long as any reason holds."""
+        before = bool(self._holds)
+        (self._holds.add if hold else self._holds.discard)(reason)
+        if self._transport is None or self._transport.is_closing() or before == bool(self._holds):
+            return
+        if hold:
             self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Take bytes again."""
-        if self._transport is not None and not self._transport.is_closing():
+        else:
             self._transport.resume_reading()
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str, timeout_s: float) -> None:
         """Do the TLS handshake; raises what ssl and the socket raise (`tls.explain` makes it ours)."""
         assert self._transport is not None
         self.flush()
+        self._holds.discard("handshake")  # the handshake itself reads on
         transport = await self._loop.start_tls(
             self._transport,
             self,
@@ -117,6 +120,8 @@ class Link(asyncio.Protocol):
         if transport is None:
             raise ConnectionResetError("the connection closed during the TLS handshake")
         self._transport = transport
+        if self._holds:
+            transport.pause_reading()
 
     @property
     def certificate(self) -> bytes | None:

@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
 
+Token = tuple[int, int]  # the session's generation, and the stanza's number in it
+
 MAX_WAITING_BYTES = 4 * 1024 * 1024  # past it the link is not read until the readers have caught up
 
 
 class _Arrival:
     """A stanza that some readers still hold."""
 
-    __slots__ = ("element", "holders", "number")
+    __slots__ = ("element", "holders", "token")
 
-    def __init__(self, element: Element, number: int, holders: int) -> None:
-        self.element, self.number, self.holders = element, number, holders
+    def __init__(self, element: Element, token: Token, holders: int) -> None:
+        self.element, self.token, self.holders = element, token, holders
 
 
 class Subscription:
@@ -74,11 +76,11 @@ class Subscription:
 class Bus:
     """Delivers stanzas to the subscriptions that want them.
 
-    on_taken(number) is called when every reader of a stanza is done; on_full and on_room when the readers lag.
+    on_taken(token) is called when every reader of a stanza is done; on_full and on_room when the readers lag.
     """
 
     def __init__(
-        self, on_taken: Callable[[int], None], on_full: Callable[[], None], on_room: Callable[[], None]
+        self, on_taken: Callable[[Token], None], on_full: Callable[[], None], on_room: Callable[[], None]
     ) -> None:
         self.is_over = False
         self.error: XmppshError | None = None
@@ -93,15 +95,15 @@ class Bus:
         self._subscriptions.append(subscription)
         return subscription
 
-    def publish(self, element: Element, number: int) -> None:
+    def publish(self, element: Element, token: Token) -> None:
         """A stanza arrived."""
         readers = [subscription for subscription in self._subscriptions if subscription.wanted(element)]
         if not readers:
             # A message that nobody reads is not acknowledged: the server keeps it for another client.
             if element.kind != "message":
-                self._on_taken(number)
+                self._on_taken(token)
             return
-        arrival = _Arrival(element, number, len(readers))
+        arrival = _Arrival(element, token, len(readers))
         for reader in readers:
             reader.put(arrival)
             self._waiting_bytes += len(element.xml)
@@ -114,7 +116,7 @@ class Bus:
         self._shrink(len(arrival.element.xml))
         arrival.holders -= 1
         if arrival.holders == 0:
-            self._on_taken(arrival.number)
+            self._on_taken(arrival.token)
 
     def forget(self, subscription: Subscription, size_bytes: int) -> None:
         """A reader has left."""

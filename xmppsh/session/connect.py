@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, ProtocolError, UsageError, XmppshError
@@ -10,7 +11,7 @@ from xmppsh.model import Candidate, is_address, split_host_port
 from xmppsh.net.dial import Attempt, dial, no_answer
 from xmppsh.net.link import Link
 from xmppsh.net.tls import TlsPolicy
-from xmppsh.protocol.events import SessionEstablished, StreamEnded
+from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed, StreamEnded
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
@@ -20,9 +21,13 @@ from xmppsh.session.driver import Driver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xmppsh.model import Jid
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.sm import StreamManagement
     from xmppsh.session.options import SessionOptions
+
+    OnLive = Callable[[Driver, SessionEstablished | SessionResumed, ResumeFailed | None], None]
 
 MAX_REDIRECTS = 2
 PEEK_TIMEOUT_S = 2.0
@@ -52,14 +57,18 @@ class Connector:
         self._deadline = 0.0
         self.candidate: Candidate | None = None
 
-    async def connect(self, on_event: Callable[[SessionEvent], None]) -> Driver:
-        """A driver whose stream is live; raises what made it impossible."""
+    async def connect(self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None) -> None:
+        """Bring a stream to life and hand its driver to `on_live`; raises what made it impossible.
+
+        jid: the address to bind; resume: the session to resume first.
+        """
         self._deadline = asyncio.get_running_loop().time() + self.options.connect_timeout_s
+        self._on_live, self._jid, self._resume = on_live, jid, resume
         hosts = self.options.hosts
         for _ in range(MAX_REDIRECTS + 1):
-            outcome = await self._try_plan(hosts, on_event)
-            if isinstance(outcome, Driver):
-                return outcome
+            outcome = await self._try_plan(hosts)
+            if outcome is None:
+                return
             self._log(1, f"redirected to {outcome}")
             hosts = (split_host_port(outcome),)
         raise ProtocolError(f"the server redirects more than {MAX_REDIRECTS} times", condition="see-other-host")
@@ -67,11 +76,20 @@ class Connector:
     def _left_s(self) -> float:
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
-    async def _try_plan(
-        self, hosts: tuple[tuple[str, int | None], ...], on_event: Callable[[SessionEvent], None]
-    ) -> Driver | str:
+    async def _plan(self, hosts: tuple[tuple[str, int | None], ...]) -> list[Candidate]:
         options = self.options
         plan = await dial_plan(options.jid, hosts, options.tls, self._left_s())
+        resumption = None if self._resume is None else self._resume.resumption
+        if resumption is not None and resumption.location is not None:
+            # XEP-0198 §3: the server wants to be resumed there; the name that TLS checks stays the domain.
+            with suppress(ValueError):
+                first = await dial_plan(options.jid, (split_host_port(resumption.location),), options.tls, 1.0)
+                return first + plan
+        return plan
+
+    async def _try_plan(self, hosts: tuple[tuple[str, int | None], ...]) -> str | None:
+        options = self.options
+        plan = await self._plan(hosts)
         attempts: list[Attempt] = []
         farthest: XmppshError | None = None
         for position, candidate in enumerate(plan):
@@ -85,7 +103,7 @@ class Connector:
                 attempts += link
                 continue
             try:
-                return await self._negotiate(link, candidate, on_event, self._left_s() / (len(plan) - position))
+                return await self._negotiate(link, candidate, self._left_s() / (len(plan) - position))
             except (ConnectionLost, DeadlineExceeded) as error:
                 # It took the connection and then died or fell silent: the next one may be alive.
                 self._log(1, f"{candidate} {error}")
@@ -94,24 +112,36 @@ class Connector:
             raise farthest
         raise no_answer(options.jid.domainpart, attempts, _dial_hint(options))
 
-    async def _negotiate(
-        self, link: Link, candidate: Candidate, on_event: Callable[[SessionEvent], None], timeout_s: float
-    ) -> Driver | str:
+    async def _negotiate(self, link: Link, candidate: Candidate, timeout_s: float) -> str | None:
+        """Nothing when the stream is live, or where the server redirects to."""
         options = self.options
         outcome: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        failed: ResumeFailed | None = None
 
         def on_first_event(event: SessionEvent) -> None:
-            if isinstance(event, SessionEstablished):
-                driver.on_event = on_event
-                on_event(event)
-                outcome.set_result(None)
-            elif isinstance(event, StreamEnded) and not outcome.done():
-                if event.redirect is not None:
-                    outcome.set_result(event.redirect)
-                else:
-                    outcome.set_exception(event.error or ConnectionLost("the stream ended"))
+            nonlocal failed
+            match event:
+                case ResumeFailed():
+                    failed = event
+                case SessionEstablished() | SessionResumed():
+                    self.candidate = candidate
+                    self._on_live(driver, event, failed)
+                    outcome.set_result(None)
+                case StreamEnded(error, redirect) if not outcome.done():
+                    if redirect is not None:
+                        outcome.set_result(redirect)
+                    else:
+                        outcome.set_exception(error or ConnectionLost("the stream ended"))
 
-        stream = Stream(StreamConfig(options.jid, options.credentials, tls=candidate.tls, limits=options.limits))
+        config = StreamConfig(
+            self._jid,
+            options.credentials,
+            tls=candidate.tls,
+            limits=options.limits,
+            resumable_s=options.resumable_s,
+            resume=self._resume,
+        )
+        stream = Stream(config)
         driver = Driver(
             stream, link, options.policy, on_first_event, trace=self._trace, peek=lambda: self._peek(candidate)
         )
@@ -133,9 +163,10 @@ class Connector:
         if redirect is not None:
             await driver.close(0)
             return redirect
-        self.candidate = candidate
-        self._log(1, f"session {stream.jid} by {stream.mechanism}, {link.tls_version or 'no TLS'}")
-        return driver
+        resumed = stream.sm is not None and stream.sm is self._resume
+        what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
+        self._log(1, f"{what} by {stream.mechanism}, {link.tls_version or 'no TLS'}")
+        return None
 
     async def _peek(self, candidate: Candidate) -> bytes | None:
         """The certificate of a server whose handshake failed, for the error's sentence; nothing else is sent."""

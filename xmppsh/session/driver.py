@@ -64,7 +64,7 @@ class Driver:
                         self._trace.sent(output.data, secret=output.secret)
                     self.link.write(output.data)
                 case StartTls():
-                    self.link.pause_reading()  # nothing more is read as clear text
+                    self.link.hold_reading("handshake", True)  # nothing more is read as clear text
                     self._spawn(self._start_tls())
                 case HashPassword(work):
                     self._spawn(self._hash(work))
@@ -131,6 +131,12 @@ class Driver:
             self.carry_out(self.stream.handle(ev.LinkLost()))
         await self.link.closed(min(wait_s, 1.0))
         await self._cancel_tasks()
+
+    def drop(self, reason: str) -> None:
+        """Cut the link without ending the stream, as if the network had done it: the session may be resumed."""
+        self.link.on_lost = lambda _: None
+        self.link.abort()
+        self.carry_out(self.stream.handle(ev.LinkLost(reason)))
 
     async def abandon(self, error: XmppshError | None = None) -> None:
         """Give the stream up: a deadline passed."""

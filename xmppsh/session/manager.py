@@ -1,31 +1,36 @@
 """The session: what commands talk to. It owns the connection, counts what the server has acknowledged, and closes.
 
 Numbers, not futures: `send` gives the stanza's number in this session, `acked(number)` waits until the server has
-handled it. Without XEP-0198 the answer to a ping that follows the stanzas is the proof (a server handles a stream's
-stanzas in order, RFC 6120 §10.1).
+handled it. A session with `resumable_s` survives its link (recovery.py): what was unacknowledged goes out again, in
+order, before anything new.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Unconfirmed, XmppshError
 from xmppsh.model import Jid
+from xmppsh.outbox.queue import Queue
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.bus import Bus
-from xmppsh.session.connect import Connector
+from xmppsh.session.ids import new_id
+from xmppsh.session.outbound import Outbound
+from xmppsh.session.phase import Phase
+from xmppsh.session.recovery import Recovery
 from xmppsh.session.requests import Requests
 from xmppsh.session.responder import response_to
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from xmppsh.model import Element
+    from xmppsh.outbox.journal import Journal
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
     from xmppsh.session.bus import Subscription
@@ -33,55 +38,79 @@ if TYPE_CHECKING:
     from xmppsh.session.options import SessionOptions
     from xmppsh.xmlio.build import Xml
 
+__all__ = ["Phase", "Session", "new_id"]
+
 PING_NS = "urn:xmpp:ping"
+MAM_RESULT = "urn:xmpp:mam:2"
 CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
 FENCE_TIMEOUT_S = 5.0  # how long a bounce from another server is waited for
 
 
-def new_id() -> str:
-    """A stanza id that nobody can guess (RFC 6120 §8.1.3)."""
-    return secrets.token_hex(8)
-
-
 class Session:
-    """A bound session of one account; use `open_session`."""
+    """A bound session of one account; `App.session` opens and closes it."""
 
-    def __init__(self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None = None) -> None:
-        self.options = options
+    def __init__(
+        self,
+        options: SessionOptions,
+        log: Callable[[int, str], None],
+        trace: Trace | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.options, self.log = options, log
+        self.phase = Phase.OFFLINE
         self.jid: Jid = options.jid
         self.mechanism = ""
         self.tls_version: str | None = None
-        self.acks = False
-        self.sent_count = 0
-        self.acked_count = 0
-        self._log = log
-        self._connector = Connector(options, log, trace)
-        self._driver: Driver | None = None
-        self._requests = Requests()
-        self._bus = Bus(self._on_taken, self._pause, self._resume)
-        self._progress = asyncio.Event()
-        self._asked_up_to = 0
-        self._ack_pings: dict[str, int] = {}
-        self._closing = False
         self.error: XmppshError | None = None
+        self.queue = Queue()
+        self.requests = Requests()
+        self.bus = Bus(self._on_reader_done, lambda: self._hold(True), lambda: self._hold(False))
+        self.progress = asyncio.Event()  # set by each ack, and by the end
+        self.outbound = Outbound(self, journal)
+        self.recovery = Recovery(self, trace)
+        self._collections: dict[str, list[Element]] = {}
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
         """Connect, log in, bind; raises what made it impossible, within the connect timeout."""
-        self._driver = driver = await self._connector.connect(self._on_event)
-        self.tls_version = driver.link.tls_version
-        driver.link.before_flush = self._ask_for_ack
+        await self.recovery.open()
+
+    @property
+    def driver(self) -> Driver | None:
+        """The connection's driver while there is one."""
+        return self.recovery.driver
 
     @property
     def is_over(self) -> bool:
-        """Has the stream ended?"""
-        return self._bus.is_over
+        """Has the session ended?"""
+        return self.phase is Phase.OVER
 
     @property
-    def unacked_count(self) -> int:
-        """How many stanzas were written and not acknowledged."""
-        return self.sent_count - self.acked_count
+    def acks(self) -> bool:
+        """Does the server acknowledge stanzas (XEP-0198)?"""
+        return self.driver is not None and self.driver.stream.sm is not None
+
+    @property
+    def sent_count(self) -> int:
+        """How many stanzas were handed in."""
+        return self.queue.last_number
+
+    @property
+    def acked_count(self) -> int:
+        """How many of them the server has acknowledged."""
+        return self.queue.acked_count
+
+    def fail(self, error: XmppshError | None) -> None:
+        """The session is over: tell everybody who waits."""
+        if self.phase is Phase.OVER:
+            return
+        closing = self.phase is Phase.CLOSING
+        self.phase = Phase.OVER
+        self.error = None if closing else error
+        self.bus.end(self.error)
+        self.requests.fail(error or ConnectionLost("the session was closed"))
+        self.progress.set()
 
     async def close(
         self, *, drain_s: float = 0.0, hurry: asyncio.Event | None = None, wait_s: float = CLOSE_WAIT_S
@@ -90,70 +119,86 @@ class Session:
 
         hurry: set by a second signal; then nothing is waited for.
         """
-        if self._driver is None or self._closing:
-            return
-        self._closing = True
-        if drain_s > 0 and self.unacked_count and not self.is_over:
+        if self.phase in (Phase.LIVE, Phase.LINGERING, Phase.RECONCILING) and drain_s > 0:
             await self._drain(drain_s, hurry)
-        await self._driver.close(0.0 if hurry is not None and hurry.is_set() else wait_s)
-        self._bus.end(self.error)
-        self._requests.fail(self.error or ConnectionLost("the session was closed"))
+        await self.recovery.close(0.0 if hurry is not None and hurry.is_set() else wait_s)
+        self.fail(None)
+        self.outbound.close()
 
     async def _drain(self, drain_s: float, hurry: asyncio.Event | None) -> None:
+        if not self.queue.open_count:
+            return
         waits: list[asyncio.Future[object]] = [asyncio.ensure_future(self.acked(self.sent_count, drain_s))]
         if hurry is not None:
             waits.append(asyncio.ensure_future(hurry.wait()))
-        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=drain_s)
         for task in pending:
             task.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
 
     # ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def send(self, stanza: Xml) -> int:
-        """Hand one stanza to the stream; returns its number. Raises when the session is over or the stanza too big."""
-        if self.is_over or self._driver is None:
+    def send(
+        self, stanza: Xml, *, kind: str = "", stanza_id: str = "", to: str = "", position: int | None = None
+    ) -> int:
+        """Hand one stanza in; returns its number. Raises when the session is over or the stanza too big.
+
+        kind: the user's `message`, `iq` or `presence`, empty for what serves a command; a message outlives this
+        process until its fate is known, by its `stanza_id` (its origin-id).
+        """
+        if self.phase in (Phase.OVER, Phase.CLOSING, Phase.OFFLINE):
             raise self.error or ConnectionLost("the session is over")
-        stream = self._driver.stream
+        limit = self.options.limits.stanza_bytes if self.driver is None else self.driver.stream.max_stanza_bytes
         size_bytes = len(stanza.encode())
-        if size_bytes > stream.max_stanza_bytes:
-            raise DataError(
-                f"the stanza has {size_bytes} bytes, and {stream.max_stanza_bytes} are allowed",
-                condition="policy-violation",
-            )
-        self._driver.carry_out(stream.send(stanza))
-        self.sent_count += 1
-        return self.sent_count
+        if size_bytes > limit:
+            raise DataError(f"the stanza has {size_bytes} bytes, and {limit} are allowed", condition="policy-violation")
+        return self.outbound.add(stanza, kind, stanza_id, to, position)
+
+    def announce(self, availability: Xml) -> int:
+        """Broadcast our presence; a new session after a lost one does it again."""
+        self.recovery.availability = availability
+        return self.send(availability)
 
     async def acked(self, number: int, timeout_s: float | None = None) -> None:
-        """Wait until the server has handled stanza `number`; raises Unconfirmed when that will not come.
+        """Wait until the server has handled everything up to stanza `number`.
 
+        Raises Unconfirmed when bytes have left and no ack will come, otherwise what ended the session.
         timeout_s: without any progress; the default is `--timeout`.
         """
         timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
-        while self.acked_count < number:
+        while self.queue.settled_up_to < number:
             if self.is_over:
-                why = f": {self.error}" if self.error is not None else ""
-                raise Unconfirmed(f"{self._unconfirmed()}{why}", hint=self.error.hint if self.error else None)
-            self._progress.clear()
+                raise self._unsettled(self.error)
+            self.progress.clear()
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._progress.wait()
+                    await self.progress.wait()
             except TimeoutError:
-                raise Unconfirmed(
-                    f"{self._unconfirmed()} within {timeout_s:.3g} s", hint="it may have arrived; ask the recipient"
-                ) from None
+                silence = DeadlineExceeded(
+                    f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer"
+                )
+                raise self._unsettled(self.recovery.last_error or silence) from None
+        if any(entry.number <= number for entry in self.queue.lost):
+            raise self._unsettled(None)
 
-    def _unconfirmed(self) -> str:
-        count = self.unacked_count
-        return f"{count} stanza{' was' if count == 1 else 's were'} written and never acknowledged"
+    def _unsettled(self, cause: XmppshError | None) -> XmppshError:
+        """The error for stanzas whose fate is not known to be good."""
+        count = self.queue.unproven_count
+        if count == 0:
+            return cause or ConnectionLost("the session is over")
+        what = "1 stanza was" if count == 1 else f"{count} stanzas were"
+        why = "" if cause is None else f": {cause}"
+        return Unconfirmed(
+            f"{what} written and never acknowledged{why}",
+            hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
+        )
 
     async def room(self, window: int) -> None:
         """Wait until fewer than `window` stanzas are unacknowledged and the link takes more."""
-        assert self._driver is not None
-        if self.unacked_count >= window:
-            await self.acked(self.sent_count - window + 1)
-        await self._driver.link.drained()
+        while self.queue.open_count >= window:
+            await self.acked(self.queue.settled_up_to + 1)
+        if self.driver is not None:
+            await self.driver.link.drained()
 
     async def request(
         self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None
@@ -164,13 +209,19 @@ class Session:
             raise stanza_error(tree(answer), answer.sender or self.jid.domainpart)
         return answer
 
-    async def ask(self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None) -> Element:
-        """Send an IQ and give its answer, result or error."""
+    async def ask(
+        self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None, *, own: bool = False
+    ) -> Element:
+        """Send an IQ and give its answer, result or error; own: the session's, which goes before everything queued."""
         timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
         stanza_id = new_id()
-        future = self._requests.add(stanza_id, to)
+        future = self.requests.add(stanza_id, to)
+        stanza = element("iq", {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}, payload)
         try:
-            self.send(element("iq", {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}, payload))
+            if own:
+                self.outbound.send_own(stanza)
+            else:
+                self.send(stanza)
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
@@ -181,6 +232,10 @@ class Session:
             ) from None
         finally:
             future.cancel()
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """An IQ to the own account that goes before everything queued; its answer, result or error."""
+        return await self.ask(iq_type, None, payload, own=True)
 
     async def fence(self, domains: Iterable[str]) -> None:
         """Wait until every bounce that these domains send at once has come: each answers a ping behind our stanzas."""
@@ -195,68 +250,62 @@ class Session:
 
     def subscribe(self, *kinds: str) -> Subscription:
         """Read stanzas of these kinds (`message`, `presence`, `iq`) that arrive from now on."""
-        return self._bus.subscribe(lambda stanza: stanza.kind in kinds)
+        return self.bus.subscribe(lambda stanza: stanza.kind in kinds)
 
     def bounces(self) -> Subscription:
         """Read the messages that came back with an error (RFC 6120 §8.3)."""
-        return self._bus.subscribe(lambda stanza: stanza.kind == "message" and stanza.attributes.get("type") == "error")
+        return self.bus.subscribe(lambda stanza: stanza.kind == "message" and stanza.attributes.get("type") == "error")
 
-    async def ended(self) -> None:
-        """Wait for the end of the stream."""
-        assert self._driver is not None
-        await self._driver.ended.wait()
+    @contextmanager
+    def collecting(self, query_id: str) -> Iterator[list[Element]]:
+        """The archive's results for an open query; they reach nobody else (XEP-0313 §4.2)."""
+        results: list[Element] = []
+        self._collections[query_id] = results
+        try:
+            yield results
+        finally:
+            del self._collections[query_id]
 
-    def _on_event(self, event: SessionEvent) -> None:
+    def on_event(self, event: SessionEvent) -> None:
+        """What the stream tells a live session."""
         match event:
-            case ev.SessionEstablished():
-                self.jid, self.mechanism, self.acks = event.jid, event.mechanism, event.acks
             case ev.StanzaArrived(stanza, number):
                 self._on_stanza(stanza, number)
             case ev.StanzasAcked(count):
-                self._on_acked(self.acked_count + count)
+                self.outbound.on_acked(count)
+            case ev.HandledNoted(h):
+                self.outbound.on_handled(h)
             case ev.StreamEnded(error):
-                self.error = None if self._closing else error
-                self._bus.end(self.error)
-                self._requests.fail(error or ConnectionLost("the session was closed"))
-                self._progress.set()
-
-    def _on_acked(self, count: int) -> None:
-        self.acked_count = max(self.acked_count, count)
-        self._progress.set()
+                self.recovery.on_ended(error)
+            case _:
+                raise AssertionError(f"{event} in mid-session")
 
     def _on_stanza(self, stanza: Element, number: int) -> None:
-        if stanza.kind == "iq":
-            covered = self._ack_pings.pop(stanza.id or "", None)
-            if covered is not None:
-                self._on_acked(covered)
-            if covered is not None or self._requests.answer(stanza, self.jid):
+        if not self.recovery.is_new(number):
+            return  # repeated by the server after a resume, and still in the hands of its reader
+        kind, stanza_type = stanza.kind, stanza.attributes.get("type")
+        if kind == "iq":
+            if self.outbound.on_ping_answered(stanza.id or "") or self.requests.answer(stanza, self.jid):
                 return self._on_taken(number)
-            if stanza.attributes.get("type") in ("get", "set") and not self._closing and not self.is_over:
-                self.send(response_to(stanza))
-        self._bus.publish(stanza, number)
+            if stanza_type in ("get", "set") and self.phase in (Phase.LIVE, Phase.RECONCILING):
+                self.outbound.send_own(response_to(stanza))
+        elif kind == "message" and self._collections and MAM_RESULT in stanza.xml:
+            for query_id, results in self._collections.items():
+                if query_id in stanza.xml:
+                    results.append(stanza)
+                    return self._on_taken(number)
+        self.bus.publish(stanza, (self.recovery.generation, number))
         return None
 
     def _on_taken(self, number: int) -> None:
-        if self._driver is not None:
-            self._driver.carry_out(self._driver.stream.taken(number))
+        if self.driver is not None:
+            self.driver.carry_out(self.driver.stream.taken(number))
 
-    def _pause(self) -> None:
-        if self._driver is not None:
-            self._driver.link.pause_reading()
+    def _on_reader_done(self, token: tuple[int, int]) -> None:
+        generation, number = token
+        if generation == self.recovery.generation:
+            self._on_taken(number)
 
-    def _resume(self) -> None:
-        if self._driver is not None:
-            self._driver.link.resume_reading()
-
-    def _ask_for_ack(self) -> None:
-        """At the end of each turn that wrote stanzas: ask how far the server is."""
-        if self._driver is None or self._asked_up_to == self.sent_count or self.is_over or self._closing:
-            return
-        self._asked_up_to = self.sent_count
-        if self.acks:
-            self._driver.carry_out(self._driver.stream.request_ack())
-            return
-        stanza_id = new_id()
-        ping = element("ping", {"xmlns": PING_NS})
-        self._driver.carry_out(self._driver.stream.send(element("iq", {"type": "get", "id": stanza_id}, ping)))
-        self._ack_pings[stanza_id] = self.sent_count
+    def _hold(self, full: bool) -> None:
+        if self.driver is not None:
+            self.driver.link.hold_reading("readers", full)

@@ -29,3 +29,5 @@ class SessionOptions:
     connect_timeout_s: float = 10.0
     timeout_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
+    resumable_s: int | None = None  # survive a cut: the server is asked to keep the session that long
+    give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from prompt_toolkit.application import Application
 
 FALLBACK_SIZE = (80, 24)  # columns, rows
+PATIENCE_S = 1
+# A terminal that polls writable takes this much without blocking: Linux hands its space out by 256 bytes, and a
+# newline becomes two. A pipe takes PIPE_BUF, a terminal does not.
+TAKEN_BYTES = 128
 
 
 class Keyboard(Vt100Input):
@@ -35,21 +39,32 @@ class Keyboard(Vt100Input):
 
 
 class Terminal:
-    """The file that prompt_toolkit draws on. One that hung up takes nothing; the keyboard tells of that."""
+    """The file that prompt_toolkit draws on. One that hung up takes nothing; the keyboard tells of that.
+
+    One that stands still must not hold the loop for ever, which has signals and the stream to attend to: what it
+    does not take within `PATIENCE_S` is dropped.
+    """
 
     encoding = "utf-8"
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._stands_still = False
 
     def write(self, text: str) -> None:
-        """Write all of it."""
+        """Write all of it, if the terminal takes it."""
         data = text.encode("utf-8", "replace")
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            while data and self._takes():
+                data = data[os.write(self._fd, data[:TAKEN_BYTES]) :]
         except OSError:
             return
+
+    def _takes(self) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        self._stands_still = not poll.poll(0 if self._stands_still else PATIENCE_S * 1000)
+        return not self._stands_still
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -83,13 +98,17 @@ class Screen:
 
     def above(self, text: str) -> None:
         """Print above the prompt; the half-typed line is drawn again below, as it was."""
-        prompt = self.prompt
-        if prompt is None or not prompt.is_running or prompt.is_done:
+        if self.prompt is None or not self.has_prompt:
             self.terminal.write(text)
             return
-        prompt.renderer.erase()
+        self.prompt.renderer.erase()
         self.terminal.write(text)
-        prompt.invalidate()
+        self.prompt.invalidate()
+
+    @property
+    def has_prompt(self) -> bool:
+        """Is a prompt drawn?"""
+        return self.prompt is not None and self.prompt.is_running
 
 
 class ScreenOutput(OutputStream):
@@ -100,8 +119,12 @@ class ScreenOutput(OutputStream):
         self._screen = screen
 
     async def write(self, text: str) -> None:
-        """Print one record above the prompt."""
-        self._screen.above(text)
+        """Print one record above the prompt; where there is none, a terminal stopped by Ctrl-S is waited for."""
+        if self._screen.has_prompt:
+            self._screen.above(text)
+        else:
+            for start in range(0, len(text), TAKEN_BYTES // 4):  # UTF-8: four bytes a character at most
+                await super().write(text[start : start + TAKEN_BYTES // 4])
 
 
 def keyboard() -> Keyboard:

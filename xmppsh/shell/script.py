@@ -107,11 +107,11 @@ class Script:
     async def _play(self) -> None:
         lines = _lines(self._app.stdin)
         while not self._stopped.is_set():
-            self._line += 1
             try:
                 data = await anext(lines, None)
                 if data is None:
                     break
+                self._line += 1
                 await self._carry_out(data)
                 await self._session.room(WINDOW)
             except Quit:
@@ -154,7 +154,7 @@ class Script:
         try:
             xml.end()
         except XmlError as error:
-            self._fail(Place.line(self._xml_line), self._in_script(error))
+            self._fail(Place.line(self._line), self._in_script(error))
 
     def _in_script(self, error: XmlError) -> XmppshError:
         """The error with the script's line number in the place of the element's own."""

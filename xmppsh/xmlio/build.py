@@ -86,11 +86,11 @@ def with_id(stanza: Element, stanza_id: str) -> Xml:
     return Xml(name.group() + _attribute("id", stanza_id) + "".join(kept) + stanza.xml[end:])
 
 
-def with_child(stanza: Element, child: Xml) -> Xml:
-    """The element's XML with one more child, behind the others."""
-    if stanza.xml.endswith("/>"):
-        name = _TAG_NAME.match(stanza.xml)
+def with_child(parent: Xml, child: Xml) -> Xml:
+    """The element with one more child, behind the others."""
+    if parent.endswith("/>"):
+        name = _TAG_NAME.match(parent)
         assert name is not None
-        return Xml(f"{stanza.xml[:-2]}>{child}</{name.group()[1:]}>")
-    end = stanza.xml.rindex("</")
-    return Xml(stanza.xml[:end] + child + stanza.xml[end:])
+        return Xml(f"{parent[:-2]}>{child}</{name.group()[1:]}>")
+    end = parent.rindex("</")
+    return Xml(parent[:end] + child + parent[end:])

@@ -9,6 +9,11 @@ from xmppsh.xmlio.build import Xml, element
 MESSAGE_TYPES = ("chat", "normal", "headline", "groupchat")
 
 
+def origin_id(stanza_id: str) -> Xml:
+    """XEP-0359 §3: our own id, by which the archive can tell whether a message has arrived."""
+    return element("origin-id", {"xmlns": "urn:xmpp:sid:0", "id": stanza_id})
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a message of ours may hold; None leaves a part out. oob: URLs (XEP-0066); lang: RFC 5646."""
@@ -27,6 +32,7 @@ class Message:
             None if self.body is None else element("body", None, self.body),
             None if self.thread is None else element("thread", None, self.thread),
             *(element("x", {"xmlns": "jabber:x:oob"}, element("url", None, url)) for url in self.oob),
+            origin_id(stanza_id),
         ]
         kind = None if self.type == "normal" else self.type
         return element("message", {"to": to, "type": kind, "id": stanza_id, "xml:lang": self.lang}, *parts)

@@ -1,0 +1,236 @@
+"""The outbox on disk: SQLite in WAL mode, one file an account (or a checkpoint file of `pipe`).
+
+Write-ahead: a stanza's row and its wire number are committed before its bytes leave, an inbound h before its `<a/>`.
+So after the death of the process, at any instruction, the file knows everything that may have been sent. Adding is
+synced to the disk (power loss); taking away is not, since what reappears is settled by proof and never sent blindly.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import IoError
+from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.xmlio.build import Xml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
+VERSION = 1
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS session (
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, full_jid TEXT NOT NULL, sm_id TEXT, location TEXT, max_s INTEGER,
+    handled INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL, owner TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS stanza (
+    id INTEGER PRIMARY KEY, session INTEGER REFERENCES session, account TEXT NOT NULL, kind TEXT NOT NULL,
+    stanza_id TEXT NOT NULL, recipient TEXT NOT NULL, xml TEXT NOT NULL, wire INTEGER, fate TEXT NOT NULL,
+    position INTEGER, stored REAL NOT NULL, owner TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL);
+PRAGMA user_version = {VERSION};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session that some process has opened.
+
+    acked: the server's h for what we sent; handled: ours for what it sent; owner: the process (owner.py).
+    """
+
+    id: int
+    account: str
+    full_jid: str
+    sm_id: str | None
+    location: str | None
+    max_s: int | None
+    handled: int
+    acked: int
+    started: float
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStanza:
+    """A stanza without a final fate; wire: its number in its session; stored: seconds since the epoch."""
+
+    row: int
+    session: int | None
+    xml: str
+    kind: str
+    stanza_id: str
+    recipient: str
+    fate: str
+    position: int | None
+    wire: int | None
+    stored: float
+    owner: str
+
+    def entry(self) -> Entry:
+        """As the queue wants it back."""
+        return Entry(
+            0, Xml(self.xml), self.kind, self.stanza_id, self.recipient, Fate(self.fate), self.row, self.position
+        )
+
+
+class Store:
+    """Every method commits before it returns; raises IoError (74) when the disk does not take it."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self.path, self.owner = path, owner
+        with self._guarded():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            path.chmod(0o600)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA foreign_keys = ON")
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                raise IoError(f"{path}: written by another version of xmppsh", hint="move the file away")
+            if version == 0:
+                self._database.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the file; SQLite folds its journal in."""
+        self._database.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise  # a bug of ours
+        except sqlite3.OperationalError as error:
+            raise IoError(f"{self.path}: {error}", hint="is the disk full, or read-only?") from error
+        except sqlite3.DatabaseError as error:
+            raise IoError(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
+        except OSError as error:
+            raise IoError(f"{self.path}: {(error.strerror or str(error)).lower()}") from error
+
+    @contextmanager
+    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        with self._guarded():
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    # ── Sessions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open_session(
+        self, account: str, full_jid: str, sm_id: str | None, location: str | None, max_s: int | None
+    ) -> int:
+        """Remember a new session, before anything is sent on it; returns its id."""
+        row = (account, full_jid, sm_id, location, max_s, time.time(), self.owner)
+        with self._transaction(durable=True) as database:
+            cursor = database.execute(
+                "INSERT INTO session (account, full_jid, sm_id, location, max_s, started, owner)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def sessions(self, account: str) -> list[StoredSession]:
+        """The account's sessions that were not closed, the oldest first."""
+        columns = "id, account, full_jid, sm_id, location, max_s, handled, acked, started, owner"
+        with self._guarded():
+            rows = self._database.execute(f"SELECT {columns} FROM session WHERE account = ? ORDER BY id", (account,))
+            return [StoredSession(*row) for row in rows]
+
+    def note_handled(self, session: int, h: int) -> None:
+        """The inbound count that is about to be acknowledged."""
+        with self._transaction(durable=True) as database:
+            database.execute("UPDATE session SET handled = ? WHERE id = ?", (h, session))
+
+    def close_session(self, session: int) -> None:
+        """The session is over; its stanzas stay with what is known of them."""
+        with self._transaction(durable=False) as database:
+            database.execute("UPDATE stanza SET session = NULL, wire = NULL WHERE session = ?", (session,))
+            database.execute("DELETE FROM session WHERE id = ?", (session,))
+
+    # ── Stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def write(self, account: str, new: Sequence[Entry], session: int | None, sent: Sequence[Entry], wire: int) -> None:
+        """Store new entries, and give those that leave now their numbers on the wire, from `wire` on."""
+        with self._transaction(durable=True) as database:
+            self._insert(database, account, new)
+            database.executemany(
+                "UPDATE stanza SET session = ?, wire = ?, fate = 'sent' WHERE id = ?",
+                [(session, wire + offset, entry.row) for offset, entry in enumerate(sent) if entry.row is not None],
+            )
+
+    def _insert(self, database: sqlite3.Connection, account: str, entries: Sequence[Entry]) -> None:
+        (count,) = database.execute("SELECT count(*) FROM stanza").fetchone()
+        if count + len(entries) > MAX_ROWS:
+            raise IoError(f"{self.path}: the outbox holds {count} stanzas and is full", hint="xmppsh outbox list")
+        for entry in entries:
+            row = (None, account, entry.kind, entry.stanza_id, entry.to, entry.xml, entry.fate, entry.position)
+            cursor = database.execute(
+                "INSERT INTO stanza (session, account, kind, stanza_id, recipient, xml, fate, position, stored,"
+                " owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, time.time(), self.owner),
+            )
+            entry.row = cursor.lastrowid
+
+    def finish(self, session: int | None, entries: Iterable[Entry], acked: int | None = None) -> None:
+        """Entries have their final fate: their rows go, the confirmed progress grows, the session's h moves."""
+        rows = [(entry.row,) for entry in entries if entry.row is not None]
+        confirmed = max((entry.position for entry in entries if entry.position is not None), default=None)
+        with self._transaction(durable=False) as database:
+            database.executemany("DELETE FROM stanza WHERE id = ?", rows)
+            if session is not None and acked is not None:
+                database.execute("UPDATE session SET acked = ? WHERE id = ?", (acked, session))
+            if confirmed is not None:
+                database.execute(
+                    "INSERT INTO progress VALUES (1, ?)"
+                    " ON CONFLICT DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)",
+                    (confirmed,),
+                )
+
+    def change(self, entries: Iterable[Entry]) -> None:
+        """Write down the fates of entries that stay."""
+        with self._transaction(durable=True) as database:
+            database.executemany(
+                "UPDATE stanza SET fate = ?, session = NULL, wire = NULL WHERE id = ?",
+                [(entry.fate, entry.row) for entry in entries if entry.row is not None],
+            )
+
+    def adopt(self, session: int) -> None:
+        """Take over a dead process's session and its stanzas."""
+        with self._transaction(durable=True) as database:
+            database.execute("UPDATE session SET owner = ? WHERE id = ?", (self.owner, session))
+            database.execute("UPDATE stanza SET owner = ? WHERE session = ?", (self.owner, session))
+
+    def entries(self, account: str, session: int | None = None) -> list[StoredStanza]:
+        """The account's stanzas in order, or those of one session."""
+        query = (
+            "SELECT id, session, xml, kind, stanza_id, recipient, fate, position, wire, stored, owner FROM stanza"
+            " WHERE account = ? AND (? IS NULL OR session = ?) ORDER BY id"
+        )
+        with self._guarded():
+            return [StoredStanza(*row) for row in self._database.execute(query, (account, session, session))]
+
+    def delete(self, rows: Iterable[int]) -> None:
+        """Forget stanzas."""
+        with self._transaction(durable=False) as database:
+            database.executemany("DELETE FROM stanza WHERE id = ?", [(row,) for row in rows])
+
+    @property
+    def confirmed(self) -> int:
+        """How many stanzas of the input are confirmed (`pipe --checkpoint`)."""
+        with self._guarded():
+            row = self._database.execute("SELECT confirmed FROM progress").fetchone()
+        return int(row[0]) if row else 0

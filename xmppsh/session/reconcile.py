@@ -1,0 +1,137 @@
+"""What became of the unacknowledged after a session that cannot be resumed: by h, else by the archive, else unknown.
+
+The archive of our own account (XEP-0313) keeps what we sent with its origin-id (XEP-0359). What is in it has arrived;
+what is missing has not, as far as the archive is known to keep everything. No proof, no second sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.session.ids import new_id
+from xmppsh.xmlio.build import Xml, element
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from xmppsh.model import Element, Jid
+
+MAM = "urn:xmpp:mam:2"
+RSM = "http://jabber.org/protocol/rsm"
+FORWARD = "{urn:xmpp:forward:0}forwarded"
+ORIGIN_ID = "{urn:xmpp:sid:0}origin-id"
+CLIENT = "{jabber:client}"
+PAGE = 100
+MAX_PAGES = 50
+SETTLING_S = 0.5  # between two looks at an archive that may still fill
+
+
+class Asker(Protocol):
+    """What reconciling needs of a session."""
+
+    jid: Jid
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """An IQ to the own account that goes before everything queued; its answer, result or error."""
+
+    def collecting(self, query_id: str) -> AbstractContextManager[list[Element]]:
+        """The archive's results for an open query (XEP-0313 §4.2)."""
+
+
+def by_handled(entries: Sequence[Entry], released: int) -> list[Fate]:
+    """XEP-0198 §5: `<failed h=…/>` says that the server had handled the `released` oldest; the others never arrived."""
+    if released > len(entries):
+        return [Fate.UNCERTAIN] * len(entries)
+    return [_own(entry) or (Fate.ACKED if place < released else Fate.QUEUED) for place, entry in enumerate(entries)]
+
+
+def _own(entry: Entry) -> Fate | None:
+    """The session's own stanzas ended with it."""
+    return None if entry.number else Fate.FAILED
+
+
+async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[str], settle_s: float) -> list[Fate]:
+    """Look the messages up in the archive; IQ and presence have ended with their session.
+
+    known: ids of messages that were acknowledged just before, where looking back may stop; settle_s: how long the
+    server may still need to file what it had read.
+    """
+    wanted = {entry.stanza_id for entry in entries if entry.number and entry.kind == "message"}
+    found: set[str] = set()
+    complete = bool(wanted) and await _keeps_everything(session)
+    looks, grows = 0, True
+    while found != wanted and (looks < 2 or grows):
+        # Two looks that agree: an archive asked too early lacks what is yet to be filed (measured on ejabberd).
+        await asyncio.sleep(settle_s if looks == 0 else settle_s + SETTLING_S)
+        seen = await _look_up(session, wanted, known)
+        if seen is None:
+            complete = False
+            break
+        looks, grows = looks + 1, not seen <= found
+        found |= seen
+    return [_fate(entry, found, complete=complete) for entry in entries]
+
+
+def _fate(entry: Entry, found: set[str], *, complete: bool) -> Fate:
+    if not entry.number or entry.kind != "message":
+        return Fate.FAILED
+    if entry.stanza_id in found:
+        return Fate.ACKED
+    return Fate.QUEUED if complete else Fate.UNCERTAIN
+
+
+async def _keeps_everything(session: Asker) -> bool:
+    """Does the archive keep every message (XEP-0441)? Only then a missing one has not arrived."""
+    answer = await session.ask_own("get", element("prefs", {"xmlns": MAM}))
+    prefs = tree(answer).find(f"{{{MAM}}}prefs")
+    if answer.attributes.get("type") != "result" or prefs is None:
+        return False
+    never = prefs.find(f"{{{MAM}}}never")
+    return prefs.get("default") == "always" and (never is None or len(never) == 0)
+
+
+async def _look_up(session: Asker, wanted: set[str], known: frozenset[str]) -> set[str] | None:
+    """Page backwards through the archive until everything is found or older; None when there is no archive."""
+    found: set[str] = set()
+    before = ""
+    for _ in range(MAX_PAGES):
+        page = await _page(session, before)
+        if page is None:
+            return None
+        ids, before, complete = page
+        found |= ids & wanted
+        if complete or not before or found == wanted or ids & known:
+            break
+    return found
+
+
+async def _page(session: Asker, before: str) -> tuple[set[str], str, bool] | None:
+    """One page (XEP-0313 §4): the ids of our own messages in it, its first item, and whether it was the last page."""
+    query_id = new_id()
+    paging = element("set", {"xmlns": RSM}, element("max", None, str(PAGE)), element("before", None, before))
+    with session.collecting(query_id) as results:
+        answer = tree(await session.ask_own("set", element("query", {"xmlns": MAM, "queryid": query_id}, paging)))
+    fin = answer.find(f"{{{MAM}}}fin")
+    if answer.get("type") != "result" or fin is None:
+        return None
+    ids = {found for stanza in results for found in _ids(stanza, query_id, session.jid)}
+    first = fin.findtext(f"{{{RSM}}}set/{{{RSM}}}first") or ""
+    return ids, first, fin.get("complete") in ("true", "1")
+
+
+def _ids(stanza: Element, query_id: str, own: Jid) -> set[str]:
+    """The id and origin-id of an archived message of ours; nothing for what was not asked for (spoofed results)."""
+    if stanza.sender not in ("", str(own.bare)):
+        return set()
+    result = tree(stanza).find(f"{{{MAM}}}result")
+    message = None if result is None else result.find(f"{FORWARD}/{CLIENT}message")
+    if result is None or message is None or result.get("queryid") != query_id:
+        return set()
+    if message.get("from", "").partition("/")[0] != str(own.bare):
+        return set()
+    origin = message.find(ORIGIN_ID)
+    return {value for value in (message.get("id"), None if origin is None else origin.get("id")) if value}

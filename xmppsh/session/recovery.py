@@ -1,0 +1,206 @@
+"""A cut heals: the connection of a session over its life, from the first one through resumptions to the close.
+
+Whoever holds a driver of an older link is not heard any more: events count only from the driver in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ConnectionLost, XmppshError
+from xmppsh.outbox.queue import Fate
+from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
+from xmppsh.protocol.sm import MODULUS, StreamManagement
+from xmppsh.session.connect import Connector
+from xmppsh.session.phase import Phase
+from xmppsh.session.reconcile import by_archive, by_handled
+from xmppsh.session.reconnect import ACK_BASE_S, BACKLOG_DELAY, BACKLOG_PATIENCE, Reconnector, may_reconnect, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from xmppsh.output.trace import Trace
+    from xmppsh.session.driver import Driver
+    from xmppsh.session.manager import Session
+    from xmppsh.xmlio.build import Xml
+
+MAX_SETTLE_S = 10.0  # for an archive to file what the server had read
+SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
+
+
+class Recovery:
+    """Holds the session's driver, and gets a new one when the link breaks."""
+
+    def __init__(self, session: Session, trace: Trace | None) -> None:
+        self.driver: Driver | None = None
+        self.heard = asyncio.Event()  # any answer to our <r/>
+        self.last_error: XmppshError | None = None
+        self.generation = 0  # of the session, not of the link
+        self.availability: Xml | None = None
+        self._session, self._options = session, session.options
+        self._connector = Connector(session.options, session.log, trace)
+        self._sm: StreamManagement | None = None
+        self._resumed = False  # the present stream is a resumed one
+        self._silences = 0
+        self._high_water = 0  # the highest number of an inbound stanza
+        self._old: Driver | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._healing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """The first connection; raises what made it impossible."""
+        await self._connector.connect(self._on_live, self._options.jid, self._sm)
+        if self._options.resumable_s is not None:
+            self._spawn(watch(self.heard, self._patience_s, self._ask, self._on_silence))
+
+    def restore(self, sm: StreamManagement) -> None:
+        """Begin by resuming a session that a former process left."""
+        self._sm = sm
+
+    # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
+
+    def _on_live(self, driver: Driver, event: SessionEstablished | SessionResumed, failed: ResumeFailed | None) -> None:
+        session = self._session
+        self.driver = driver
+        driver.on_event = lambda later: session.on_event(later) if self.driver is driver else None
+        session.tls_version, session.mechanism = driver.link.tls_version, driver.stream.mechanism
+        self._resumed = isinstance(event, SessionResumed)
+        if isinstance(event, SessionResumed):
+            session.outbound.on_acked(event.acked)
+            session.outbound.repeat()
+        else:
+            self._on_new_session(event, failed)
+        self._sm = driver.stream.sm
+        if session.queue.in_doubt:
+            session.phase = Phase.RECONCILING
+            self._spawn(self._reconcile())
+        else:
+            self._go_live()
+
+    def _on_new_session(self, event: SessionEstablished, failed: ResumeFailed | None) -> None:
+        session, previous = self._session, self._sm
+        self.generation += 1
+        self._high_water = self._silences = 0
+        doubted = session.queue.doubt()
+        session.outbound.reset()
+        session.jid = event.jid
+        if session.outbound.journal is not None:
+            session.outbound.journal.opened(str(event.jid), event.resumption)
+        if session.phase is not Phase.OFFLINE:
+            session.requests.fail(ConnectionLost("the session was lost before the answer came"))
+        if self.availability is not None:
+            session.outbound.send_own(self.availability)
+        if doubted and failed is not None and failed.h is not None and previous is not None:
+            session.outbound.settle(by_handled(doubted, (failed.h - previous.acked) % MODULUS))
+
+    def _go_live(self) -> None:
+        self._session.phase = Phase.LIVE
+        self._session.outbound.schedule()
+
+    async def _reconcile(self) -> None:
+        session, driver = self._session, self.driver
+        doubted = [entry for entry in session.queue if entry.fate is Fate.UNCERTAIN]
+        settle_s = min(MAX_SETTLE_S, BACKLOG_DELAY * session.outbound.pace.backlog_s(len(doubted)))
+        try:
+            fates = await by_archive(session, doubted, frozenset(session.queue.recent), settle_s)
+        except XmppshError as error:
+            if self.driver is not driver:
+                return  # the link broke meanwhile; the next one tries again
+            session.log(1, f"the archive does not answer: {error}")
+            fates = [Fate.UNCERTAIN if entry.kind == "message" else Fate.FAILED for entry in doubted]
+        if self.driver is driver:
+            counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in Fate if fate in fates)
+            session.log(1, f"after the lost session: {counts}")
+            session.outbound.settle(fates)
+            self._go_live()
+
+    # ── It ended ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_ended(self, error: XmppshError | None) -> None:
+        """The stream is over; heal it, or end the session."""
+        session = self._session
+        self.driver, self._old = None, self.driver
+        self.last_error = error
+        resumable = self._options.resumable_s is not None and session.phase not in (
+            Phase.CLOSING,
+            Phase.OVER,
+            Phase.OFFLINE,
+        )
+        if not resumable or not may_reconnect(error, resumed=self._resumed):
+            session.fail(error)
+            return
+        session.phase = Phase.LINGERING
+        session.outbound.pace.on_pause()
+        self._healing = self._spawn(self._heal(error))
+
+    async def _heal(self, error: XmppshError | None) -> None:
+        def delay_s() -> float:
+            return BACKLOG_DELAY * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
+
+        async def connect() -> None:
+            resume = self._sm if self._sm is not None and self._sm.resumption is not None else None
+            await self._connector.connect(self._on_live, self._session.jid, resume)
+
+        try:
+            await Reconnector(connect, delay_s).run(error, self._options.give_up_s, self._session.log)
+        except XmppshError as failure:
+            self._session.fail(failure)
+
+    def abandon(self, error: XmppshError) -> None:
+        """End the session for a reason of ours, cleanly."""
+        if self.driver is not None:
+            self.driver.carry_out(self.driver.stream.abort(error))
+        else:
+            self._session.fail(error)
+
+    # ── A dead link ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _patience_s(self) -> float | None:
+        if self.driver is None or not self._session.queue.in_flight:
+            return None
+        base_s = max(1.0, min(ACK_BASE_S, self._options.timeout_s / 3))
+        return base_s + BACKLOG_PATIENCE * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
+
+    def _ask(self) -> None:
+        if self.driver is not None:
+            self.driver.carry_out(self.driver.stream.request_ack())
+
+    def _on_silence(self) -> None:
+        if self.driver is None:
+            return
+        self._silences += 1
+        if self._silences >= SILENT_RESUMES:
+            self._sm = None  # this session acks no more: the archive settles what is open
+        # No </stream:stream>: the session must stay resumable.
+        self.driver.drop("the server stopped answering")
+
+    def is_new(self, number: int) -> bool:
+        """Is this inbound stanza new, or one that the server repeats after a resume while its reader still holds it?"""
+        if self.driver is None or self.driver.stream.sm is None:
+            return True
+        if not 0 < (number - self._high_water) % MODULUS <= MODULUS // 2:
+            return False
+        self._high_water = number
+        return True
+
+    # ── The close ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def close(self, wait_s: float) -> None:
+        """Close the stream. A cut one gets a moment to come back first: only a resumed session can be closed."""
+        session = self._session
+        if session.phase is Phase.LINGERING and self._healing is not None and wait_s > 0:
+            await asyncio.wait({self._healing}, timeout=wait_s)
+        if session.phase is not Phase.OVER:
+            session.phase = Phase.CLOSING
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if (driver := self.driver or self._old) is not None:
+            await driver.close(wait_s)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
