@@ -109,6 +109,11 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Does dialling this stay on this machine? Of the names, `localhost` alone is reserved for that (RFC 6761 §6.3)."""
+    return host == "localhost" or (is_address(host) and ip_address(host.strip("[]")).is_loopback)
+
+
 def split_host_port(text: str) -> tuple[str, int | None]:
     """Split `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`; raises ValueError."""
     host, port = text, ""
@@ -125,7 +130,7 @@ def split_host_port(text: str) -> tuple[str, int | None]:
             raise ValueError(f"{text!r} has no port behind the colon")
     elif ":" in text and not is_address(text):
         raise ValueError(f"{text!r} is neither HOST:PORT nor an IPv6 address")
-    if not host or any(character.isspace() or character in "/@" for character in host):
+    if not host or len(host) > 253 or any(not character.isprintable() or character in " /@" for character in host):
         raise ValueError(f"{text!r} is not HOST or HOST:PORT")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{port!r} is not a port (1 to 65535)")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -154,7 +154,7 @@ async def test_a_second_signal_does_not_wait_for_acks(server: Server, tmp_path: 
 async def test_a_full_disk_is_74_after_a_clean_close(server: Server, tmp_path: Path) -> None:
     account, friend = server.account(), server.account()
     server.befriend(account, friend)
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         async with Contact(server, friend) as contact:
             process = await Program(tmp_path, server, account).start("listen", stdout=full)
             await contact.wait_for_presence(account.jid, "available", 10)
@@ -170,13 +170,28 @@ async def test_a_full_disk_is_74_after_a_clean_close(server: Server, tmp_path: P
     assert outcome.stdout == "too much\n"
 
 
-async def test_a_server_that_goes_away_ends_listen_with_69(
-    server: Server, tmp_path: Path, request: pytest.FixtureRequest
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+async def test_listen_survives_a_restart_of_the_server(
+    tmp_path: Path, start_server: Callable[..., Server], name: str
 ) -> None:
-    own: Server = request.getfixturevalue("start_server")(server.name)
-    async with online(own, tmp_path, "listen") as stage:
-        stage.contact.client.abort()
-        own.stop()
+    server = start_server(name)
+    async with online(server, tmp_path, "listen") as stage:
+        server.stop()
+        server.start()
+        async with Contact(server, server.account()) as contact:
+            await contact.send(stage.jid, "still there?")
+            assert stage.process.stdout is not None
+            assert b"still there?" in await asyncio.wait_for(stage.process.stdout.readline(), 20)
+        stage.process.terminate()
+        assert (await finish(stage.process)).code == 143
+
+
+async def test_listen_is_69_when_its_time_ends_without_a_server(
+    tmp_path: Path, start_server: Callable[..., Server]
+) -> None:
+    server = start_server("prosody")
+    async with online(server, tmp_path, "listen", "-W", "3") as stage:
+        server.kill()
         outcome = await finish(stage.process)
-        assert outcome.code == 69, outcome.stderr
+        assert outcome.code == 69
         assert "Traceback" not in outcome.stderr

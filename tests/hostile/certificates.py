@@ -9,8 +9,9 @@ import warnings
 from typing import TYPE_CHECKING
 
 import trustme
-from hostile.server import DOMAIN
 from support.ca import Authority
+
+from hostile.server import DOMAIN
 
 if TYPE_CHECKING:
     from pathlib import Path

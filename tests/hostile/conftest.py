@@ -6,13 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
 from hostile.certificates import Certificates
 from hostile.scenario import Outcome, Scenario, play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-AT_ONCE = 6
+AT_ONCE = 7  # most of their time some of them wait for a deadline
 Plays = dict[str, "Future[Outcome]"]
 
 

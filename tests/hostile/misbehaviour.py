@@ -49,8 +49,8 @@ def stream_error(condition: str, content: str = "") -> str:
 
 
 def see_other_host(target: str) -> tuple[str | Deed, ...]:
-    """A redirect, as servers say it (RFC 6120 §4.9.3.19)."""
-    return (stream_error("see-other-host", target) + "</stream:stream>", CLOSE)
+    """A redirect (RFC 6120 §4.9.3.19); the client closes."""
+    return (stream_error("see-other-host", target) + "</stream:stream>", SILENCE)
 
 
 def sasl_failure(condition: str, text: str = "") -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hostile.certificates import Certificates
     from hostile.misbehaviour import Reply
 
+    Steps = Mapping[str, Reply]
+
 BODY = "art-thou-not-Romeo"
 SEND = ("send", f"romeo@{DOMAIN}", BODY)
 PING = ("ping",)
@@ -55,17 +57,18 @@ class Scenario:
     """One line of a table.
 
     code, layer, condition: what the error must be, several where each is defensible; says: a pattern for its sentence.
-    text_command: for the second run, in text form, the same as `command` when not given.
+    text: run it a second time, in text form; text_command: with this command.
     within_s: beyond the start of Python; footer: must the client have ended its stream?
     """
 
     name: str
-    steps: Mapping[str, Reply] = field(default_factory=dict)
+    steps: Steps = field(default_factory=dict)
     code: int | Collection[int] = 76
     layer: str | Collection[str] = "stream"
     says: str = ""
     condition: str | None = None
     command: tuple[str, ...] = SEND
+    text: bool = False
     text_command: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     connect_s: float = CONNECT_S
@@ -120,16 +123,23 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The two runs of a scenario: errors as JSON, and as text."""
+    """The runs of a scenario: errors as JSON, and as text where the scenario wants that too."""
 
     scenario: Scenario
     json: Run
-    text: Run
+    text: Run | None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Each of them."""
+        return (self.json,) if self.text is None else (self.json, self.text)
 
 
 def play(scenario: Scenario, certificates: Certificates, folder: Path) -> Outcome:
-    """Run a scenario in both forms, each with servers of its own."""
+    """Run a scenario, in both forms where it says so, each with servers of its own."""
     as_json = _run(scenario, certificates, folder / "json", (*scenario.command, "--format", "json"))
+    if not (scenario.text or scenario.text_command):
+        return Outcome(scenario, as_json, None)
     as_text = _run(scenario, certificates, folder / "text", scenario.text_command or scenario.command)
     return Outcome(scenario, as_json, as_text)
 
@@ -200,7 +210,7 @@ def _execute(arguments: list[str], env: dict[str, str], limit_s: float) -> tuple
 def check(outcome: Outcome) -> None:
     """Everything that a scenario's line says, and what holds for all of them."""
     scenario = outcome.scenario
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         check_safety(run)
         assert run.code in _several(scenario.code), f"exit {run.code}: {run.err}"
         limit_s = scenario.within_s + START_S
@@ -209,7 +219,8 @@ def check(outcome: Outcome) -> None:
             assert any(connection.footer for connection in run.first.connections), "no </stream:stream> was sent"
     if outcome.json.code != 0:
         check_json(outcome)
-    check_text(outcome.text, scenario)
+    if outcome.text is not None:
+        check_text(outcome.text, scenario)
 
 
 def check_safety(run: Run) -> None:

@@ -19,11 +19,12 @@ import threading
 import time
 from base64 import b64decode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from hostile.misbehaviour import BIND, CLOSE, CUT, RESET, SILENCE, SKIP, Deed, features, mechanisms, sasl, sasl_failure
 from scramp import ScramException, ScramMechanism
+
+from hostile.misbehaviour import BIND, CLOSE, CUT, RESET, SILENCE, SKIP, Deed, features, mechanisms, sasl, sasl_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -111,7 +112,8 @@ class Connection(threading.Thread):
     # ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _restart(self) -> None:
-        self._parser, self._depth = ElementTree.XMLPullParser(("start", "end")), 0
+        self._parser: Any = ElementTree.XMLPullParser(("start", "end"))
+        self._depth = 0
 
     def _elements(self) -> Iterator[ElementTree.Element | None]:
         """The header and each element behind it; None for the footer."""

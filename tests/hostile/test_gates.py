@@ -1,6 +1,11 @@
 """The gates: no SASL before TLS, no bind before SASL, nothing before the bind reaches the application."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
 from hostile.misbehaviour import (
     BIND,
     CANARY,
@@ -15,6 +20,9 @@ from hostile.misbehaviour import (
 from hostile.scenario import LISTEN, PING, Outcome, Scenario, check
 from hostile.server import DOMAIN, Spec
 
+if TYPE_CHECKING:
+    from hostile.scenario import Steps
+
 PROCEED = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 FAILURE = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
 BOUND = (
@@ -23,7 +31,7 @@ BOUND = (
 IQ = f"<iq type='get' id='q1' from='{CANARY}.example'><ping xmlns='urn:xmpp:ping'/></iq>"
 
 
-def both(name: str, steps: dict, layer: str = "stream", **more) -> Scenario:  # type: ignore[type-arg,no-untyped-def]
+def both(name: str, steps: Steps, layer: str = "stream", **more: Any) -> Scenario:
     """One scenario: `send` with errors as JSON, `ping` with errors as text."""
     return Scenario(name, steps, layer=layer, text_command=PING, **more)
 
@@ -48,12 +56,12 @@ STRIPPED = [
 @pytest.mark.parametrize("scenario", STRIPPED, ids=lambda scenario: scenario.name)
 def test_nothing_secret_is_sent_without_tls(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert run.encrypted == b""
         assert b"juliet" not in run.clear, "the account's name went out in the clear (RFC 6120 §4.7.1)"
 
 
-def injected(name: str, step: str, content: str, layer: str | tuple[str, ...] = "stream", **more) -> Scenario:  # type: ignore[no-untyped-def]
+def injected(name: str, step: str, content: str, layer: str | tuple[str, ...] = "stream", **more: Any) -> Scenario:
     """Content that does not belong there; both commands would show a message, if they believed it."""
     return Scenario(name, {step: content}, layer=layer, command=LISTEN, **more)
 
@@ -66,7 +74,7 @@ INJECTED = [
     injected("features-behind-proceed", "starttls", PROCEED + features(BIND), "tls", footer=False),
     injected("message-before-header", "header", MESSAGE),
     injected("message-for-features", "features", MESSAGE, ANY),
-    injected("message-for-proceed", "starttls", MESSAGE + "{good}", ANY),
+    injected("message-for-proceed", "starttls", MESSAGE, ANY),
     injected("iq-before-tls", "features", IQ + "{good}", ANY),
     injected("success-before-tls", "features", sasl("success"), ANY),
     injected("bind-before-tls", "features", features(BIND) + BOUND, "tls"),
@@ -91,7 +99,7 @@ INJECTED = [
 @pytest.mark.parametrize("scenario", INJECTED, ids=lambda scenario: scenario.name)
 def test_what_does_not_belong_there_ends_the_stream(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert run.out == ""
         assert b"<presence" not in run.encrypted
         if scenario.name.startswith("no-login"):
@@ -111,21 +119,23 @@ REDIRECTED_EARLY = [
 @pytest.mark.parametrize("scenario", REDIRECTED_EARLY, ids=lambda scenario: scenario.name)
 def test_a_redirect_before_the_login_is_not_followed(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert run.second.connections == []
 
 
 @pytest.mark.parametrize(
     "scenario",
     [
-        Scenario("redirect-for-ever", {"features-auth": see_other_host("127.0.0.1:{port}")}, condition="see-other-host"),
+        Scenario(
+            "redirect-for-ever", {"features-auth": see_other_host("127.0.0.1:{port}")}, condition="see-other-host"
+        ),
         Scenario("redirect-for-ever-at-bind", {"bind": see_other_host("127.0.0.1:{port}")}, condition="see-other-host"),
     ],
     ids=lambda scenario: scenario.name,
 )
 def test_a_redirect_is_followed_twice_at_most(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert len(run.first.connections) == 3
 
 
@@ -139,7 +149,7 @@ def test_a_redirect_is_followed_twice_at_most(scenario: Scenario, outcome: Outco
 )
 def test_a_redirect_after_the_login_is_followed(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert len(run.second.connections) == 1
         assert b"<message" in run.second.connections[0].encrypted
 
@@ -156,7 +166,7 @@ def test_a_redirect_after_the_login_is_followed(scenario: Scenario, outcome: Out
 )  # fmt: skip
 def test_the_server_redirected_to_must_prove_the_domain(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert len(run.second.connections) >= 1
         assert all(not connection.encrypted for connection in run.second.connections)
 
@@ -205,7 +215,7 @@ BIND_ANSWERS = [
 @pytest.mark.parametrize("scenario", BIND_ANSWERS, ids=lambda scenario: scenario.name)
 def test_a_bind_that_fails_ends_the_stream(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert b"<message" not in run.encrypted
 
 
@@ -223,4 +233,17 @@ def test_a_bind_that_fails_ends_the_stream(scenario: Scenario, outcome: Outcome)
     ids=lambda scenario: scenario.name,
 )  # fmt: skip
 def test_a_header_or_features_that_cannot_be_used_end_the_stream(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario(f"clear-text-to-{host}", {}, 64, "usage", "--tls off", hosts=(host + ":{port}",), text=True,
+                 options=("--tls", "off"))
+        for host in ("192.0.2.1", "localhost.invalid", "127.0.0.1.invalid", "127.invalid")
+    ],
+    ids=lambda scenario: scenario.name,
+)  # fmt: skip
+def test_tls_off_is_for_loopback_addresses_alone(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)

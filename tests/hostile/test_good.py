@@ -1,11 +1,13 @@
 """The same server when it behaves: without this, a server that nobody can use would pass every test."""
 
-import pytest
-from hostile.misbehaviour import BIND, MESSAGE, features
-from hostile.scenario import LISTEN, PING, Outcome, Scenario, check
-from hostile.server import DOMAIN, Spec
+from typing import Any
 
-SPLIT = {"connect_s": 10.0, "answer_s": 10.0, "within_s": 20.0}
+import pytest
+
+from hostile.misbehaviour import BIND, MESSAGE, features
+from hostile.scenario import PING, Outcome, Scenario, check
+
+SPLIT: dict[str, Any] = {"connect_s": 10.0, "answer_s": 10.0, "within_s": 20.0}
 GLUED = {  # whatever a server may say unasked, in one packet with what it was asked for
     "enable": "{good}<presence from='hostile.example'/>",
     "message": "<r xmlns='urn:xmpp:sm:3'/><presence/> \n <iq type='get' id='q'><x xmlns='urn:x'/></iq>",
@@ -29,7 +31,7 @@ SCENARIOS = [
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_server_that_behaves_is_served(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert [connection.close_notify for connection in run.first.connections] == [True]
 
 
@@ -37,7 +39,7 @@ def test_a_server_that_behaves_is_served(scenario: Scenario, outcome: Outcome) -
     "scenario",
     [
         Scenario(f"good-listen-{chunk}", {"presence": MESSAGE.replace("CANARY", "said")}, 0, chunk=chunk,
-                 command=("listen", "-C", "1"), **SPLIT)
+                 command=("listen", "-C", "1"), text=True, **SPLIT)
         for chunk in (0, 1, 5)
     ],
     ids=lambda scenario: scenario.name,
@@ -45,5 +47,5 @@ def test_a_server_that_behaves_is_served(scenario: Scenario, outcome: Outcome) -
 def test_a_message_is_shown_however_it_is_cut(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
     assert '"body":"said-5f1c"' in outcome.json.out.replace(": ", ":")
+    assert outcome.text is not None
     assert "said-5f1c" in outcome.text.out
-

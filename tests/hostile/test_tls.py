@@ -1,18 +1,22 @@
 """TLS: a certificate that does not prove the domain, and handshakes that are none."""
 
+import re
+from typing import Any
+
 import pytest
+
 from hostile.certificates import ELSEWHERE
 from hostile.misbehaviour import CLOSE, CUT, RESET, SILENCE
 from hostile.scenario import PING, Outcome, Scenario, check
 from hostile.server import DOMAIN
 
 
-def refused(name: str, certificate: str, says: str, **more) -> Scenario:  # type: ignore[no-untyped-def]
+def refused(name: str, certificate: str, says: str, **more: Any) -> Scenario:
     """A certificate that does not fit: 76, layer tls. No stream is left to end when TLS never came up."""
     return Scenario(name, {}, layer="tls", tls=certificate, says=says, text_command=PING, footer=False, **more)
 
 
-DIRECT = {"direct": True, "options": ("--tls", "direct")}
+DIRECT: dict[str, Any] = {"direct": True, "options": ("--tls", "direct")}
 REFUSED = [
     refused("cert-self-signed", "self-signed", "self.signed"),
     refused("cert-expired", "expired", "expired"),
@@ -32,7 +36,7 @@ REFUSED = [
 @pytest.mark.parametrize("scenario", REFUSED, ids=lambda scenario: scenario.name)
 def test_a_certificate_that_does_not_fit_is_refused(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         # Nothing, or (pins are compared behind the handshake) the end of a stream that never was.
         assert run.encrypted in (b"", b"</stream:stream>")
 
@@ -50,7 +54,7 @@ def test_a_certificate_that_does_not_fit_is_refused(scenario: Scenario, outcome:
 )  # fmt: skip
 def test_a_pin_or_insecure_lets_the_user_decide(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         warnings = [line for line in run.err.splitlines() if line.startswith("xmppsh: ") and "insecure" in line]
         assert len(warnings) == ("--insecure" in scenario.options), run.err
 
@@ -78,9 +82,9 @@ BROKEN = [
 @pytest.mark.parametrize("scenario", BROKEN, ids=lambda scenario: scenario.name)
 def test_a_handshake_that_is_none_is_a_sentence(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
-    for run in (outcome.json, outcome.text):
+    for run in outcome.runs:
         assert run.encrypted == b""
     if scenario.name == "direct-to-a-starttls-port":
         assert "starttls" in (outcome.json.error["hint"] or "")
     if scenario.name == "starttls-to-a-direct-port":
-        assert "direct" in (outcome.json.error["hint"] or "")
+        assert re.search("direct|port", outcome.json.error["hint"] or "")

@@ -42,7 +42,7 @@ def test_an_element_that_needs_no_declaration_leaves_byte_for_byte(stanza: str) 
 def test_a_declaration_of_the_root_is_repeated_only_where_it_is_used() -> None:
     (_, without, with_it, _), _ = read_stream([stream_of("<message/>", "<message><r:x/></message>")])
     assert without.xml == "<message/>"
-    assert with_it.xml == "<message xmlns:r=\"urn:root\"><r:x/></message>"
+    assert with_it.xml == '<message xmlns:r="urn:root"><r:x/></message>'
 
 
 def test_a_root_of_another_namespace_is_repeated_in_each_element() -> None:
@@ -60,7 +60,7 @@ def test_white_space_in_a_namespace_name_survives(character: str) -> None:
     assert alone(item.xml)[0] == item.name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(stanzas(), min_size=1, max_size=3), st.sampled_from(BETWEEN), st.data())
 def test_any_stanzas_survive_any_cuts(parts: list[str], between: str, data: st.DataObject) -> None:
     document = stream_of(*parts, between=between)
@@ -74,7 +74,7 @@ def test_any_stanzas_survive_any_cuts(parts: list[str], between: str, data: st.D
 
 
 def test_the_place_of_an_element_counts_lines_and_characters() -> None:
-    items, _ = read_stream([b"<r>\n <a/>\xc3\xa9".replace(b"\xc3\xa9", b"") + b"<b c='\xc3\xa9'/><d/>\n\n<e/></r>"])
+    items, _ = read_stream([b"<r>\n <a/><b c='\xc3\xa9'/><d/>\n\n<e/></r>"])
     assert [(item.line, item.column) for item in items[1:-1]] == [(2, 2), (2, 6), (2, 16), (4, 1)]
 
 
@@ -108,13 +108,14 @@ def test_the_memory_of_a_stream_reader_stays_flat() -> None:
         b"<message to='romeo@example.net' id='%d'><body>But soft, what light</body></message>\n" % number
         for number in range(1_000)
     )
-    reader.feed(batch)
-    tracemalloc.start()
+    count = sum(len(reader.feed(batch)) for _ in range(95))
+    tracemalloc.start()  # it makes everything slow, and what grows, grows at the end too
     try:
+        count += len(reader.feed(batch))
         before, _ = tracemalloc.get_traced_memory()
-        count = sum(len(reader.feed(batch)) for _ in range(100))
+        count += sum(len(reader.feed(batch)) for _ in range(4))
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert count == 100_000
-    assert after - before < 256 * 1024
+    assert after - before < 16 * 1024

@@ -17,6 +17,7 @@ from xmppsh.xmlio.stanzas import presence
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.session.bus import Subscription
+    from xmppsh.session.manager import Session
 
 KINDS = ("message", "presence", "iq")
 CLOSE_WAIT_S = 2.0
@@ -47,13 +48,13 @@ async def listen(
             await session.acked(session.announce(presence()))
             _tell_ready(ready_file, ready_fd)
             app.log(1, f"listening as {session.jid}")
-            await _print(app, arrivals, count, wait_s)
+            await _print(app, session, arrivals, count, wait_s)
             arrivals.cancel()
     finally:
         stop_watching()
 
 
-async def _print(app: App, arrivals: Subscription, count: int | None, wait_s: float | None) -> None:
+async def _print(app: App, session: Session, arrivals: Subscription, count: int | None, wait_s: float | None) -> None:
     printed = 0
     try:
         async with asyncio.timeout(wait_s):
@@ -63,6 +64,8 @@ async def _print(app: App, arrivals: Subscription, count: int | None, wait_s: fl
                 if printed == count:
                     return
     except TimeoutError:
+        if session.is_cut:
+            raise session.cause from None  # nobody was listening
         if count is None:
             return
         raise DeadlineExceeded(

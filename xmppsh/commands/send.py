@@ -12,17 +12,16 @@ import click
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID, parse_address
 from xmppsh.errors import DataError, NoInputError, Partial, UsageError, XmppshError
-from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from xmppsh.commands.app import App
-    from xmppsh.session.bus import Subscription
+    from xmppsh.model import Jid
     from xmppsh.session.manager import Session
 
 MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
@@ -136,22 +135,23 @@ class _Delivery:
         self._stanza_id = stanza_id
         self._to: dict[str, Jid] = {}
 
-    def stanzas(self, message: Message, new_id: str) -> list[tuple[str, Jid]]:
-        """The ids and recipients of one message; the same id for each recipient tells copies apart by address."""
-        stanza_id = self._stanza_id or new_id
-        self.count += len(self.recipients)
-        for recipient in self.recipients:
-            self._to[_key(stanza_id, recipient)] = recipient
-        return [(stanza_id, recipient) for recipient in self.recipients]
+    def stanzas(self, new_id: Callable[[], str]) -> list[tuple[str, Jid]]:
+        """The ids and recipients of one message: an id for each, unless the user gave one for all."""
+        made = [(self._stanza_id or new_id(), recipient) for recipient in self.recipients]
+        self.count += len(made)
+        self._to |= {_key(stanza_id, recipient): recipient for stanza_id, recipient in made}
+        return made
 
-    def bounced(self, stanza_id: str, sender: str, error: XmppshError) -> None:
-        """An error came back; it counts when it answers one of our messages."""
-        try:
-            key = _key(stanza_id, Jid.parse(sender))
-        except XmppshError:
-            return
-        if key in self._to:
-            self.failed[key] = error
+    def bounced(self, stanza_id: str, sender: str, own: Jid, error: XmppshError) -> None:
+        """An error came back; it counts when it answers one of our messages, from who may say so.
+
+        That is the recipient, or a server on the way: theirs, or our own (RFC 6120 §8.3.1), which may leave out `from`.
+        """
+        for key, recipient in self._to.items():
+            domains = ("", recipient.domainpart, own.domainpart, str(own.bare))
+            if key == _key(stanza_id, recipient) and sender.partition("/")[0] in (str(recipient.bare), *domains):
+                self.failed.setdefault(key, error)
+                return
 
     def results(self) -> list[tuple[Jid, str, XmppshError | None]]:
         """Each recipient with the message's id and its error, in order of sending."""
@@ -176,7 +176,7 @@ async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Messag
 
     if app.settings.dry_run:
         async for message in messages:
-            for stanza_id, recipient in delivery.stanzas(message, new_id()):
+            for stanza_id, recipient in delivery.stanzas(new_id):
                 await app.stdout.write(message.xml(str(recipient), stanza_id) + "\n")
         return
     first = await anext(aiter(messages), None) if delivery.recipients else None
@@ -185,7 +185,7 @@ async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Messag
     for recipient in delivery.recipients:
         first.xml(str(recipient), "check")  # bad text is found before anything is dialled
     async with app.session() as session:
-        bounces = asyncio.ensure_future(_collect_bounces(session.bounces(), delivery))
+        bounces = asyncio.ensure_future(_collect_bounces(session, delivery))
         try:
             await _send_all(session, delivery, first, messages)
         finally:
@@ -203,7 +203,7 @@ async def _send_all(session: Session, delivery: _Delivery, first: Message, messa
 
     number = 0
     async for message in all_messages():
-        for stanza_id, recipient in delivery.stanzas(message, new_id()):
+        for stanza_id, recipient in delivery.stanzas(new_id):
             number = session.send(
                 message.xml(str(recipient), stanza_id), kind="message", stanza_id=stanza_id, to=str(recipient)
             )
@@ -211,9 +211,10 @@ async def _send_all(session: Session, delivery: _Delivery, first: Message, messa
     await asyncio.gather(session.acked(number), session.fence(domains))
 
 
-async def _collect_bounces(bounces: Subscription, delivery: _Delivery) -> None:
-    async for stanza in bounces:
-        delivery.bounced(stanza.id or "", stanza.sender, stanza_error(tree(stanza), stanza.sender))
+async def _collect_bounces(session: Session, delivery: _Delivery) -> None:
+    async for stanza in session.bounces():
+        error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart)
+        delivery.bounced(stanza.id or "", stanza.sender, session.jid, error)
 
 
 async def _report(app: App, delivery: _Delivery) -> None:

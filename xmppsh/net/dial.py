@@ -35,6 +35,8 @@ async def dial(candidate: Candidate, timeout_s: float, family: int = socket.AF_U
             addresses = await _addresses(candidate, family)
     except TimeoutError:
         return [Attempt(str(candidate), "looking up the name timed out")]
+    except UnicodeError:
+        return [Attempt(str(candidate), "no such name", name_missing=True)]  # no name that DNS could hold
     except socket.gaierror as error:
         return [Attempt(str(candidate), _lookup_failure(error), name_missing=error.errno in NO_SUCH_NAME)]
     for position, address in enumerate(addresses):

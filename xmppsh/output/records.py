@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 OOB = "{jabber:x:oob}"  # XEP-0066
+PRIORITY = re.compile(r"[+-]?[0-9]{1,3}")  # RFC 6121 §4.7.2.3: -128 to 127; anybody can send more
 DELAY = "{urn:xmpp:delay}delay"  # XEP-0203
 ENCRYPTION = "{urn:xmpp:eme:0}encryption"  # XEP-0380
 ENCRYPTED = frozenset(
@@ -63,13 +65,13 @@ def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> dict[s
 
 
 def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> dict[str, Any]:
-    priority = (root.findtext(f"{{{CLIENT_NS}}}priority") or "0").strip()
+    priority = PRIORITY.fullmatch((root.findtext(f"{{{CLIENT_NS}}}priority") or "").strip())
     return {
         **_head(stanza),
         "type": root.get("type", "available"),
         "show": root.findtext(f"{{{CLIENT_NS}}}show"),
         "status": root.findtext(f"{{{CLIENT_NS}}}status"),
-        "priority": int(priority) if priority.lstrip("+-").isdecimal() else 0,
+        "priority": int(priority.group()) if priority else 0,
         "stamp": _stamp(root.find(DELAY), now),
     }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK_BYTES = 64 * 1024
+TTY_PIECE_BYTES = 128  # Linux hands a terminal's space out by 256 bytes, and a newline takes two
 PIPE_BUF = select.PIPE_BUF  # a pipe that polls writable takes this much without blocking (POSIX)
 
 
@@ -24,17 +25,19 @@ class OutputStream:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.is_terminal = os.isatty(fd)
+        self._piece_bytes = TTY_PIECE_BYTES if self.is_terminal else PIPE_BUF
+        self._turn = asyncio.Lock()  # records of several writers do not mix
 
     async def write(self, text: str) -> None:
         """Write one record, newline included; a slow reader holds this coroutine back, not the loop."""
         data = text.encode("utf-8", "surrogateescape")
-        while data:
-            if len(data) <= PIPE_BUF and self._takes_now():
-                data = data[self._write(data) :]
-            else:
-                part = data
-                written = await asyncio.get_running_loop().run_in_executor(None, self._write_when_ready, part)
-                data = data[written:]
+        async with self._turn:
+            while data:
+                if self._takes_now():
+                    data = data[self._write(data[: self._piece_bytes]) :]
+                else:
+                    loop = asyncio.get_running_loop()
+                    data = data[await loop.run_in_executor(None, self._write_when_ready, data) :]
 
     def _takes_now(self) -> bool:
         poll = select.poll()
@@ -47,7 +50,7 @@ class OutputStream:
         poll.register(self.fd, select.POLLOUT)
         if not poll.poll(200):
             return 0
-        return self._write(data[:PIPE_BUF])
+        return self._write(data[: self._piece_bytes])
 
     def _write(self, data: bytes) -> int:
         try:

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
 
+MAX_TEXT = 200  # characters of somebody else's words in a sentence of ours
+
+
+def number(text: str | None) -> int | None:
+    """A decimal number below 2**32, as the protocol's counters are; None for anything else."""
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) >= 2**32:
+        return None
+    return int(text)
+
+
 def condition_of(error: Tree, namespace: str) -> tuple[str, str | None]:
     """The defined condition and the text of a stream, SASL or stanza error (RFC 6120 §4.9.2, §6.5, §8.3.2)."""
     condition, text = "undefined-condition", None
@@ -20,7 +30,7 @@ def condition_of(error: Tree, namespace: str) -> tuple[str, str | None]:
         if uri != namespace:
             continue
         if name == "text":
-            text = (child.text or "").strip() or None
+            text = (child.text or "").strip()[:MAX_TEXT] or None
         else:
             condition = name
     return condition, text

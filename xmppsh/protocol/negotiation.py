@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ProtocolError, ProtocolViolation, SaslError
+from xmppsh.errors import MalformedJid, ProtocolError, ProtocolViolation, SaslError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import ns, sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
-from xmppsh.protocol.conditions import condition_of, stanza_error
-from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
+from xmppsh.protocol.conditions import MAX_TEXT, condition_of, number, stanza_error
+from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import element, start_tag
 from xmppsh.xmlio.reader import Limits, StreamReader, tree
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element
 
-BIND_ID = "bind"
+MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class StreamConfig:
     tls: Literal["direct", "starttls", "off"] = "starttls"
     acks: bool = True  # XEP-0198, where the server has it
     resumable_s: int | None = None  # ask the server to keep the session that long after its socket (XEP-0198 §5)
+    bind_id: str = "bind"  # of the bind request; to be one that nobody can guess
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
@@ -56,14 +57,14 @@ class Negotiation:
         self._exchange: sasl.Exchange | None = None
         self._certificate: bytes | None = None
         self._acks_offered = False
-        self._pending_header = True
+        self.has_header = False  # the server's header has come
 
     # ── Opening and TLS (RFC 6120 §4, §5) ───────────────────────────────────────────────────────────────────────
 
     def _open_header(self, state: State) -> list[Output]:
         self.state = state
         self._reader = StreamReader(self.config.limits)
-        self._pending_header = True
+        self.has_header = False
         header = start_tag(
             "stream:stream",
             {
@@ -85,7 +86,7 @@ class Negotiation:
                 condition="invalid-namespace",
                 hint="is the port right? --host HOST:PORT",
             )
-        self._pending_header = False
+        self.has_header = True
         return []
 
     def _on_plain_features(self, event: ev.FeaturesReceived) -> list[Output]:
@@ -191,21 +192,24 @@ class Negotiation:
         self.state = State.BINDING
         resource = self.config.jid.resourcepart
         wanted = element("resource", None, resource) if resource is not None else None
-        request = element("iq", {"type": "set", "id": BIND_ID}, element("bind", {"xmlns": ns.BIND}, wanted))
+        request = element("iq", {"type": "set", "id": self.config.bind_id}, element("bind", {"xmlns": ns.BIND}, wanted))
         return [Write(request.encode())]
 
     def _on_bind_answer(self, event: ev.StanzaReceived) -> list[Output]:
         answer = tree(event.element)
-        if event.element.kind != "iq" or event.element.id != BIND_ID:
+        if event.element.kind != "iq" or event.element.id != self.config.bind_id:
             raise violation(event, self.state)
         if answer.get("type") == "error":
             raise stanza_error(answer, self.config.jid.domainpart, layer="bind")
         jid = answer.findtext(f"{{{ns.BIND}}}bind/{{{ns.BIND}}}jid")
         if answer.get("type") != "result" or not jid:
             raise ProtocolError("the server's answer to the resource binding holds no address", layer="bind")
-        bound = Jid.parse(jid)
+        try:
+            bound = Jid.parse(jid)
+        except MalformedJid as error:
+            raise ProtocolError(f"the server bound an address that is none: {error.reason}", layer="bind") from error
         if bound.resourcepart is None:
-            raise ProtocolError(f"the server bound {jid}, which has no resource", layer="bind")
+            raise ProtocolError("the server bound an address without a resource", layer="bind")
         self.jid = bound
         if not (self.config.acks and self._acks_offered):
             return self._go_live()
@@ -219,9 +223,7 @@ class Negotiation:
         self.sm = StreamManagement()
         attributes = event.element.attributes
         if attributes.get("resume") in ("true", "1") and attributes.get("id") and self.config.resumable_s is not None:
-            max_s = attributes.get("max", "")
-            granted = int(max_s) if max_s.isascii() and max_s.isdigit() else None
-            self.sm.resumption = Resumption(attributes["id"], attributes.get("location"), granted)
+            self.sm.resumption = Resumption(attributes["id"], attributes.get("location"), number(attributes.get("max")))
         return self._go_live()
 
     def _on_enable_failure(self, _event: ev.SmFailureReceived) -> list[Output]:
@@ -234,17 +236,18 @@ class Negotiation:
 
     def _read_limits(self, features: Tree) -> None:
         """XEP-0478: the latest announcement counts, and only downwards from our own limit."""
-        limit = features.findtext(f"{{{ns.STREAM_LIMITS}}}limits/{{{ns.STREAM_LIMITS}}}max-bytes") or ""
+        limit = number(features.findtext(f"{{{ns.STREAM_LIMITS}}}limits/{{{ns.STREAM_LIMITS}}}max-bytes"))
         own = self.config.limits.stanza_bytes
-        self.max_stanza_bytes = min(own, int(limit)) if limit.isascii() and limit.isdigit() and int(limit) else own
+        self.max_stanza_bytes = own if limit is None else min(own, max(limit, MIN_LIMIT_BYTES))
 
 
 def read_h(nonza: Element) -> int:
     """The server's count of handled stanzas in an `<a/>`, `<resumed/>` or `<failed/>`; raises ProtocolError."""
-    h = nonza.attributes.get("h", "")
-    if not (h.isascii() and h.isdigit() and int(h) < MODULUS):
-        raise ProtocolError(f"the server acknowledges {h!r}, which is no number", condition="undefined-condition")
-    return int(h)
+    h = number(nonza.attributes.get("h"))
+    if h is None:
+        shown = nonza.attributes.get("h", "")[:MAX_TEXT]
+        raise ProtocolError(f"the server acknowledges {shown!r}, which is no number", condition="undefined-condition")
+    return h
 
 
 def violation(event: object, state: State) -> ProtocolViolation:

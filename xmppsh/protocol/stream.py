@@ -22,7 +22,7 @@ from xmppsh.errors import (
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import ns
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
-from xmppsh.protocol.conditions import condition_of
+from xmppsh.protocol.conditions import MAX_TEXT, condition_of
 from xmppsh.protocol.negotiation import Negotiation, StreamConfig, read_h, violation
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
 from xmppsh.xmlio.build import Xml, element
@@ -168,8 +168,9 @@ class Stream(Negotiation):
         condition, text = condition_of(tree(event.element), ns.STREAM_ERRORS)
         if condition != "see-other-host":
             return self._farewell(StreamError(condition, text))
-        target = (tree(event.element).findtext(f"{{{ns.STREAM_ERRORS}}}see-other-host") or "").strip()
-        if self.state not in (State.AUTHENTICATED, State.BINDING, State.BOUND, State.LIVE) or not target:
+        target = (tree(event.element).findtext(f"{{{ns.STREAM_ERRORS}}}see-other-host") or "").strip()[:MAX_TEXT]
+        proved = self.config.tls != "off"  # without TLS nobody has proved anything
+        if not proved or self.state not in (State.AUTHENTICATED, State.BINDING, State.BOUND, State.LIVE) or not target:
             # RFC 6120 §4.9.3.19 leaves it open; before TLS and SASL anybody on the way could say it.
             return self._farewell(
                 ProtocolError(
@@ -188,7 +189,7 @@ class Stream(Negotiation):
     def _on_link_lost(self, event: ev.LinkLost) -> list[Output]:
         if self.state is State.CLOSING:
             return self._end(None)
-        if self.state in (State.PLAIN, State.CONNECTED) and self._pending_header:
+        if self.state in (State.PLAIN, State.CONNECTED) and not self.has_header:
             why = event.reason or "it closed the connection without a word"
             hint = "is the port right? --host HOST:PORT"
             return self._end(ConnectionLost(f"no XMPP from the server: {why}", hint=hint))

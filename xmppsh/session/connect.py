@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, ProtocolError, UsageError, XmppshError
-from xmppsh.model import Candidate, is_address, split_host_port
+from xmppsh.model import Candidate, is_address, is_loopback, split_host_port
 from xmppsh.net.dial import Attempt, dial, no_answer
 from xmppsh.net.link import Link
 from xmppsh.net.tls import TlsPolicy
@@ -17,6 +17,7 @@ from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
 from xmppsh.resolve.plan import dial_plan
 from xmppsh.session.driver import Driver
+from xmppsh.session.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 2
 PEEK_TIMEOUT_S = 2.0
-LOOPBACK = ("127.", "::1", "localhost")
 
 SILENCES = {
     State.PLAIN: "takes the connection but does not answer",
@@ -70,7 +70,12 @@ class Connector:
             if outcome is None:
                 return
             self._log(1, f"redirected to {outcome}")
-            hosts = (split_host_port(outcome),)
+            try:
+                hosts = (split_host_port(outcome),)
+            except ValueError as error:
+                raise ProtocolError(
+                    f"the server redirects to what is no address: {error}", condition="see-other-host"
+                ) from error
         raise ProtocolError(f"the server redirects more than {MAX_REDIRECTS} times", condition="see-other-host")
 
     def _left_s(self) -> float:
@@ -140,6 +145,7 @@ class Connector:
             limits=options.limits,
             resumable_s=options.resumable_s,
             resume=self._resume,
+            bind_id=new_id(),
         )
         stream = Stream(config)
         driver = Driver(
@@ -151,6 +157,8 @@ class Connector:
                 redirect = await outcome
         except TimeoutError:
             silence = SILENCES.get(stream.state, "does not answer")
+            if stream.state is State.PLAIN and stream.has_header:
+                silence = "answers with a stream header and then falls silent"
             outcome.cancel()
             await driver.abandon()
             raise DeadlineExceeded(
@@ -192,7 +200,7 @@ class Connector:
 
 
 def _refuse_clear_text(candidate: Candidate) -> None:
-    if candidate.tls == "off" and not candidate.host.startswith(LOOPBACK):
+    if candidate.tls == "off" and not is_loopback(candidate.host):
         raise UsageError(
             f"--tls off is refused for {candidate}: a password would cross the network in the clear",
             hint="--tls off is for loopback addresses alone",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, XmppshError
@@ -111,8 +113,22 @@ class Driver:
             self.carry_out(self.stream.handle(ev.TlsEstablished(self.link.certificate)))
 
     async def _hash(self, work: Callable[[], bytes]) -> None:
-        # Ten million rounds take seconds: not on the loop (a thread cannot be stopped, but it ends by itself).
-        response = await asyncio.get_running_loop().run_in_executor(None, work)
+        # Ten million rounds take seconds. A daemon thread: a hash that nobody waits for any more must not hold the
+        # end of the program back, as the loop's own executor would.
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bytes] = loop.create_future()
+
+        def deliver(response: bytes) -> None:
+            if not done.done():
+                done.set_result(response)
+
+        def run() -> None:
+            response = work()
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(deliver, response)
+
+        threading.Thread(target=run, daemon=True).start()
+        response = await done
         if not self.stream.is_closed:
             self.carry_out(self.stream.handle(ev.PasswordHashed(response)))
 

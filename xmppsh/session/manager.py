@@ -87,6 +87,16 @@ class Session:
         return self.phase is Phase.OVER
 
     @property
+    def is_cut(self) -> bool:
+        """Is the link broken and being healed?"""
+        return self.phase is Phase.LINGERING
+
+    @property
+    def cause(self) -> XmppshError:
+        """Why the link is cut, or the session over."""
+        return self.error or self.recovery.last_error or ConnectionLost("the session is over")
+
+    @property
     def acks(self) -> bool:
         """Does the server acknowledge stanzas (XEP-0198)?"""
         return self.driver is not None and self.driver.stream.sm is not None
@@ -95,6 +105,11 @@ class Session:
     def sent_count(self) -> int:
         """How many stanzas were handed in."""
         return self.queue.last_number
+
+    @property
+    def unacked_count(self) -> int:
+        """How many of them have no final fate yet."""
+        return self.queue.open_count
 
     @property
     def acked_count(self) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost
+from xmppsh.output.streams import OutputStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +14,23 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.session.manager import Session
+
+
+class WholeRecords(OutputStream):
+    """stdout for two writers, the commands and the incoming messages: one record after the other."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self.lock = asyncio.Lock()
+
+    async def write(self, text: str) -> None:
+        """Write one record when no other is being written."""
+        async with self.lock:
+            await self.write_now(text)
+
+    async def write_now(self, text: str) -> None:
+        """Write for the holder of the lock."""
+        await super().write(text)
 
 
 class Printer:

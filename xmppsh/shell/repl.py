@@ -23,7 +23,7 @@ from xmppsh.shell import xmlinput
 from xmppsh.shell.failure import placed, report
 from xmppsh.shell.interpreter import REPORTS_BOUNCES, Interpreter, Quit
 from xmppsh.shell.line import Command, Xml, classify
-from xmppsh.shell.printer import Printer
+from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, keyboard
 from xmppsh.shell.sent import Place, Sent, bounce
 from xmppsh.shell.tasks import running, unless
@@ -59,8 +59,7 @@ async def run_repl(app: App, session: Session, fd: int) -> None:
 def _on_screen(app: App, screen: Screen) -> Iterator[None]:
     """All that goes to this terminal, records, errors and the log, is printed above the prompt."""
     stdout, write_error = app.stdout, app.write_error
-    if stdout.is_terminal:
-        app.stdout = ScreenOutput(stdout.fd, screen)
+    app.stdout = ScreenOutput(stdout.fd, screen) if stdout.is_terminal else WholeRecords(stdout.fd)
     if os.isatty(2):
         app.write_error = screen.above
     try:

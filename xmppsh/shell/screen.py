@@ -15,7 +15,7 @@ from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from xmppsh.output.streams import OutputStream
+from xmppsh.shell.printer import WholeRecords
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
@@ -25,6 +25,7 @@ PATIENCE_S = 1
 # A terminal that polls writable takes this much without blocking: Linux hands its space out by 256 bytes, and a
 # newline becomes two. A pipe takes PIPE_BUF, a terminal does not.
 TAKEN_BYTES = 128
+TAKEN_CHARACTERS = TAKEN_BYTES // 4  # in UTF-8
 
 
 class Keyboard(Vt100Input):
@@ -111,7 +112,7 @@ class Screen:
         return self.prompt is not None and self.prompt.is_running
 
 
-class ScreenOutput(OutputStream):
+class ScreenOutput(WholeRecords):
     """stdout when it is the terminal that has the prompt."""
 
     def __init__(self, fd: int, screen: Screen) -> None:
@@ -120,11 +121,12 @@ class ScreenOutput(OutputStream):
 
     async def write(self, text: str) -> None:
         """Print one record above the prompt; where there is none, a terminal stopped by Ctrl-S is waited for."""
-        if self._screen.has_prompt:
+        async with self.lock:
+            while text and not self._screen.has_prompt:
+                piece, text = text[:TAKEN_CHARACTERS], text[TAKEN_CHARACTERS:]
+                await self.write_now(piece)
+        if text:
             self._screen.above(text)
-        else:
-            for start in range(0, len(text), TAKEN_BYTES // 4):  # UTF-8: four bytes a character at most
-                await super().write(text[start : start + TAKEN_BYTES // 4])
 
 
 def keyboard() -> Keyboard:

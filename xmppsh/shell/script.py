@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import DataError, XmlError, XmppshError
-from xmppsh.output.streams import InputStream, OutputStream
+from xmppsh.output.streams import InputStream
 from xmppsh.shell.failure import placed, report, with_text
 from xmppsh.shell.interpreter import REPORTS_BOUNCES, Interpreter, Quit
 from xmppsh.shell.line import Xml, classify
-from xmppsh.shell.printer import Printer
+from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.sent import Place, Sent
 from xmppsh.shell.tasks import ended, running, unless
 from xmppsh.shell.xmlinput import XmlInput
@@ -27,19 +27,6 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 1024 * 1024
 WINDOW = 1000  # unacknowledged stanzas; past it stdin is not read
-
-
-class WholeRecords(OutputStream):
-    """stdout for two writers, the commands and the incoming messages: one record after the other."""
-
-    def __init__(self, fd: int) -> None:
-        super().__init__(fd)
-        self.lock = asyncio.Lock()
-
-    async def write(self, text: str) -> None:
-        """Write one record when no other is being written."""
-        async with self.lock:
-            await super().write(text)
 
 
 async def run_script(app: App, session: Session, *, stop_on_error: bool) -> None:

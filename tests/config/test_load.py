@@ -1,0 +1,214 @@
+"""Which layer wins, where a value came from, and what is refused in a config file."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xmppsh.config.load import Settings, load
+from xmppsh.config.paths import config_file
+from xmppsh.config.schema import SETTINGS
+from xmppsh.errors import ConfigError, UsageError
+from xmppsh.model import Jid
+
+
+class Home:
+    """A folder with a config file, and an environment that knows nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.env = {"XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
+        self.file = folder / "xmppsh" / "config.toml"
+
+    def write(self, text: str | bytes, mode: int = 0o600) -> None:
+        self.file.parent.mkdir(mode=0o700, exist_ok=True)
+        self.file.write_bytes(text.encode() if isinstance(text, str) else text)
+        self.file.chmod(mode)
+
+    def load(self, options: dict[str, Any] | None = None, **env: str) -> Settings:
+        return load(options or {}, {**self.env, **env})
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_without_anything_the_defaults_are_in_force(home: Home) -> None:
+    settings = home.load()
+    assert (settings.tls, settings.connect_timeout, settings.timeout, settings.host) == ("auto", 10.0, 30.0, ())
+    assert settings.origin("tls") == "default"
+    assert settings.profile is None
+
+
+LAYERS = [
+    ({"timeout": 1.0}, {"XMPPSH_TIMEOUT": "2"}, "timeout = 4\n[profile.default]\ntimeout = 3", 1.0, "option"),
+    ({}, {"XMPPSH_TIMEOUT": "2"}, "timeout = 4\n[profile.default]\ntimeout = 3", 2.0, "environment"),
+    ({}, {}, "timeout = 4\n[profile.default]\ntimeout = 3", 3.0, "profile default"),
+    ({}, {}, "timeout = 4\n[profile.default]\n[profile.other]\ntimeout = 3", 4.0, "config file"),
+    ({"profile": "other"}, {}, "timeout = 4\n[profile.default]\n[profile.other]\ntimeout = 3", 3.0, "profile other"),
+    ({}, {"XMPPSH_PROFILE": "other"}, "[profile.other]\ntimeout = 3", 3.0, "profile other"),
+    ({}, {}, "[profile.other]\ntimeout = 3", 30.0, "default"),
+    ({}, {"XMPPSH_TIMEOUT": ""}, "timeout = 4", 4.0, "config file"),
+]
+
+
+@pytest.mark.parametrize(("options", "env", "text", "value", "origin"), LAYERS)
+def test_the_first_layer_that_has_a_value_wins(
+    home: Home, options: dict[str, Any], env: dict[str, str], text: str, value: float, origin: str
+) -> None:
+    home.write(text)
+    settings = home.load(options, **env)
+    assert (settings.timeout, settings.origin("timeout")) == (value, origin)
+
+
+def test_every_setting_has_an_environment_variable_and_every_one_but_flags_a_text_form(home: Home) -> None:
+    samples = {
+        "jid": "a@b", "tls": "direct", "host": "a:1 [::1]:2", "pin": "sha256:" + "a" * 64, "password_fd": "3",
+        "connect_timeout": "1", "timeout": "2", "format": "json", "color": "never", "verbose": "2",
+    }  # fmt: skip
+    env = {setting.env: samples.get(setting.name, "1") for setting in SETTINGS if setting.name != "profile"}
+    settings = home.load(**env)
+    assert {settings.origin(setting.name) for setting in SETTINGS if setting.name != "profile"} == {"environment"}
+    assert settings.jid == Jid.parse("a@b")
+    assert settings.host == (("a", 1), ("::1", 2))
+    assert settings.verbose == 2
+    assert settings.insecure is True
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("1", True), ("yes", True), ("0", False), ("no", False), ("False", False), ("OFF", False),
+])  # fmt: skip
+def test_a_flag_of_the_environment_is_on_or_off(home: Home, text: str, expected: bool) -> None:
+    assert home.load(XMPPSH_INSECURE=text).insecure is expected
+
+
+def test_the_keys_of_the_file_are_the_long_option_names(home: Home) -> None:
+    home.write(
+        'jid = "juliet@example.org"\nconnect-timeout = 2.5\nhost = ["a:1", "b"]\ninsecure = true\npin = "SHA256:'
+        + ":".join(["AB"] * 32)
+        + '"\nverbose = 2\n'
+    )
+    settings = home.load()
+    assert (settings.jid, settings.connect_timeout) == (Jid.parse("juliet@example.org"), 2.5)
+    assert settings.host == (("a", 1), ("b", None))
+    assert settings.pin == ("ab" * 32,)
+    assert (settings.insecure, settings.verbose) == (True, 2)
+
+
+FAULTS = {
+    "bad TOML": ("jid = ", "{path} is not valid TOML: Invalid value (at end of document)"),
+    "bad bytes": (b"jid = '\xff'", "{path} is not valid TOML: "),
+    "unknown key": ("jib = 'a@b'", "{path}: jib is not a setting"),
+    "unknown key in a profile": ("[profile.default]\njib = 1", "{path}: [profile.default] jib is not a setting"),
+    "bad value": ("tls = 'maybe'", "{path}: tls: --tls: 'maybe' is not one of auto, direct, starttls, off"),
+    "a list": ("tls = ['auto']", "{path}: tls is not a single value"),
+    "a table": ("[tls]\na = 1", "{path}: tls is not a single value"),
+    "true": ("tls = true", "{path}: tls is not a single value"),
+    "no flag": ("insecure = 'yes'", "{path}: insecure is neither true nor false"),
+    "no seconds": ("timeout = 'soon'", "{path}: timeout: 'soon' is not a number of seconds"),
+    "no span": ("timeout = 0", "{path}: timeout: 0 seconds is not a span above zero"),
+    "for ever": ("timeout = inf", "{path}: timeout: inf seconds is not a span above zero"),
+    "no address": ("jid = '@'", "{path}: jid: '@' is not an XMPP address: nothing stands before the @"),
+    "a bad pin": ("pin = 'md5:00'", "{path}: pin: --pin: 'md5:00' is not sha256: and 64 hex digits"),
+    "a profile that is no table": ("profile = 'default'", "{path} has no [profile.default]"),
+    "an inner profile that is no table": ("profile = {default = 1}", "{path}: [profile.default] is not a table"),
+}
+
+
+TWICE = pytest.mark.xfail(strict=True, reason="fault: the place stands in the sentence twice")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [pytest.param(*fault, id=name, marks=TWICE if "single" in fault[1] else ()) for name, fault in FAULTS.items()],
+)
+def test_a_fault_of_the_file_names_the_file_and_the_place(home: Home, text: str | bytes, sentence: str) -> None:
+    home.write(text)
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    assert str(caught.value).startswith(sentence.format(path=home.file))
+    assert caught.value.exit_code == 78
+
+
+@pytest.mark.parametrize("text", ["profile = 5", "profile = 2026-01-01"])
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="fault: a profile that is a number is asked for its keys")
+def test_a_profile_key_of_any_type_is_a_config_error(home: Home, text: str) -> None:
+    home.write(text)
+    with pytest.raises(ConfigError):
+        home.load()
+
+
+def test_a_profile_that_is_not_there_is_refused(home: Home) -> None:
+    home.write("[profile.work]")
+    for settings in ({"profile": "home"}, {}):
+        with pytest.raises(ConfigError) as caught:
+            home.load(settings, **({} if settings else {"XMPPSH_PROFILE": "home"}))
+        assert str(caught.value) == f"{home.file} has no [profile.home]"
+
+
+@pytest.mark.parametrize(("variable", "text", "sentence"), [
+    ("XMPPSH_TIMEOUT", "x", "XMPPSH_TIMEOUT: 'x' is not a number of seconds"),
+    ("XMPPSH_JID", "@", "XMPPSH_JID: '@' is not an XMPP address: nothing stands before the @"),
+    ("XMPPSH_HOST", "a b:0", "XMPPSH_HOST: --host: '0' is not a port (1 to 65535)"),
+    ("XMPPSH_VERBOSE", "-1", "XMPPSH_VERBOSE: '-1' is not a number"),
+])  # fmt: skip
+def test_a_fault_of_the_environment_names_the_variable(home: Home, variable: str, text: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        home.load(**{variable: text})
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
+@pytest.mark.parametrize("text", ["password = 'x'", "[profile.a]\npassword = 'x'"])
+def test_a_config_with_a_password_that_others_can_reach_is_refused(home: Home, text: str, mode: int) -> None:
+    home.write(text, mode)
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    assert str(caught.value).startswith(f"{home.file} holds a password and its mode is {mode:04o}")
+    assert caught.value.hint == f"chmod 600 {home.file}"
+
+
+def test_a_config_without_a_password_may_be_read_by_all(home: Home) -> None:
+    home.write("timeout = 3\npassword-command = 'pass show x'", 0o644)
+    assert home.load().timeout == 3.0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_config_that_cannot_be_read_is_refused(home: Home) -> None:
+    home.write("timeout = 3", 0o000)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        home.load()
+
+
+def test_a_folder_in_the_place_of_the_config_is_refused(home: Home) -> None:
+    home.file.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="Is a directory"):
+        home.load()
+
+
+def test_the_config_lives_where_xdg_says() -> None:
+    assert config_file({"XDG_CONFIG_HOME": "/a", "HOME": "/b"}) == Path("/a/xmppsh/config.toml")
+    assert config_file({"HOME": "/b"}) == Path("/b/.config/xmppsh/config.toml")
+    assert config_file({"XDG_CONFIG_HOME": "", "HOME": "/b"}) == Path("/b/.config/xmppsh/config.toml")
+
+
+def test_a_changed_copy_leaves_the_settings_as_they_are(home: Home) -> None:
+    settings = home.load()
+    changed = settings.with_values(format="json")
+    assert (settings.format, changed.format, changed.origin("format")) == ("text", "json", "option")
+    with pytest.raises(AttributeError):
+        _ = settings.nothing
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="fault: int() of more than 4300 digits raises ValueError")
+def test_a_number_of_five_thousand_digits_is_a_usage_error(home: Home) -> None:
+    with pytest.raises(UsageError):
+        home.load(XMPPSH_VERBOSE="9" * 5000)
+
+
+def test_the_mode_of_a_file_is_not_changed(home: Home) -> None:
+    home.write("timeout = 3", 0o644)
+    home.load()
+    assert stat.S_IMODE(home.file.stat().st_mode) == 0o644

@@ -1,0 +1,147 @@
+"""Connections that break, servers that end the stream, acknowledgements that lie."""
+
+from typing import Any
+
+import pytest
+
+from hostile.misbehaviour import CLOSE, CUT, RESET, SILENCE, stream_error
+from hostile.scenario import PING, SEND, Outcome, Scenario, check
+from hostile.server import FOOTER
+
+HTTP = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\n<p>no</p>"
+GONE: dict[str, Any] = {"footer": False}  # nobody is left to hear the end of the stream
+WAY = ("tcp", "tls", "stream", "sasl", "bind")
+
+ON_THE_WAY = [
+    Scenario("closes-at-once", {"accept": CLOSE}, 69, "tcp", text=True, **GONE),
+    Scenario("resets-at-once", {"accept": RESET}, 69, "tcp", **GONE),
+    Scenario("speaks-http", {"header": (HTTP, CLOSE)}, (69, 76), ("stream", "tcp"), "(?i)xmpp|bad xml",
+             text=True, **GONE),
+    Scenario("speaks-http-first", {"accept": (HTTP, CLOSE)}, (69, 76), ("stream", "tcp"), "(?i)xmpp|bad xml", **GONE),
+    Scenario("speaks-smtp", {"accept": "220 mail.example ESMTP\r\n"}, (69, 76), ("stream", "tcp"), "(?i)xmpp|bad xml",
+             **GONE),
+    Scenario("speaks-bytes", {"accept": bytes(range(256))}, (69, 76), ("stream", "tcp"), **GONE),
+    Scenario("closes-for-features", {"features": CLOSE}, 69, WAY, **GONE),
+    Scenario("closes-for-starttls", {"starttls": CLOSE}, 69, WAY, **GONE),
+    Scenario("closes-behind-tls", {"header-tls": CLOSE}, 69, WAY, **GONE),
+    Scenario("closes-for-auth", {"auth": CLOSE}, 69, WAY, **GONE),
+    Scenario("resets-for-response", {"response": RESET}, 69, WAY, **GONE),
+    Scenario("resets-behind-login", {"features-auth": RESET}, 69, WAY, **GONE),
+    Scenario("cut-for-bind", {"bind": CUT}, 69, WAY, **GONE),
+    Scenario("resets-for-enable", {"enable": RESET}, 69, WAY, **GONE),
+    Scenario("ends-the-stream-for-features", {"features": FOOTER}, 69, WAY),
+    Scenario("ends-the-stream-for-auth", {"auth": FOOTER}, 69, WAY),
+    Scenario("ends-the-stream-for-bind", {"bind": (FOOTER, SILENCE)}, 69, WAY),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", ON_THE_WAY, ids=lambda scenario: scenario.name)
+def test_a_server_that_leaves_on_the_way_is_unavailable(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    for run in outcome.runs:
+        assert b"<message" not in run.encrypted
+
+
+UNCONFIRMED = [
+    Scenario("resets-after-message", {"message": RESET}, 79, footer=False, text=True),
+    Scenario("cut-after-message", {"message": CUT}, 79, footer=False),
+    Scenario("closes-after-message", {"message": CLOSE}, 79, footer=False),
+    Scenario("ends-the-stream-after-message", {"message": (FOOTER, SILENCE)}, 79),
+    Scenario("ends-the-stream-for-ack", {"r": (FOOTER, SILENCE)}, 79),
+    *(
+        Scenario(f"stream-error-after-message-{condition}", {"message": (stream_error(condition) + FOOTER, SILENCE)},
+                 79, says=condition)
+        for condition in ("conflict", "policy-violation", "resource-constraint", "system-shutdown", "host-unknown",
+                          "internal-server-error", "undefined-condition")
+    ),
+    Scenario("redirect-after-message",
+             {"message": (stream_error("see-other-host", "127.0.0.1:{other}") + FOOTER, SILENCE)}, 79),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", UNCONFIRMED, ids=lambda scenario: scenario.name)
+def test_a_message_whose_ack_never_came_is_unconfirmed(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    for run in outcome.runs:
+        assert run.elapsed_s < scenario.connect_s + 4.0, "waited although the stream was over"
+
+
+ACKS = {
+    "too-high": "999", "one-too-high": "3", "2-to-the-32": str(2**32), "wraps": str(2**32 - 1), "negative": "-1",
+    "empty": "", "a-word": "many", "a-fraction": "1.0", "spaced": " 1 ", "other-digits": "\u0661",
+    "5000-digits": "9" * 5000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        # The sentence may be about the server's fault (76) or about the message (79): both are true.
+        *(
+            Scenario(f"ack-{name}", {"r": f"<a xmlns='urn:xmpp:sm:3' h='{h}'/>"}, (76, 79))
+            for name, h in ACKS.items()
+        ),
+        Scenario("ack-without-h", {"r": "<a xmlns='urn:xmpp:sm:3'/>"}, (76, 79)),
+        Scenario("ack-before-anything", {"enable": "{good}<a xmlns='urn:xmpp:sm:3' h='1'/>"}, (76, 79)),
+        Scenario("ack-before-enabled", {"enable": "<a xmlns='urn:xmpp:sm:3' h='0'/>{good}"}, 76),
+        Scenario("ack-request-before-enabled", {"bind": "{good}<r xmlns='urn:xmpp:sm:3'/>"}, 76),
+    ],
+    ids=lambda scenario: scenario.name,
+)  # fmt: skip
+def test_an_ack_that_lies_closes_the_stream(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+
+
+CODES: dict[str, Any] = {
+    "conflict": 76, "policy-violation": 75, "resource-constraint": 75, "system-shutdown": 69, "host-unknown": 68,
+    "host-gone": 68, "not-authorized": 77, "undefined-condition": 76, "not-well-formed": 76, "reset": (69, 76),
+    "internal-server-error": (75, 76),  # cli.md §4 names it nowhere: a fault of the server, perhaps a passing one
+}  # fmt: skip
+ENDED = [
+    *(
+        Scenario(f"stream-error-for-enable-{condition}", {"enable": (stream_error(condition) + FOOTER, SILENCE)},
+                 code, condition=condition, says=condition)
+        for condition, code in CODES.items()
+    ),
+    # The session is up and ends in the same packet, before anything was written.
+    Scenario("stream-error-behind-enabled-conflict", {"enable": ("{good}", stream_error("conflict") + FOOTER, SILENCE)},
+             76, condition="conflict"),
+    Scenario("stream-error-behind-enabled-shutdown",
+             {"enable": ("{good}", stream_error("system-shutdown") + FOOTER, SILENCE)}, 69,
+             condition="system-shutdown"),
+    Scenario("stream-end-behind-enabled", {"enable": ("{good}", FOOTER, SILENCE)}, 69, ("stream", "tcp"),
+             text_command=PING),
+    Scenario("stream-error-empty", {"enable": ("<stream:error/>" + FOOTER, SILENCE)}, 76,
+             condition="undefined-condition"),
+    Scenario("stream-error-for-ping", {"ping": (stream_error("system-shutdown") + FOOTER, SILENCE)}, 69,
+             condition="system-shutdown", command=PING),
+    Scenario("stream-end-for-ping", {"ping": (FOOTER, SILENCE)}, 69, ("stream", "tcp"), command=PING),
+    Scenario("reset-for-ping", {"ping": RESET}, 69, ("stream", "tcp"), command=PING, footer=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", ENDED, ids=lambda scenario: scenario.name)
+def test_the_condition_of_a_stream_error_decides(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    if scenario.command == SEND:
+        assert b"<message" not in outcome.json.encrypted
+
+
+LISTENING = ("listen", "-W", "10")
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario("listen-shutdown", {"presence": (stream_error("system-shutdown") + FOOTER, SILENCE)}, (69, 79),
+                 command=LISTENING),
+        Scenario("listen-reset", {"r": ("{good}", RESET)}, 69, ("tcp", "stream"), command=LISTENING, footer=False),
+        Scenario("listen-cut", {"r": ("{good}", CUT)}, 69, ("tcp", "stream"), command=LISTENING, footer=False),
+        Scenario("listen-end", {"r": ("{good}", FOOTER, SILENCE)}, 69, ("tcp", "stream"), command=LISTENING),
+        Scenario("listen-conflict", {"r": ("{good}", stream_error("conflict") + FOOTER, SILENCE)}, 76,
+                 condition="conflict", command=LISTENING),
+    ],
+    ids=lambda scenario: scenario.name,
+)  # fmt: skip
+def test_listen_ends_with_the_stream(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)

@@ -1,0 +1,145 @@
+"""The sentences of a failed handshake, and which files serve for TLS."""
+
+import hashlib
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from xmppsh.errors import ConfigError, NoInputError, TlsError
+from xmppsh.net.tls import CertificateFacts, TlsPolicy, check_pin, client_context, explain
+
+
+def der_of(*names: str) -> bytes:
+    pem = trustme.CA().issue_cert(*names).cert_chain_pems[0].bytes().decode()
+    return ssl.PEM_cert_to_DER_cert(pem)
+
+
+CERTIFICATE = der_of("chat.example.net", "192.0.2.1")
+FACTS = CertificateFacts.read(CERTIFICATE)
+PIN = hashlib.sha256(CERTIFICATE).hexdigest()
+assert FACTS is not None
+ONLY = f"--pin sha256:{PIN} only if you trust that host"
+
+
+def verification(code: int, message: str = "") -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+def tls_error(reason: str | None) -> ssl.SSLError:
+    error = ssl.SSLError(1, "[SSL] something")
+    error.reason = reason
+    return error
+
+
+CHECKED = [
+    (62, "certificate is for chat.example.net, 192.0.2.1, not example.org", ONLY),
+    (64, "certificate is for chat.example.net, 192.0.2.1, not example.org", ONLY),
+    (10, f"the certificate of example.org has expired on {FACTS.not_after}", f"check this machine's clock, or {ONLY}"),
+    (9, f"the certificate of example.org is not valid yet before {FACTS.not_before}", "check this machine's clock"),
+    (18, "the certificate of example.org is not signed by an authority that is trusted here (self-signed)",
+     f"--ca FILE with the authority's certificate, or {ONLY}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "sentence", "hint"), CHECKED)
+def test_a_certificate_that_does_not_fit_is_explained_with_its_facts(code: int, sentence: str, hint: str) -> None:
+    error = explain(verification(code, "self-signed"), "example.org", CERTIFICATE)
+    assert isinstance(error, TlsError)
+    assert (str(error), error.hint, error.exit_code, error.layer) == (sentence, hint, 76, "tls")
+
+
+@pytest.mark.parametrize(("code", "sentence", "hint"), [
+    (62, "certificate is for another name, not example.org", None),
+    (10, "the certificate of example.org has expired", "check this machine's clock"),
+    (9, "the certificate of example.org is not valid yet", "check this machine's clock"),
+])  # fmt: skip
+def test_a_certificate_that_was_not_seen_is_explained_without_facts(code: int, sentence: str, hint: str | None) -> None:
+    for certificate in (None, b"garbage"):
+        error = explain(verification(code), "example.org", certificate)
+        assert (str(error), error.hint) == (sentence, hint)
+
+
+def test_a_certificate_without_a_name_says_so() -> None:
+    ca = trustme.CA().cert_pem.bytes().decode()
+    error = explain(verification(62), "example.org", ssl.PEM_cert_to_DER_cert(ca))
+    assert str(error) == "certificate is for no name at all, not example.org"
+
+
+@pytest.mark.parametrize(("error", "sentence", "hint"), [
+    (tls_error("WRONG_VERSION_NUMBER"), "no TLS with example.org: wrong version number",
+     "--tls starttls, if the port is one for STARTTLS"),
+    (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), "no TLS with example.org: sslv3 alert handshake failure", None),
+    (TimeoutError(), "no TLS with example.org: the handshake did not end in time", None),
+    (ConnectionAbortedError("SSL handshake is taking longer than 5 seconds"),
+     "no TLS with example.org: the handshake did not end in time", None),
+    (ConnectionResetError(104, "Connection reset by peer"), "no TLS with example.org: Connection reset by peer",
+     "xmppsh -vv shows each step"),
+    (EOFError(), "no TLS with example.org: the connection closed", "xmppsh -vv shows each step"),
+])  # fmt: skip
+def test_a_handshake_that_fails_is_explained(error: Exception, sentence: str, hint: str | None) -> None:
+    explained = explain(error, "example.org")
+    assert (str(explained), explained.hint) == (sentence, hint)
+
+
+def test_a_pin_decides_alone() -> None:
+    check_pin(TlsPolicy(), None, "example.org")
+    check_pin(TlsPolicy(pins=("0" * 64, PIN)), CERTIFICATE, "example.org")
+    with pytest.raises(TlsError) as caught:
+        check_pin(TlsPolicy(pins=("0" * 64,)), CERTIFICATE, "example.org")
+    assert str(caught.value) == f"the certificate of example.org is not the pinned one: it is sha256:{PIN}"
+    with pytest.raises(TlsError):
+        check_pin(TlsPolicy(pins=(PIN,)), None, "example.org")
+
+
+def test_the_facts_of_a_certificate_are_for_people() -> None:
+    assert FACTS is not None
+    assert FACTS.names == ("chat.example.net", "192.0.2.1")
+    assert FACTS.sha256 == PIN
+    assert len(FACTS.not_after) == len("2026-11-22")
+
+
+def test_the_policy_is_tls_1_2_with_the_name_checked() -> None:
+    context = client_context(TlsPolicy(), direct=False)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
+
+
+@pytest.mark.parametrize("policy", [TlsPolicy(insecure=True), TlsPolicy(pins=(PIN,))])
+def test_only_insecure_and_pins_leave_the_chain_unchecked(policy: TlsPolicy) -> None:
+    assert client_context(policy, direct=False).verify_mode is ssl.CERT_NONE
+
+
+def test_an_authority_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = client_context(TlsPolicy(ca=tmp_path / "ca.pem"), direct=True)
+    assert len(context.get_ca_certs()) == 1
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_files_that_do_not_serve_say_why(tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("x")
+    missing = tmp_path / "missing.pem"
+    with pytest.raises(NoInputError, match=r"missing\.pem: no such file"):
+        client_context(TlsPolicy(ca=missing), direct=False)
+    with pytest.raises(ConfigError, match=r"garbage\.pem: no certificate authority in PEM form"):
+        client_context(TlsPolicy(ca=garbage), direct=False)
+    with pytest.raises(ConfigError, match=r"garbage\.pem: no certificate in PEM form"):
+        client_context(TlsPolicy(certificate=garbage), direct=False)
+    with pytest.raises(NoInputError, match="Is a directory"):
+        client_context(TlsPolicy(certificate=tmp_path), direct=False)
+
+
+def test_an_authority_of_the_environment_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert len(client_context(TlsPolicy(), direct=False).get_ca_certs()) == 1
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    with pytest.raises(NoInputError) as caught:
+        client_context(TlsPolicy(), direct=False)
+    assert (str(caught.value), caught.value.hint) == ("/nowhere.pem: no such file", "SSL_CERT_FILE names it")

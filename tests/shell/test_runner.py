@@ -1,0 +1,76 @@
+"""From a command line of the shell to the words that click gets."""
+
+import pytest
+
+from xmppsh.commands.base import Work
+from xmppsh.errors import MalformedJid, UsageError
+from xmppsh.shell.runner import find, help_text, parse, send_words
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"),
+    [
+        ('a@b it\'s "so"', ["--", "a@b", 'it\'s "so"']),
+        ("a@b  two spaces ", ["--", "a@b", " two spaces "]),
+        ("a@b --subject x", ["--", "a@b", "--subject x"]),
+        ("a@b", ["--", "a@b"]),
+        ('--subject "two words" a@b text', ["--subject", "two words", "--", "a@b", "text"]),
+        ("--subject=one a@b text", ["--subject=one", "--", "a@b", "text"]),
+        ("--each -n a@b text", ["--each", "-n", "--", "a@b", "text"]),
+        ("-vF %b a@b text", ["-vF", "%b", "--", "a@b", "text"]),
+        ("-F%b a@b text", ["-F%b", "--", "a@b", "text"]),
+        ("-- a@b text", ["--", "a@b", "text"]),
+        ('"a@b/my phone" text', ["--", "a@b/my phone", "text"]),
+        ("a@b one\ntwo", ["--", "a@b", "one\ntwo"]),
+        ("--help", ["--help"]),
+        ("", []),
+    ],
+)
+def test_the_text_of_send_is_taken_as_it_stands(tail: str, words: list[str]) -> None:
+    assert send_words(find("send"), tail) == words
+
+
+def test_a_command_is_parsed_by_its_own_definition() -> None:
+    work = parse("ping", "-c 3 'a@b/my phone' --format json")
+    assert isinstance(work, Work)
+    assert (work.name, work.options) == ("ping", {"format": "json"})
+
+
+def test_help_is_given_as_text() -> None:
+    text = parse("ping", "--help")
+    assert isinstance(text, str)
+    assert text.startswith("Usage: /ping [OPTIONS] [TO]")
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "sentence"),
+    [
+        ("nope", "", "/nope is not a command"),
+        ("", "", "/ is not a command"),
+        ("listen", "", "/listen does not run in the shell"),
+        ("ping", "'a@b", "/ping: no closing quotation"),
+        ("ping", "-c x", "/ping: Invalid value for '-c' / '--count': 'x' is not a valid integer range"),
+        ("ping", "a b", r"/ping: Got unexpected extra argument \(b\)"),
+        ("send", "", "/send: Missing argument 'TO'"),
+    ],
+)
+def test_a_wrong_line_says_what_is_wrong(name: str, tail: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        parse(name, tail)
+
+
+def test_a_malformed_address_is_named() -> None:
+    with pytest.raises(MalformedJid, match="'@b' is not an XMPP address"):
+        parse("ping", "@b")
+
+
+def test_the_list_of_help_has_what_runs_here_and_nothing_else() -> None:
+    text = help_text(None)
+    assert all(f"  {name} " in text for name in ("/to [JID]", "/quit", "/send", "/ping", "/iq", "/raw"))
+    assert "/listen" not in text
+    assert "/connect" not in text
+
+
+@pytest.mark.parametrize("name", ["ping", "/ping"])
+def test_help_of_one_command_is_its_own(name: str) -> None:
+    assert help_text(name).startswith("Usage: /ping [OPTIONS] [TO]")

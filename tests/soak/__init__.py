@@ -1,0 +1,1 @@
+"""Long runs of the real program under faults, against real servers; `test_short.py` is the short form of each."""

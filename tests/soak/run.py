@@ -1,0 +1,149 @@
+"""The long runs: every scenario on every server, one line each, then a table. Exit 1 when a promise was broken."""
+
+import argparse
+import asyncio
+import random
+import tempfile
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from support.ejabberd import EjabberdServer
+from support.prosody import ProsodyServer
+from support.servers import Options, Server
+
+from soak.delivery import chaos, kills
+from soak.endings import black_hole, gone, handshake, server_killed
+from soak.result import Count, Result, table
+from soak.withheld import withheld_acks
+
+SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
+SCENARIOS = ("chaos", "kicks", "no-archive", "kills", "endings", "handshake", "withheld")
+HANDSHAKE_CHUNKS = range(1, 16)
+KILLED_SHARE = 5  # the runs that are killed have a fifth of the messages: they begin again so often
+
+Run = Callable[[Path], Awaitable[Result | list[Result]]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for on the command line."""
+
+    servers: list[str]
+    messages: int
+    faults: int
+    seeds: list[int]
+    kills: int
+    only: list[str]
+
+    @property
+    def kicks(self) -> int:
+        """How many of the faults come with a third party."""
+        return max(1, self.faults // 4)
+
+    def of(self, server: Server) -> Iterator[tuple[str, Run]]:
+        """The runs on a server with an archive; the last one kills it."""
+        many = partial(chaos, server, messages=self.messages, faults=self.faults)
+        some = partial(kills, server, messages=max(100, self.messages // KILLED_SHARE), kills=self.kills)
+        for seed in self.seeds:
+            yield "chaos", partial(many, seed=seed)
+        for seed in self.seeds:
+            yield "kicks", partial(many, seed=seed, kicks=self.kicks)
+        for pauses in (False, True):
+            yield "kills", partial(some, seed=self.seeds[0], pauses=pauses)
+        for every in (False, True):
+            yield "handshake", partial(handshake, server, chunks=HANDSHAKE_CHUNKS, every=every)
+        for ending in (black_hole, gone, server_killed):
+            yield "endings", partial(ending, server, seed=self.seeds[0])
+
+    def without_archive(self, server: Server) -> Iterator[tuple[str, Run]]:
+        """The runs on a server without an archive."""
+        many = partial(chaos, server, messages=self.messages, faults=self.faults)
+        for seed in self.seeds:
+            yield "no-archive", partial(many, seed=seed, kicks=self.kicks)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    plan = _parse(arguments)
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="xmppsh-soak-") as folder:
+        asyncio.run(_everything(plan, Path(folder), results))
+    broken = [result for result in results if result.broken]
+    print(f"\n{table(results)}\n")
+    for result in broken:
+        print(result.details, end="\n\n")
+    print(f"{len(results)} runs, {len(broken)} broken; seeds {' '.join(map(str, plan.seeds))}")
+    return 1 if broken or not results else 0
+
+
+def _parse(arguments: list[str] | None) -> Plan:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--servers", default=",".join(SERVERS), metavar="NAMES")
+    parser.add_argument("--messages", type=int, default=10_000, metavar="N")
+    parser.add_argument("--faults", type=int, default=20, metavar="N")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds [3]")
+    parser.add_argument("--seed", type=int, metavar="SEED", help="the first seed; the others follow it")
+    parser.add_argument("--kills", type=int, default=20, metavar="N")
+    parser.add_argument("--only", default=",".join(SCENARIOS), metavar="NAMES", help=f"of {', '.join(SCENARIOS)}")
+    options = parser.parse_args(arguments)
+    servers, only = options.servers.split(","), options.only.split(",")
+    for name in [*(set(servers) - set(SERVERS)), *(set(only) - set(SCENARIOS))]:
+        parser.error(f"unknown: {name}")
+    first = random.randrange(2**32 - options.seeds) if options.seed is None else options.seed
+    seeds = list(range(first, first + options.seeds))
+    return Plan(servers, options.messages, options.faults, seeds, options.kills, only)
+
+
+async def _everything(plan: Plan, folder: Path, results: list[Result]) -> None:
+    for name in plan.servers:
+        for archive in (True, False):
+            async for result in _on_server(plan, name, archive, folder):
+                _add(result, results)
+    if "withheld" in plan.only:
+        run = partial(withheld_acks, seed=plan.seeds[0])
+        for result in await _guarded("hostile", "withheld", run, folder / "withheld"):
+            _add(result, results)
+
+
+def _add(result: Result, results: list[Result]) -> None:
+    results.append(result)
+    print(result.line, flush=True)
+
+
+async def _on_server(plan: Plan, name: str, archive: bool, folder: Path) -> AsyncIterator[Result]:
+    place = folder / f"{name}{'' if archive else '-without-archive'}"
+    with _server(name, place, archive) as server:
+        # Nothing is started for nothing.
+        runs = [run for run in (plan.of if archive else plan.without_archive)(server) if run[0] in plan.only]
+        if runs:
+            server.start()
+        for number, (scenario, run) in enumerate(runs):
+            for result in await _guarded(name, scenario, run, folder / f"{place.name}-{number}"):
+                yield result
+
+
+@contextmanager
+def _server(name: str, place: Path, archive: bool) -> Iterator[Server]:
+    place.mkdir()
+    if missing := SERVERS[name].missing():
+        raise SystemExit(f"{missing} is not installed: apt-get install {SERVERS[name].packages}")
+    server = SERVERS[name](place, Options(archive=archive))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+async def _guarded(server: str, scenario: str, run: Run, folder: Path) -> list[Result]:
+    """The results of one run; a harness that fails is no reason to skip the others."""
+    try:
+        results = await run(folder)
+        return results if isinstance(results, list) else [results]
+    except Exception as error:
+        nothing = Result(server, scenario, 0, 0, Count([], [], []), 0.0, 0, None, report=traceback.format_exc())
+        nothing.demand(False, f"harness: {error!r}")
+        return [nothing]
