@@ -102,7 +102,8 @@ def test_the_exit_codes_are_the_promised_ones() -> None:
 @pytest.mark.parametrize(("error", "text", "hint"), [
     (StanzaError(USER, "item-not-found"), "romeo@example.net/orchard: item-not-found", "check the address"),
     (StanzaError(USER, "gone", "moved on"), "romeo@example.net/orchard: gone (moved on)", "check the address"),
-    (StanzaError(USER, "remote-server-not-found"), f"{USER}: remote-server-not-found", "check the domain of the address"),
+    (StanzaError(USER, "remote-server-not-found"), f"{USER}: remote-server-not-found",
+     "check the domain of the address"),
     (StanzaError(USER, "bad-request"), f"{USER}: bad-request", None),
     (StreamError("conflict", "Replaced"), "the server closed the stream: conflict (Replaced)",
      "another program uses the same resource; choose another one with --jid user@host/resource"),

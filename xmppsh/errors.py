@@ -171,6 +171,11 @@ class ServiceRefused(ConnectError):
 class ConnectionLost(ConnectError):
     """The connection broke without the end of the stream."""
 
+    def __init__(self, text: str, *, layer: Layer | None = None, hint: str | None = None) -> None:
+        super().__init__(text, hint=hint)
+        if layer is not None:
+            self.layer = layer
+
 
 class DeadlineExceeded(XmppshError):
     """Somebody did not answer in time."""

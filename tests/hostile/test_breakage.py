@@ -127,21 +127,35 @@ def test_the_condition_of_a_stream_error_decides(scenario: Scenario, outcome: Ou
         assert b"<message" not in outcome.json.encrypted
 
 
-LISTENING = ("listen", "-W", "10")
+LISTENING = ("listen", "-W", "2")
+HEALED = (0, 69, 75)  # listening or cut when its time was over
 
 
 @pytest.mark.parametrize(
     "scenario",
     [
-        Scenario("listen-shutdown", {"presence": (stream_error("system-shutdown") + FOOTER, SILENCE)}, (69, 79),
-                 command=LISTENING),
-        Scenario("listen-reset", {"r": ("{good}", RESET)}, 69, ("tcp", "stream"), command=LISTENING, footer=False),
-        Scenario("listen-cut", {"r": ("{good}", CUT)}, 69, ("tcp", "stream"), command=LISTENING, footer=False),
-        Scenario("listen-end", {"r": ("{good}", FOOTER, SILENCE)}, 69, ("tcp", "stream"), command=LISTENING),
-        Scenario("listen-conflict", {"r": ("{good}", stream_error("conflict") + FOOTER, SILENCE)}, 76,
-                 condition="conflict", command=LISTENING),
+        Scenario("listen-shutdown", {"presence": (stream_error("system-shutdown") + FOOTER, SILENCE)}, HEALED,
+                 ("stream", "tcp"), command=LISTENING, footer=False),
+        Scenario("listen-reset", {"r": ("{good}", RESET)}, HEALED, ("tcp", "stream"), command=LISTENING, footer=False),
+        Scenario("listen-cut", {"r": ("{good}", CUT)}, HEALED, ("tcp", "stream"), command=LISTENING, footer=False),
+        Scenario("listen-end", {"r": ("{good}", FOOTER, SILENCE)}, HEALED, ("tcp", "stream"), command=LISTENING,
+                 footer=False),
     ],
     ids=lambda scenario: scenario.name,
 )  # fmt: skip
-def test_listen_ends_with_the_stream(scenario: Scenario, outcome: Outcome) -> None:
+def test_listen_comes_back_after_a_cut(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
+    assert len(outcome.json.first.connections) > 1
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario("listen-conflict", {"r": ("{good}", stream_error("conflict") + FOOTER, SILENCE)}, 76,
+                 condition="conflict", command=("listen", "-W", "10")),
+    ],
+    ids=lambda scenario: scenario.name,
+)  # fmt: skip
+def test_listen_does_not_fight_for_its_resource(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    assert len(outcome.json.first.connections) == 1

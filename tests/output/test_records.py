@@ -90,9 +90,6 @@ def test_the_record_of_presence(xml: str, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("priority", ["+-5", "--5", "-+1", "9" * 5000])
-@pytest.mark.xfail(
-    strict=True, raises=ValueError, reason="fault: anybody's presence can end `listen` with exit code 70"
-)
 def test_a_priority_that_is_none_never_raises(priority: str) -> None:
     assert of(f"<presence><priority>{priority}</priority></presence>")["priority"] == 0
 

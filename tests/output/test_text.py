@@ -93,7 +93,7 @@ RISKY = "\u202e\u200b\u0085\u009b\U000e0041"
 
 
 @pytest.mark.parametrize("xml", [
-    f"<message from='a@b/{RISKY}' type='{RISKY}'><body>{RISKY}&#13;&#9;</body><subject>{RISKY}&#10;</subject></message>",
+    f"<message from='a@b/{RISKY}' type='{RISKY}'><body>{RISKY}&#13;</body><subject>{RISKY}&#10;</subject></message>",
     f"<message from='a@b'><x xmlns='urn:{RISKY}'/></message>",
     f"<presence from='a@b/{RISKY}' type='{RISKY}'><show>{RISKY}&#10;</show><status>{RISKY}&#10;</status></presence>",
     f"<iq from='a@b/{RISKY}' type='{RISKY}&#10;' id='1'><q xmlns='urn:{RISKY}'/></iq>",

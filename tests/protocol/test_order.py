@@ -48,7 +48,7 @@ def test_weight_zero_stands_behind_unless_zero_is_drawn() -> None:
     records = [Record("heavy", 1, 5), Record("zero", 1, 0)]
     assert [record.name for record in ordered(records, lambda _: 0)] == ["zero", "heavy"]
     for mark in range(1, 6):
-        assert [record.name for record in ordered(records, lambda top, mark=mark: min(mark, top))][0] == "heavy"
+        assert ordered(records, lambda top, mark=mark: min(mark, top))[0].name == "heavy"
 
 
 def test_the_draw_is_from_zero_to_the_sum_of_the_weights() -> None:

@@ -54,7 +54,11 @@ def choose(
 
 CERTIFICATE = Credentials(certificate=True)
 ANONYMOUS = Credentials(anonymous=True)
-ALL = "PLAIN LOGIN DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS EXTERNAL ANONYMOUS"
+ALL = (
+    "PLAIN LOGIN DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS EXTERNAL "
+    "ANONYMOUS"
+)
+NONE_SPOKEN = "example.org offers no login that xmppsh speaks (it offers: "
 
 
 @pytest.mark.parametrize(("offered", "credentials", "secure", "bound", "expected"), [
@@ -80,18 +84,17 @@ def test_the_strongest_mechanism_that_is_possible_is_chosen(
 
 
 @pytest.mark.parametrize(("offered", "credentials", "secure", "sentence", "hint"), [
-    ("LOGIN DIGEST-MD5", PASSWORD, True, "example.org offers no login that xmppsh speaks (it offers: DIGEST-MD5, LOGIN)",
-     "xmppsh speaks EXTERNAL"),
-    ("", PASSWORD, True, "example.org offers no login that xmppsh speaks (it offers: none)", "xmppsh speaks"),
+    ("LOGIN DIGEST-MD5", PASSWORD, True, NONE_SPOKEN + "DIGEST-MD5, LOGIN)", "xmppsh speaks EXTERNAL"),
+    ("", PASSWORD, True, NONE_SPOKEN + "none)", "xmppsh speaks"),
     ("PLAIN", PASSWORD, False, "the server offers no login that is safe without TLS", "leave out --tls off"),
-    ("ANONYMOUS", PASSWORD, True, "example.org offers no login that xmppsh speaks (it offers: ANONYMOUS)", "xmppsh"),
-    ("SCRAM-SHA-1-PLUS", PASSWORD, True, "example.org offers no login that xmppsh speaks (it offers: SCRAM-SHA-1-PLUS)",
-     "xmppsh speaks"),
+    ("ANONYMOUS", PASSWORD, True, NONE_SPOKEN + "ANONYMOUS)", "xmppsh"),
+    ("SCRAM-SHA-1-PLUS", PASSWORD, True, NONE_SPOKEN + "SCRAM-SHA-1-PLUS)", "xmppsh speaks"),
     ("PLAIN", ANONYMOUS, True, "example.org does not offer ANONYMOUS (it offers: PLAIN)", ""),
     ("PLAIN", Credentials(), True, "juliet@example.org: no password was given", "--password-file"),
-    ("PLAIN", Credentials("x", mechanism="SCRAM-SHA-1"), True, "example.org does not offer SCRAM-SHA-1 (it offers: PLAIN)",
+    ("PLAIN", Credentials("x", mechanism="SCRAM-SHA-1"), True,
+     "example.org does not offer SCRAM-SHA-1 (it offers: PLAIN)",
      "leave out --mechanism"),
-    ("LOGIN", Credentials("x", mechanism="login"), True, "LOGIN is a mechanism that xmppsh does not speak", "one of EX"),
+    ("LOGIN", Credentials("x", mechanism="login"), True, "LOGIN is a mechanism that xmppsh does not speak", "one of"),
     ("EXTERNAL", Credentials("x", mechanism="EXTERNAL"), True, "EXTERNAL cannot be used here with what was given",
      "leave out --mechanism"),
 ])  # fmt: skip
@@ -219,7 +222,7 @@ def test_scram_believes_no_proof_of_another_password(monkeypatch: pytest.MonkeyP
     exchange = vector("SCRAM-SHA-256", monkeypatch)
     exchange.initial()
     exchange.challenged(VECTORS["SCRAM-SHA-256"][1])()  # type: ignore[operator]
-    with pytest.raises(ProtocolError, match="^the server could not prove that it knows the password"):
+    with pytest.raises(ProtocolError, match=r"^the server could not prove that it knows the password"):
         exchange.succeeded(VECTORS["SCRAM-SHA-1"][3])
 
 

@@ -73,6 +73,7 @@ class Counters(RuleBasedStateMachine):
     @invariant()
     def the_counters_agree(self) -> None:
         if hasattr(self, "sm"):
+            assert (self.sm.sent, self.sm.acked) == (self.wire(self.sent), self.wire(self.acked))
             assert self.sm.unacked == self.sent - self.acked
             assert self.sm.handled == self.wire(self.handled)
             assert self.sm.owes_ack == (self.handled != self.answered)

@@ -23,7 +23,14 @@ class Watch:
     def __init__(self) -> None:
         self.taken: list[int] = []
         self.pressure: list[str] = []
-        self.bus = Bus(self.taken.append, lambda: self.pressure.append("full"), lambda: self.pressure.append("room"))
+        self.bus = Bus(
+            lambda token: self.taken.append(token[1]),
+            lambda: self.pressure.append("full"),
+            lambda: self.pressure.append("room"),
+        )
+
+    def publish(self, element: Element, number: int) -> None:
+        self.bus.publish(element, (0, number))
 
     def subscribe(self, wanted: Callable[[Element], bool] = lambda _: True) -> Subscription:
         return self.bus.subscribe(wanted)
@@ -32,8 +39,8 @@ class Watch:
 async def test_a_stanza_is_taken_when_its_reader_asks_for_the_next() -> None:
     watch = Watch()
     reader = watch.subscribe()
-    watch.bus.publish(message(1), 1)
-    watch.bus.publish(message(2), 2)
+    watch.publish(message(1), 1)
+    watch.publish(message(2), 2)
     assert (await anext(reader)).id == "1"
     assert watch.taken == []
     assert (await anext(reader)).id == "2"
@@ -46,7 +53,7 @@ async def test_a_stanza_is_taken_when_its_reader_asks_for_the_next() -> None:
 async def test_a_stanza_of_two_readers_is_taken_when_both_are_done() -> None:
     watch = Watch()
     first, second = watch.subscribe(), watch.subscribe()
-    watch.bus.publish(message(1), 1)
+    watch.publish(message(1), 1)
     await anext(first)
     first.done()
     assert watch.taken == []
@@ -58,11 +65,11 @@ async def test_a_stanza_of_two_readers_is_taken_when_both_are_done() -> None:
 async def test_a_message_that_nobody_reads_is_not_taken_and_all_else_is() -> None:
     watch = Watch()
     reader = watch.subscribe(lambda element: element.id == "1")
-    watch.bus.publish(message(2), 1)
-    watch.bus.publish(read_element("<presence/>"), 2)
-    watch.bus.publish(read_element("<iq type='result' id='9'/>"), 3)
+    watch.publish(message(2), 1)
+    watch.publish(read_element("<presence/>"), 2)
+    watch.publish(read_element("<iq type='result' id='9'/>"), 3)
     assert watch.taken == [2, 3]
-    watch.bus.publish(message(1), 4)
+    watch.publish(message(1), 4)
     assert (await anext(reader)).id == "1"
 
 
@@ -70,11 +77,11 @@ async def test_what_waits_when_a_reader_leaves_is_not_taken() -> None:
     watch = Watch()
     reader = watch.subscribe()
     for number in (1, 2, 3):
-        watch.bus.publish(message(number), number)
+        watch.publish(message(number), number)
     await anext(reader)
     reader.cancel()
     assert watch.taken == [1]
-    watch.bus.publish(message(4), 4)
+    watch.publish(message(4), 4)
     assert watch.taken == [1]
 
 
@@ -82,7 +89,7 @@ async def test_a_reader_that_left_gets_nothing_more_and_the_others_do() -> None:
     watch = Watch()
     leaving, staying = watch.subscribe(), watch.subscribe()
     leaving.cancel()
-    watch.bus.publish(message(1), 1)
+    watch.publish(message(1), 1)
     assert (await anext(staying)).id == "1"
     staying.done()
     assert watch.taken == [1]
@@ -92,10 +99,10 @@ async def test_slow_readers_hold_the_link_back_and_let_it_go_at_half() -> None:
     watch = Watch()
     reader = watch.subscribe()
     for number in range(3):
-        watch.bus.publish(QUARTER, number)
+        watch.publish(QUARTER, number)
     assert watch.pressure == []
-    watch.bus.publish(QUARTER, 3)
-    watch.bus.publish(QUARTER, 4)
+    watch.publish(QUARTER, 3)
+    watch.publish(QUARTER, 4)
     assert watch.pressure == ["full"]
     for _ in range(3):  # done with two of five
         await anext(reader)
@@ -108,7 +115,7 @@ async def test_a_reader_that_leaves_makes_room() -> None:
     watch = Watch()
     reader = watch.subscribe()
     for number in range(5):
-        watch.bus.publish(QUARTER, number)
+        watch.publish(QUARTER, number)
     reader.cancel()
     assert watch.pressure == ["full", "room"]
     assert watch.taken == []
@@ -119,7 +126,7 @@ async def test_pressure_comes_again_when_readers_lag_again() -> None:
     for _ in range(2):
         reader = watch.subscribe()
         for number in range(5):
-            watch.bus.publish(QUARTER, number)
+            watch.publish(QUARTER, number)
         reader.cancel()
     assert watch.pressure == ["full", "room"] * 2
 
@@ -127,7 +134,7 @@ async def test_pressure_comes_again_when_readers_lag_again() -> None:
 async def test_at_the_end_readers_get_what_waits_and_then_the_end() -> None:
     watch = Watch()
     reader = watch.subscribe()
-    watch.bus.publish(message(1), 1)
+    watch.publish(message(1), 1)
     watch.bus.end(None)
     assert [element.id async for element in reader] == ["1"]
     assert watch.taken == [1]
@@ -136,7 +143,7 @@ async def test_at_the_end_readers_get_what_waits_and_then_the_end() -> None:
 async def test_at_a_bad_end_readers_get_what_waits_and_then_the_error() -> None:
     watch = Watch()
     first, second = watch.subscribe(), watch.subscribe()
-    watch.bus.publish(message(1), 1)
+    watch.publish(message(1), 1)
     error = ConnectionLost("gone")
     watch.bus.end(error)
     for reader in (first, second):
@@ -166,7 +173,7 @@ async def test_a_reader_that_waits_is_woken_by_a_stanza() -> None:
     reader = watch.subscribe()
     waiting = asyncio.ensure_future(anext(reader))
     await asyncio.sleep(0)
-    watch.bus.publish(message(1), 1)
+    watch.publish(message(1), 1)
     async with asyncio.timeout(5):
         assert (await waiting).id == "1"
 

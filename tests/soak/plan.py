@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from support.chaos import (
     ChaosProxy,
@@ -74,9 +74,12 @@ class Plan:
         kick: ends the client's session from the server's side; new connections are refused until it returns.
         """
         for step in self.steps:
-            # One byte at least: a fault belongs into the traffic.
-            await proxy.inject(mark(max(step.overdue, step.position - proxy.passed["up"])))
-            injection = await proxy.inject(step.fault)
+            after = max(step.overdue, step.position - proxy.passed["up"])
+            if step.fault.direction == "up":
+                injection = await proxy.inject(replace(step.fault, after=after))
+            else:
+                await proxy.inject(mark(after))
+                injection = await proxy.inject(step.fault)
             self.struck += 1
             if step.kicked:
                 if kick is not None:

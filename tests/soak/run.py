@@ -38,6 +38,7 @@ class Plan:
     seeds: list[int]
     kills: int
     only: list[str]
+    verbose: bool
 
     @property
     def kicks(self) -> int:
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         asyncio.run(_everything(plan, Path(folder), results))
     broken = [result for result in results if result.broken]
     print(f"\n{table(results)}\n")
-    for result in broken:
+    for result in results if plan.verbose else broken:
         print(result.details, end="\n\n")
     print(f"{len(results)} runs, {len(broken)} broken; seeds {' '.join(map(str, plan.seeds))}")
     return 1 if broken or not results else 0
@@ -89,13 +90,14 @@ def _parse(arguments: list[str] | None) -> Plan:
     parser.add_argument("--seed", type=int, metavar="SEED", help="the first seed; the others follow it")
     parser.add_argument("--kills", type=int, default=20, metavar="N")
     parser.add_argument("--only", default=",".join(SCENARIOS), metavar="NAMES", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="details of every run, not only of broken ones")
     options = parser.parse_args(arguments)
     servers, only = options.servers.split(","), options.only.split(",")
     for name in [*(set(servers) - set(SERVERS)), *(set(only) - set(SCENARIOS))]:
         parser.error(f"unknown: {name}")
     first = random.randrange(2**32 - options.seeds) if options.seed is None else options.seed
     seeds = list(range(first, first + options.seeds))
-    return Plan(servers, options.messages, options.faults, seeds, options.kills, only)
+    return Plan(servers, options.messages, options.faults, seeds, options.kills, only, options.verbose)
 
 
 async def _everything(plan: Plan, folder: Path, results: list[Result]) -> None:

@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConfigError, NoInputError, TlsError, XmppshError
+from xmppsh.errors import ConfigError, ConnectionLost, NoInputError, TlsError, XmppshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,14 +99,12 @@ def explain(error: Exception, domain: str, certificate: bytes | None = None) -> 
     """Turn what a handshake raised into a TlsError; `certificate` (DER) gives it names and dates."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_verification(error, domain, certificate)
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         hint = "--tls starttls, if the port is one for STARTTLS" if "wrong version" in reason else None
         return TlsError(f"no TLS with {domain}: {reason}", hint=hint)
-    if isinstance(error, TimeoutError) or "taking longer" in str(error):
-        return TlsError(f"no TLS with {domain}: the handshake did not end in time")
-    reason = getattr(error, "strerror", None) or str(error) or "the connection closed"
-    return TlsError(f"no TLS with {domain}: {reason}", hint="xmppsh -vv shows each step")
+    reason = (getattr(error, "strerror", None) or str(error) or "the connection closed").lower()
+    return ConnectionLost(f"the connection broke in the TLS handshake with {domain}: {reason}", layer="tls")
 
 
 def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, certificate: bytes | None) -> TlsError:

@@ -57,12 +57,15 @@ class Connector:
         self._deadline = 0.0
         self.candidate: Candidate | None = None
 
-    async def connect(self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None) -> None:
+    async def connect(
+        self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None, limit_s: float | None = None
+    ) -> None:
         """Bring a stream to life and hand its driver to `on_live`; raises what made it impossible.
 
-        jid: the address to bind; resume: the session to resume first.
+        jid: the address to bind; resume: the session to resume first; limit_s: at most the connect timeout.
         """
-        self._deadline = asyncio.get_running_loop().time() + self.options.connect_timeout_s
+        timeout_s = min(self.options.connect_timeout_s, limit_s or self.options.connect_timeout_s)
+        self._deadline = asyncio.get_running_loop().time() + timeout_s
         self._on_live, self._jid, self._resume = on_live, jid, resume
         hosts = self.options.hosts
         for _ in range(MAX_REDIRECTS + 1):

@@ -79,6 +79,8 @@ class Outbound:
         driver = self._session.driver
         if driver is None or not batch:
             return
+        if self._queue.in_flight == len(batch):
+            self._session.recovery.stirred.set()  # the link was idle: from now on its silence has a meaning
         for entry in batch:
             driver.carry_out(driver.stream.send(entry.xml))
         self._written += len(batch)
@@ -135,7 +137,7 @@ class Outbound:
 
     def on_acked(self, count: int) -> None:
         """The server has handled the `count` oldest stanzas in flight."""
-        self._session.recovery.heard.set()
+        self._session.recovery.stirred.set()
         if count <= 0:
             return
         entries = self._queue.acked(min(count, self._queue.in_flight))

@@ -12,7 +12,8 @@ from xmppsh.protocol.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-ACK_BASE_S = 10.0  # a link whose server acknowledges nothing for longer is dead; plus four times the backlog
+ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead; plus four times the backlog
+FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; each next one gets twice
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
 BACKLOG_PATIENCE = 4
 BACKLOG_DELAY = 2  # the server's old session may still route what it has read (measured on ejabberd)
@@ -42,10 +43,10 @@ def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:
 class Reconnector:
     """Tries again with growing delays until a connection stands.
 
-    connect: one try; delay_s: what the server needs before it (its backlog).
+    connect: one try, with its time limit; delay_s: what the server needs before it (its backlog).
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[None]], delay_s: Callable[[], float]) -> None:
+    def __init__(self, connect: Callable[[float], Awaitable[None]], delay_s: Callable[[], float]) -> None:
         self._connect, self._delay_s = connect, delay_s
 
     async def run(self, error: XmppshError | None, give_up_s: float | None, log: Callable[[int, str], None]) -> None:
@@ -53,6 +54,7 @@ class Reconnector:
         loop = asyncio.get_running_loop()
         deadline = None if give_up_s is None else loop.time() + give_up_s
         backoff = Backoff(random.SystemRandom().random)
+        limit_s = FIRST_TRY_S
         last = error or ConnectionLost("the connection broke")
         while True:
             wait_s = backoff.next_s() + self._delay_s()
@@ -61,28 +63,30 @@ class Reconnector:
             log(1, f"{last}; trying again in {wait_s:.1f} s")
             await asyncio.sleep(wait_s)
             try:
-                return await self._connect()
+                return await self._connect(limit_s)
             except XmppshError as failure:
+                limit_s *= 2
                 if not may_reconnect(failure, resumed=False):
                     raise
                 last = failure
 
 
 async def watch(
-    heard: asyncio.Event, patience_s: Callable[[], float | None], ask: Callable[[], None], dead: Callable[[], None]
+    stirred: asyncio.Event, patience_s: Callable[[], float | None], ask: Callable[[], None], dead: Callable[[], None]
 ) -> None:
-    """Notice a dead link (XEP-0198 §4): nothing heard for as long as `patience_s` says, which is None when idle.
+    """Notice a dead link (XEP-0198 §4): silent for as long as `patience_s` says, which is None when it may be silent.
 
-    heard: set by each sign of progress; ask: wants an ack of an idle link; dead: called when it stays silent.
+    stirred: set by each ack, and when something leaves on an idle link; ask: wants an ack of an idle link; dead: called
+    when it stays silent.
     """
     asked = False
     while True:
         patience = patience_s()
         waiting = patience is not None or asked
-        heard.clear()
+        stirred.clear()
         try:
             async with asyncio.timeout(IDLE_S if not waiting else patience or ACK_BASE_S):
-                await heard.wait()
+                await stirred.wait()
             asked = False
         except TimeoutError:
             if patience_s() is not None or asked:

@@ -34,7 +34,7 @@ class Recovery:
 
     def __init__(self, session: Session, trace: Trace | None) -> None:
         self.driver: Driver | None = None
-        self.heard = asyncio.Event()  # any answer to our <r/>
+        self.stirred = asyncio.Event()  # an ack came, or something left on an idle or a new link
         self.last_error: XmppshError | None = None
         self.generation = 0  # of the session, not of the link
         self.availability: Xml | None = None
@@ -52,7 +52,7 @@ class Recovery:
         """The first connection; raises what made it impossible."""
         await self._connector.connect(self._on_live, self._options.jid, self._sm)
         if self._options.resumable_s is not None:
-            self._spawn(watch(self.heard, self._patience_s, self._ask, self._on_silence))
+            self._spawn(watch(self.stirred, self._patience_s, self._ask, self._on_silence))
 
     def restore(self, sm: StreamManagement) -> None:
         """Begin by resuming a session that a former process left."""
@@ -63,6 +63,7 @@ class Recovery:
     def _on_live(self, driver: Driver, event: SessionEstablished | SessionResumed, failed: ResumeFailed | None) -> None:
         session = self._session
         self.driver = driver
+        self.stirred.set()
         driver.on_event = lambda later: session.on_event(later) if self.driver is driver else None
         session.tls_version, session.mechanism = driver.link.tls_version, driver.stream.mechanism
         self._resumed = isinstance(event, SessionResumed)
@@ -138,9 +139,9 @@ class Recovery:
         def delay_s() -> float:
             return BACKLOG_DELAY * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
 
-        async def connect() -> None:
+        async def connect(limit_s: float) -> None:
             resume = self._sm if self._sm is not None and self._sm.resumption is not None else None
-            await self._connector.connect(self._on_live, self._session.jid, resume)
+            await self._connector.connect(self._on_live, self._session.jid, resume, limit_s)
 
         try:
             await Reconnector(connect, delay_s).run(error, self._options.give_up_s, self._session.log)

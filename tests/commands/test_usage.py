@@ -1,0 +1,173 @@
+"""What a bad command line is answered with: exit code 64, one line, and what to try."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.program import Program
+
+BAD = {
+    "unknown command": (["bogus"], "No such command 'bogus'", "xmppsh --help"),
+    "unknown option": (["send", "--bogus", "a@b"], "No such option '--bogus'", "xmppsh send --help"),
+    "no recipient": (["send"], "Missing argument 'TO'", "xmppsh send --help"),
+    "no stanza": (["raw"], "Missing argument 'STANZA…'", "xmppsh raw --help"),
+    "malformed JID": (
+        ["ping", "a b@c"],
+        "'a b@c' is not an XMPP address: its localpart holds the character U+0020",
+        "localpart@domain/resource",
+    ),
+    "no account": (["ping"], "no account is given", "--jid user@domain"),
+    "an account without a name": (["-j", "example.org", "ping"], "example.org is a domain, not an account", "--jid u"),
+    "count below one": (["ping", "-c", "0"], "Invalid value for '-c' / '--count': 0 is not in the range", "xmppsh"),
+    "unknown kind of IQ": (["iq", "put", "a@b", "<x/>"], "Invalid value for 'get|set': 'put' is not", "xmppsh iq"),
+    "bad timeout": (["ping", "--timeout", "soon"], "--timeout: 'soon' is not a number of seconds", ""),
+    "bad TLS mode": (["--tls", "maybe", "ping"], "--tls: 'maybe' is not one of auto, direct, starttls, off", ""),
+    "bad host": (["--host", "h:0", "ping"], "--host: '0' is not a port (1 to 65535)", ""),
+    "bad template": (["-n", "-F", "%q", "ping"], "-F: %q is not a verb", "one of %f"),
+    "lines and text": (["-n", "send", "--lines", "a@b", "x"], "--lines takes the text from stdin", ""),
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence", "hint"), BAD.values(), ids=BAD)
+async def test_a_bad_command_line_is_one_line_and_what_to_try(
+    program: Program, arguments: list[str], sentence: str, hint: str
+) -> None:
+    outcome = await program.run(*arguments)
+    assert (outcome.code, outcome.stdout) == (64, "")
+    first, *rest = outcome.stderr.splitlines()
+    assert first.startswith(f"xmppsh: {sentence}")
+    assert "\\x" not in first
+    if hint:
+        assert len(rest) == 1
+        assert rest[0].startswith(f"  try: {hint}")
+
+
+@pytest.mark.xfail(strict=True, reason="fault: zip(strict=True) of an empty command line: a traceback, exit code 1")
+async def test_without_arguments_the_help_is_shown(program: Program) -> None:
+    outcome = await program.run()
+    assert "Traceback" not in outcome.stderr
+    assert outcome.code == 64
+    assert "Usage: xmppsh" in outcome.stderr
+
+
+@pytest.mark.xfail(strict=True, reason="fault: click's sentence has line breaks and tabs, shown as \\x0a\\x09")
+async def test_a_missing_choice_is_one_readable_line(program: Program) -> None:
+    outcome = await program.run("iq")
+    assert outcome.code == 64
+    assert "\\x" not in outcome.stderr
+
+
+@pytest.mark.xfail(strict=True, reason="fault: the password is asked for before the arguments are judged")
+async def test_a_bad_argument_is_told_before_a_password_is_wanted(program: Program) -> None:
+    outcome = await program.run("-j", "a@b", "listen", "--only", "foo")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (
+        64,
+        "xmppsh: --only: 'foo' is not one of message, presence, iq",
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="fault: a descriptor past the C int is an internal error")
+async def test_a_password_descriptor_that_cannot_be_is_no_bug(program: Program) -> None:
+    assert (await program.run("-j", "a@b", "--password-fd", "99999999999999", "ping")).code == 66
+
+
+DATA = {
+    "a control character": (["-n", "send", "a@b", "a\x1bb"], b"", "the text holds U+001B at character 2"),
+    "not a stanza": (["-n", "raw", "<foo/>"], b"", "line 1, column 1: <foo> is not a stanza"),
+    "not well-formed": (["-n", "iq", "get", "a@b", "<a>"], b"", "line 1, column 4: the input ends inside an element"),
+    "two payloads": (["-n", "iq", "get", "a@b", "<a/><b/>"], b"", "line 1, column 1: one element is wanted here"),
+    "an empty body": (["-n", "send", "a@b"], b"", "there is nothing to send: the body is empty"),
+    "a body that is not UTF-8": (["-n", "send", "a@b"], b"abc\xff", "stdin is not UTF-8 (byte 4)"),
+    "stanzas that are not UTF-8": (["-n", "raw", "-"], b"<message>\xff</message>", "line 1, column 10: "),
+}
+
+
+@pytest.mark.parametrize(("arguments", "stdin", "sentence"), DATA.values(), ids=DATA)
+async def test_bad_input_is_65_with_its_place(
+    program: Program, arguments: list[str], stdin: bytes, sentence: str
+) -> None:
+    outcome = await program.run(*arguments, stdin=stdin)
+    assert (outcome.code, outcome.stdout) == (65, "")
+    assert outcome.stderr.startswith(f"xmppsh: {sentence}")
+
+
+@pytest.mark.parametrize("arguments", [["-n", "pipe", "/nowhere"], ["-n", "send", "a@b", "x", "--to-file", "/nowhere"]])
+async def test_a_file_that_is_not_there_is_66(program: Program, arguments: list[str]) -> None:
+    outcome = await program.run(*arguments)
+    assert outcome.code == 66
+    assert outcome.stderr.lower().startswith("xmppsh: /nowhere: no such file or directory")
+
+
+KEYS = ["code", "name", "layer", "condition", "text", "hint"]
+
+
+@pytest.mark.parametrize(("arguments", "code", "name", "layer"), [
+    (["--format", "json", "ping", "@"], 64, "USAGE", "usage"),
+    (["ping", "@", "--format=json"], 64, "USAGE", "usage"),
+    (["--format", "json", "bogus"], 64, "USAGE", "usage"),
+    (["--format", "json", "-n", "raw", "<a\u202e/>"], 65, "DATA", "stanza"),
+    (["--format", "json", "-n", "pipe", "/nowhere"], 66, "NOINPUT", "io"),
+    (["--format", "json", "-j", "a@b", "ping"], 77, "NOPERM", "sasl"),
+    (["--format", "json", "-P", "none", "ping"], 78, "CONFIG", "config"),
+])  # fmt: skip
+async def test_an_error_in_json_is_one_object(
+    program: Program, arguments: list[str], code: int, name: str, layer: str
+) -> None:
+    outcome = await program.run(*arguments)
+    (line,) = outcome.stderr.splitlines()
+    error = json.loads(line)["error"]
+    assert list(json.loads(line)) == ["error"]
+    assert list(error) == KEYS
+    assert (outcome.code, error["code"], error["name"], error["layer"]) == (code, code, name, layer)
+    assert error["text"]
+    assert "\u202e" not in line
+
+
+async def test_the_environment_can_want_json(program: Program) -> None:
+    program.env["XMPPSH_FORMAT"] = "json"
+    assert (await program.run("ping", "@")).error["code"] == 64
+    assert (await program.run("-j", "a@b", "ping")).error["code"] == 77
+
+
+@pytest.mark.parametrize("arguments", [
+    ["-j", "a@b", "--tls", "off", "-n", "ping", "c@d"],
+    ["ping", "-j", "a@b", "--tls", "off", "-n", "c@d"],
+    ["ping", "c@d", "-n", "-j", "a@b", "--tls=off"],
+    ["-n", "ping", "c@d", "--jid=a@b"],
+])  # fmt: skip
+async def test_global_options_stand_before_or_after_the_command(program: Program, arguments: list[str]) -> None:
+    outcome = await program.run(*arguments)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert 'to="c@d"' in outcome.stdout
+
+
+async def test_an_option_wins_over_the_environment_and_that_over_the_file(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "xmppsh").mkdir()
+    (tmp_path / "xmppsh" / "config.toml").write_text("jid = 'file@x'\n")
+    assert "file@x: no password" in (await program.run("ping")).stderr
+    program.env["XMPPSH_JID"] = "environment@x"
+    assert "environment@x: no password" in (await program.run("ping")).stderr
+    assert "option@x: no password" in (await program.run("ping", "-j", "option@x")).stderr
+
+
+async def test_a_fault_of_the_config_is_78(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "xmppsh").mkdir()
+    config = tmp_path / "xmppsh" / "config.toml"
+    config.write_text("jib = 1\n")
+    outcome = await program.run("-n", "ping")
+    assert (outcome.code, outcome.stderr) == (78, f"xmppsh: {config}: jib is not a setting\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["send", "--help"], ["ping", "-h"], ["--version"]])
+async def test_help_and_version_go_to_stdout(program: Program, arguments: list[str]) -> None:
+    outcome = await program.run(*arguments)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout.startswith("xmppsh " if "--version" in arguments else "Usage: xmppsh")
+
+
+async def test_an_error_that_holds_foreign_text_is_safe_to_print(program: Program) -> None:
+    outcome = await program.run("ping", "a\x1b[31m@b\u202e\n")
+    assert outcome.code == 64
+    assert "\x1b" not in outcome.stderr
+    assert "\u202e" not in outcome.stderr
+    assert len(outcome.stderr.splitlines()) == 2
