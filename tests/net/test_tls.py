@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from xmppsh.errors import ConfigError, NoInputError, TlsError
+from xmppsh.errors import ConfigError, ConnectionLost, NoInputError, TlsError
 from xmppsh.net.tls import CertificateFacts, TlsPolicy, check_pin, client_context, explain
 
 
@@ -73,16 +73,23 @@ def test_a_certificate_without_a_name_says_so() -> None:
     (tls_error("WRONG_VERSION_NUMBER"), "no TLS with example.org: wrong version number",
      "--tls starttls, if the port is one for STARTTLS"),
     (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), "no TLS with example.org: sslv3 alert handshake failure", None),
-    (TimeoutError(), "no TLS with example.org: the handshake did not end in time", None),
-    (ConnectionAbortedError("SSL handshake is taking longer than 5 seconds"),
-     "no TLS with example.org: the handshake did not end in time", None),
-    (ConnectionResetError(104, "Connection reset by peer"), "no TLS with example.org: Connection reset by peer",
-     "xmppsh -vv shows each step"),
-    (EOFError(), "no TLS with example.org: the connection closed", "xmppsh -vv shows each step"),
 ])  # fmt: skip
 def test_a_handshake_that_fails_is_explained(error: Exception, sentence: str, hint: str | None) -> None:
     explained = explain(error, "example.org")
-    assert (str(explained), explained.hint) == (sentence, hint)
+    assert (str(explained), explained.hint, explained.exit_code) == (sentence, hint, 76)
+
+
+@pytest.mark.parametrize(("error", "reason"), [
+    (ConnectionResetError(104, "Connection reset by peer"), "connection reset by peer"),
+    (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "eof occurred in violation of protocol"),
+    (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF)"), "tls/ssl connection has been closed (eof)"),
+    (EOFError(), "the connection closed"),
+])  # fmt: skip
+def test_a_cut_in_the_handshake_is_a_lost_connection(error: Exception, reason: str) -> None:
+    explained = explain(error, "example.org")
+    assert isinstance(explained, ConnectionLost)
+    assert str(explained) == f"the connection broke in the TLS handshake with example.org: {reason}"
+    assert (explained.exit_code, explained.layer) == (69, "tls")
 
 
 def test_a_pin_decides_alone() -> None:

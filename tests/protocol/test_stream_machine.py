@@ -68,9 +68,8 @@ class AnyServer(RuleBasedStateMachine):
         self.tls, self.server = tls, GoodServer(offered)
         self.plain = offered == "PLAIN"
         self.stream = new_stream(tls, resume=former_session() if resume else None)
-        self.tls_up = self.success_said = self.bind_said = self.disconnected = self.established = self.resumed_said = (
-            False
-        )
+        self.tls_up = self.success_said = self.bind_said = self.disconnected = self.established = False
+        self.resumed_said = self.closed_early = False
         self.ends = 0
         self.numbers: list[int] = []
         self.check(self.stream.open())

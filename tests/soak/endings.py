@@ -63,7 +63,8 @@ async def server_killed(server: Server, folder: Path, *, seed: int) -> Result:
         crashed = crashing.done()
         crashing.cancel()
         await asyncio.gather(crashing, return_exceptions=True)
-        result = stage.result("server killed", seed, MESSAGES, ending, "the receiver's server died, too")
+        result = stage.result("server killed", seed, MESSAGES, ending, "arrivals end with the server")
+        result.acked = 0  # what was in the server's hands died with it
     result.judge(GAVE_UP)
     result.demand(crashed, "harness: the server was never killed")
     return result

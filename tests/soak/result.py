@@ -54,6 +54,7 @@ class Result:
     code: int | None  # None: it did not end within its deadline
     note: str = ""
     broken: list[str] = field(default_factory=list)
+    acked: int = 0  # as the program's summary says
     report: str = ""  # the proxy's and the program's own words, shown when something is broken
 
     @property
@@ -83,6 +84,8 @@ class Result:
 
         duplicates: they are counted, not forbidden.
         """
+        arrived = self.sent - len(self.count.lost)
+        self.demand(self.acked <= arrived, f"{self.acked} acknowledged, {arrived} arrived")
         self.demand(self.code is not None, "no end within its deadline")
         self.demand(self.code is None or self.code in codes, f"exit {self.code}, not one of {sorted(codes)}")
         self.demand(self.code != 0 or not self.count.lost, "exit 0, and messages are lost")

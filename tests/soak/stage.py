@@ -114,10 +114,15 @@ class Stage:
 
     def result(self, scenario: str, seed: int, messages: int, ending: Ending, note: str = "") -> Result:
         """What this run showed; ask for it when everything has settled."""
+        if ending.code != 0 and ending.summary:
+            said = "it says " + ", ".join(f"{key} {ending.summary.get(key)}" for key in ("sent", "acked", "failed"))
+            note = f"{note}; {said}" if note else said
         counted = self.count(messages)
         report = f"{self.proxy.report()}\nprogram: {ending.summary}\n{ending.stderr[-REPORTED_CHARACTERS:]}"
         name, links = self.server.name, self.proxy.connections
-        return Result(name, scenario, seed, messages, counted, ending.seconds, links, ending.code, note, report=report)
+        made = Result(name, scenario, seed, messages, counted, ending.seconds, links, ending.code, note, report=report)
+        made.acked = ending.summary.get("acked", 0)
+        return made
 
 
 @asynccontextmanager

@@ -64,6 +64,13 @@ def test_without_an_archive_79_is_honest_and_an_untrue_0_is_not() -> None:
         assert len(run.broken) == broken, (arrived, code)
 
 
+def test_what_was_acknowledged_has_arrived() -> None:
+    run = result([0, 1], 79)
+    run.acked = 3
+    run.judge(HONEST)
+    assert run.broken == ["3 acknowledged, 2 arrived"]
+
+
 def test_giving_up_is_never_0() -> None:
     run = result([0, 1, 2, 3])
     run.judge(GAVE_UP)

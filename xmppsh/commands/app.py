@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from xmppsh.config.load import Settings
     from xmppsh.model import Element
-    from xmppsh.outbox.journal import Journal
+    from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.output.streams import InputStream, OutputStream
     from xmppsh.session.manager import Session
     from xmppsh.session.options import SessionOptions
@@ -104,11 +104,12 @@ class App:
         resumable: bool = False,
         give_up_s: float | None = None,
         journal: Journal | None = None,
+        left: LeftBehind | None = None,
     ) -> AsyncIterator[Session]:
         """A bound session, closed cleanly whatever ends the block; in the shell, the shell's own.
 
         resumable: it survives a cut, for at most `give_up_s`; journal: where stanzas are kept, the account's outbox
-        by default.
+        by default; left: what a dead process left there, to go on with.
         wait_s: for the server's `</stream:stream>`. After the last ack nothing can be lost, so a one-shot does not
         wait (ejabberd answers 100 ms late).
         """
@@ -123,6 +124,8 @@ class App:
         session = Session(options, self.log, self.trace, journal or self.journal())
         drain_s = 0.0
         try:
+            if left is not None:
+                session.restore(left)
             await session.open()
             yield session
         except asyncio.CancelledError:

@@ -6,12 +6,13 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from xmppsh.commands.base import command
-from xmppsh.errors import NoInputError, Partial, XmlError, XmppshError
+from xmppsh.errors import ConnectionLost, NoInputError, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.streams import InputStream
@@ -37,7 +38,8 @@ ORIGIN_ID_NS = "urn:xmpp:sid:0"
 @click.argument("file", required=False)
 @click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
 @click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")
-async def pipe(app: App, file: str | None, window: int, root: str | None) -> None:
+@click.option("--checkpoint", metavar="FILE", help="Keep how far it is; run again, it goes on there.")
+async def pipe(app: App, file: str | None, window: int, root: str | None, checkpoint: str | None) -> None:
     """Send the stanzas (message, presence, iq) of FILE or stdin, in order.
 
     Exit 0: the server acknowledged every one. A bad stanza ends it with 65 and its line; what came before is sent.
@@ -51,10 +53,15 @@ async def pipe(app: App, file: str | None, window: int, root: str | None) -> Non
         async for element in _stanzas(source, reader):
             await app.stdout.write(run.prepared(element)[0] + "\n")
         return
+    journal = None if checkpoint is None else app.journal(Path(checkpoint))
+    left = None if journal is None else journal.restore()
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
+    patience_s = app.settings.timeout
     try:
-        async with app.session(wait_s=CLOSE_WAIT_S, resumable=True, give_up_s=app.settings.timeout) as session:
-            await run.go(session, _stanzas(source, reader))
+        async with app.session(
+            wait_s=CLOSE_WAIT_S, resumable=True, give_up_s=patience_s, journal=journal, left=left
+        ) as session:
+            await run.go(session, _stanzas(source, reader), 0 if left is None else left.position)
     finally:
         stop_watching()
         await _report(app, run)
@@ -91,6 +98,7 @@ class _Run:
         self.window = window
         self.sent = self.acked = self.failed = 0
         self.first_error: XmppshError | None = None
+        self._counted = False
         self._started = time.monotonic()
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._domains: OrderedDict[str, None] = OrderedDict()
@@ -124,28 +132,41 @@ class _Run:
         if len(memory) > MAX_REMEMBERED:
             memory.popitem(last=False)
 
-    async def go(self, session: Session, stanzas: AsyncIterator[Element]) -> None:
-        """Send everything, then wait for the acks and the answers."""
-        before = session.acked_count
+    async def go(self, session: Session, stanzas: AsyncIterator[Element], done: int) -> None:
+        """Send everything behind the first `done`, then wait for the acks and the answers."""
         answers = asyncio.ensure_future(self._collect(session))
-        number = session.sent_count
+        position = 0
         try:
             try:
                 async for stanza in stanzas:
+                    position += 1
+                    if position <= done:
+                        continue
                     await session.room(self.window)
                     xml, stanza_id = self.prepared(stanza)
                     to = stanza.attributes.get("to", "")
-                    number = session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=to)
-                    self.sent += 1
+                    session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=to, position=position)
             except XmlError as error:
                 # What came before the fault is sent and acknowledged; its error is told at the end.
                 self.first_error = error
-            await session.acked(number)
+            await session.acked(session.sent_count)
+            self._count(session)
             await session.fence(self._fenced_domains())
             await self._wait_for_answers(session.options.timeout_s)
+        except BaseException:
+            self._count(session)
+            raise
         finally:
-            self.acked = min(self.sent, session.acked_count - before)
             answers.cancel()
+
+    def _count(self, session: Session) -> None:
+        if not self._counted:
+            self._counted = True
+            self.sent, self.acked = session.sent_count, session.acked_count
+            self.failed += session.failed_count
+            if session.failed_count and self.first_error is None:
+                lost = "IQ and presence that were in flight ended with a session that was lost"
+                self.first_error = ConnectionLost(lost)
 
     def _fenced_domains(self) -> set[str]:
         domains: set[str] = set()

@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS stanza (
     stanza_id TEXT NOT NULL, recipient TEXT NOT NULL, xml TEXT NOT NULL, wire INTEGER, fate TEXT NOT NULL,
     position INTEGER, stored REAL NOT NULL, owner TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL,
+    account TEXT NOT NULL);
 PRAGMA user_version = {VERSION};
 """
 
@@ -194,11 +195,7 @@ class Store:
             if session is not None and acked is not None:
                 database.execute("UPDATE session SET acked = ? WHERE id = ?", (acked, session))
             if confirmed is not None:
-                database.execute(
-                    "INSERT INTO progress VALUES (1, ?)"
-                    " ON CONFLICT DO UPDATE SET confirmed = max(confirmed, excluded.confirmed)",
-                    (confirmed,),
-                )
+                database.execute("UPDATE progress SET confirmed = max(confirmed, ?)", (confirmed,))
 
     def change(self, entries: Iterable[Entry]) -> None:
         """Write down the fates of entries that stay."""
@@ -208,11 +205,18 @@ class Store:
                 [(entry.fate, entry.row) for entry in entries if entry.row is not None],
             )
 
-    def adopt(self, session: int) -> None:
-        """Take over a dead process's session and its stanzas."""
+    def adopt(self, account: str) -> None:
+        """Take over everything that dead processes of the account left."""
         with self._transaction(durable=True) as database:
-            database.execute("UPDATE session SET owner = ? WHERE id = ?", (self.owner, session))
-            database.execute("UPDATE stanza SET owner = ? WHERE session = ?", (self.owner, session))
+            database.execute("UPDATE session SET owner = ? WHERE account = ?", (self.owner, account))
+            database.execute("UPDATE stanza SET owner = ? WHERE account = ?", (self.owner, account))
+            database.execute("INSERT INTO progress VALUES (1, 0, ?) ON CONFLICT DO NOTHING", (account,))
+
+    def foreign_account(self, account: str) -> str | None:
+        """Another account that this checkpoint file belongs to."""
+        with self._guarded():
+            row = self._database.execute("SELECT account FROM progress WHERE account != ?", (account,)).fetchone()
+        return str(row[0]) if row else None
 
     def entries(self, account: str, session: int | None = None) -> list[StoredStanza]:
         """The account's stanzas in order, or those of one session."""

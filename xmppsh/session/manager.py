@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from xmppsh.model import Element
-    from xmppsh.outbox.journal import Journal
+    from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
     from xmppsh.session.bus import Subscription
@@ -71,6 +71,13 @@ class Session:
         self._collections: dict[str, list[Element]] = {}
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def restore(self, left: LeftBehind) -> None:
+        """Go on where a dead process stopped; before `open`."""
+        self.queue.restore(left.entries)
+        if left.session is not None:
+            self.jid = Jid.parse(left.session.full_jid)
+        self.recovery.restore(left.management(), left.newest)
 
     async def open(self) -> None:
         """Connect, log in, bind; raises what made it impossible, within the connect timeout."""
@@ -115,6 +122,11 @@ class Session:
     def acked_count(self) -> int:
         """How many of them the server has acknowledged."""
         return self.queue.acked_count
+
+    @property
+    def failed_count(self) -> int:
+        """How many IQ and presence ended with a session that was lost."""
+        return self.queue.failed_count
 
     def fail(self, error: XmppshError | None) -> None:
         """The session is over: tell everybody who waits."""

@@ -6,6 +6,7 @@ Whoever holds a driver of an older link is not heard any more: events count only
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, XmppshError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.session.manager import Session
     from xmppsh.xmlio.build import Xml
 
+RESTART_DELAY_S = 1.0
 MAX_SETTLE_S = 10.0  # for an archive to file what the server had read
 SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
 
@@ -43,6 +45,7 @@ class Recovery:
         self._sm: StreamManagement | None = None
         self._resumed = False  # the present stream is a resumed one
         self._silences = 0
+        self._not_before = 0.0
         self._high_water = 0  # the highest number of an inbound stanza
         self._old: Driver | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,13 +53,16 @@ class Recovery:
 
     async def open(self) -> None:
         """The first connection; raises what made it impossible."""
-        await self._connector.connect(self._on_live, self._options.jid, self._sm)
+        await asyncio.sleep(max(0.0, self._not_before - time.time()))
+        await self._connector.connect(self._on_live, self._session.jid, self._sm)
         if self._options.resumable_s is not None:
             self._spawn(watch(self.stirred, self._patience_s, self._ask, self._on_silence))
 
-    def restore(self, sm: StreamManagement) -> None:
-        """Begin by resuming a session that a former process left."""
+    def restore(self, sm: StreamManagement | None, newest: float) -> None:
+        """Begin by resuming a session that a former process left; newest: when it stored its last stanza."""
         self._sm = sm
+        # The server's old session may still route what it has read of it (as after a cut).
+        self._not_before = min(time.time(), newest) + RESTART_DELAY_S
 
     # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
 
