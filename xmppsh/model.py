@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh.errors import MalformedJid
@@ -36,7 +36,7 @@ class Jid:
         return cls(
             _localpart(text, localpart) if at else None,
             _domainpart(text, domainpart),
-            _prepared(text, "resource", resourcepart, " ") if slash else None,
+            _resourcepart(text, resourcepart) if slash else None,
         )
 
     @property
@@ -53,9 +53,11 @@ class Jid:
         """The domain as DNS and TLS know it: A-labels (RFC 7622 §3.2.1, RFC 5890), an IPv6 address without brackets."""
         if self.domainpart.isascii():
             return self.domainpart.strip("[]")
+        import idna
+
         try:
-            return self.domainpart.encode("idna").decode("ascii")
-        except UnicodeError as error:
+            return idna.encode(self.domainpart, uts46=True).decode("ascii")
+        except idna.IDNAError as error:
             raise MalformedJid(str(self), "the domain is not an internationalised domain name") from error
 
     def __str__(self) -> str:
@@ -75,21 +77,41 @@ def _prepared(text: str, part: str, value: str, allowed: str) -> str:
 
 
 def _localpart(text: str, localpart: str) -> str:
-    # UsernameCaseMapped (RFC 8265 §3.3): width mapping, case mapping, NFC.
-    prepared = _prepared(text, "localpart", unicodedata.normalize("NFKC", localpart).lower(), "")
+    # UsernameCaseMapped (RFC 8265 §3.3): width mapping, case mapping, NFC; then the IdentifierClass (RFC 8264 §4.2).
+    prepared = _prepared(text, "localpart", "".join(map(_narrowed, localpart)).lower(), "")
     for character in prepared:
-        if character in LOCALPART_FORBIDDEN:
+        letter = character.isascii() or unicodedata.category(character)[0] in "LM" or character.isdecimal()
+        compatible = unicodedata.normalize("NFKC", character) != character
+        if character in LOCALPART_FORBIDDEN or not letter or compatible:
             raise MalformedJid(text, f"its localpart holds the character {character}")
     return prepared
 
 
+def _narrowed(character: str) -> str:
+    """Fullwidth and halfwidth forms become the plain ones (RFC 8264 §5.2.1)."""
+    kind, _, rest = unicodedata.decomposition(character).partition(" ")
+    return chr(int(rest, 16)) if kind in ("<wide>", "<narrow>") else character
+
+
+def _resourcepart(text: str, resourcepart: str) -> str:
+    prepared = _prepared(text, "resource", resourcepart, " ")
+    if prepared != prepared.strip(" "):
+        raise MalformedJid(text, "its resource begins or ends with a space")
+    return prepared
+
+
 def _domainpart(text: str, domainpart: str) -> str:
-    domainpart = domainpart.rstrip(".")  # RFC 7622 §3.2: a trailing dot is stripped
+    domainpart = domainpart.removesuffix(".")  # RFC 7622 §3.2: a trailing dot is stripped
     if not domainpart:
         raise MalformedJid(text, "it has no domain")
+    if domainpart.startswith("["):
+        if not (is_address(domainpart) and ":" in domainpart) or "%" in domainpart:
+            raise MalformedJid(text, "its domain is not an IPv6 address in brackets")
+        return domainpart.lower()
     if is_address(domainpart):
-        bare = domainpart.strip("[]")
-        return f"[{bare.lower()}]" if isinstance(ip_address(bare), IPv6Address) else bare
+        if "%" in domainpart:
+            raise MalformedJid(text, "its domain holds the character %")
+        return f"[{domainpart.lower()}]" if ":" in domainpart else domainpart
     prepared = _prepared(text, "domain", domainpart.lower(), "")
     for label in prepared.split("."):
         if not label or label.startswith("-") or label.endswith("-"):
@@ -132,7 +154,7 @@ def split_host_port(text: str) -> tuple[str, int | None]:
         raise ValueError(f"{text!r} is neither HOST:PORT nor an IPv6 address")
     if not host or len(host) > 253 or any(not character.isprintable() or character in " /@" for character in host):
         raise ValueError(f"{text!r} is not HOST or HOST:PORT")
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
         raise ValueError(f"{port!r} is not a port (1 to 65535)")
     return host, int(port) if port else None
 

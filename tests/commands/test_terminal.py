@@ -39,10 +39,7 @@ FORMATS = [
     {"format": "text"},
     {"format": "json"},
     {"format": "xml"},
-    pytest.param(
-        {"template": "%f %s %b %x"},
-        marks=pytest.mark.xfail(strict=True, reason="fault: -F writes foreign text raw to the terminal"),
-    ),
+    {"template": "%f %s %b %x"},
 ]
 
 

@@ -42,7 +42,6 @@ async def test_a_bad_command_line_is_one_line_and_what_to_try(
         assert rest[0].startswith(f"  try: {hint}")
 
 
-@pytest.mark.xfail(strict=True, reason="fault: zip(strict=True) of an empty command line: a traceback, exit code 1")
 async def test_without_arguments_the_help_is_shown(program: Program) -> None:
     outcome = await program.run()
     assert "Traceback" not in outcome.stderr
@@ -50,7 +49,6 @@ async def test_without_arguments_the_help_is_shown(program: Program) -> None:
     assert "Usage: xmppsh" in outcome.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="fault: click's sentence has line breaks and tabs, shown as \\x0a\\x09")
 async def test_a_missing_choice_is_one_readable_line(program: Program) -> None:
     outcome = await program.run("iq")
     assert outcome.code == 64

@@ -129,13 +129,11 @@ def test_a_file_descriptor_that_is_closed_is_an_input_that_cannot_be_read(place:
         place.find({"password_fd": 999})
 
 
-@pytest.mark.xfail(strict=True, reason="fault: a number past the C int raises OverflowError or TypeError")
 def test_a_file_descriptor_that_cannot_be_is_an_input_that_cannot_be_read(place: Place) -> None:
     with pytest.raises(XmppshError):
         place.find({"password_fd": 99999999999999})
 
 
-@pytest.mark.xfail(strict=True, reason="fault: the buffered reader takes more than the first line")
 def test_what_follows_the_password_in_a_descriptor_is_left_for_others(place: Place) -> None:
     reader, writer = os.pipe()
     os.write(writer, b"pencil\nthe body")
@@ -154,7 +152,6 @@ def test_two_sources_on_the_command_line_are_refused(place: Place) -> None:
     assert caught.value.hint == "keep one of --password-file, --password-command"
 
 
-PRECEDENCE = pytest.mark.xfail(strict=True, reason="fault: the sources are ordered by name, not by layer")
 FILE = {"XMPPSH_PASSWORD_FILE": "{file}"}
 COMMAND = {"XMPPSH_PASSWORD_COMMAND": "echo from command"}
 
@@ -168,9 +165,9 @@ COMMAND = {"XMPPSH_PASSWORD_COMMAND": "echo from command"}
     ({}, {}, "password = 'from config'", "from config"),
     ({}, {}, "password-command = 'echo from command'", "from command"),
     ({}, {}, "password = 'y'\n[profile.default]\npassword = 'from profile'", "from profile"),
-    pytest.param({}, FILE, "password = 'y'", "from file", marks=PRECEDENCE),
-    pytest.param({}, COMMAND, "password-file = '/nowhere'", "from command", marks=PRECEDENCE),
-    pytest.param({}, {}, "password = 'y'\n[profile.default]\npassword-file = '{file}'", "from file", marks=PRECEDENCE),
+    ({}, FILE, "password = 'y'", "from file"),
+    ({}, COMMAND, "password-file = '/nowhere'", "from command"),
+    ({}, {}, "password = 'y'\n[profile.default]\npassword-file = '{file}'", "from file"),
 ])  # fmt: skip
 def test_the_source_of_the_first_layer_wins(
     place: Place, options: dict[str, str], env: dict[str, str], config: str, password: str

@@ -285,12 +285,7 @@ def test_a_server_that_has_not_proved_itself_cannot_redirect(state: State) -> No
     assert str(ended.error) == "a server that has not proved who it is redirects to evil.example:5222"
 
 
-RESUMING = pytest.param(
-    State.RESUMING, marks=pytest.mark.xfail(strict=True, reason="fault: the list of proved states lacks RESUMING")
-)
-
-
-@pytest.mark.parametrize("state", [State.AUTHENTICATED, RESUMING, State.BINDING, State.BOUND, State.LIVE])
+@pytest.mark.parametrize("state", [State.AUTHENTICATED, State.RESUMING, State.BINDING, State.BOUND, State.LIVE])
 def test_a_server_that_has_proved_itself_can_redirect(state: State) -> None:
     stream, _ = stream_at(state)
     before = HEADER if state is State.AUTHENTICATED else ""

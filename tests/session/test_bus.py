@@ -184,7 +184,6 @@ async def test_a_reader_that_comes_after_the_end_is_told_at_once() -> None:
     assert await anext(watch.subscribe(), None) is None
 
 
-@pytest.mark.xfail(strict=True, reason="fault: a reader that is cancelled while another task waits on it never wakes")
 async def test_a_reader_that_is_cancelled_while_it_waits_ends() -> None:
     watch = Watch()
     reader = watch.subscribe()

@@ -81,11 +81,10 @@ async def kills(server: Server, folder: Path, *, seed: int, messages: int, kills
     async with staged(server, folder) as stage:
         stanzas = stage.write_input(messages, seed)
         arguments = ("--checkpoint", str(folder / "checkpoint"))
-        longest = FIRST_LOGIN_BYTES + int(1.2 * stanzas.stat().st_size / (kills + 1))
+        longest = FIRST_LOGIN_BYTES + stanzas.stat().st_size // (kills + 1)
         done, begin = 0, time.monotonic()
         running = await stage.start(stanzas, *arguments)
-        while done < kills and await _reaches(running, stage, source, longest):
-            await running.kill()
+        while done < kills and await _killed(running, stage, source, longest):
             done += 1
             stage.proxy.note(f"kill {done}")
             if pauses:
@@ -101,16 +100,18 @@ async def kills(server: Server, folder: Path, *, seed: int, messages: int, kills
     return result
 
 
-async def _reaches(running: Running, stage: Stage, source: random.Random, longest: int) -> bool:
-    """Wait for a random moment of this run: a time after the start, or a number of bytes; False: it ended before."""
+async def _killed(running: Running, stage: Stage, source: random.Random, longest: int) -> bool:
+    """Kill it at a random moment, a time after the start or a number of bytes; False: it ended before."""
     by_clock, after_s, after = source.random() < 0.2, source.uniform(0, LONGEST_START_S), source.randint(1, longest)
     injection = stage.proxy.arm(mark(after))
     moment = asyncio.ensure_future(asyncio.sleep(after_s) if by_clock else injection.struck.wait())
     end = asyncio.ensure_future(running.process.wait())
     await asyncio.wait([moment, end], timeout=deadline_s(0, 1), return_when=asyncio.FIRST_COMPLETED)
-    reached = moment.done() and not end.done()
+    killed = moment.done() and not end.done()
+    if killed:
+        await running.kill()
     injection.release()
     for waiting in (moment, end):
         waiting.cancel()
     await asyncio.gather(moment, end, return_exceptions=True)
-    return reached
+    return killed

@@ -23,7 +23,7 @@ from soak.withheld import withheld_acks
 SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
 SCENARIOS = ("chaos", "kicks", "no-archive", "kills", "endings", "handshake", "withheld")
 HANDSHAKE_CHUNKS = range(1, 16)
-KILLED_SHARE = 5  # the runs that are killed have a fifth of the messages: they begin again so often
+KILLED_SHARE = 2  # the runs that are killed have half of the messages: enough for so many kills
 
 Run = Callable[[Path], Awaitable[Result | list[Result]]]
 

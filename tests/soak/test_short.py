@@ -13,7 +13,6 @@ from soak.result import Result
 from soak.withheld import withheld_acks
 
 pytestmark = pytest.mark.timeout(300)
-needs_checkpoint = pytest.mark.xfail(reason="pipe has no --checkpoint yet", strict=True)
 
 MESSAGES, FAULTS, KILLS = 400, 5, 3
 WINDOW = 20  # so that the faults fall into the traffic and not behind it
@@ -54,10 +53,9 @@ async def test_without_an_archive_the_exit_code_is_honest(
     assert_kept(result)
 
 
-@needs_checkpoint
 @pytest.mark.parametrize("pauses", [False, True], ids=["at-once", "pauses"])
 async def test_a_checkpoint_survives_kill_9(server: Server, tmp_path: Path, seed: int, pauses: bool) -> None:
-    assert_kept(await kills(server, tmp_path / "run", seed=seed, messages=MESSAGES, kills=KILLS, pauses=pauses))
+    assert_kept(await kills(server, tmp_path / "run", seed=seed, messages=2 * MESSAGES, kills=KILLS, pauses=pauses))
 
 
 @pytest.mark.parametrize("ending", [black_hole, gone], ids=lambda ending: ending.__name__)

@@ -4,25 +4,14 @@ import asyncio
 import math
 import random
 import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import pytest
 
-from support.chaos import (
-    ChaosProxy,
-    Fault,
-    cut_between_writes,
-    hold_acks,
-    refuse,
-    reset_after_bytes,
-    reset_both,
-    reset_client_only,
-    reset_server_only,
-    silent_hole,
-)
+from support import chaos
+from support.chaos import ChaosProxy
 
 T = TypeVar("T")
 DEADLINE_S = 5.0
@@ -55,24 +44,17 @@ class Peer:
         self.writer.close()
 
     def reset(self) -> None:
-        """Close by RST."""
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        option = (socket.SOL_SOCKET, socket.SO_LINGER, chaos.RESET_ON_CLOSE)
+        self.writer.get_extra_info("socket").setsockopt(*option)
         self.writer.transport.abort()
 
     async def say(self, text: bytes) -> None:
-        """Write, without waiting for an answer."""
         self.writer.write(text)
         await self.writer.drain()
 
-    async def hear(self, text: bytes) -> None:
-        """Wait until exactly this came."""
-        assert await soon(self.reader.readexactly(len(text))) == text
-
     async def ask(self, text: bytes) -> None:
-        """Write, and wait for the echo."""
-        await self.say(text)
-        await self.hear(text)
+        self.writer.write(text)
+        assert await soon(self.reader.readexactly(len(text))) == text
 
     async def hears_nothing(self) -> None:
         """Nothing comes, no end either."""
@@ -98,13 +80,11 @@ class Echo:
         await peer.read(echo=True)
 
     async def ended(self, number: int) -> End:
-        """How the n-th connection ended, once it has."""
         await self.peers[number].over.wait()
         return self.peers[number].end
 
 
 async def soon(work: Awaitable[T]) -> T:
-    """Its result, within the deadline."""
     return await asyncio.wait_for(work, DEADLINE_S)
 
 
@@ -139,11 +119,7 @@ async def conversing(proxy: ChaosProxy) -> Peer:
 
 async def test_without_a_fault_everything_passes_and_is_counted(proxy: ChaosProxy, echo: Echo) -> None:
     text = random.Random(1).randbytes(3_000_000)
-    peers = [await connected(proxy) for _ in range(2)]
-    for peer in peers:
-        peer.writer.write(text)
-    for peer in peers:
-        await peer.hear(text)
+    await asyncio.gather(*[(await connected(proxy)).ask(text) for _ in range(2)])
     assert proxy.connections == 2
     assert proxy.passed == {"up": 6_000_000, "down": 6_000_000}
 
@@ -178,7 +154,7 @@ async def test_what_a_slow_reader_does_not_take_is_left_with_the_sender(proxy: C
 
 async def test_reset_both_resets_both(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(reset_both()))
+    injection = await soon(proxy.inject(chaos.reset_both()))
     assert injection.over.is_set()
     assert await peer.ending() == "RST"
     assert await soon(echo.ended(0)) == "RST"
@@ -188,7 +164,7 @@ async def test_reset_both_resets_both(proxy: ChaosProxy, echo: Echo) -> None:
 @pytest.mark.parametrize("n", [1, 7, 99, 100])
 async def test_reset_after_bytes_up_lets_exactly_n_bytes_through(proxy: ChaosProxy, echo: Echo, n: int) -> None:
     peer = await conversing(proxy)
-    injection = proxy.arm(reset_after_bytes(n, "up"))
+    injection = proxy.arm(chaos.reset_after_bytes(n, "up"))
     if n == 99:
         await peer.ask(b"." * 50)  # bytes count over several chunks
         n -= 50
@@ -201,7 +177,7 @@ async def test_reset_after_bytes_up_lets_exactly_n_bytes_through(proxy: ChaosPro
 
 async def test_reset_after_bytes_down_counts_what_the_server_sends(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    proxy.arm(reset_after_bytes(3, "down"))
+    proxy.arm(chaos.reset_after_bytes(3, "down"))
     await peer.say(b"abcdef")
     assert await peer.ending() == "RST"
     assert peer.received in (b"", b"abc")  # what a reset overtakes is the kernel's to drop
@@ -211,7 +187,7 @@ async def test_reset_after_bytes_down_counts_what_the_server_sends(proxy: ChaosP
 
 async def test_reset_client_only_leaves_the_server_without_an_end(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    await soon(proxy.inject(reset_client_only()))
+    await soon(proxy.inject(chaos.reset_client_only()))
     assert await peer.ending() == "RST"
     await conversing(proxy)  # everything that was under way has come
     assert echo.peers[0].end == ""
@@ -222,7 +198,7 @@ async def test_reset_client_only_leaves_the_server_without_an_end(proxy: ChaosPr
 
 async def test_reset_server_only_leaves_the_client_without_an_end(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(reset_server_only()))
+    injection = await soon(proxy.inject(chaos.reset_server_only()))
     assert await soon(echo.ended(0)) == "RST"
     await peer.say(b"anybody there?")
     await conversing(proxy)
@@ -234,11 +210,12 @@ async def test_reset_server_only_leaves_the_client_without_an_end(proxy: ChaosPr
 
 async def test_a_silent_hole_swallows_bytes_and_ends_of_both_directions(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(silent_hole()))
-    await peer.say(b"up")
+    injection = proxy.arm(chaos.silent_hole(4))
+    await peer.say(b"1234up")
+    await soon(injection.struck.wait())
     await echo.peers[0].say(b"down")
     await conversing(proxy)  # new connections work
-    assert echo.peers[0].received == b"hello"
+    assert echo.peers[0].received == b"hello1234"
     await peer.hears_nothing()
     assert not injection.over.is_set()
     peer.writer.transport.abort()
@@ -247,23 +224,14 @@ async def test_a_silent_hole_swallows_bytes_and_ends_of_both_directions(proxy: C
     assert echo.peers[0].end == ""  # the server never learns of it
 
     other = await conversing(proxy)
-    await soon(proxy.inject(silent_hole()))
+    await soon(proxy.inject(chaos.silent_hole()))
     echo.peers[-1].reset()
     await other.hears_nothing()
 
 
-async def test_a_hole_begins_behind_its_byte(proxy: ChaosProxy, echo: Echo) -> None:
-    peer = await conversing(proxy)
-    injection = proxy.arm(silent_hole(4))
-    await peer.say(b"12345678")
-    await soon(injection.struck.wait())
-    await conversing(proxy)
-    assert echo.peers[0].received == b"hello1234"
-
-
 async def test_a_hole_for_every_connection_takes_the_later_ones_too(proxy: ChaosProxy, echo: Echo) -> None:
     first = await conversing(proxy)
-    injection = await soon(proxy.inject(silent_hole(every=True)))
+    injection = await soon(proxy.inject(chaos.silent_hole(every=True)))
     second = await connected(proxy)
     for peer in (first, second):
         await peer.say(b"lost")
@@ -273,13 +241,11 @@ async def test_a_hole_for_every_connection_takes_the_later_ones_too(proxy: Chaos
     await conversing(proxy)
 
 
-async def test_held_acks_are_never_delivered_and_the_client_still_reaches_the_server(
-    proxy: ChaosProxy, echo: Echo
-) -> None:
+async def test_held_acks_are_never_delivered_and_the_server_is_still_reached(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    injection = await soon(proxy.inject(hold_acks(for_s=HELD_S)))
+    injection = await soon(proxy.inject(chaos.hold_acks(for_s=HELD_S)))
     await peer.say(b"still heard")
     assert await peer.ending() == "RST"
     assert loop.time() - begin >= HELD_S
@@ -291,17 +257,15 @@ async def test_held_acks_are_never_delivered_and_the_client_still_reaches_the_se
 
 async def test_a_client_that_gives_up_ends_the_hold(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(hold_acks(for_s=math.inf)))
+    injection = await soon(proxy.inject(chaos.hold_acks(for_s=math.inf)))
     peer.writer.transport.abort()
     await soon(injection.over.wait())
     assert await soon(echo.ended(0))
 
 
-async def test_refused_connections_are_refused_until_released_and_open_ones_go_on(
-    proxy: ChaosProxy, echo: Echo
-) -> None:
+async def test_connections_are_refused_until_released_and_open_ones_go_on(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(refuse()))
+    injection = await soon(proxy.inject(chaos.refuse()))
     with pytest.raises(ConnectionRefusedError):
         await connected(proxy)
     await peer.ask(b"still here")
@@ -315,7 +279,7 @@ async def test_refused_connections_are_refused_until_released_and_open_ones_go_o
 async def test_a_refusal_ends_by_itself_and_needs_no_connection_to_begin(proxy: ChaosProxy) -> None:
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    injection = await soon(proxy.inject(refuse(refuse_s=HELD_S)))
+    injection = await soon(proxy.inject(chaos.refuse(refuse_s=HELD_S)))
     with pytest.raises(ConnectionRefusedError):
         await connected(proxy)
     await soon(injection.over.wait())
@@ -325,7 +289,7 @@ async def test_a_refusal_ends_by_itself_and_needs_no_connection_to_begin(proxy: 
 
 async def test_a_cut_may_be_followed_by_a_refusal_without_a_gap(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(reset_both(refuse_s=math.inf)))
+    injection = await soon(proxy.inject(chaos.reset_both(refuse_s=math.inf)))
     assert await peer.ending() == "RST"
     with pytest.raises(ConnectionRefusedError):
         await connected(proxy)
@@ -335,7 +299,7 @@ async def test_a_cut_may_be_followed_by_a_refusal_without_a_gap(proxy: ChaosProx
 
 @pytest.mark.parametrize("k", [1, 2, 5])
 async def test_a_cut_between_writes_lets_k_chunks_through(proxy: ChaosProxy, echo: Echo, k: int) -> None:
-    proxy.arm(cut_between_writes(k))
+    proxy.arm(chaos.cut_between_writes(k))
     peer = await connected(proxy)
     for number in range(k - 1):
         await peer.ask(b"%d" % number)
@@ -347,7 +311,7 @@ async def test_a_cut_between_writes_lets_k_chunks_through(proxy: ChaosProxy, ech
 
 
 async def test_a_cut_of_every_connection_goes_on_until_it_is_released(proxy: ChaosProxy, echo: Echo) -> None:
-    injection = proxy.arm(cut_between_writes(2, every=True))
+    injection = proxy.arm(chaos.cut_between_writes(2, every=True))
     for _ in range(3):
         peer = await conversing(proxy)
         await peer.say(b"again")
@@ -358,7 +322,7 @@ async def test_a_cut_of_every_connection_goes_on_until_it_is_released(proxy: Cha
 
 
 async def test_a_fault_without_a_connection_waits_for_one(proxy: ChaosProxy, echo: Echo) -> None:
-    injection = proxy.arm(reset_both())
+    injection = proxy.arm(chaos.reset_both())
     assert not injection.struck.is_set()
     peer = await connected(proxy)
     assert await peer.ending() == "RST"
@@ -366,7 +330,7 @@ async def test_a_fault_without_a_connection_waits_for_one(proxy: ChaosProxy, ech
 
 
 async def test_two_faults_at_one_byte_strike_one_connection_each(proxy: ChaosProxy) -> None:
-    injections = [proxy.arm(reset_both(3)), proxy.arm(reset_both(3))]
+    injections = [proxy.arm(chaos.reset_both(3)), proxy.arm(chaos.reset_both(3))]
     peer = await connected(proxy)
     await peer.say(b"abc")
     assert await peer.ending() == "RST"
@@ -381,7 +345,6 @@ async def test_a_server_that_is_gone_is_a_reset(echo: Echo) -> None:
 
 
 def test_a_fault_says_what_it_is() -> None:
-    assert str(reset_after_bytes(10, "down")) == "reset both sides after 10 bytes down"
-    assert str(cut_between_writes(3, every=True)) == "reset both sides after chunk 3, every time"
-    fault: Fault = hold_acks(for_s=0.5)
-    assert str(fault) == "answers held back, then reset for 0.50 s after 0 bytes up"
+    assert str(chaos.reset_after_bytes(10, "down")) == "reset both sides after 10 bytes down"
+    assert str(chaos.cut_between_writes(3, every=True)) == "reset both sides after chunk 3, every time"
+    assert str(chaos.hold_acks(for_s=0.5)) == "answers held back, then reset for 0.50 s after 0 bytes up"

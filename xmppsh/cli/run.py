@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 
 import click
 
@@ -39,13 +40,16 @@ def run(arguments: list[str]) -> int:
 def _usage_error(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "xmppsh"
-    return UsageError(error.format_message().rstrip("."), hint=f"{path} --help")
+    return UsageError(" ".join(error.format_message().split()).rstrip("."), hint=f"{path} --help")
 
 
 def _wants_json(arguments: list[str]) -> bool:
     """Errors of the command line itself are JSON too when it asks for that (it cannot be parsed to know better)."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return "--format=json" in arguments or ("--format", "json") in pairs or os.environ.get("XMPPSH_FORMAT") == "json"
+    return (
+        "--format=json" in arguments
+        or ("--format", "json") in pairwise(arguments)
+        or os.environ.get("XMPPSH_FORMAT") == "json"
+    )
 
 
 def main() -> None:

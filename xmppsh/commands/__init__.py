@@ -20,5 +20,6 @@ COMMANDS: dict[str, Entry] = {
     "iq": Entry("xmppsh.commands.iq", "Ask with an IQ of your own and print the answer."),
     "raw": Entry("xmppsh.commands.raw", "Send stanzas as they are."),
     "ping": Entry("xmppsh.commands.ping", "Measure the round trip to an XMPP address."),
+    "outbox": Entry("xmppsh.commands.outbox", "Show, settle or forget messages that were never confirmed."),
     "playground": Entry("xmppsh.shell.playground", "Start a throw-away server on loopback, and the shell on it."),
 }

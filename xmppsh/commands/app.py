@@ -164,12 +164,12 @@ class App:
         """Print one stanza as its record."""
         data = record(stanza, self.now)
         if self._template is not None:
-            await self.stdout.write(self._template(data, stanza.xml) + "\n")
+            await self.stdout.write(self._template(data, stanza.xml, for_terminal=self.stdout.is_terminal) + "\n")
         else:
             await self.emit(data, text.shown(data), stanza.xml)
 
     @cached_property
-    def _template(self) -> Callable[[dict[str, Any], str], str] | None:
+    def _template(self) -> text.Template | None:
         return None if self.settings.template is None else text.template(self.settings.template)
 
     def check_output(self) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.base import command
-from xmppsh.commands.params import SECONDS
-from xmppsh.errors import DeadlineExceeded, IoError, UsageError
+from xmppsh.commands.params import KINDS, SECONDS
+from xmppsh.errors import DeadlineExceeded, IoError
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
@@ -19,18 +19,24 @@ if TYPE_CHECKING:
     from xmppsh.session.bus import Subscription
     from xmppsh.session.manager import Session
 
-KINDS = ("message", "presence", "iq")
 CLOSE_WAIT_S = 2.0
 
 
 @command("listen", "Print what arrives, one record each.")
-@click.option("--only", metavar="KINDS", default="message", help="Of message,presence,iq [message].")
+@click.option(
+    "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Of message,presence,iq [message]."
+)
 @click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N records.")
 @click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
 @click.option("--ready-file", metavar="FILE", help="Create FILE when the session is up.")
 @click.option("--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", help="Write a line to FD then.")
 async def listen(
-    app: App, only: str, count: int | None, wait_s: float | None, ready_file: str | None, ready_fd: int | None
+    app: App,
+    kinds: tuple[str, ...],
+    count: int | None,
+    wait_s: float | None,
+    ready_file: str | None,
+    ready_fd: int | None,
 ) -> None:
     """Print each message that arrives; with --format json, one object a line.
 
@@ -38,9 +44,6 @@ async def listen(
 
     Example:  xmppsh listen -C 1 --format json
     """
-    kinds = tuple(kind.strip() for kind in only.split(","))
-    if wrong := [kind for kind in kinds if kind not in KINDS]:
-        raise UsageError(f"--only: {wrong[0]!r} is not one of {', '.join(KINDS)}")
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
         async with app.session(wait_s=CLOSE_WAIT_S, resumable=True) as session:

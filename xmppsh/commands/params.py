@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import click
 
 from xmppsh.config.schema import positive_seconds
-from xmppsh.errors import MalformedJid
+from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.model import Jid
 
 
@@ -45,5 +45,43 @@ class SecondsType(click.ParamType[float]):
         return value if isinstance(value, float) else positive_seconds(value)
 
 
+class KindsType(click.ParamType[tuple[str, ...]]):
+    """Kinds of stanzas, comma-separated."""
+
+    name = "KINDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Raises UsageError."""
+        kinds = value if isinstance(value, tuple) else tuple(kind.strip() for kind in value.split(","))
+        for kind in kinds:
+            if kind not in ("message", "presence", "iq"):
+                raise UsageError(f"{kind!r} is not one of message, presence, iq")
+        return kinds
+
+
+class Wait(NamedTuple):
+    """What `send` waits for: `sent`, `acked` or `delivered`, and for how long where that was given."""
+
+    what: str
+    seconds: float | None = None
+
+
+class WaitType(click.ParamType[Wait]):
+    """`sent`, `acked`, `delivered` or `delivered:SECONDS`."""
+
+    name = "WAIT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Wait:
+        """Raises UsageError."""
+        if isinstance(value, Wait):
+            return value
+        what, colon, seconds = value.partition(":")
+        if what not in ("sent", "acked", "delivered") or (colon and what != "delivered"):
+            raise UsageError(f"--wait: {value!r} is not sent, acked, delivered or delivered:SECONDS")
+        return Wait(what, positive_seconds(seconds) if colon else None)
+
+
 JID = JidType()
+WAIT = WaitType()
+KINDS = KindsType()
 SECONDS = SecondsType()

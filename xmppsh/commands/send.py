@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +11,18 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.base import command
-from xmppsh.commands.params import JID, parse_address
-from xmppsh.errors import DataError, NoInputError, Partial, UsageError, XmppshError
+from xmppsh.commands.params import JID, WAIT, Wait, parse_address
+from xmppsh.errors import DataError, DeadlineExceeded, NoInputError, Partial, UsageError, XmppshError
+from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.xmlio.reader import tree
-from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message
+from xmppsh.xmlio.stanzas import MESSAGE_TYPES, RECEIPTS, Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from xmppsh.commands.app import App
-    from xmppsh.model import Jid
     from xmppsh.session.manager import Session
 
 MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
@@ -39,6 +40,9 @@ MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
 @click.option("--id", "stanza_id", metavar="ID", help="The stanza's id; made when not given.")
 @click.option("--lang", metavar="TAG", help="The language of the text, such as en or pt-BR.")
 @click.option("--oob", metavar="URL", multiple=True, help="Attach a URL (XEP-0066); repeatable.")
+@click.option(
+    "--wait", type=WAIT, default="acked", metavar="sent|acked|delivered[:S]", help="What success means [acked]."
+)
 @click.option("--each", is_flag=True, help="Print one JSON result for each message and recipient.")
 async def send(
     app: App,
@@ -53,23 +57,27 @@ async def send(
     stanza_id: str | None,
     lang: str | None,
     oob: tuple[str, ...],
+    wait: Wait,
     each: bool,
 ) -> None:
     """Send TEXT to TO; without TEXT, or with -, the body is read from stdin.
+
+    --wait sent: the bytes have left; acked: the server has it; delivered: the recipient's client has confirmed it
+    (XEP-0184), within S seconds or --timeout.
 
     \b
     Example:  xmppsh send romeo@example.net "But soft!"
               uptime | xmppsh send admin@example.net --subject "$(hostname)"
     """
     recipients = list(dict.fromkeys([to, *more, *_from_file(to_file)]))
-    message = Message(None, kind, subject, thread, lang, oob)
+    message = Message(None, kind, subject, thread, lang, oob, receipt=wait.what == "delivered")
     if lines:
         if text or stanza_id is not None:
             raise UsageError("--lines takes the text from stdin, and makes the ids")
-        await _deliver(app, _Delivery(recipients, each), _by_lines(app, message))
+        await _deliver(app, _Delivery(recipients, each, wait), _by_lines(app, message))
         return
     body = await _body(app, text, required=not (oob or subject))
-    await _deliver(app, _Delivery(recipients, each, stanza_id), _one(replace(message, body=body)))
+    await _deliver(app, _Delivery(recipients, each, wait, stanza_id), _one(replace(message, body=body)))
 
 
 def _from_file(path: str | None) -> list[Jid]:
@@ -128,8 +136,10 @@ async def _by_lines(app: App, message: Message) -> AsyncIterator[Message]:
 class _Delivery:
     """The messages of one `send`: their numbers, their ids, and what came back."""
 
-    def __init__(self, recipients: list[Jid], each: bool, stanza_id: str | None = None) -> None:
-        self.recipients, self.each = recipients, each
+    def __init__(self, recipients: list[Jid], each: bool, wait: Wait, stanza_id: str | None = None) -> None:
+        self.recipients, self.each, self.wait = recipients, each, wait
+        self.received = asyncio.Event()  # every receipt has come, or a bounce instead
+        self._confirmed: set[str] = set()
         self.count = 0
         self.failed: dict[str, XmppshError] = {}  # by the key of _key
         self._stanza_id = stanza_id
@@ -151,7 +161,28 @@ class _Delivery:
             domains = ("", recipient.domainpart, own.domainpart, str(own.bare))
             if key == _key(stanza_id, recipient) and sender.partition("/")[0] in (str(recipient.bare), *domains):
                 self.failed.setdefault(key, error)
+                self.check_receipts()
                 return
+
+    def confirmed(self, stanza_id: str, sender: str) -> None:
+        """A receipt came (XEP-0184 §5); it counts from the recipient alone."""
+        with suppress(XmppshError):
+            self._confirmed |= {_key(stanza_id, Jid.parse(sender))} & self._to.keys()
+        self.check_receipts()
+
+    def check_receipts(self) -> None:
+        """Are all receipts there?"""
+        if self._to.keys() <= self._confirmed | self.failed.keys():
+            self.received.set()
+
+    def miss(self, seconds: float) -> None:
+        """The time for receipts is over."""
+        for key in self._to.keys() - self._confirmed - self.failed.keys():
+            self.failed[key] = DeadlineExceeded(
+                f"{self._to[key]} did not confirm the message within {seconds:.3g} s (the server has it)",
+                layer="stanza",
+                hint="not every client sends receipts (XEP-0184)",
+            )
 
     def results(self) -> list[tuple[Jid, str, XmppshError | None]]:
         """Each recipient with the message's id and its error, in order of sending."""
@@ -185,11 +216,14 @@ async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Messag
     for recipient in delivery.recipients:
         first.xml(str(recipient), "check")  # bad text is found before anything is dialled
     async with app.session() as session:
-        bounces = asyncio.ensure_future(_collect_bounces(session, delivery))
+        tasks = [asyncio.ensure_future(_collect_bounces(session, delivery))]
+        if delivery.wait.what == "delivered":
+            tasks.append(asyncio.ensure_future(_collect_receipts(session, delivery)))
         try:
             await _send_all(session, delivery, first, messages)
         finally:
-            bounces.cancel()
+            for task in tasks:
+                task.cancel()
     await _report(app, delivery)
 
 
@@ -201,14 +235,36 @@ async def _send_all(session: Session, delivery: _Delivery, first: Message, messa
         async for message in messages:
             yield message
 
+    # Whoever does not want to know the fate is not told of it by the outbox later.
+    kind = "" if delivery.wait.what == "sent" else "message"
     number = 0
     async for message in all_messages():
         for stanza_id, recipient in delivery.stanzas(new_id):
             number = session.send(
-                message.xml(str(recipient), stanza_id), kind="message", stanza_id=stanza_id, to=str(recipient)
+                message.xml(str(recipient), stanza_id), kind=kind, stanza_id=stanza_id, to=str(recipient)
             )
+    if delivery.wait.what == "sent":
+        return await session.written()
     domains = {recipient.domainpart for recipient in delivery.recipients}
     await asyncio.gather(session.acked(number), session.fence(domains))
+    if delivery.wait.what == "delivered":
+        await _wait_for_receipts(delivery, delivery.wait.seconds or session.options.timeout_s)
+    return None
+
+
+async def _wait_for_receipts(delivery: _Delivery, seconds: float) -> None:
+    delivery.check_receipts()
+    try:
+        async with asyncio.timeout(seconds):
+            await delivery.received.wait()
+    except TimeoutError:
+        delivery.miss(seconds)
+
+
+async def _collect_receipts(session: Session, delivery: _Delivery) -> None:
+    async for stanza in session.receipts():
+        for received in tree(stanza).iterfind(f"{{{RECEIPTS}}}received"):
+            delivery.confirmed(received.get("id", ""), stanza.sender)
 
 
 async def _collect_bounces(session: Session, delivery: _Delivery) -> None:

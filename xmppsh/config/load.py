@@ -30,6 +30,11 @@ class Settings:
         """`option`, `environment`, `profile NAME`, `config file` or `default`."""
         return self._origins.get(name, "default")
 
+    def rank(self, name: str) -> int:
+        """How near the layer is that a value came from: 0 is an option."""
+        order = ("option", "environment", "profile", "config file", "default")
+        return order.index(self.origin(name).partition(" ")[0] if self.origin(name) != "config file" else "config file")
+
     def with_values(self, **values: Any) -> Settings:
         """A copy with these values, as if given as options."""
         return Settings({**self._values, **values}, {**self._origins, **dict.fromkeys(values, "option")})
@@ -61,10 +66,12 @@ def _layers(
 ) -> tuple[str | None, list[tuple[str, Mapping[str, Any]]]]:
     environment = {setting.name: _from_env(setting, env[setting.env]) for setting in SETTINGS if env.get(setting.env)}
     profiles = document.get("profile", {})
+    if not isinstance(profiles, dict):
+        raise ConfigError(f"{path}: profile is not a table", hint="write [profile.NAME]")
     name = options.get("profile") or environment.get("profile") or ("default" if "default" in profiles else None)
     layers: list[tuple[str, Mapping[str, Any]]] = [("option", options), ("environment", environment)]
     if name is not None:
-        if not isinstance(profiles, dict) or name not in profiles:
+        if name not in profiles:
             raise ConfigError(f"{path} has no [profile.{name}]", hint="xmppsh --profile NAME takes one that is there")
         layers.append((f"profile {name}", _from_table(profiles[name], path, f"[profile.{name}] ")))
     layers.append(("config file", _from_table(_without(document, "profile"), path, "")))
@@ -122,8 +129,8 @@ def _from_toml(setting: Setting, value: Any, place: str) -> Any:
         if setting.many:
             entries = value if isinstance(value, list) else [value]
             return tuple(setting.parse(str(entry)) for entry in entries)
-        if isinstance(value, (dict, list, bool)):
-            raise ConfigError(f"{place} is not a single value")
-        return setting.parse(str(value))
+        if not isinstance(value, (dict, list, bool)):
+            return setting.parse(str(value))
     except XmppshError as error:
         raise ConfigError(f"{place}: {error}", hint=error.hint) from None
+    raise ConfigError(f"{place} is not a single value")

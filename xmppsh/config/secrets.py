@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import netrc
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -23,14 +24,14 @@ NAMES = ("password_file", "password_command", "password_fd")
 
 def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> str:
     """The password of `jid`; raises with the name of the missing option when there is no terminal to ask on."""
-    given = [name for name in NAMES if getattr(settings, name) is not None]
+    given = [name for name in (*NAMES, "password") if getattr(settings, name) is not None]
     options = [name for name in given if settings.origin(name) == "option"]
-    if len(options) > 1:
+    if len(options) > 1 and "password" not in options:
         raise UsageError("more than one source of the password is given", hint="keep one of " + _spelled(options))
-    if options or (given and settings.password is None):
-        return _from(settings, (options or given)[0])
-    if settings.password is not None:
-        return str(settings.password)
+    if given:
+        # The nearest layer decides which source it is: an option, then the environment, a profile, the file.
+        name = min(given, key=lambda one: (settings.rank(one), one != "password"))
+        return str(settings.password) if name == "password" else _from(settings, name)
     found = _from_keyring(jid) or _from_netrc(jid, env)
     if found is not None:
         return found
@@ -56,17 +57,27 @@ def _from(settings: Settings, name: str) -> str:
             raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     if name == "password_fd":
         try:
-            with open(settings.password_fd, "rb", closefd=False) as file:
-                return _first_line(file.readline(), f"file descriptor {settings.password_fd}")
-        except OSError as error:
-            raise NoInputError(f"file descriptor {settings.password_fd}: {(error.strerror or '').lower()}") from error
+            return _first_line(_line_of(settings.password_fd), f"file descriptor {settings.password_fd}")
+        except (OSError, OverflowError) as error:
+            reason = (getattr(error, "strerror", None) or "no such descriptor").lower()
+            raise NoInputError(f"file descriptor {settings.password_fd}: {reason}") from error
     return _from_command(settings.password_command)
+
+
+def _line_of(fd: int) -> bytes:
+    """One line, and not a byte more: what follows may be somebody else's (a message's body on stdin)."""
+    line = bytearray()
+    while (byte := os.read(fd, 1)) not in (b"", b"\n"):
+        line += byte
+    return bytes(line)
 
 
 def _from_command(command: str) -> str:
     try:
         words = shlex.split(command)
-        done = subprocess.run(words, stdout=subprocess.PIPE, check=False, timeout=COMMAND_TIMEOUT_S)
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False, timeout=COMMAND_TIMEOUT_S
+        )
     except (OSError, ValueError, IndexError) as error:
         raise ConfigError(f"--password-command {command!r}: {getattr(error, 'strerror', None) or error}") from error
     except subprocess.TimeoutExpired as error:

@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConfigError, ConnectionLost, NoInputError, TlsError, XmppshError
+from xmppsh.errors import ConfigError, ConnectionLost, DeadlineExceeded, NoInputError, TlsError, XmppshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +103,8 @@ def explain(error: Exception, domain: str, certificate: bytes | None = None) -> 
         reason = (error.reason or str(error)).replace("_", " ").lower()
         hint = "--tls starttls, if the port is one for STARTTLS" if "wrong version" in reason else None
         return TlsError(f"no TLS with {domain}: {reason}", hint=hint)
+    if isinstance(error, TimeoutError) or "taking longer" in str(error):
+        return DeadlineExceeded(f"the TLS handshake with {domain} did not end in time", layer="tls")
     reason = (getattr(error, "strerror", None) or str(error) or "the connection closed").lower()
     return ConnectionLost(f"the connection broke in the TLS handshake with {domain}: {reason}", layer="tls")
 

@@ -127,6 +127,20 @@ class Journal:
         newest = max((row.stored for row in stored), default=0.0)
         return LeftBehind(session, entries, max([store.confirmed, *positions]), newest)
 
+    def abandoned(self) -> list[StoredStanza]:
+        """The messages of processes that are dead, and those that stayed uncertain; nothing that is under way."""
+        alive = {name: self.owner.is_alive(name) for name in {row.owner for row in self.store.entries(self._account)}}
+        return [
+            row
+            for row in self.store.entries(self._account)
+            if row.kind == "message" and (row.fate == Fate.UNCERTAIN or not alive.get(row.owner, False))
+        ]
+
+    def abandoned_of(self, rows: list[StoredStanza]) -> list[StoredStanza]:
+        """Those of `rows` that are still there."""
+        wanted = {row.row for row in rows}
+        return [row for row in self.abandoned() if row.row in wanted]
+
     def opened(self, full_jid: str, resumption: Resumption | None) -> None:
         """A new session is bound; a former one of ours is over."""
         self.closed()

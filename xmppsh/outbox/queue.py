@@ -97,6 +97,11 @@ class Queue:
         return len(self._sent) + len(self._queued) + len(self._uncertain)
 
     @property
+    def waiting_count(self) -> int:
+        """How many were not written yet."""
+        return len(self._queued)
+
+    @property
     def unproven_count(self) -> int:
         """How many of the user's have been written without any proof of their fate."""
         sent = sum(1 for entry in (*self._sent, *self._uncertain) if entry.kind)

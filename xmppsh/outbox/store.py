@@ -153,7 +153,7 @@ class Store:
 
     def note_handled(self, session: int, h: int) -> None:
         """The inbound count that is about to be acknowledged."""
-        with self._transaction(durable=True) as database:
+        with self._transaction(durable=False) as database:
             database.execute("UPDATE session SET handled = ? WHERE id = ?", (h, session))
 
     def close_session(self, session: int) -> None:
@@ -211,6 +211,12 @@ class Store:
             database.execute("UPDATE session SET owner = ? WHERE account = ?", (self.owner, account))
             database.execute("UPDATE stanza SET owner = ? WHERE account = ?", (self.owner, account))
             database.execute("INSERT INTO progress VALUES (1, 0, ?) ON CONFLICT DO NOTHING", (account,))
+
+    def own(self, rows: Iterable[int]) -> None:
+        """Take these stanzas over, to send them again."""
+        with self._transaction(durable=True) as database:
+            changes = [(self.owner, row) for row in rows]
+            database.executemany("UPDATE stanza SET owner = ?, fate = 'queued' WHERE id = ?", changes)
 
     def foreign_account(self, account: str) -> str | None:
         """Another account that this checkpoint file belongs to."""

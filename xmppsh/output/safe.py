@@ -11,12 +11,23 @@ import re
 _HIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"  # zero width, bidi, separators
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # zero width, bidi, separators
     "\ud800-\udfff\U000e0000-\U000e0fff]"  # lone surrogates, tags
 )
 MAX_MARKS = 4  # combining marks on one character; more would climb over other lines
 _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]"
 _MARKS = re.compile(f"({_MARK}{{{MAX_MARKS}}}){_MARK}+")
+
+
+def escaped_for_json(text: str) -> str:
+    """JSON text in which everything that a terminal might obey is an escape; line ends of the text itself stay."""
+    return _HIDDEN.sub(lambda match: match.group() if match.group() in "\n\t" else _json_escape(match.group()), text)
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _shown(match: re.Match[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
@@ -39,7 +39,13 @@ def _message_text(record: dict[str, Any]) -> str:
     return subject + safe.block(record["body"])
 
 
-def template(text: str) -> Callable[[dict[str, Any], str], str]:
+class Template(Protocol):
+    """A compiled `-F` template. for_terminal: what came from the network is made visible."""
+
+    def __call__(self, record: dict[str, Any], xml: str, *, for_terminal: bool = False) -> str: ...
+
+
+def template(text: str) -> Template:
     """Compile a `-F` template; the function takes a record and its XML. Raises UsageError for an unknown verb."""
     verbs: dict[str, Callable[[dict[str, Any], str], str]] = {
         "f": lambda record, _: record["from"] or "",
@@ -58,11 +64,17 @@ def template(text: str) -> Callable[[dict[str, Any], str], str]:
         if match.group(1) and match.group(1) not in {*verbs, "%"}:
             raise UsageError(f"-F: %{match.group(1)} is not a verb", hint="one of %f %F %t %T %i %b %s %x %I %j %%")
 
-    def render(record: dict[str, Any], xml: str) -> str:
+    def render(record: dict[str, Any], xml: str, *, for_terminal: bool = False) -> str:
         def one(match: re.Match[str]) -> str:
             if match.group(2):
                 return plain.get(match.group(2), match.group())
-            return "%" if match.group(1) == "%" else verbs[match.group(1)](record, xml)
+            verb = match.group(1)
+            if verb == "%":
+                return "%"
+            value = verbs[verb](record, xml)
+            if not for_terminal or verb == "j":
+                return value
+            return safe.xml(value) if verb == "x" else safe.block(value)
 
         return _VERB.sub(one, text)
 

@@ -13,15 +13,24 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element
 
-_SECRET_TEXT = re.compile(
-    r"(<(?:\w+:)?(?:auth|response|challenge|success|password|token|initial-response|additional-data)\b[^>]*?(?<!/)>)[^<]+"
+# Elements whose whole content is secret: SASL (RFC 6120 §6, XEP-0388), passwords (XEP-0045, 0077), tokens and the
+# headers of upload slots (XEP-0363).
+_SECRET_ELEMENT = re.compile(
+    r"<((?:\w+:)?(?:auth|response|challenge|success|password|token|initial-response|additional-data|header))\b"
+    r"([^>]*?)(?<!/)>.*?</\1\s*>",
+    re.DOTALL,
+)
+_SECRET_FIELD = re.compile(
+    r"""(<(?:\w+:)?field\b[^>]*\bvar\s*=\s*["'][^"']*(?:password|secret|token)[^"']*["'][^>]*?(?<!/)>).*?(</(?:\w+:)?field\s*>)""",
+    re.DOTALL,
 )
 _SECRET_ATTRIBUTE = re.compile(r"""(\s(?:password|token)\s*=\s*)("[^"]*"|'[^']*')""")
 
 
 def masked(xml: str) -> str:
     """The same XML with what is secret replaced by `***`."""
-    return _SECRET_ATTRIBUTE.sub(r'\1"***"', _SECRET_TEXT.sub(r"\1***", xml))
+    xml = _SECRET_ELEMENT.sub(r"<\1\2>***</\1>", xml)
+    return _SECRET_ATTRIBUTE.sub(r'\1"***"', _SECRET_FIELD.sub(r"\1***\2", xml))
 
 
 class Trace:

@@ -49,6 +49,7 @@ class Negotiation:
     def __init__(self, config: StreamConfig) -> None:
         self.config = config
         self.state = State.CONNECTED
+        self.was_live = False
         self.sm: StreamManagement | None = None
         self.mechanism = ""
         self.jid = config.jid
@@ -179,7 +180,7 @@ class Negotiation:
         assert self.config.resume is not None
         released = self.config.resume.on_resumed(read_h(event.element))
         self.sm = self.config.resume
-        self.state = State.LIVE
+        self.state, self.was_live = State.LIVE, True
         return [ev.SessionResumed(released)]
 
     def _on_resume_failure(self, event: ev.SmFailureReceived) -> list[Output]:
@@ -230,7 +231,7 @@ class Negotiation:
         return self._go_live()
 
     def _go_live(self) -> list[Output]:
-        self.state = State.LIVE
+        self.state, self.was_live = State.LIVE, True
         resumption = None if self.sm is None else self.sm.resumption
         return [ev.SessionEstablished(self.jid, self.mechanism, self.sm is not None, resumption)]
 

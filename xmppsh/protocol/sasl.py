@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 END_POINT = "tls-server-end-point"  # RFC 5929 §4, the one channel binding that Python can compute under TLS 1.3
 HASHES = ("SHA-512", "SHA-256", "SHA-1")  # the strongest first
 SCRAM = (*(f"SCRAM-{name}-PLUS" for name in HASHES), *(f"SCRAM-{name}" for name in HASHES))
+BINDING_HASHES = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
+NO_HASH = frozenset({"ed25519", "ed448"})
 MECHANISMS = ("EXTERNAL", "ANONYMOUS", *SCRAM, "PLAIN")
 
 
@@ -63,8 +65,10 @@ class _Scram:
         import scramp
 
         self.name = name
-        with _scram_fault("the name or the password cannot be used"):
+        try:
             self._client: Any = scramp.ScramClient([name], username, password, channel_binding=channel_binding)
+        except scramp.ScramException as error:
+            raise SaslError(f"the name or the password cannot be used with {name} ({error})") from error
         self._server_final_expected = False
         self._verified = False
 
@@ -141,9 +145,13 @@ def channel_binding(certificate: bytes) -> bytes | None:
     from asn1crypto.x509 import Certificate
 
     try:
-        algorithm = Certificate.load(certificate, strict=True).hash_algo
-    except ValueError:
-        return None  # RFC 5929 defines none for signatures without a hash, Ed25519 for one
+        parsed = Certificate.load(certificate, strict=True)
+        signature = parsed["signature_algorithm"]
+        algorithm = None if signature.signature_algo in NO_HASH else signature.hash_algo
+    except (ValueError, TypeError, KeyError):
+        return None
+    if algorithm not in BINDING_HASHES:
+        return None  # RFC 5929 defines none for signatures without a hash of their own
     return hashlib.new("sha256" if algorithm in ("md5", "sha1") else algorithm, certificate).digest()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from xmppsh.errors import ProtocolError
 
 MODULUS = 2**32  # XEP-0198 §4
+ACK_EVERY = 100  # stanzas taken without an ack
 
 
 class HandledCountTooHigh(ProtocolError):
@@ -46,7 +47,7 @@ class StreamManagement:
         self.resumption: Resumption | None = None
         self._taken: set[int] = set()
         self._answered = start  # the h of the last <a/> we wrote
-        self._asked = False  # the server asked for more than we could confirm at that time
+        self._owed: int | None = None  # what the server asked about and we could not confirm at that time
 
     @classmethod
     def restored(cls, resumption: Resumption, *, acked: int, sent: int, handled: int) -> StreamManagement:
@@ -81,7 +82,8 @@ class StreamManagement:
         released = self.on_ack(h)
         self.sent = self.acked
         self.received = self.handled
-        self._answered, self._asked = self.handled, False
+        self._answered, self._owed = self.handled, None
+        self._taken.clear()
         return released
 
     def on_received(self) -> int:
@@ -90,17 +92,19 @@ class StreamManagement:
         return self.received
 
     def on_taken(self, number: int) -> bool:
-        """The program is done with this stanza; True when the server is owed an `<a/>` now."""
+        """The program is done with this stanza; True when an `<a/>` is due: what the server asked about is done, or
+        much is unacknowledged (Prosody ends a session with 500 unacked stanzas)."""
         if 0 < (number - self.handled) % MODULUS <= MODULUS // 2:
             self._taken.add(number)
         while (following := (self.handled + 1) % MODULUS) in self._taken:
             self._taken.discard(following)
             self.handled = following
-        return self._asked and self.handled == self.received
+        fulfilled = self._owed is not None and (self.handled - self._owed) % MODULUS < MODULUS // 2
+        return fulfilled or (self.handled - self._answered) % MODULUS >= ACK_EVERY
 
     def answer(self) -> int:
         """The h to write in an `<a/>`; call it only to write one."""
-        self._asked = self.handled != self.received
+        self._owed = None if self.handled == self.received else self.received
         self._answered = self.handled
         return self.handled
 

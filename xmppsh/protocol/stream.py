@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 FOOTER = b"</stream:stream>"
+PROVED = (State.AUTHENTICATED, State.RESUMING, State.BINDING, State.BOUND, State.LIVE)
 BIND_ID = "bind"
 
 
@@ -96,6 +97,8 @@ class Stream(Negotiation):
     def handle(self, event: object) -> list[Output]:
         """Look the event up in the table and let its handler decide."""
         step = TABLE.get((self.state, type(event)))
+        if self.state is State.CLOSING and not self.was_live and (step is None or not step.ends):
+            return []  # an answer that was on its way when we closed; nothing counts that never passed the gates
         if step is None:
             return [] if self.is_closed else self._fail(violation(event, self.state))
         try:
@@ -169,8 +172,9 @@ class Stream(Negotiation):
         if condition != "see-other-host":
             return self._farewell(StreamError(condition, text))
         target = (tree(event.element).findtext(f"{{{ns.STREAM_ERRORS}}}see-other-host") or "").strip()[:MAX_TEXT]
-        proved = self.config.tls != "off"  # without TLS nobody has proved anything
-        if not proved or self.state not in (State.AUTHENTICATED, State.BINDING, State.BOUND, State.LIVE) or not target:
+        # Only a server that has passed TLS and SASL has proved who it is; without TLS nobody has.
+        proved = self.config.tls != "off" and self.state in PROVED
+        if not proved or not target:
             # RFC 6120 §4.9.3.19 leaves it open; before TLS and SASL anybody on the way could say it.
             return self._farewell(
                 ProtocolError(

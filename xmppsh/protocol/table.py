@@ -38,6 +38,11 @@ class Step(NamedTuple):
     handler: str
     to: tuple[State, ...]
 
+    @property
+    def ends(self) -> bool:
+        """Does it lead to nothing but the end?"""
+        return not self.to
+
 
 def _stay(handler: str, state: State) -> Step:
     return Step(handler, (state,))

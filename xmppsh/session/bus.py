@@ -35,6 +35,7 @@ class Subscription:
         self._waiting: deque[_Arrival] = deque()
         self._current: _Arrival | None = None
         self._ready = asyncio.Event()
+        self._cancelled = False
 
     def __aiter__(self) -> Subscription:
         return self
@@ -42,6 +43,8 @@ class Subscription:
     async def __anext__(self) -> Element:
         self.done()
         while not self._waiting:
+            if self._cancelled:
+                raise StopAsyncIteration
             if self._bus.is_over:
                 if self._bus.error is not None:
                     raise self._bus.error
@@ -62,6 +65,8 @@ class Subscription:
         self.done()
         self._bus.forget(self, sum(len(arrival.element.xml) for arrival in self._waiting))
         self._waiting.clear()
+        self._cancelled = True
+        self._ready.set()
 
     def put(self, arrival: _Arrival) -> None:
         """For the bus."""

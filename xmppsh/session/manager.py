@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Unconfirmed, XmppshError
 from xmppsh.model import Jid
-from xmppsh.outbox.queue import Queue
+from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.protocol import events as ev
-from xmppsh.protocol.conditions import stanza_error
+from xmppsh.session.asking import Asking
 from xmppsh.session.bus import Bus
 from xmppsh.session.ids import new_id
 from xmppsh.session.outbound import Outbound
@@ -23,14 +23,14 @@ from xmppsh.session.phase import Phase
 from xmppsh.session.recovery import Recovery
 from xmppsh.session.requests import Requests
 from xmppsh.session.responder import response_to
-from xmppsh.xmlio.build import element
-from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.stanzas import RECEIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from xmppsh.model import Element
     from xmppsh.outbox.journal import Journal, LeftBehind
+    from xmppsh.outbox.queue import Entry
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
     from xmppsh.session.bus import Subscription
@@ -40,13 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Phase", "Session", "new_id"]
 
-PING_NS = "urn:xmpp:ping"
 MAM_RESULT = "urn:xmpp:mam:2"
 CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
-FENCE_TIMEOUT_S = 5.0  # how long a bounce from another server is waited for
 
 
-class Session:
+class Session(Asking):
     """A bound session of one account; `App.session` opens and closes it."""
 
     def __init__(
@@ -138,6 +136,7 @@ class Session:
         self.bus.end(self.error)
         self.requests.fail(error or ConnectionLost("the session was closed"))
         self.progress.set()
+        self.outbound.wrote.set()
 
     async def close(
         self, *, drain_s: float = 0.0, hurry: asyncio.Event | None = None, wait_s: float = CLOSE_WAIT_S
@@ -186,6 +185,13 @@ class Session:
         self.recovery.availability = availability
         return self.send(availability)
 
+    def queue_again(self, entries: Iterable[Entry]) -> None:
+        """Send stanzas that are stored already."""
+        for entry in entries:
+            entry.fate = Fate.QUEUED
+            self.queue.restore([entry])
+        self.outbound.schedule()
+
     async def acked(self, number: int, timeout_s: float | None = None) -> None:
         """Wait until the server has handled everything up to stanza `number`.
 
@@ -220,58 +226,22 @@ class Session:
             hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
         )
 
+    async def written(self) -> None:
+        """Wait until everything has been handed to the network."""
+        while self.queue.waiting_count and not self.is_over:
+            self.outbound.wrote.clear()
+            await self.outbound.wrote.wait()
+        if self.is_over:
+            raise self.cause
+        if self.driver is not None:
+            await self.driver.link.drained()
+
     async def room(self, window: int) -> None:
         """Wait until fewer than `window` stanzas are unacknowledged and the link takes more."""
         while self.queue.open_count >= window:
             await self.acked(self.queue.settled_up_to + 1)
         if self.driver is not None:
             await self.driver.link.drained()
-
-    async def request(
-        self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None
-    ) -> Element:
-        """Send an IQ and give its result; raises StanzaError for an error, DeadlineExceeded for silence."""
-        answer = await self.ask(iq_type, to, payload, timeout_s)
-        if answer.attributes.get("type") == "error":
-            raise stanza_error(tree(answer), answer.sender or self.jid.domainpart)
-        return answer
-
-    async def ask(
-        self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None, *, own: bool = False
-    ) -> Element:
-        """Send an IQ and give its answer, result or error; own: the session's, which goes before everything queued."""
-        timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
-        stanza_id = new_id()
-        future = self.requests.add(stanza_id, to)
-        stanza = element("iq", {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}, payload)
-        try:
-            if own:
-                self.outbound.send_own(stanza)
-            else:
-                self.send(stanza)
-            async with asyncio.timeout(timeout_s):
-                return await future
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"{to or self.jid.domainpart} did not answer within {timeout_s:.3g} s",
-                layer="stanza",
-                hint="--timeout S waits longer",
-            ) from None
-        finally:
-            future.cancel()
-
-    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
-        """An IQ to the own account that goes before everything queued; its answer, result or error."""
-        return await self.ask(iq_type, None, payload, own=True)
-
-    async def fence(self, domains: Iterable[str]) -> None:
-        """Wait until every bounce that these domains send at once has come: each answers a ping behind our stanzas."""
-        limit_s = min(FENCE_TIMEOUT_S, self.options.timeout_s)
-        pings = (self.ask("get", Jid.parse(domain), element("ping", {"xmlns": PING_NS}), limit_s) for domain in domains)
-        for outcome in await asyncio.gather(*pings, return_exceptions=True):
-            # Any answer will do, and a domain that gives none in time cannot bounce in time either.
-            if isinstance(outcome, BaseException) and not isinstance(outcome, XmppshError):
-                raise outcome
 
     # ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -282,6 +252,10 @@ class Session:
     def bounces(self) -> Subscription:
         """Read the messages that came back with an error (RFC 6120 §8.3)."""
         return self.bus.subscribe(lambda stanza: stanza.kind == "message" and stanza.attributes.get("type") == "error")
+
+    def receipts(self) -> Subscription:
+        """Read delivery receipts (XEP-0184)."""
+        return self.bus.subscribe(lambda stanza: stanza.kind == "message" and RECEIPTS in stanza.xml)
 
     @contextmanager
     def collecting(self, query_id: str) -> Iterator[list[Element]]:

@@ -33,6 +33,7 @@ class Outbound:
     def __init__(self, session: Session, journal: Journal | None) -> None:
         self._session, self._queue, self.journal = session, session.queue, journal
         self.pace = Pace()
+        self.wrote = asyncio.Event()
         self._new: list[Entry] = []  # not on disk yet
         self._scheduled = False
         self._written = self._asked_up_to = self._settled = 0  # entries, the session's own included
@@ -84,6 +85,7 @@ class Outbound:
         for entry in batch:
             driver.carry_out(driver.stream.send(entry.xml))
         self._written += len(batch)
+        self.wrote.set()
         self.pace.on_sent(asyncio.get_running_loop().time())
         self.ask_for_ack()
 

@@ -41,7 +41,8 @@ def escape(value: str) -> Xml:
     return Xml(value.replace('"', "&quot;").replace("'", "&apos;").replace("\r", "&#13;"))
 
 
-def _attribute(name: str, value: str) -> str:
+def attribute_xml(name: str, value: str) -> str:
+    """An attribute with a space before it, its value escaped."""
     # Literal tabs and newlines in attributes would be read as spaces (XML 1.0 §3.3.3).
     return f' {name}="{escape(value)}"'.replace("\t", "&#9;").replace("\n", "&#10;")
 
@@ -62,7 +63,7 @@ def _element(
     for label in (name, *attributes):
         if not _NAME.fullmatch(label):
             raise ValueError(f"{label!r} is not an XML name")
-    tag = name + "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
+    tag = name + "".join(attribute_xml(key, value) for key, value in attributes.items() if value is not None)
     if not close:
         return f"<{tag}>"
     content = "".join(child if isinstance(child, Xml) else escape(child) for child in children if child is not None)
@@ -83,7 +84,7 @@ def with_id(stanza: Element, stanza_id: str) -> Xml:
         end = attribute.end()
         if attribute.group(1) != "id":
             kept.append(attribute.group())
-    return Xml(name.group() + _attribute("id", stanza_id) + "".join(kept) + stanza.xml[end:])
+    return Xml(name.group() + attribute_xml("id", stanza_id) + "".join(kept) + stanza.xml[end:])
 
 
 def with_child(parent: Xml, child: Xml) -> Xml:

@@ -131,6 +131,8 @@ class StanzaReader:
             return data
         self._head += data
         head = self._head.removeprefix(b"\xef\xbb\xbf")
+        if not final and b"\xef\xbb\xbf".startswith(self._head):
+            return b""  # perhaps the beginning of a byte order mark
         undecided = not final and len(head) < _MAX_DECLARATION_BYTES and b"?>" not in head
         if undecided and b"<?xml".startswith(head[:5]):
             return b""

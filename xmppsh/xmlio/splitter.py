@@ -14,11 +14,13 @@ from xml.parsers import expat
 
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
+from xmppsh.xmlio.build import attribute_xml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CLIENT_NS = "jabber:client"
+MAX_TOP = 3  # a root of the user's inside the reader's own, and no deeper
 _ASSUMED = {"": CLIENT_NS, "xml": "http://www.w3.org/XML/1998/namespace"}
 _TAG_NAME = re.compile(rb"<[^\s/>]+")
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
@@ -65,7 +67,7 @@ class Splitter:
         self._childless = True
         self._name, self._attributes = "", {}  # type: tuple[str, dict[str, str]]
         self._declared: dict[str, str] = {}  # namespace declarations of the tag that comes next
-        self._inherited: dict[str, str] = {}  # declarations of the levels above `top`
+        self._levels: list[dict[str, str]] = []  # the declarations of each level above `top`
         self._own: frozenset[str] = frozenset()
         self._parser = parser = expat.ParserCreate("UTF-8", "}")
         parser.StartElementHandler = self._on_start
@@ -145,12 +147,12 @@ class Splitter:
             self._declared = {}
 
     def _on_root(self, name: str, attributes: dict[str, str]) -> None:
-        self._inherited |= self._declared
+        self._levels.append(self._declared)
         self._finish_at(self._parser.CurrentByteIndex)
         self.items.append(Header(name, attributes))
 
     def _on_top_start(self, name: str, attributes: dict[str, str]) -> None:
-        if name in self._roots or name.rpartition("}")[2] in self._roots:
+        if self.top < MAX_TOP and (name in self._roots or name.rpartition("}")[2] in self._roots):
             self.top += 1
             self._on_root(name, attributes)
             return
@@ -166,6 +168,7 @@ class Splitter:
         elif self.depth < self.top:
             self._finish_at(self._parser.CurrentByteIndex)
             self.items.append(Footer())
+            self._levels.pop()
             if self.top > 2:
                 self.top -= 1
         self.depth -= 1
@@ -188,7 +191,7 @@ class Splitter:
 
     def _standing_alone(self, xml: bytes) -> bytes:
         """Repeat in the element the declarations that it uses from the levels above."""
-        for prefix, uri in self._inherited.items():
+        for prefix, uri in {prefix: uri for level in self._levels for prefix, uri in level.items()}.items():
             if prefix in self._own or _ASSUMED.get(prefix) == uri:
                 continue
             if prefix and prefix.encode() + b":" not in xml:
@@ -196,12 +199,11 @@ class Splitter:
             name = _TAG_NAME.match(xml)
             assert name is not None
             attribute = "xmlns:" + prefix if prefix else "xmlns"
-            escaped = uri.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-            xml = xml[: name.end()] + f' {attribute}="{escaped}"'.encode() + xml[name.end() :]
+            xml = xml[: name.end()] + attribute_xml(attribute, uri).encode() + xml[name.end() :]
         return xml
 
     def _on_text(self, text: str) -> None:
-        if not (text.isspace() or self.ignores_text):
+        if text.strip(" \t\r\n") and not self.ignores_text:
             raise self.error("text between elements")
         self._cut = self._parser.CurrentByteIndex
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from xmppsh.xmlio.build import Xml, element
 
+RECEIPTS = "urn:xmpp:receipts"
 MESSAGE_TYPES = ("chat", "normal", "headline", "groupchat")
 
 
@@ -24,6 +25,7 @@ class Message:
     thread: str | None = None
     lang: str | None = None
     oob: tuple[str, ...] = ()
+    receipt: bool = False  # ask for a receipt (XEP-0184)
 
     def xml(self, to: str, stanza_id: str) -> Xml:
         """The stanza for one recipient; raises DataError for characters outside XML 1.0."""
@@ -32,6 +34,7 @@ class Message:
             None if self.body is None else element("body", None, self.body),
             None if self.thread is None else element("thread", None, self.thread),
             *(element("x", {"xmlns": "jabber:x:oob"}, element("url", None, url)) for url in self.oob),
+            element("request", {"xmlns": RECEIPTS}) if self.receipt else None,
             origin_id(stanza_id),
         ]
         kind = None if self.type == "normal" else self.type
