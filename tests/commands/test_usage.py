@@ -55,7 +55,6 @@ async def test_a_missing_choice_is_one_readable_line(program: Program) -> None:
     assert "\\x" not in outcome.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="fault: the password is asked for before the arguments are judged")
 async def test_a_bad_argument_is_told_before_a_password_is_wanted(program: Program) -> None:
     outcome = await program.run("-j", "a@b", "listen", "--only", "foo")
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (
@@ -64,7 +63,6 @@ async def test_a_bad_argument_is_told_before_a_password_is_wanted(program: Progr
     )
 
 
-@pytest.mark.xfail(strict=True, reason="fault: a descriptor past the C int is an internal error")
 async def test_a_password_descriptor_that_cannot_be_is_no_bug(program: Program) -> None:
     assert (await program.run("-j", "a@b", "--password-fd", "99999999999999", "ping")).code == 66
 

@@ -112,7 +112,7 @@ FAULTS = {
     "for ever": ("timeout = inf", "{path}: timeout: inf seconds is not a span above zero"),
     "no address": ("jid = '@'", "{path}: jid: '@' is not an XMPP address: nothing stands before the @"),
     "a bad pin": ("pin = 'md5:00'", "{path}: pin: --pin: 'md5:00' is not sha256: and 64 hex digits"),
-    "a profile that is no table": ("profile = 'default'", "{path} has no [profile.default]"),
+    "a profile that is no table": ("profile = 'default'", "{path}: profile is not a table"),
     "an inner profile that is no table": ("profile = {default = 1}", "{path}: [profile.default] is not a table"),
 }
 

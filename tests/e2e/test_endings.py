@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from support.contact import Contact
@@ -151,10 +152,15 @@ async def test_a_second_signal_does_not_wait_for_acks(server: Server, tmp_path: 
         assert (await finish(stage.process)).code in (130, 143)  # the first that the kernel delivered
 
 
+def full_disk() -> BinaryIO:
+    """A file that takes nothing."""
+    return Path("/dev/full").open("wb")
+
+
 async def test_a_full_disk_is_74_after_a_clean_close(server: Server, tmp_path: Path) -> None:
     account, friend = server.account(), server.account()
     server.befriend(account, friend)
-    with Path("/dev/full").open("wb") as full:
+    with full_disk() as full:
         async with Contact(server, friend) as contact:
             process = await Program(tmp_path, server, account).start("listen", stdout=full)
             await contact.wait_for_presence(account.jid, "available", 10)

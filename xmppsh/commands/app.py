@@ -184,8 +184,8 @@ class App:
             self.write_error(f"xmppsh: {safe.line(sentence)}\n")
 
     def log(self, level: int, sentence: str) -> None:
-        """One line on stderr when -v is given `level` times."""
-        if self.settings.verbose >= level:
+        """One line on stderr when -v is given `level` times; level 0 always, unless --quiet."""
+        if self.settings.verbose >= level and not (level == 0 and self.settings.quiet):
             self.write_error(f"xmppsh: {safe.line(sentence)}\n")
 
     @cached_property

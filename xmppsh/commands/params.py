@@ -42,7 +42,19 @@ class SecondsType(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Raises UsageError."""
-        return value if isinstance(value, float) else positive_seconds(value)
+        return value if isinstance(value, float) else _seconds(value, param)
+
+
+def _named(param: click.Parameter | None) -> str:
+    """The option's name, to begin a sentence with."""
+    return f"{max(param.opts, key=len)}: " if param is not None and param.opts else ""
+
+
+def _seconds(text: str, param: click.Parameter | None) -> float:
+    try:
+        return positive_seconds(text)
+    except UsageError as error:
+        raise UsageError(f"{_named(param)}{error}", hint=error.hint) from None
 
 
 class KindsType(click.ParamType[tuple[str, ...]]):
@@ -55,7 +67,7 @@ class KindsType(click.ParamType[tuple[str, ...]]):
         kinds = value if isinstance(value, tuple) else tuple(kind.strip() for kind in value.split(","))
         for kind in kinds:
             if kind not in ("message", "presence", "iq"):
-                raise UsageError(f"{kind!r} is not one of message, presence, iq")
+                raise UsageError(f"{_named(param)}{kind!r} is not one of message, presence, iq")
         return kinds
 
 
@@ -78,7 +90,7 @@ class WaitType(click.ParamType[Wait]):
         what, colon, seconds = value.partition(":")
         if what not in ("sent", "acked", "delivered") or (colon and what != "delivered"):
             raise UsageError(f"--wait: {value!r} is not sent, acked, delivered or delivered:SECONDS")
-        return Wait(what, positive_seconds(seconds) if colon else None)
+        return Wait(what, _seconds(seconds, param) if colon else None)
 
 
 JID = JidType()

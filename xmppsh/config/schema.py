@@ -61,7 +61,7 @@ def choice(name: str, allowed: tuple[str, ...]) -> Callable[[str], str]:
 
 def integer(text: str) -> int:
     """A whole number from zero up."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise UsageError(f"{text!r} is not a number")
     return int(text)
 

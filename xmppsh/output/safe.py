@@ -15,6 +15,7 @@ _HIDDEN = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # zero width, bidi, separators
     "\ud800-\udfff\U000e0000-\U000e0fff]"  # lone surrogates, tags
 )
+_CDATA = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
 MAX_MARKS = 4  # combining marks on one character; more would climb over other lines
 _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]"
 _MARKS = re.compile(f"({_MARK}{{{MAX_MARKS}}}){_MARK}+")
@@ -47,4 +48,17 @@ def block(text: str, indent: str = "  ") -> str:
 
 def xml(document: str) -> str:
     """XML for a terminal: the same document, with character references for what a terminal might obey."""
-    return _HIDDEN.sub(lambda match: match.group() if match.group() in "\n\t" else f"&#{ord(match.group())};", document)
+    parts = _CDATA.split(document)
+    parts[::2] = [_HIDDEN.sub(_reference, part) for part in parts[::2]]
+    parts[1::2] = [_HIDDEN.sub(_outside_cdata, part) for part in parts[1::2]]
+    return "".join(parts)
+
+
+def _reference(match: re.Match[str]) -> str:
+    return match.group() if match.group() in "\n\t" else f"&#{ord(match.group())};"
+
+
+def _outside_cdata(match: re.Match[str]) -> str:
+    # In CDATA a reference would be text: it stands between two sections.
+    reference = _reference(match)
+    return f"]]>{reference}<![CDATA[" if reference.startswith("&") else reference

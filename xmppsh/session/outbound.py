@@ -66,6 +66,7 @@ class Outbound:
             self._session.recovery.abandon(error)
             return
         self._write(batch)
+        self.ask_for_ack()
 
     def _store(self, batch: Sequence[Entry]) -> None:
         new, self._new = self._new, []
@@ -80,14 +81,17 @@ class Outbound:
         driver = self._session.driver
         if driver is None or not batch:
             return
-        if self._queue.in_flight == len(batch):
-            self._session.recovery.stirred.set()  # the link was idle: from now on its silence has a meaning
         for entry in batch:
             driver.carry_out(driver.stream.send(entry.xml))
         self._written += len(batch)
+        self._note_written(len(batch))
+        self.ask_for_ack()
+
+    def _note_written(self, count: int) -> None:
         self.wrote.set()
         self.pace.on_sent(asyncio.get_running_loop().time())
-        self.ask_for_ack()
+        if self._queue.in_flight == count:
+            self._session.recovery.stirred.set()  # the link was idle: from now on its silence has a meaning
 
     def send_own(self, stanza: Xml) -> None:
         """A stanza of the session's own, before everything queued."""
@@ -97,6 +101,8 @@ class Outbound:
         self._queue.add_own(stanza)
         driver.carry_out(driver.stream.send(stanza))
         self._written += 1
+        self._note_written(1)
+        self.schedule()  # asks for the ack
 
     def repeat(self) -> None:
         """The stream was resumed: what the server has not handled goes out again, first and in order."""

@@ -60,10 +60,11 @@ class Reconnector:
             wait_s = backoff.next_s() + self._delay_s()
             if deadline is not None and loop.time() + wait_s > deadline:
                 raise last
-            log(1, f"{last}; trying again in {wait_s:.1f} s")
+            log(0 if last is error else 1, f"{last}; trying again in {wait_s:.1f} s")
             await asyncio.sleep(wait_s)
             try:
-                return await self._connect(limit_s)
+                await self._connect(limit_s)
+                return log(0, "connected again")
             except XmppshError as failure:
                 limit_s *= 2
                 if not may_reconnect(failure, resumed=False):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.session.manager import Session
     from xmppsh.xmlio.build import Xml
 
+FIRST_TRIES = 3  # when the first connection is cut in its handshake
 RESTART_DELAY_S = 1.0
 MAX_SETTLE_S = 10.0  # for an archive to file what the server had read
 SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
@@ -54,7 +55,16 @@ class Recovery:
     async def open(self) -> None:
         """The first connection; raises what made it impossible."""
         await asyncio.sleep(max(0.0, self._not_before - time.time()))
-        await self._connector.connect(self._on_live, self._session.jid, self._sm)
+        tries = FIRST_TRIES if self._options.resumable_s is not None else 1
+        for left in reversed(range(tries)):
+            try:
+                await self._connector.connect(self._on_live, self._session.jid, self._sm)
+                break
+            except ConnectionLost as error:
+                # What survives a cut later survives one in the first handshake too.
+                if left == 0:
+                    raise
+                self._session.log(1, f"{error}; trying again")
         if self._options.resumable_s is not None:
             self._spawn(watch(self.stirred, self._patience_s, self._ask, self._on_silence))
 
@@ -103,6 +113,7 @@ class Recovery:
 
     def _go_live(self) -> None:
         self._session.phase = Phase.LIVE
+        self.stirred.set()
         self._session.outbound.schedule()
 
     async def _reconcile(self) -> None:

@@ -51,7 +51,7 @@ async def open_shell(app: App, *, stop_on_error: bool = False) -> None:
     fd = _prompt_fd(app)
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
-        async with app.session(wait_s=CLOSE_WAIT_S) as session:
+        async with app.session(wait_s=CLOSE_WAIT_S, resumable=True) as session:
             await _run(app, session, fd, stop_on_error=stop_on_error)
     finally:
         stop_watching()

@@ -56,7 +56,8 @@ class Interpreter:
         if self.target is None:
             raise UsageError("the message has no recipient", hint="/to JID")
         stanza_id = new_id()
-        self._session.send(Message(text).xml(str(self.target), stanza_id))
+        to = str(self.target)
+        self._session.send(Message(text).xml(to, stanza_id), kind="message", stanza_id=stanza_id, to=to)
         self._sent.remember(stanza_id, self.target, place)
 
     async def _run(self, name: str, tail: str) -> None:
@@ -97,7 +98,7 @@ class Interpreter:
             if stanza.kind == "iq" and kind in ("get", "set"):
                 await self._ask(xml, stanza_id, to)
                 continue
-            self._session.send(xml)
+            self._session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=stanza.attributes.get("to", ""))
             if stanza.kind == "message" and kind != "error":
                 self._sent.remember(stanza_id, to, place)
 

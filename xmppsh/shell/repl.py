@@ -17,7 +17,7 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.key_binding import KeyBindings
 
-from xmppsh.errors import Unconfirmed, XmppshError
+from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.shell import xmlinput
 from xmppsh.shell.failure import placed, report
@@ -90,7 +90,7 @@ class Repl:
 
     async def run(self) -> None:
         """Prompt and carry out, until the end."""
-        self._session.send(presence())
+        self._session.announce(presence())
         self._confirm(None)
         async with running(self._printer.run()) as watch, running(self._sent.collect()):
             self._app.shutdown.on_interrupt = self._on_interrupt
@@ -153,7 +153,7 @@ class Repl:
         async def wait() -> None:
             try:
                 await self._session.acked(number)
-            except Unconfirmed as error:
+            except XmppshError as error:
                 if place is not None:
                     report(self._app, placed(error, place.label))
             self._prompt.app.invalidate()  # the toolbar counts acks
@@ -214,7 +214,7 @@ class Repl:
             safe.line(str(session.jid)),
             session.tls_version or "no TLS",
             session.mechanism,
-            f"acked {session.acked_count}/{session.sent_count}",
+            "reconnecting" if session.is_cut else f"acked {session.acked_count}/{session.sent_count}",
         ]
         if self._interpreter.target is None:
             parts.append("/to JID chooses whom to write to")

@@ -38,7 +38,7 @@ async def run_script(app: App, session: Session, *, stop_on_error: bool) -> None
     with _no_input() as no_input:
         script = Script(app, session, no_input, stop_on_error=stop_on_error)
         printer = Printer(app, session, script.is_reported)
-        session.send(presence())
+        session.announce(presence())
         async with running(printer.run()) as watch, running(script.sent.collect()):
             try:
                 await unless(watch, asyncio.ensure_future(script.play()))
