@@ -4,19 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
 
-.PHONY: demo test lint bench servers clean
+.PHONY: demo test lint soak bench servers clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
 
 test: $(VENV)/.installed-dev servers lint
-	$(BIN)/pytest -q $(PYTEST_OPTIONS)
+	$(BIN)/pytest -q -n 2 --dist load $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The long runs: thousands of messages through random faults, kill -9, lost sessions; seeds are printed.
+soak: $(VENV)/.installed-dev servers
+	$(BIN)/python -m tests.soak $(SOAK_OPTIONS)
 
 bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks
