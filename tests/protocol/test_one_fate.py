@@ -268,6 +268,8 @@ class OneFate(RuleBasedStateMachine):
         assert self.queue.acked_count == len(acked)
         assert self.queue.open_count == len(self.entries) - len(acked) - len(lost)
         assert not self.queue.failed_count
+        if self.is_live and self.sm is not None:
+            assert self.sm.unacked == self.queue.in_flight, "an ack of what was not sent would be believed"
         assert self.is_live <= (not places[Fate.UNCERTAIN])
         open_ones = [entry.number for entry in self.queue]
         assert open_ones == sorted(open_ones), "the log is out of order"
