@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -142,6 +143,10 @@ class Queue:
                 self._queued.append(entry)
             else:
                 self._uncertain.append(entry)
+
+    def peek(self, room: int) -> list[Entry]:
+        """The next queued entries, at most `room`."""
+        return list(islice(self._queued, max(0, room)))
 
     def take(self, room: int) -> list[Entry]:
         """Send the next queued entries, at most `room`: they get their numbers on the wire in this order."""

@@ -16,7 +16,7 @@ from xmppsh.session.phase import Phase
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
@@ -58,20 +58,25 @@ class Outbound:
             return
         batch: list[Entry] = []
         if self._session.phase is Phase.LIVE:
-            batch = self._queue.take(self.pace.window(MAX_WINDOW) - self._queue.in_flight)
-        try:
-            self._store(batch)
-        except XmppshError as error:
-            # What cannot be stored is not sent: the session ends with 74.
-            self._session.recovery.abandon(error)
-            return
-        self._write(batch)
+            batch = self._queue.peek(self.pace.window(MAX_WINDOW) - self._queue.in_flight)
+        if not self._stored(lambda: self._store(batch)):
+            return  # what cannot be stored is not sent
+        self._write(self._queue.take(len(batch)))
         self.ask_for_ack()
 
     def _store(self, batch: Sequence[Entry]) -> None:
         new, self._new = self._new, []
         if self.journal is not None and (new or batch):
             self.journal.write(new, batch, self._next_wire())
+
+    def _stored(self, write: Callable[[], None]) -> bool:
+        """Write to the disk; when it does not take it, the session ends with that (74)."""
+        try:
+            write()
+        except XmppshError as error:
+            self._session.recovery.abandon(error)
+            return False
+        return True
 
     def _next_wire(self) -> int:
         driver = self._session.driver
@@ -154,14 +159,15 @@ class Outbound:
         if self.journal is not None:
             driver = self._session.driver
             sm = None if driver is None else driver.stream.sm
-            self.journal.finish(entries, None if sm is None else sm.acked)
+            h, journal = None if sm is None else sm.acked, self.journal
+            self._stored(lambda: journal.finish(entries, h))
         self._session.progress.set()
         self.schedule()
 
     def on_handled(self, h: int) -> None:
         """An `<a h>` follows: on disk first."""
-        if self.journal is not None:
-            self.journal.note_handled(h)
+        if (journal := self.journal) is not None:
+            self._stored(lambda: journal.note_handled(h))
 
     def settle(self, fates: Sequence[Fate]) -> None:
         """The doubt about a lost session's stanzas is over."""

@@ -1,0 +1,160 @@
+"""What a crash leaves behind is kept, shown, and settled by proof: nothing is lost, nothing is sent twice."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from support.contact import Contact
+from support.program import Program, finish
+from support.servers import Account, Server
+
+
+@pytest.fixture
+def bob(server: Server) -> Account:
+    return server.account()
+
+
+@pytest.fixture
+def program(tmp_path: Path, server: Server) -> Program:
+    return Program(tmp_path, server, server.account())
+
+
+async def killed_in_mid_send(program: Program, server: Server, to: str, *lines: str) -> None:
+    """`send --lines` dies by SIGKILL while its server does not answer: its messages have left, or not."""
+    process = await program.start("-v", "send", to, "--lines")
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(b"first\n")
+    while b"session" not in await asyncio.wait_for(process.stderr.readline(), 20):
+        pass
+    server.suspend()
+    try:
+        process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+        await process.stdin.drain()
+        await asyncio.to_thread(stored, program, len(lines))
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    finally:
+        server.resume()
+
+
+def stored(program: Program, at_least: int) -> int:
+    """Wait until the outbox holds so many messages."""
+    while True:
+        for path in (Path(program.env["XDG_STATE_HOME"]) / "xmppsh" / "outbox").glob("*.sqlite"):
+            with suppress(sqlite3.OperationalError), sqlite3.connect(path) as database:  # it may be being made
+                count: int = database.execute("SELECT count(*) FROM stanza WHERE fate = 'sent'").fetchone()[0]
+                if count >= at_least:
+                    return count
+
+
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+async def test_what_a_crash_left_is_listed_and_settled_by_the_archive(
+    start_server: Callable[..., Server], tmp_path: Path, name: str
+) -> None:
+    server = start_server(name)
+    account, bob = server.account(), server.account()
+    program = Program(tmp_path, server, account)
+    async with Contact(server, bob) as contact:
+        await killed_in_mid_send(program, server, bob.jid, "second", "third")
+        listed = await program.run("--format", "json", "outbox", "list")
+        assert listed.code == 0
+        assert {record["state"] for record in listed.records} == {"uncertain"}
+        assert {record["to"] for record in listed.records} == {bob.jid}
+        assert len(listed.records) >= 2
+        outcome = await program.run("outbox", "retry")
+        assert (outcome.code, outcome.stderr) == (0, "")
+        await contact.wait_for_message(lambda message: message.body == "third", 10)
+        await contact.settle()
+        assert [message.body for message in contact.messages] == ["first", "second", "third"]
+        assert (await program.run("outbox", "list")).stdout == ""
+
+
+async def test_a_message_that_was_confirmed_leaves_nothing_in_the_outbox(program: Program, bob: Account) -> None:
+    assert (await program.run("send", bob.jid, "done")).code == 0
+    assert (await program.run("outbox", "list")).stdout == ""
+
+
+@pytest.mark.parametrize("name", ["prosody"])
+async def test_drop_forgets_what_is_named_and_everything_only_when_sure(
+    start_server: Callable[..., Server], tmp_path: Path, name: str
+) -> None:
+    server = start_server(name)
+    program = Program(tmp_path, server, server.account())
+    await killed_in_mid_send(program, server, server.account().jid, "second", "third")
+    records = (await program.run("--format", "json", "outbox", "list")).records
+    assert (await program.run("outbox", "drop", records[0]["id"])).code == 0
+    unsure = await program.run("outbox", "drop")
+    assert unsure.code == 64
+    assert "--yes" in unsure.stderr
+    assert len((await program.run("outbox", "list")).stdout.splitlines()) == len(records) - 1
+    assert (await program.run("outbox", "drop", "--yes")).code == 0
+    assert (await program.run("outbox", "list")).stdout == ""
+    assert (await program.run("outbox", "drop", "no-such-id")).code == 64
+
+
+async def test_a_state_folder_that_cannot_be_written_is_74_and_sends_nothing(
+    server: Server, program: Program, bob: Account, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "a-file-where-the-folder-should-be"
+    blocked.write_text("")
+    program.env["XDG_STATE_HOME"] = str(blocked)
+    async with Contact(server, bob) as contact:
+        outcome = await program.run("send", bob.jid, "never")
+        assert outcome.code == 74, outcome.stderr
+        await contact.settle()
+        assert contact.messages == []
+
+
+@pytest.mark.parametrize(("wait", "code"), [("sent", 0), ("acked", 0), ("delivered:0.5", 75)])
+async def test_wait_says_what_success_means(program: Program, bob: Account, wait: str, code: int) -> None:
+    outcome = await program.run("send", bob.jid, "hi", "--wait", wait)
+    assert outcome.code == code, outcome.stderr
+
+
+async def test_delivered_is_a_success_when_the_recipients_client_confirms(
+    server: Server, program: Program, bob: Account
+) -> None:
+    recipient = Contact(server, bob)
+    recipient.client.register_plugin("xep_0184")
+    async with recipient:
+        # A client confirms to those alone who may see its presence (XEP-0184 §5.3); this one confirms to everybody.
+        outcome = await program.run("send", recipient.jid, "hi", "--wait", "delivered:10")
+        assert outcome.code == 0, outcome.stderr
+
+
+async def test_a_checkpoint_skips_what_is_confirmed(
+    server: Server, program: Program, bob: Account, tmp_path: Path
+) -> None:
+    checkpoint = str(tmp_path / "checkpoint")
+    stanzas = "".join(f"<message to='{bob.jid}'><body>{number}</body></message>\n" for number in range(20))
+    async with Contact(server, bob) as contact:
+        for part in (stanzas[: len(stanzas) // 2].rpartition("<message")[0], stanzas, stanzas):
+            assert (await program.run("pipe", "--checkpoint", checkpoint, stdin=part.encode())).code == 0
+        await contact.wait_for_messages(20, 10)
+        await contact.settle()
+        assert [message.body for message in contact.messages] == [str(number) for number in range(20)]
+
+
+async def test_a_checkpoint_in_use_or_of_another_account_is_refused(
+    server: Server, program: Program, bob: Account, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    first = await program.start("-v", "pipe", "--checkpoint", str(checkpoint))
+    assert first.stdin is not None
+    assert first.stderr is not None
+    first.stdin.write(f"<message to='{bob.jid}'><body>x</body></message>".encode())
+    while b"session" not in await asyncio.wait_for(first.stderr.readline(), 20):
+        pass
+    busy = await program.run("pipe", "--checkpoint", str(checkpoint))
+    assert busy.code == 74
+    assert "in use by another xmppsh" in busy.stderr
+    assert (await finish(first)).code == 0
+    other = await Program(tmp_path, server, bob).run("pipe", "--checkpoint", str(checkpoint))
+    assert other.code == 74
+    assert program.env["XMPPSH_JID"] in other.stderr
