@@ -90,13 +90,11 @@ def test_a_resumption_that_covers_what_was_never_sent_ends_the_stream(acked: int
     assert (previous.acked, previous.unacked) == (acked, 3), "nothing is released by a count that cannot be"
 
 
-@pytest.mark.xfail(strict=True, reason="fault: `previd` in <resumed/> is not compared (XEP-0198 §5: it must be ours)")
 def test_the_resumption_of_another_session_is_none_of_ours() -> None:
     stream, _ = stream_at(State.RESUMING)
     assert isinstance(ended(feed(stream, resumed(5, previd="somebody-else"))), ProtocolError)
 
 
-@pytest.mark.xfail(strict=True, reason="fault: <resume h/> acknowledges without HandledNoted; see sessions.md, Prosody")
 def test_the_count_in_a_request_to_resume_is_noted_before_it_is_written() -> None:
     stream, _ = stream_at(State.AUTHENTICATED, resume=former_session())
     assert feed(stream, HEADER + bound_features())[0] == ev.HandledNoted(3)

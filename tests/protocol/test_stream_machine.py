@@ -22,6 +22,7 @@ from protocol.playbook import (
     mechanisms,
     new_stream,
 )
+from scramp import ScramException
 
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, Write
@@ -114,7 +115,10 @@ class AnyServer(RuleBasedStateMachine):
         self.what_a_good_server_says(behind)
 
     def what_a_good_server_says(self, behind: str) -> None:
-        said = self.server.next(self.stream)
+        try:
+            said = self.server.next(self.stream)
+        except ScramException:  # a response that was no SCRAM at all
+            said = None
         if said is None:
             return
         self.success_said |= self.server.proved  # what a success of this server proves, it has proved now

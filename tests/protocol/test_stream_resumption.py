@@ -50,8 +50,9 @@ def test_a_grant_that_cannot_be_used_is_none(answer: str) -> None:
 def test_a_resumed_session_goes_on_where_it_stopped() -> None:
     stream, _ = stream_at(State.AUTHENTICATED, resume=former_session())
     assert feed(stream, HEADER + bound_features()) == [
-        sends('<resume xmlns="urn:xmpp:sm:3" previd="sm1" h="3"/>')
-    ]  # fmt: skip
+        ev.HandledNoted(3),
+        sends('<resume xmlns="urn:xmpp:sm:3" previd="sm1" h="3"/>'),
+    ]
     assert feed(stream, RESUMED) == [ev.SessionResumed(1)]  # of seven, four were acked and the fifth is now
     assert stream.send(Xml("<presence/>")) == [sends("<presence/>")]
     assert feed(stream, f"<a xmlns='{NS['sm']}' h='6'/>") == [ev.StanzasAcked(1)]

@@ -180,24 +180,29 @@ class Queue:
         self._sent.clear()
         return list(self._uncertain)
 
-    def settle(self, fates: Sequence[Fate]) -> list[Entry]:
-        """End the doubt: one proven fate for each uncertain entry, in order; UNCERTAIN again means lost.
+    @property
+    def uncertain_count(self) -> int:
+        """How many wait to be settled."""
+        return len(self._uncertain)
+
+    def settle(self, fates: Sequence[Fate | None]) -> list[Entry]:
+        """End the doubt: one proven fate for each uncertain entry, in order; UNCERTAIN again means lost for good, None
+        that it is still to be settled.
 
         Returns the entries whose fate is final now; what is queued again stands before the new ones, in its order.
         """
         doubted, self._uncertain = self._uncertain, []
         again: list[Entry] = []
         for entry, fate in zip(doubted, fates, strict=True):
-            if fate is Fate.UNCERTAIN:
+            if fate is None:
+                self._uncertain.append(entry)
+            elif fate is Fate.UNCERTAIN:
                 self.lost.append(entry)
-                continue
-            entry.become(fate)
-            if fate is Fate.QUEUED:
-                again.append(entry)
-            elif entry.number and fate is Fate.ACKED:
-                self.acked_count += 1
-            elif entry.number:
-                self.failed_count += 1
+            else:
+                entry.become(fate)
+                again += [entry] if fate is Fate.QUEUED else []
+                self.acked_count += fate is Fate.ACKED and entry.number > 0
+                self.failed_count += fate is Fate.FAILED and entry.number > 0
         self._queued.extendleft(reversed(again))
         return [entry for entry in doubted if entry.fate in (Fate.ACKED, Fate.FAILED)]
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
+MIN_FILE_BYTES = 512  # SQLite's smallest page
 VERSION = 1
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS session (
@@ -88,6 +89,7 @@ class Store:
         self.path, self.owner = path, owner
         with self._guarded():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_remains()
             self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             path.chmod(0o600)
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -97,6 +99,16 @@ class Store:
                 raise IoError(f"{path}: written by another version of xmppsh", hint="move the file away")
             if version == 0:
                 self._database.executescript(SCHEMA)
+
+    def _refuse_remains(self) -> None:
+        """SQLite would take a file that lost its bytes for a new one, and its journal with it."""
+        size_bytes = self.path.stat().st_size if self.path.exists() else 0
+        journal = self.path.with_name(self.path.name + "-wal")
+        if 0 < size_bytes < MIN_FILE_BYTES or (size_bytes == 0 and journal.exists() and journal.stat().st_size > 0):
+            raise IoError(
+                f"{self.path}: the file is damaged, its beginning is missing",
+                hint="move it away with its -wal; what it held is not known",
+            )
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal in."""

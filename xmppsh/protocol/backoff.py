@@ -20,7 +20,7 @@ class Backoff:
 
     def next_s(self) -> float:
         """The delay before the next try."""
-        full = min(CAP_S, FIRST_S * 2.0**self._tries)
+        full = min(CAP_S, FIRST_S * 2.0 ** min(self._tries, 20))
         self._tries += 1
         return full * (0.5 + 0.5 * self._chance())
 

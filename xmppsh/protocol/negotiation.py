@@ -173,13 +173,17 @@ class Negotiation:
         if previous is not None and previous.resumption is not None and self._acks_offered:
             self.state = State.RESUMING
             attributes = {"xmlns": ns.SM, "previd": previous.resumption.sm_id, "h": str(previous.handled)}
-            return [Write(element("resume", attributes).encode())]
+            return [ev.HandledNoted(previous.handled), Write(element("resume", attributes).encode())]
         return self._bind()
 
     def _on_resumed(self, event: ev.ResumedReceived) -> list[Output]:
-        assert self.config.resume is not None
-        released = self.config.resume.on_resumed(read_h(event.element))
-        self.sm = self.config.resume
+        previous = self.config.resume
+        assert previous is not None
+        assert previous.resumption is not None
+        if event.element.attributes.get("previd", previous.resumption.sm_id) != previous.resumption.sm_id:
+            raise ProtocolError("the server resumes another session than ours")  # XEP-0198 §5
+        released = previous.on_resumed(read_h(event.element))
+        self.sm = previous
         self.state, self.was_live = State.LIVE, True
         return [ev.SessionResumed(released)]
 

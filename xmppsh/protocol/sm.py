@@ -83,12 +83,12 @@ class StreamManagement:
         self.sent = self.acked
         self.received = self.handled
         self._answered, self._owed = self.handled, None
-        self._taken.clear()
         return released
 
     def on_received(self) -> int:
         """Count an inbound stanza; returns its number, which `on_taken` wants back."""
         self.received = (self.received + 1) % MODULUS
+        self._advance()  # repeated after a resume, and taken before it
         return self.received
 
     def on_taken(self, number: int) -> bool:
@@ -96,11 +96,14 @@ class StreamManagement:
         much is unacknowledged (Prosody ends a session with 500 unacked stanzas)."""
         if 0 < (number - self.handled) % MODULUS <= MODULUS // 2:
             self._taken.add(number)
-        while (following := (self.handled + 1) % MODULUS) in self._taken:
-            self._taken.discard(following)
-            self.handled = following
+        self._advance()
         fulfilled = self._owed is not None and (self.handled - self._owed) % MODULUS < MODULUS // 2
         return fulfilled or (self.handled - self._answered) % MODULUS >= ACK_EVERY
+
+    def _advance(self) -> None:
+        while self.handled != self.received and (following := (self.handled + 1) % MODULUS) in self._taken:
+            self._taken.discard(following)
+            self.handled = following
 
     def answer(self) -> int:
         """The h to write in an `<a/>`; call it only to write one."""

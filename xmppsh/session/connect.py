@@ -11,7 +11,7 @@ from xmppsh.model import Candidate, is_address, is_loopback, split_host_port
 from xmppsh.net.dial import Attempt, dial, no_answer
 from xmppsh.net.link import Link
 from xmppsh.net.tls import TlsPolicy
-from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed, StreamEnded
+from xmppsh.protocol.events import HandledNoted, ResumeFailed, SessionEstablished, SessionResumed, StreamEnded
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
@@ -49,11 +49,17 @@ SILENCES = {
 class Connector:
     """Opens one stream for an account.
 
-    log(level, text) is told each step; trace sees the XML.
+    log(level, text) is told each step; on_handled(h) before an h is written; trace sees the XML.
     """
 
-    def __init__(self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None = None) -> None:
-        self.options, self._log, self._trace = options, log, trace
+    def __init__(
+        self,
+        options: SessionOptions,
+        log: Callable[[int, str], None],
+        on_handled: Callable[[int], None],
+        trace: Trace | None = None,
+    ) -> None:
+        self.options, self._log, self._on_handled, self._trace = options, log, on_handled, trace
         self._deadline = 0.0
         self.candidate: Candidate | None = None
 
@@ -131,6 +137,8 @@ class Connector:
             match event:
                 case ResumeFailed():
                     failed = event
+                case HandledNoted(h):
+                    self._on_handled(h)
                 case SessionEstablished() | SessionResumed():
                     self.candidate = candidate
                     self._on_live(driver, event, failed)

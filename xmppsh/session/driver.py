@@ -49,6 +49,7 @@ class Driver:
         self._policy, self._trace, self._peek, self._on_secured = policy, trace, peek, on_secured
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_handshake = False
+        self._disconnected = False
         link.on_data, link.on_lost = self._on_data, self._on_lost
         if trace is not None:
             stream.on_item = trace.received
@@ -61,6 +62,8 @@ class Driver:
         """Do what the stream wants, in order."""
         for output in outputs:
             match output:
+                case Write() if self._disconnected:
+                    pass  # what an event before it made senseless: the session was given up meanwhile
                 case Write():
                     if self._trace is not None:
                         self._trace.sent(output.data, secret=output.secret)
@@ -71,6 +74,7 @@ class Driver:
                 case HashPassword(work):
                     self._spawn(self._hash(work))
                 case Disconnect():
+                    self._disconnected = True
                     self.link.start_close()
                 case _:
                     if isinstance(output, ev.StreamEnded):

@@ -301,6 +301,8 @@ class Session(Asking):
     def _on_taken(self, number: int) -> None:
         if self.driver is not None:
             self.driver.carry_out(self.driver.stream.taken(number))
+        else:
+            self.recovery.on_taken_offline(number)
 
     def _on_reader_done(self, token: tuple[int, int]) -> None:
         generation, number = token

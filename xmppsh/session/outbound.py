@@ -169,7 +169,7 @@ class Outbound:
         if (journal := self.journal) is not None:
             self._stored(lambda: journal.note_handled(h))
 
-    def settle(self, fates: Sequence[Fate]) -> None:
+    def settle(self, fates: Sequence[Fate | None]) -> None:
         """The doubt about a lost session's stanzas is over."""
         doubted = [entry for entry in self._queue if entry.fate is Fate.UNCERTAIN]
         final = self._queue.settle(fates)

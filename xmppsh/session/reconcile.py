@@ -44,8 +44,6 @@ class Asker(Protocol):
 
 def by_handled(entries: Sequence[Entry], released: int) -> list[Fate]:
     """XEP-0198 §5: `<failed h=…/>` says that the server had handled the `released` oldest; the others never arrived."""
-    if released > len(entries):
-        return [Fate.UNCERTAIN] * len(entries)
     return [_own(entry) or (Fate.ACKED if place < released else Fate.QUEUED) for place, entry in enumerate(entries)]
 
 

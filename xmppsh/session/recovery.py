@@ -42,7 +42,7 @@ class Recovery:
         self.generation = 0  # of the session, not of the link
         self.availability: Xml | None = None
         self._session, self._options = session, session.options
-        self._connector = Connector(session.options, session.log, trace)
+        self._connector = Connector(session.options, session.log, session.outbound.on_handled, trace)
         self._sm: StreamManagement | None = None
         self._resumed = False  # the present stream is a resumed one
         self._silences = 0
@@ -71,6 +71,7 @@ class Recovery:
     def restore(self, sm: StreamManagement | None, newest: float) -> None:
         """Begin by resuming a session that a former process left; newest: when it stored its last stanza."""
         self._sm = sm
+        self._high_water = 0 if sm is None else sm.received
         # The server's old session may still route what it has read of it (as after a cut).
         self._not_before = min(time.time(), newest) + RESTART_DELAY_S
 
@@ -99,6 +100,7 @@ class Recovery:
         session, previous = self._session, self._sm
         self.generation += 1
         self._high_water = self._silences = 0
+        older = session.queue.uncertain_count  # of a session before that, whose archive was not asked yet
         doubted = session.queue.doubt()
         session.outbound.reset()
         session.jid = event.jid
@@ -108,8 +110,10 @@ class Recovery:
             session.requests.fail(ConnectionLost("the session was lost before the answer came"))
         if self.availability is not None:
             session.outbound.send_own(self.availability)
-        if doubted and failed is not None and failed.h is not None and previous is not None:
-            session.outbound.settle(by_handled(doubted, (failed.h - previous.acked) % MODULUS))
+        if failed is not None and failed.h is not None and previous is not None:
+            released = (failed.h - previous.acked) % MODULUS
+            if released <= previous.unacked:  # else it is no count of ours, and proves nothing
+                session.outbound.settle([*[None] * older, *by_handled(doubted[older:], released)])
 
     def _go_live(self) -> None:
         self._session.phase = Phase.LIVE
@@ -192,6 +196,11 @@ class Recovery:
             self._sm = None  # this session acks no more: the archive settles what is open
         # No </stream:stream>: the session must stay resumable.
         self.driver.drop("the server stopped answering")
+
+    def on_taken_offline(self, number: int) -> None:
+        """A reader is done with a stanza while the link is cut: it counts when the session is back."""
+        if self._sm is not None:
+            self._sm.on_taken(number)
 
     def is_new(self, number: int) -> bool:
         """Is this inbound stanza new, or one that the server repeats after a resume while its reader still holds it?"""

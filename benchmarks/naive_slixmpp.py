@@ -1,0 +1,27 @@
+"""A peer of `xmppsh send`: slixmpp with its own stream layer, as its tutorial sends one message; it asks for no ack.
+
+Arguments: host, port, CA file, recipient, text. Account and password: NAIVE_JID and NAIVE_PASSWORD.
+"""
+
+import asyncio
+import os
+import ssl
+import sys
+
+from slixmpp import JID, ClientXMPP
+
+
+async def send(host: str, port: int, ca: str, to: str, text: str) -> None:
+    """Log in by STARTTLS, send, close the stream."""
+    context = ssl.create_default_context(cafile=ca)
+    client = ClientXMPP(os.environ["NAIVE_JID"], os.environ["NAIVE_PASSWORD"], ssl_context=context)
+    client.enable_direct_tls = client.enable_plaintext = False  # else it tries direct TLS first, on a STARTTLS port
+    session = asyncio.Event()
+    client.add_event_handler("session_start", lambda _: session.set())
+    client.connect(host, port)
+    await asyncio.wait_for(session.wait(), 30)
+    client.send_message(mto=JID(to), mbody=text, mtype="chat")
+    await client.disconnect()
+
+
+asyncio.run(send(sys.argv[1], int(sys.argv[2]), *sys.argv[3:6]))
