@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -147,19 +147,17 @@ class Bench:
             say(f"  {name}: {len(runs) + 1} times exit code 0, {bodies.count(name.split()[0])} delivered")
 
     def _senders(self, server: Server, sender: Account, to: str) -> Cases:
-        env = self.env(server, sender)
         naive_env = self.env() | {"NAIVE_JID": sender.jid, "NAIVE_PASSWORD": sender.password}
         naive = [sys.executable, NAIVE, server.host, str(server.port), str(server.ca), to, "slixmpp"]
         cases: Cases = {"slixmpp, naive (no ack)": partial(run, naive, naive_env)}
-        cases["xmppsh (acknowledged)"] = partial(run, [XMPPSH, "send", to, "xmppsh"], env)
+        cases["xmppsh (acknowledged)"] = partial(run, [XMPPSH, "send", to, "xmppsh"], self.env(server, sender))
         if (go := shutil.which("go-sendxmpp")) is None:
             say(f"\ncold send to {server.name} by go-sendxmpp: skipped, it is not installed")
             return cases
         secret, text, no_authorities = (server.folder / name for name in ("go-sendxmpprc", "go-text", "go-no-ca"))
         secret.touch(0o600)
-        secret.write_text(
-            f"username: {sender.jid}\njserver: {server.host}:{server.port}\npassword: {sender.password}\n"
-        )
+        address = f"{server.host}:{server.port}"
+        secret.write_text(f"username: {sender.jid}\njserver: {address}\npassword: {sender.password}\n")
         text.write_text("go-sendxmpp\n")
         no_authorities.mkdir()  # it trusts the server's alone, as the others do
         go_env = self.env() | {"SSL_CERT_FILE": str(server.ca), "SSL_CERT_DIR": str(no_authorities)}
@@ -168,7 +166,10 @@ class Bench:
     def streams(self) -> None:
         """`pipe` and `listen` on a playground in a process of its own."""
         rounds = min(self.rounds, LONG_ROUNDS)
-        with self._playground() as server:
+        serve = subprocess.Popen([XMPPSH, "playground", "--serve"], env=self.env(), stdout=subprocess.PIPE, text=True)
+        with serve, contextlib.ExitStack() as at_end:
+            at_end.callback(serve.terminate)
+            server = argparse.Namespace(**json.loads(next(iter(serve.stdout or ()))))
             alice, bob = (Account(f"{name}@{server.domain}", server.accounts[name]) for name in ("alice", "bob"))
             env, listener = self.env(server, alice), self.env(server, bob)
 
@@ -201,28 +202,17 @@ class Bench:
         first, *_, last = (datetime.fromisoformat(json.loads(line)["stamp"]) for line in output.open())
         return listening.result()._replace(wall=(last - first).total_seconds())
 
-    @contextlib.contextmanager
-    def _playground(self) -> Iterator[Any]:
-        with subprocess.Popen([XMPPSH, "playground", "--serve"], env=self.env(), stdout=subprocess.PIPE) as process:
-            try:
-                assert process.stdout is not None
-                yield argparse.Namespace(**json.loads(process.stdout.readline()))
-            finally:
-                process.terminate()
-
     def splitter(self) -> None:
         """StanzaReader alone, in this process."""
         data = stanzas(FEW, "bob@playground.localhost", "chat").encode()
 
         def split() -> Run:
             reader, wall, cpu = StanzaReader(), time.perf_counter(), time.process_time()
-            found = sum(len(reader.feed(data[at : at + 65536])) for at in range(0, len(data), 65536))
-            if found != FEW:
-                raise RuntimeError(f"the splitter gave {found} of {FEW} stanzas")
+            assert sum(len(reader.feed(data[at : at + 65536])) for at in range(0, len(data), 65536)) == FEW
             return Run(time.perf_counter() - wall, time.process_time() - cpu)
 
-        runs = self.take_turns({"": split}, self.rounds)[""]
-        table("splitter, stanzas/s of CPU", {"StanzaReader": [FEW / run.cpu for run in runs]})
+        for name, runs in self.take_turns({"StanzaReader": split}, self.rounds).items():
+            table("splitter, stanzas/s of CPU", {name: [FEW / run.cpu for run in runs]})
 
 
 def stanzas(count: int, to: str, kind: str) -> str:
@@ -230,14 +220,17 @@ def stanzas(count: int, to: str, kind: str) -> str:
     return "".join(f"<message to='{to}' type='{kind}'><body>message {n}</body></message>\n" for n in range(count))
 
 
-def main() -> int:
+def load() -> str:
+    """How busy the machine is."""
+    return "load average " + " ".join(f"{load:.2f}" for load in os.getloadavg())
+
+
+def main() -> None:
     """Measure everything and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios, measured in one run.")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="of each short case [9]")
     rounds, started = max(1, parser.parse_args().rounds), time.monotonic()
-    say(
-        f"{noise('start')} (at the end: last line); {os.cpu_count()} CPUs, Python {platform.python_version()}, loopback"
-    )
+    say(f"{load()} at the start (last line: at the end), {os.cpu_count()} CPUs, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory(prefix="xmppsh-bench-") as folder:
         bench = Bench(Path(folder), rounds)
         bench.start()
@@ -245,8 +238,7 @@ def main() -> int:
             asyncio.run(bench.send(kind))
         bench.streams()
         bench.splitter()
-    say(f"\n{noise('end')}; {time.monotonic() - started:.0f} s")
-    return 0
+    say(f"\n{load()} at the end, {time.monotonic() - started:.0f} s")
 
 
-sys.exit(main())
+main()

@@ -16,10 +16,8 @@ async def send(host: str, port: int, ca: str, to: str, text: str) -> None:
     context = ssl.create_default_context(cafile=ca)
     client = ClientXMPP(os.environ["NAIVE_JID"], os.environ["NAIVE_PASSWORD"], ssl_context=context)
     client.enable_direct_tls = client.enable_plaintext = False  # else it tries direct TLS first, on a STARTTLS port
-    session = asyncio.Event()
-    client.add_event_handler("session_start", lambda _: session.set())
     client.connect(host, port)
-    await asyncio.wait_for(session.wait(), 30)
+    await client.wait_until("session_start")
     client.send_message(mto=JID(to), mbody=text, mtype="chat")
     await client.disconnect()
 

@@ -93,7 +93,7 @@ class OneFate(RuleBasedStateMachine):
 
     def new_session(self) -> None:
         self.held: list[int] = []
-        self.taken = self.delivered = 0
+        self.taken = self.delivered = self.arrived = 0  # arrived: as far as this stream has come
         self.server.begin()
 
     def connect(self, resume: StreamManagement | None) -> list[Output]:
@@ -131,10 +131,12 @@ class OneFate(RuleBasedStateMachine):
                     self.up += data
                 case ev.HandledNoted(h):
                     noted = h
-                    assert h == self.server.wire(self.taken)
+                    assert h == self.server.wire(self.handled)
                 case ev.StanzasAcked(count):
                     self.queue.acked(count)
                 case ev.StanzaArrived(element, number):
+                    self.arrived += 1
+                    assert number == self.server.wire(self.arrived)
                     if Recovery.is_new(self.inbound, number):  # type: ignore[arg-type]
                         self.delivered += 1
                         assert element.id == f"in{self.delivered}", "lost, doubled or out of order"
@@ -145,6 +147,11 @@ class OneFate(RuleBasedStateMachine):
     def write(self, batch: list[Entry]) -> None:
         for entry in batch:
             self.carry_out(self.stream.send(entry.xml))
+
+    @property
+    def handled(self) -> int:
+        """What we may acknowledge: it is taken, and this stream has carried it."""
+        return min(self.taken, self.arrived)
 
     @property
     def is_live(self) -> bool:
@@ -200,6 +207,13 @@ class OneFate(RuleBasedStateMachine):
         self.taken += 1
         self.carry_out(self.stream.taken(self.held.pop(0)))
 
+    @precondition(lambda self: self.stream.is_closed and self.held)
+    @rule()
+    def a_reader_is_done_while_the_link_is_cut(self) -> None:
+        assert self.sm is not None
+        self.taken += 1
+        self.sm.on_taken(self.held.pop(0))
+
     # ── The link ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @precondition(lambda self: self.is_live)
@@ -214,9 +228,13 @@ class OneFate(RuleBasedStateMachine):
     @rule()
     def the_session_is_resumed(self) -> None:
         assert self.sm is not None
-        self.server.hear(written(self.connect(self.sm)))
-        assert self.server.resumes == [self.server.wire(self.taken)]
-        self.server.release(self.server.resumes.pop())
+        noted, request = self.connect(self.sm)
+        self.server.hear(written([request]))
+        h = self.server.resumes.pop()
+        assert noted == ev.HandledNoted(h), "an h that was not written down"
+        assert h == self.server.wire(self.handled)
+        self.arrived = self.handled
+        self.server.release(h)
         again = range(self.server.released + 1, self.server.told + 1)
         resumed = f"<resumed xmlns='{NS['sm']}' previd='sm1' h='{self.server.wire(self.server.read)}'/>".encode()
         self.server.answered = self.server.read
