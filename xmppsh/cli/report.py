@@ -6,8 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.output import safe
-from xmppsh.output.ndjson import dumps
+from xmppsh.output.failure import error_text
 
 if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
@@ -15,11 +14,7 @@ if TYPE_CHECKING:
 
 def report(error: XmppshError, *, as_json: bool) -> int:
     """One error on stderr: a line and what to try, or one JSON object."""
-    if as_json:
-        write_error(dumps({"error": error.record()}) + "\n")
-        return int(error.exit_code)
-    hint = f"  try: {safe.line(error.hint)}\n" if error.hint else ""
-    write_error(f"xmppsh: {safe.line(str(error))}\n{hint}")
+    write_error(error_text(error, as_json=as_json))
     return int(error.exit_code)
 
 

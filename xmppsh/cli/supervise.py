@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
 from xmppsh.commands.app import App
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
+from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
 from xmppsh.session.signals import Shutdown
 
@@ -44,7 +44,7 @@ def run_work(work: Work) -> int:
     except KeyboardInterrupt:
         return SIGINT_CODE
     except Exception as error:  # the last border: whatever is left is a bug of ours
-        return _report_bug(error, verbose=settings.verbose, as_json=as_json)
+        return report(bug(error, settings.verbose, write_error), as_json=as_json)
 
 
 async def _supervise(work: Work, app: App) -> int:
@@ -74,13 +74,6 @@ async def _supervise(work: Work, app: App) -> int:
     if app.shutdown.signal_number is not None:
         return 128 + app.shutdown.signal_number
     return ExitCode.OK
-
-
-def _report_bug(error: Exception, *, verbose: int, as_json: bool) -> int:
-    if verbose >= 2:
-        write_error("".join(traceback.format_exception(error)))
-    bug = XmppshError(f"internal error: {type(error).__name__}: {error}", hint="-vv shows where; please report it")
-    return report(bug, as_json=as_json)
 
 
 def _is_terminal(fd: int) -> bool:

@@ -10,10 +10,10 @@ from xmppsh.commands.params import parse_address
 from xmppsh.errors import ClosedOutput, DeadlineExceeded, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
+from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.manager import new_id
 from xmppsh.shell import runner
-from xmppsh.shell.failure import bug
 from xmppsh.shell.line import Blank, Command, Text
 from xmppsh.xmlio.build import verbatim, with_id
 from xmppsh.xmlio.reader import tree
@@ -81,7 +81,7 @@ class Interpreter:
         except (XmppshError, ClosedOutput):
             raise
         except Exception as error:  # a bug in one command must not take the shell and its session along
-            raise bug(self._app, error) from error
+            raise bug(error, self._app.settings.verbose, self._app.write_error) from error
         finally:
             self.command = None
 
