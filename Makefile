@@ -21,6 +21,7 @@ lint: $(VENV)/.installed-dev
 # The long runs: thousands of messages through random faults, kill -9, lost sessions; seeds are printed.
 soak: $(VENV)/.installed-dev servers
 	$(BIN)/python -m tests.soak $(SOAK_OPTIONS)
+	XMPPSH_SOAK=1 $(BIN)/pytest -q -s tests/outbox/test_power_loss.py tests/outbox/test_kill.py
 
 bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -36,6 +35,7 @@ from xmppsh.xmlio.reader import StanzaReader
 
 XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 NAIVE = str(Path(__file__).with_name("naive_slixmpp.py"))
+NOISE = "load average at the {}: {:.2f} {:.2f} {:.2f}; {}"
 BUDGET_S = 150.0  # past it no table begins another round; its n says so
 CHILD_TIMEOUT_S = 45.0
 FEW, MANY = 20_000, 100_000  # stanzas
@@ -53,55 +53,53 @@ class Run(NamedTuple):
 
 Results = dict[str, list[Run]]
 Cases = dict[str, Callable[[], Run]]
-Env = dict[str, str]
 say = partial(print, flush=True)
 
 
-def run(command: list[str], env: Env, output: Path | None = None, *, peak: bool = False) -> Run:
+def run(command: list[str], env: dict[str, str], output: Path | None = None, *, peak: bool = False) -> Run:
     """Run a child to its end; peak: ask for its memory every 10 ms. Raises RuntimeError when it fails."""
     with (output or Path(os.devnull)).open("wb") as stdout:
         started = time.perf_counter()
         child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stdout)
         alarm = threading.Timer(CHILD_TIMEOUT_S, child.kill)
         alarm.start()
-        highest, pid = 0.0, 0
+        kb = pid = 0
         while not pid:
             if peak:
                 time.sleep(POLL_S)
                 with contextlib.suppress(OSError, IndexError):  # it has ended
-                    status_text = Path(f"/proc/{child.pid}/status").read_text()
-                    highest = int(status_text.partition("VmHWM:")[2].split()[0]) / 1024
+                    kb = int(Path(f"/proc/{child.pid}/status").read_text().partition("VmHWM:")[2].split()[0])
             pid, status, usage = os.wait4(child.pid, os.WNOHANG if peak else 0)
         wall = time.perf_counter() - started
         child.returncode = os.waitstatus_to_exitcode(status)
         alarm.cancel()
     if child.returncode != 0:
         raise RuntimeError(f"{' '.join(Path(word).name for word in command[:3])}: exit code {child.returncode}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, highest)
+    return Run(wall, usage.ru_utime + usage.ru_stime, kb / 1024)
 
 
-def table(title: str, rows: dict[str, list[float]], digits: int = 0) -> None:
-    """Print each row's median, min, max, n, and the ratio of its median to the first row's."""
+def table(title: str, results: Results, figure: Callable[[str, Run], float], digits: int = 0) -> None:
+    """Print a figure of each case: median, min, max, n, and the ratio of its median to the first case's."""
     say(f"\n{title:<44}{'median':>9}{'min':>9}{'max':>9}{'n':>4}{'ratio':>7}")
-    first = statistics.median(next(iter(rows.values())))
-    for name, values in rows.items():
-        middle = statistics.median(values)
-        figures = "".join(f"{value:9.{digits}f}" for value in (middle, min(values), max(values)))
-        say(f"  {name:<42}{figures}{len(values):4}{middle / first:7.2f}")
+    first = 0.0
+    for name, runs in results.items():
+        values = [figure(name, run) for run in runs]
+        columns = [f"{value:9.{digits}f}" for value in (statistics.median(values), min(values), max(values))]
+        first = first or statistics.median(values)
+        say(f"  {name:<42}{''.join(columns)}{len(values):4}{statistics.median(values) / first:7.2f}")
 
 
 def milliseconds(title: str, results: Results) -> None:
     """Print wall and CPU time of short runs."""
-    table(f"{title}, wall ms", {name: [1000 * run.wall for run in runs] for name, runs in results.items()})
-    table(f"{title}, CPU ms", {name: [1000 * run.cpu for run in runs] for name, runs in results.items()})
+    table(f"{title}, wall ms", results, lambda _, run: 1000 * run.wall)
+    table(f"{title}, CPU ms", results, lambda _, run: 1000 * run.cpu)
 
 
 class Bench:
     """One run of all tables: its folder, its rounds, its time."""
 
     def __init__(self, folder: Path, rounds: int) -> None:
-        self.folder, self.rounds = folder, rounds
-        self._deadline = time.monotonic() + BUDGET_S
+        self.folder, self.rounds, self._deadline = folder, rounds, time.monotonic() + BUDGET_S
 
     def take_turns(self, cases: Cases, rounds: int, *, warm_up: bool = True) -> Results:
         """Run the cases one after the other, round after round."""
@@ -109,39 +107,33 @@ class Bench:
         for number in range(-1 if warm_up else 0, rounds):
             if number <= 0 or time.monotonic() < self._deadline:
                 for name, case in cases.items():
-                    result = case()
-                    results[name] += [result] if number >= 0 else []
-        return results
+                    results[name].append(case())
+        return {name: runs[warm_up:] for name, runs in results.items()}  # without the first when that was to warm up
 
-    def env(self, server: Any = None, account: Account | None = None) -> Env:
+    def env(self, server: Any = None, account: Account | None = None) -> dict[str, str]:
         """A child's environment, with a home of this run; Python may keep what it compiles, as when installed."""
         env = Program(self.folder, server, account).env | {"XMPPSH_QUIET": "1"}
         return {name: value for name, value in env.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def start(self) -> None:
         """The start of the program, against Python's own."""
-        env = self.env()
-        cases: Cases = {"python -c pass": partial(run, [sys.executable, "-c", "pass"], env)}
-        cases |= {f"xmppsh {option}": partial(run, [XMPPSH, option], env) for option in ("--version", "--help")}
+        cases: Cases = {"python -c pass": partial(run, [sys.executable, "-c", "pass"], self.env())}
+        cases |= {f"xmppsh {option}": partial(run, [XMPPSH, option], self.env()) for option in ("--version", "--help")}
         milliseconds("start", self.take_turns(cases, self.rounds))
 
     async def send(self, kind: type[Server]) -> None:
         """One cold message to a real server; the recipient is online and counts."""
         if missing := kind.missing():
             return say(f"\ncold send to {kind.name}: skipped, {missing} is not installed")
-        (self.folder / kind.name).mkdir()
-        server = kind(self.folder / kind.name)
-        try:
+        with contextlib.closing(kind(Path(tempfile.mkdtemp(dir=self.folder)))) as server:
             server.start()
-            sender, recipient = server.account(), server.account()
-            cases = self._senders(server, sender, recipient.jid)
+            recipient = server.account()
+            cases = self._senders(server, server.account(), recipient.jid)
             async with Contact(server, recipient) as contact:
                 results = await asyncio.to_thread(self.take_turns, cases, self.rounds)
                 with contextlib.suppress(TimeoutError):
                     await contact.wait_for_messages(sum(len(runs) + 1 for runs in results.values()))
                 bodies = [message.body.strip() for message in contact.messages]
-        finally:
-            server.close()
         milliseconds(f"cold send to {kind.name}", results)
         for name, runs in results.items():
             say(f"  {name}: {len(runs) + 1} times exit code 0, {bodies.count(name.split()[0])} delivered")
@@ -149,19 +141,18 @@ class Bench:
     def _senders(self, server: Server, sender: Account, to: str) -> Cases:
         naive_env = self.env() | {"NAIVE_JID": sender.jid, "NAIVE_PASSWORD": sender.password}
         naive = [sys.executable, NAIVE, server.host, str(server.port), str(server.ca), to, "slixmpp"]
-        cases: Cases = {"slixmpp, naive (no ack)": partial(run, naive, naive_env)}
+        cases: Cases = {"slixmpp (naive, no ack)": partial(run, naive, naive_env)}
         cases["xmppsh (acknowledged)"] = partial(run, [XMPPSH, "send", to, "xmppsh"], self.env(server, sender))
         if (go := shutil.which("go-sendxmpp")) is None:
             say(f"\ncold send to {server.name} by go-sendxmpp: skipped, it is not installed")
             return cases
-        secret, text, no_authorities = (server.folder / name for name in ("go-sendxmpprc", "go-text", "go-no-ca"))
-        secret.touch(0o600)
-        address = f"{server.host}:{server.port}"
-        secret.write_text(f"username: {sender.jid}\njserver: {address}\npassword: {sender.password}\n")
-        text.write_text("go-sendxmpp\n")
-        no_authorities.mkdir()  # it trusts the server's alone, as the others do
-        go_env = self.env() | {"SSL_CERT_FILE": str(server.ca), "SSL_CERT_DIR": str(no_authorities)}
-        return {"go-sendxmpp (no ack)": partial(run, [go, "-f", str(secret), "-m", str(text), to], go_env), **cases}
+        (secret := server.folder / "go-secret").touch(0o600)
+        secret.write_text(f"username: {sender.jid}\npassword: {sender.password}\n")
+        (text := server.folder / "go-text").write_text("go-sendxmpp\n")
+        command = [go, "-f", str(secret), "-j", f"{server.host}:{server.port}", "-m", str(text), to]
+        # The server's authority alone, as the others trust: no folder of this name exists.
+        go_env = self.env() | {"SSL_CERT_FILE": str(server.ca), "SSL_CERT_DIR": str(server.folder / "none")}
+        return {"go-sendxmpp (no ack)": partial(run, command, go_env), **cases}
 
     def streams(self) -> None:
         """`pipe` and `listen` on a playground in a process of its own."""
@@ -171,25 +162,25 @@ class Bench:
             at_end.callback(serve.terminate)
             server = argparse.Namespace(**json.loads(next(iter(serve.stdout or ()))))
             alice, bob = (Account(f"{name}@{server.domain}", server.accounts[name]) for name in ("alice", "bob"))
-            env, listener = self.env(server, alice), self.env(server, bob)
 
             def pipe(count: int, kind: str) -> Run:
+                head = f"<message to='{bob.jid}' type='{kind}'><body>message"
                 path = self.folder / f"{kind}-{count}.xml"
-                path.write_text(stanzas(count, bob.jid, kind))
-                return run([XMPPSH, "pipe", str(path)], env, peak=True)
+                path.write_text("".join(f"{head} {n}</body></message>\n" for n in range(count)))
+                return run([XMPPSH, "pipe", str(path)], self.env(server, alice), peak=True)
 
-            # Nobody is there, and headlines are not kept for later (RFC 6121 §8.5.2.2.1): the server drops them.
+            # Nobody is there, and the server drops headlines then (RFC 6121 §8.5.2.2.1).
             sizes = {f"xmppsh pipe, {count}": count for count in (FEW, MANY)}
             cases: Cases = {name: partial(pipe, count, "headline") for name, count in sizes.items()}
             results = self.take_turns(cases, rounds, warm_up=False)
-            listen: Cases = {f"xmppsh listen, {FEW}": lambda: self._listen(listener, partial(pipe, FEW, "chat"))}
-            results |= self.take_turns(listen, rounds, warm_up=False)
-        sizes |= dict.fromkeys(listen, FEW)
-        table("pipe, listen (fed by pipe), stanzas/s", {k: [sizes[k] / r.wall for r in v] for k, v in results.items()})
-        table("the same, stanzas/s of its own CPU", {k: [sizes[k] / r.cpu for r in v] for k, v in results.items()})
-        table("the same, peak RSS MB", {k: [r.peak for r in v] for k, v in results.items()}, digits=1)
+            sizes[name := f"xmppsh listen, {FEW}"] = FEW
+            listen = partial(self._listen, self.env(server, bob), partial(pipe, FEW, "chat"))
+            results |= self.take_turns({name: listen}, rounds, warm_up=False)
+        table("pipe, listen (fed by pipe), stanzas/s", results, lambda name, run: sizes[name] / run.wall)
+        table("the same, stanzas/s of its own CPU", results, lambda name, run: sizes[name] / run.cpu)
+        table("the same, peak RSS MB", results, lambda _, run: run.peak, digits=1)
 
-    def _listen(self, env: Env, feed: Callable[[], Run]) -> Run:
+    def _listen(self, env: dict[str, str], feed: Callable[[], Run]) -> Run:
         """Listen to what is fed. Wall time: from the first record's stamp to the last one's."""
         ready, output = self.folder / "ready", self.folder / "records"
         ready.unlink(missing_ok=True)
@@ -199,30 +190,21 @@ class Bench:
             while not ready.exists() and not listening.done():
                 time.sleep(POLL_S)
             feed()
+        result = listening.result()
         first, *_, last = (datetime.fromisoformat(json.loads(line)["stamp"]) for line in output.open())
-        return listening.result()._replace(wall=(last - first).total_seconds())
+        return result._replace(wall=(last - first).total_seconds())
 
     def splitter(self) -> None:
-        """StanzaReader alone, in this process."""
-        data = stanzas(FEW, "bob@playground.localhost", "chat").encode()
+        """StanzaReader alone, in this process, with what `listen` was fed."""
+        data = (self.folder / f"chat-{FEW}.xml").read_bytes()
 
         def split() -> Run:
-            reader, wall, cpu = StanzaReader(), time.perf_counter(), time.process_time()
+            reader, started = StanzaReader(), time.process_time()
             assert sum(len(reader.feed(data[at : at + 65536])) for at in range(0, len(data), 65536)) == FEW
-            return Run(time.perf_counter() - wall, time.process_time() - cpu)
+            return Run(0.0, time.process_time() - started)
 
-        for name, runs in self.take_turns({"StanzaReader": split}, self.rounds).items():
-            table("splitter, stanzas/s of CPU", {name: [FEW / run.cpu for run in runs]})
-
-
-def stanzas(count: int, to: str, kind: str) -> str:
-    """Small messages, one a line."""
-    return "".join(f"<message to='{to}' type='{kind}'><body>message {n}</body></message>\n" for n in range(count))
-
-
-def load() -> str:
-    """How busy the machine is."""
-    return "load average " + " ".join(f"{load:.2f}" for load in os.getloadavg())
+        results = self.take_turns({"StanzaReader": split}, self.rounds)
+        table("splitter, stanzas/s of CPU", results, lambda _, run: FEW / run.cpu)
 
 
 def main() -> None:
@@ -230,15 +212,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios, measured in one run.")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="of each short case [9]")
     rounds, started = max(1, parser.parse_args().rounds), time.monotonic()
-    say(f"{load()} at the start (last line: at the end), {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    machine = f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}"
+    say(NOISE.format("start (end: last line)", *os.getloadavg(), machine))
     with tempfile.TemporaryDirectory(prefix="xmppsh-bench-") as folder:
         bench = Bench(Path(folder), rounds)
         bench.start()
-        for kind in (ProsodyServer, EjabberdServer):
-            asyncio.run(bench.send(kind))
+        asyncio.run(bench.send(ProsodyServer))
+        asyncio.run(bench.send(EjabberdServer))
         bench.streams()
         bench.splitter()
-    say(f"\n{load()} at the end, {time.monotonic() - started:.0f} s")
+    say("\n" + NOISE.format("end", *os.getloadavg(), f"{time.monotonic() - started:.0f} s"))
 
 
 main()

@@ -1,7 +1,4 @@
-"""A peer of `xmppsh send`: slixmpp with its own stream layer, as its tutorial sends one message; it asks for no ack.
-
-Arguments: host, port, CA file, recipient, text. Account and password: NAIVE_JID and NAIVE_PASSWORD.
-"""
+"""A peer of `xmppsh send`: slixmpp with its own stream layer, as in its tutorial; it asks for no ack."""
 
 import asyncio
 import os

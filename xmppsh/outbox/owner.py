@@ -33,8 +33,11 @@ class Owner:
             return True
         try:
             fd = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
+        except FileNotFoundError:
             return False
+        except OSError as error:
+            # Taking a living process's stanzas would send them twice.
+            raise IoError(f"{self._path(name)}: {(error.strerror or str(error)).lower()}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
 MIN_FILE_BYTES = 512  # SQLite's smallest page
 VERSION = 1
+APPLICATION = 0x786D7070  # "xmpp"
 SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS session (
     id INTEGER PRIMARY KEY, account TEXT NOT NULL, full_jid TEXT NOT NULL, sm_id TEXT, location TEXT, max_s INTEGER,
     handled INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL, owner TEXT NOT NULL
@@ -36,7 +38,9 @@ CREATE TABLE IF NOT EXISTS stanza (
 );
 CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL,
     account TEXT NOT NULL);
+PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
+COMMIT;
 """
 
 
@@ -91,14 +95,24 @@ class Store:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_remains()
             self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
-            path.chmod(0o600)
+            is_new = self._check_kind()
+            if is_new:
+                path.chmod(0o600)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA foreign_keys = ON")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise IoError(f"{path}: written by another version of xmppsh", hint="move the file away")
-            if version == 0:
+            if is_new:
                 self._database.executescript(SCHEMA)
+
+    def _check_kind(self) -> bool:
+        """Is the file a new one? Raises IoError when it is something else than an outbox."""
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (application, version) not in ((0, 0), (APPLICATION, VERSION)):
+            raise IoError(f"{self.path}: written by another version of xmppsh", hint="move the file away")
+        if application == 0 and tables:
+            raise IoError(f"{self.path} is a database of another program", hint="give another file")
+        return bool(application == 0)
 
     def _refuse_remains(self) -> None:
         """SQLite would take a file that lost its bytes for a new one, and its journal with it."""
@@ -121,7 +135,9 @@ class Store:
         except sqlite3.ProgrammingError:
             raise  # a bug of ours
         except sqlite3.OperationalError as error:
-            raise IoError(f"{self.path}: {error}", hint="is the disk full, or read-only?") from error
+            space = "full" in str(error) or "readonly" in str(error) or "I/O" in str(error)
+            hint = "is the disk full, or read-only?" if space else None
+            raise IoError(f"{self.path}: {error}", hint=hint) from error
         except sqlite3.DatabaseError as error:
             raise IoError(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
         except OSError as error:
@@ -164,7 +180,11 @@ class Store:
             return [StoredSession(*row) for row in rows]
 
     def note_handled(self, session: int, h: int) -> None:
-        """The inbound count that is about to be acknowledged."""
+        """The inbound count that is about to be acknowledged.
+
+        It survives the death of the process, not a power cut: then the session, whose server may have heard more, is
+        gone with the power, and its stanzas are settled by the archive.
+        """
         with self._transaction(durable=False) as database:
             database.execute("UPDATE session SET handled = ? WHERE id = ?", (h, session))
 

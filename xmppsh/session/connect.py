@@ -11,7 +11,14 @@ from xmppsh.model import Candidate, is_address, is_loopback, split_host_port
 from xmppsh.net.dial import Attempt, dial, no_answer
 from xmppsh.net.link import Link
 from xmppsh.net.tls import TlsPolicy
-from xmppsh.protocol.events import HandledNoted, ResumeFailed, SessionEstablished, SessionResumed, StreamEnded
+from xmppsh.protocol.events import (
+    HandledNoted,
+    ResumeFailed,
+    SessionEstablished,
+    SessionResumed,
+    StanzaArrived,
+    StreamEnded,
+)
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
@@ -131,6 +138,7 @@ class Connector:
         options = self.options
         outcome: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         failed: ResumeFailed | None = None
+        early: list[SessionEvent] = []  # stanzas between the bind and <enabled/>
 
         def on_first_event(event: SessionEvent) -> None:
             nonlocal failed
@@ -143,6 +151,10 @@ class Connector:
                     self.candidate = candidate
                     self._on_live(driver, event, failed)
                     outcome.set_result(None)
+                    for stanza in early:
+                        driver.on_event(stanza)
+                case StanzaArrived():
+                    early.append(event)
                 case StreamEnded(error, redirect) if not outcome.done():
                     if redirect is not None:
                         outcome.set_result(redirect)

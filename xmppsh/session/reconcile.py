@@ -27,7 +27,11 @@ ORIGIN_ID = "{urn:xmpp:sid:0}origin-id"
 CLIENT = "{jabber:client}"
 PAGE = 100
 MAX_PAGES = 50
-SETTLING_S = 0.5  # between two looks at an archive that may still fill
+# Measured on ejabberd: the process of a lost session goes on routing what it had read, seconds after a new session is
+# bound when the machine is busy. What is missing counts as missing only when several looks over a while agree.
+SETTLING_S = 0.5  # between two looks
+MIN_SETTLING_S = 3.0  # from the first look to the last
+AGREEING_LOOKS = 3
 
 
 class Asker(Protocol):
@@ -61,16 +65,16 @@ async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[
     wanted = {entry.stanza_id for entry in entries if entry.number and entry.kind == "message"}
     found: set[str] = set()
     complete = bool(wanted) and await _keeps_everything(session)
-    looks, grows = 0, True
-    while found != wanted and (looks < 2 or grows):
-        # Two looks that agree: an archive asked too early lacks what is yet to be filed (measured on ejabberd).
-        await asyncio.sleep(settle_s if looks == 0 else settle_s + SETTLING_S)
+    agreeing, until = 0, asyncio.get_running_loop().time() + settle_s + MIN_SETTLING_S
+    while found != wanted and (agreeing < AGREEING_LOOKS or asyncio.get_running_loop().time() < until):
         seen = await _look_up(session, wanted, known)
         if seen is None:
             complete = False
             break
-        looks, grows = looks + 1, not seen <= found
+        agreeing = agreeing + 1 if seen <= found else 1
         found |= seen
+        if found != wanted:
+            await asyncio.sleep(SETTLING_S)
     return [_fate(entry, found, complete=complete) for entry in entries]
 
 

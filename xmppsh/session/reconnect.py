@@ -19,9 +19,14 @@ BACKLOG_PATIENCE = 4
 BACKLOG_DELAY = 2  # the server's old session may still route what it has read (measured on ejabberd)
 
 # Streams end with these for reasons that reconnecting repeats (RFC 6120 §4.9.3); a conflict would become a fight.
-FINAL_CONDITIONS = frozenset(
+REFUSALS = frozenset(
     {"conflict", "not-authorized", "policy-violation", "host-unknown", "host-gone", "see-other-host", "invalid-from"}
 )
+# What we sent is refused; it would be refused again.
+REFUSED_STANZAS = frozenset(
+    {"not-well-formed", "xml-not-well-formed", "invalid-xml", "restricted-xml", "unsupported-stanza-type"}
+)
+FINAL_CONDITIONS = REFUSALS | REFUSED_STANZAS
 # Measured: Prosody 0.12 feeds a resumed stream to the first one's parser and then refuses valid XML with these.
 FAULTS_OF_RESUMED = frozenset({"not-well-formed", "xml-not-well-formed", "policy-violation", "invalid-xml"})
 
