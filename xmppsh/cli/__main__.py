@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -12,6 +13,7 @@ def main() -> None:
 
         sys.stdout.write(f"xmppsh {__version__}\n")
         return
+    gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     from xmppsh.cli.run import main as run_main
 
     run_main()

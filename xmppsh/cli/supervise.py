@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ def run_work(work: Work) -> int:
         app.check_output()
         if work.account and not settings.dry_run:
             _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work
+        gc.freeze()
+        gc.enable()
         with asyncio.Runner() as runner:
             return runner.run(_supervise(work, app))
     except XmppshError as error:

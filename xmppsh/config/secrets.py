@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import netrc
 import os
-import shlex
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +70,9 @@ def _line_of(fd: int) -> bytes:
 
 
 def _from_command(command: str) -> str:
+    import shlex
+    import subprocess
+
     try:
         words = shlex.split(command)
         done = subprocess.run(
@@ -113,6 +113,8 @@ def _from_netrc(jid: Jid, env: Mapping[str, str]) -> str | None:
     path = Path(env.get("NETRC") or Path(env.get("HOME", "~")).expanduser() / ".netrc")
     if not path.is_file():
         return None
+    import netrc
+
     try:
         entry = netrc.netrc(path).hosts.get(jid.domainpart)
     except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
