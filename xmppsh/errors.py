@@ -70,6 +70,7 @@ class XmppshError(Exception):
         super().__init__(text)
         self.hint = hint if hint is not None else self.default_hint
         self.condition = condition
+        self.reported = False  # the command has told the user already
 
     def record(self) -> dict[str, Any]:
         """The error as the JSON object that `--format json` prints on stderr."""

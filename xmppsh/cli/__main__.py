@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import sys
+
+
+def _open_closed_streams() -> None:
+    """A closed 0, 1 or 2 would become the number of a socket or a file, and be read and written as such."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 def main() -> None:
     """Start xmppsh."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
+    _open_closed_streams()
     if sys.argv[1:] == ["--version"]:
         from xmppsh import __version__
 

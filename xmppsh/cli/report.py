@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def report(error: XmppshError, *, as_json: bool) -> int:
     """One error on stderr: a line and what to try, or one JSON object."""
-    write_error(error_text(error, as_json=as_json))
+    if not error.reported:
+        write_error(error_text(error, as_json=as_json))
     return int(error.exit_code)
 
 

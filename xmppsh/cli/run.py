@@ -10,7 +10,7 @@ import click
 
 from xmppsh.cli.main import parse
 from xmppsh.cli.report import report, write_error
-from xmppsh.errors import ExitCode, UsageError, XmppshError
+from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError
 
 SIGINT_CODE = 130
 
@@ -33,6 +33,10 @@ def run(arguments: list[str]) -> int:
         return ExitCode.USAGE
     except click.ClickException as error:
         return report(_usage_error(error), as_json=as_json)
+    except BrokenPipeError:
+        return ExitCode.OK
+    except OSError as error:
+        return report(IoError(f"stdout: {(error.strerror or str(error)).lower()}"), as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
         return SIGINT_CODE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
@@ -33,6 +34,7 @@ def run_work(work: Work) -> int:
     )
     as_json = settings.format == "json"
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
         app.check_output()
         if work.account and not settings.dry_run:
             _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work

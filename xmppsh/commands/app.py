@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import state_folder
 from xmppsh.config.secrets import find_password
-from xmppsh.errors import IoError, UsageError
+from xmppsh.errors import IoError, UsageError, XmppshError
 from xmppsh.model import Credentials, Jid
 from xmppsh.output import safe, text
+from xmppsh.output.failure import error_text
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.records import record
 from xmppsh.output.trace import Trace
@@ -183,6 +184,11 @@ class App:
         if not self.settings.quiet:
             self.write_error(f"xmppsh: {safe.line(sentence)}\n")
 
+    def report(self, error: XmppshError) -> None:
+        """Tell the user of an error now; nobody tells it again."""
+        self.write_error(error_text(error, as_json=self.settings.format == "json"))
+        error.reported = True
+
     def log(self, level: int, sentence: str) -> None:
         """One line on stderr when -v is given `level` times; level 0 always, unless --quiet."""
         if self.settings.verbose >= level and not (level == 0 and self.settings.quiet):
@@ -200,7 +206,14 @@ class App:
             file = open(target, "a", encoding="utf-8", buffering=1, opener=_private)  # noqa: SIM115 - until the end
         except OSError as error:
             raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
-        return Trace(file.write)
+
+        def write(piece: str) -> None:
+            try:
+                file.write(piece)
+            except OSError as error:
+                raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
+
+        return Trace(write)
 
 
 def _private(path: str, flags: int) -> int:

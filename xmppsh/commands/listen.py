@@ -44,12 +44,15 @@ async def listen(
 
     Example:  xmppsh listen -C 1 --format json
     """
+    if app.settings.dry_run:
+        await app.stdout.write(presence() + "\n")
+        return
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
         async with app.session(wait_s=CLOSE_WAIT_S, resumable=True) as session:
             arrivals = session.subscribe(*kinds)
             await session.acked(session.announce(presence()))
-            _tell_ready(ready_file, ready_fd)
+            await _tell_ready(ready_file, ready_fd)
             app.log(1, f"listening as {session.jid}")
             await _print(app, session, arrivals, count, wait_s)
             arrivals.cancel()
@@ -76,15 +79,22 @@ async def _print(app: App, session: Session, arrivals: Subscription, count: int 
         ) from None
 
 
-def _tell_ready(path: str | None, fd: int | None) -> None:
+async def _tell_ready(path: str | None, fd: int | None) -> None:
     """Tell the script that started us that messages are received from now on."""
     try:
         if path is not None:
-            partial = Path(f"{path}.{os.getpid()}")
-            partial.write_text("ready\n")
-            partial.replace(path)
+            await asyncio.to_thread(_touch, Path(os.path.realpath(path)))
         if fd is not None:
             os.write(fd, b"ready\n")
     except OSError as error:
         target = path if path is not None else f"file descriptor {fd}"
         raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _touch(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        path.write_text("ready\n")  # a FIFO, whose reader waits for a line
+        return
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text("ready\n")
+    partial.replace(path)  # the file is there with its content, or not at all

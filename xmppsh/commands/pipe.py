@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.base import command
-from xmppsh.errors import ConnectionLost, NoInputError, Partial, XmlError, XmppshError
+from xmppsh.errors import ConnectionLost, DataError, NoInputError, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.streams import InputStream
@@ -62,18 +63,24 @@ async def pipe(app: App, file: str | None, window: int, root: str | None, checkp
             wait_s=CLOSE_WAIT_S, resumable=True, give_up_s=patience_s, journal=journal, left=left
         ) as session:
             await run.go(session, _stanzas(source, reader), 0 if left is None else left.position)
+        if run.first_error is not None:
+            raise run.verdict()
+    except XmppshError as error:
+        app.report(error)  # the summary is the last line
+        raise
     finally:
         stop_watching()
         await _report(app, run)
-    if run.first_error is not None:
-        raise run.verdict()
 
 
 def _open(path: str | None, app: App) -> InputStream:
     if path in (None, "-"):
         return app.stdin
     try:
-        return InputStream(os.open(str(path), os.O_RDONLY | os.O_CLOEXEC))
+        fd = os.open(str(path), os.O_RDONLY | os.O_CLOEXEC)
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise NoInputError(f"{path}: is a directory")
+        return InputStream(fd)
     except OSError as error:
         raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
 
@@ -145,7 +152,12 @@ class _Run:
                     await session.room(self.window)
                     xml, stanza_id = self.prepared(stanza)
                     to = stanza.attributes.get("to", "")
-                    session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=to, position=position)
+                    try:
+                        session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=to, position=position)
+                    except DataError as error:
+                        raise XmlError(str(error), condition="", line=stanza.line, column=stanza.column) from error
+                if position < done:
+                    raise XmlError(f"the input has {position} stanzas, and {done} are confirmed: is it the same input?")
             except XmlError as error:
                 # What came before the fault is sent and acknowledged; its error is told at the end.
                 self.first_error = error

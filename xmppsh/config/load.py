@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+YES, NO = ("1", "y", "yes", "true", "on"), ("0", "n", "no", "false", "off")
+
+
 class Settings:
     """The values in force, as attributes; `origin` tells where each came from. `with_values` makes a changed copy."""
 
@@ -101,7 +104,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _from_env(setting: Setting, text: str) -> Any:
     if setting.flag:
-        return text.lower() not in ("0", "no", "false", "off")
+        if text.lower() not in (*YES, *NO):
+            raise UsageError(f"{setting.env}: {text!r} is neither yes nor no", hint="1 or 0")
+        return text.lower() in YES
     try:
         return tuple(setting.parse(word) for word in text.split()) if setting.many else setting.parse(text)
     except UsageError as error:

@@ -29,6 +29,8 @@ class Attempt:
 async def dial(candidate: Candidate, timeout_s: float, family: int = socket.AF_UNSPEC) -> Link | list[Attempt]:
     """Connect to one candidate, each of its addresses in turn; the attempts when none answered."""
     attempts: list[Attempt] = []
+    if is_address(candidate.host) and family == (socket.AF_INET if ":" in candidate.host else socket.AF_INET6):
+        return [Attempt(str(candidate), "is an address of the other family")]
     deadline = asyncio.get_running_loop().time() + timeout_s
     try:
         async with asyncio.timeout(timeout_s):

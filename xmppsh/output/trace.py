@@ -24,11 +24,14 @@ _SECRET_FIELD = re.compile(
     r"""(<(?:\w+:)?field\b[^>]*\bvar\s*=\s*["'][^"']*(?:password|secret|token)[^"']*["'][^>]*?(?<!/)>).*?(</(?:\w+:)?field\s*>)""",
     re.DOTALL,
 )
+# Whoever knows the id of a session can resume it, given the account (XEP-0198 §5).
+_SESSION_ID = re.compile(r"""(<(?:enabled|resume|resumed)\b[^>]*?\s(?:id|previd)\s*=\s*)("[^"]*"|'[^']*')""")
 _SECRET_ATTRIBUTE = re.compile(r"""(\s(?:password|token)\s*=\s*)("[^"]*"|'[^']*')""")
 
 
 def masked(xml: str) -> str:
     """The same XML with what is secret replaced by `***`."""
+    xml = _SESSION_ID.sub(r'\1"***"', xml)
     xml = _SECRET_ELEMENT.sub(r"<\1\2>***</\1>", xml)
     return _SECRET_ATTRIBUTE.sub(r'\1"***"', _SECRET_FIELD.sub(r"\1***\2", xml))
 

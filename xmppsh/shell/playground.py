@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.base import command
+from xmppsh.errors import UsageError
 from xmppsh.model import Jid, split_host_port
 from xmppsh.output.ndjson import dumps
 
@@ -27,6 +28,8 @@ async def playground(app: App, serve: bool, tour: bool) -> None:
     """
     from xmppsh.playground.server import PlaygroundServer
 
+    if app.settings.dry_run:
+        raise UsageError("playground starts a server; --dry-run is for what is sent")
     async with PlaygroundServer() as server:
         if serve:
             await app.stdout.write(dumps(server.facts()) + "\n")

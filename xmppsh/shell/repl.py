@@ -84,6 +84,7 @@ class Repl:
             multiline=Condition(self._xml_is_open),
             prompt_continuation=CONTINUATION,
             bottom_toolbar=self._toolbar,
+            enable_suspend=True,
             key_bindings=self._keys(),
         )
         screen.prompt = self._prompt.app
