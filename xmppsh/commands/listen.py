@@ -15,6 +15,8 @@ from xmppsh.errors import DeadlineExceeded, IoError
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from xmppsh.commands.app import App
     from xmppsh.session.bus import Subscription
     from xmppsh.session.manager import Session
@@ -51,19 +53,31 @@ async def listen(
     try:
         async with app.session(wait_s=CLOSE_WAIT_S, resumable=True) as session:
             arrivals = session.subscribe(*kinds)
-            await session.acked(session.announce(presence()))
-            await _tell_ready(ready_file, ready_fd)
-            app.log(1, f"listening as {session.jid}")
-            await _print(app, session, arrivals, count, wait_s)
+
+            async def begin() -> None:
+                await session.acked(session.announce(presence()))
+                await _tell_ready(ready_file, ready_fd)
+                app.log(1, f"listening as {session.jid}")
+
+            await _print(app, session, begin, arrivals, count, wait_s)
             arrivals.cancel()
     finally:
         stop_watching()
 
 
-async def _print(app: App, session: Session, arrivals: Subscription, count: int | None, wait_s: float | None) -> None:
-    printed = 0
+async def _print(
+    app: App,
+    session: Session,
+    begin: Callable[[], Awaitable[None]],
+    arrivals: Subscription,
+    count: int | None,
+    wait_s: float | None,
+) -> None:
+    printed, begun = 0, False
     try:
         async with asyncio.timeout(wait_s):
+            await begin()
+            begun = True
             async for stanza in arrivals:
                 await app.emit_stanza(stanza)
                 printed += 1
@@ -72,10 +86,12 @@ async def _print(app: App, session: Session, arrivals: Subscription, count: int 
     except TimeoutError:
         if session.is_cut:
             raise session.cause from None  # nobody was listening
-        if count is None:
+        if begun and count is None:
             return
         raise DeadlineExceeded(
-            f"{printed} of {count} records came within {wait_s:.3g} s", layer="stanza", hint="-W S waits longer"
+            f"{printed} of {count or 'any'} records came within {wait_s:.3g} s",
+            layer="stanza",
+            hint="-W S waits longer",
         ) from None
 
 

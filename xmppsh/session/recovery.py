@@ -72,8 +72,9 @@ class Recovery:
         """Begin by resuming a session that a former process left; newest: when it stored its last stanza."""
         self._sm = sm
         self._high_water = 0 if sm is None else sm.received
-        # The server's old session may still route what it has read of it (as after a cut).
-        self._not_before = min(time.time(), newest) + RESTART_DELAY_S
+        # The server's old session may still route what it has read of it, as after a cut; its pace is not known here.
+        backlog_s = self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
+        self._not_before = min(time.time(), newest) + RESTART_DELAY_S + 2 * BACKLOG_DELAY * backlog_s
 
     # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
 
