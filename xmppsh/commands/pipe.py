@@ -165,10 +165,8 @@ class _Run:
             self._count(session)
             await session.fence(self._fenced_domains())
             await self._wait_for_answers(session.options.timeout_s)
-        except BaseException:
-            self._count(session)
-            raise
         finally:
+            self._count(session)
             answers.cancel()
 
     def _count(self, session: Session) -> None:

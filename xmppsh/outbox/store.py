@@ -150,7 +150,7 @@ class Store:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
-            except BaseException:
+            except BaseException:  # whatever it was, half a transaction must not stay
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise

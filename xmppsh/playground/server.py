@@ -96,7 +96,7 @@ class PlaygroundServer:
         try:
             self.port = await self._listen(lambda: accept(direct_tls=False), self.port)
             self.tls_port = await self._listen(lambda: accept(direct_tls=True), self.tls_port)
-        except BaseException:
+        except BaseException:  # a signal too: the folder must not stay behind
             await self.close()
             raise
 

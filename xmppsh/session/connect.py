@@ -187,7 +187,7 @@ class Connector:
             raise DeadlineExceeded(
                 f"{candidate} {silence} (waited {timeout_s:.3g} s)", hint="--connect-timeout S waits longer"
             ) from None
-        except BaseException:
+        except BaseException:  # a signal too: a stream that was opened is closed
             outcome.cancel()
             await driver.close(0)
             raise
