@@ -164,7 +164,7 @@ class LookupFailed(ConnectError):
 
 
 class ServiceRefused(ConnectError):
-    """The domain says that it offers no XMPP: an SRV record with the target "." (RFC 2782)."""
+    """The DNS knows no place to dial: an SRV record with the target "." (RFC 2782), or a name without an address."""
 
     layer: Layer = "dns"
 

@@ -51,13 +51,9 @@ class Jid:
     @property
     def dial_name(self) -> str:
         """The domain as DNS and TLS know it: A-labels (RFC 7622 §3.2.1, RFC 5890), an IPv6 address without brackets."""
-        if self.domainpart.isascii():
-            return self.domainpart.strip("[]")
-        import idna
-
         try:
-            return idna.encode(self.domainpart, uts46=True).decode("ascii")
-        except idna.IDNAError as error:
+            return a_labels(self.domainpart.strip("[]"))
+        except ValueError as error:
             raise MalformedJid(str(self), "the domain is not an internationalised domain name") from error
 
     def __str__(self) -> str:
@@ -129,6 +125,35 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def a_labels(name: str) -> str:
+    """A host name as the DNS and TLS know it (RFC 5890 §2.3.2.1); raises ValueError when it cannot be one."""
+    if name.isascii():
+        return name
+    import idna
+
+    return idna.encode(name, uts46=True).decode("ascii")  # IDNAError is a ValueError
+
+
+def u_labels(name: str) -> str:
+    """A host name as people write it (RFC 5890 §2.3.2.1); a label that cannot be shown so stays as it is."""
+    return ".".join(_u_label(label) if label.startswith("xn--") else label for label in name.split("."))
+
+
+def _u_label(label: str) -> str:
+    import idna
+
+    try:
+        return idna.decode(label)
+    except UnicodeError:  # IDNAError is one
+        return label
+
+
+def place(host: str, port: int, usual: int | None = None) -> str:
+    """`host:port` for people, brackets around an IPv6 address; without the port where that is the usual one."""
+    host = f"[{host}]" if ":" in host else u_labels(host)
+    return host if port == usual else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -211,13 +236,17 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One place to dial: a name or address with a port, the way to TLS, and where we have it from."""
+    """One place to dial: a name or address with a port, the way to TLS, and where we have it from.
+
+    addresses: numeric, in the order to try them (RFC 6724); empty when nobody has looked them up: the dialler does, or
+    the proxy.
+    """
 
     host: str
     port: int
     tls: Literal["direct", "starttls", "off"]
     source: str
+    addresses: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return place(self.host, self.port)

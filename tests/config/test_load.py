@@ -67,6 +67,7 @@ def test_every_setting_has_an_environment_variable_and_every_one_but_flags_a_tex
     samples = {
         "jid": "a@b", "tls": "direct", "host": "a:1 [::1]:2", "pin": "sha256:" + "a" * 64, "password_fd": "3",
         "connect_timeout": "1", "timeout": "2", "format": "json", "color": "never", "verbose": "2",
+        "dns": "192.0.2.1,[::1]:5353 ::2", "resolve": "a:1:192.0.2.1",
     }  # fmt: skip
     env = {setting.env: samples.get(setting.name, "1") for setting in SETTINGS if setting.name != "profile"}
     settings = home.load(**env)

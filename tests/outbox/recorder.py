@@ -130,7 +130,7 @@ def record(path: Path, seed: int, steps: int) -> Recording:
 
     work = Workload(path, seed)
     for name, durable in work.steps(steps):
-        if name in ("adopt", "reopen"):
+        if name in ("begin", "reopen"):
             work.store._database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         recording.calls.append(Call("step"))
         before, after = recording.contents[-1:], content(work.store)

@@ -29,7 +29,7 @@ FILLING = (
     COMMON
     + """
 store, queue, taken = Store(folder / "o.sqlite", "me"), Queue(), 0
-session = store.open_session(account, account + "/x", "sm1", None, None)
+session = store.open_session(account, account + "/x")
 try:
     while True:
         new = entry(queue, 20_000)
@@ -73,7 +73,7 @@ def test_a_file_that_may_not_grow_refuses_and_keeps_what_it_had_taken(tmp_path: 
 @needs_mount
 def test_a_disk_too_full_for_a_new_file_refuses_to_begin(tmp_path: Path, size: int) -> None:
     # `size` pages for the file, its journal and the index of that; nothing in between may look like an outbox.
-    program = COMMON + "print(refused(lambda: Store(folder / 'o.sqlite', 'me').adopt(account)))"
+    program = COMMON + "print(refused(lambda: Store(folder / 'o.sqlite', 'me').begin(account)))"
     before = f"mount -t tmpfs -o size={size * 4096} none {tmp_path}"
     assert run(program, str(tmp_path), before=before).startswith(f"{tmp_path}/o.sqlite: ")
 

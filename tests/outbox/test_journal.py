@@ -1,5 +1,6 @@
 """What one session writes down, and what the next process finds of it."""
 
+import os
 import signal
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from xmppsh.errors import IoError
 from xmppsh.outbox.journal import MAX_UNKNOWN, Journal, account_file
+from xmppsh.outbox.owner import GUARD, Owner
 from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.protocol.sm import MODULUS, Resumption
 from xmppsh.xmlio.build import Xml
@@ -23,12 +25,14 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from xmppsh.outbox.journal import Journal
+from xmppsh.outbox.owner import Owner
 from xmppsh.outbox.queue import Queue
 from xmppsh.protocol.sm import Resumption
 from xmppsh.xmlio.build import Xml
-journal = Journal(Path(sys.argv[1]), Path(sys.argv[2]), "juliet@example.org", everything=True)
+journal = Journal(Path(sys.argv[1]), Owner(Path(sys.argv[2])), "juliet@example.org", everything=True)
 journal.restore()
-journal.opened("juliet@example.org/balcony", Resumption("sm1", "there:5222", 60))
+journal.bound("juliet@example.org/balcony")
+journal.opened(Resumption("sm1", "there:5222", 60))
 queue = Queue()
 new = [queue.add(Xml(f"<message id='m{n}'/>"), "message", f"m{n}", "romeo@example.net", n) for n in range(1, 6)]
 journal.write(new, queue.take(4), 1)
@@ -43,8 +47,9 @@ sys.stdin.read()
 def begin(tmp_path: Path) -> Iterator[Begin]:
     opened = []
 
-    def start(account: str = ACCOUNT, *, everything: bool = True) -> Journal:
-        journal = Journal(tmp_path / "progress", tmp_path / "locks", account, everything=everything)
+    def start(account: str = ACCOUNT, *, everything: bool = True, role: str = "process") -> Journal:
+        owner = Owner(tmp_path / "locks", role)
+        journal = Journal(tmp_path / "progress", owner, account, everything=everything)
         opened.append(journal)
         return journal
 
@@ -60,10 +65,16 @@ def fill(queue: Queue, count: int, kind: str = "message") -> None:
 
 
 def crash(journal: Journal) -> None:
-    """As a killed process leaves it: nothing is closed, and the lock is gone."""
+    """As a killed process leaves it: nothing is closed, and nobody holds the lock."""
     journal.store.close()
-    journal.owner.close()
-    journal._store = journal._owner = None
+    assert journal.owner._fd is not None
+    os.close(journal.owner._fd)
+    journal.owner._fd = None
+
+
+def open_session(journal: Journal, sm_id: str = "sm1") -> None:
+    journal.bound(FULL)
+    journal.opened(Resumption(sm_id))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +92,8 @@ def test_an_account_has_a_file_of_its_own_that_no_name_can_lead_elsewhere(accoun
 
 def test_nothing_is_created_before_there_is_something_to_write(begin: Begin, tmp_path: Path) -> None:
     journal = begin()
-    journal.opened(FULL, None)
+    journal.opened(None)
+    journal.closed()
     journal.note_handled(3)
     journal.finish([], 3)
     journal.change([])
@@ -98,13 +110,12 @@ def test_only_messages_are_stored_unless_there_is_a_checkpoint(begin: Begin) -> 
         stored = [one.kind for one in journal.store.entries(ACCOUNT)]
         assert stored == kinds
         journal.close()
-        journal._store = journal._owner = None
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
 def test_what_is_written_and_leaves_at_once_is_stored_once(begin: Begin, taken: int) -> None:
     journal, queue = begin(), Queue()
-    journal.opened(FULL, Resumption("sm1"))
+    open_session(journal)
     fill(queue, 3)
     new = list(queue)
     journal.write(new, queue.take(taken), 1)
@@ -139,7 +150,7 @@ def test_a_killed_process_leaves_its_session_and_every_stanza_in_order(begin: Be
 @pytest.mark.parametrize("start", [0, MODULUS - 3, MODULUS - 1, 2**31 - 2])
 def test_stanzas_that_nobody_stored_keep_their_place_in_the_count(begin: Begin, start: int) -> None:
     journal, queue = begin(everything=False), Queue()
-    journal.opened(FULL, Resumption("sm1"))
+    open_session(journal)
     assert journal._session is not None
     journal.store.finish(journal._session, [], start)  # the session's h
     wire = start
@@ -161,22 +172,120 @@ def test_stanzas_that_nobody_stored_keep_their_place_in_the_count(begin: Begin, 
     assert [entry.stanza_id for entry in again.repeat()] == ["m5"]
 
 
-def test_a_server_that_has_handled_more_than_was_stored_is_believed_within_reason(begin: Begin) -> None:
+def test_a_server_that_has_handled_more_than_was_stored_is_believed(begin: Begin) -> None:
     journal, queue = begin(), Queue()
-    journal.opened(FULL, Resumption("sm1"))
+    open_session(journal)
     fill(queue, 1)
     journal.write(list(queue), queue.take(1), 1)
     crash(journal)
-    sm = begin().restore().management()
+    for h in (5, 1_000_000):  # weeks of answers to pings, which nobody stores
+        again = begin()
+        sm = again.restore().management()
+        assert sm is not None
+        assert sm.on_resumed(h) == h
+        assert sm.unacked == 0
+        crash(again)
+
+
+@pytest.mark.parametrize("before", [MAX_UNKNOWN - 1, MAX_UNKNOWN, 3 * MAX_UNKNOWN])
+def test_no_count_covers_a_stanza_that_came_after_it_however_many_were_never_stored(begin: Begin, before: int) -> None:
+    journal, queue = begin(), Queue()
+    open_session(journal)
+    fill(queue, 1)
+    journal.write(list(queue), queue.take(1), before + 1)
+    crash(journal)
+    left = begin().restore()
+    sm, again = left.management(), Queue()
     assert sm is not None
-    assert sm.on_resumed(5) == 5
-    assert sm.unacked == 0
-    assert sm.acked + MAX_UNKNOWN > 5
+    again.restore(left.entries)
+    released = again.acked(min(sm.on_resumed(before), again.in_flight))  # the server has handled all but the last one
+    assert "m1" not in [entry.stanza_id for entry in released]
+    assert [(entry.stanza_id, str(entry.fate)) for entry in again if entry.stanza_id] == [
+        ("m1", "sent" if before <= MAX_UNKNOWN else "uncertain")  # too far from what is known to be counted
+    ]
+
+
+def test_a_session_whose_grant_was_never_seen_is_found_and_cannot_be_resumed(begin: Begin) -> None:
+    journal, queue = begin(), Queue()
+    journal.bound(FULL)
+    fill(queue, 1)
+    journal.write(list(queue), [], 1)
+    crash(journal)
+    left = begin().restore()
+    assert left.session is not None
+    assert (left.session.full_jid, left.session.sm_id, left.management()) == (FULL, None, None)
+    assert [(entry.stanza_id, str(entry.fate)) for entry in left.entries] == [("m1", "queued")]
+
+
+def test_a_session_that_turns_out_not_to_be_resumable_is_not_kept(begin: Begin) -> None:
+    journal = begin()
+    journal.bound(FULL)
+    assert [one.sm_id for one in journal.store.sessions(ACCOUNT)] == [None]
+    journal.opened(None)
+    assert journal.store.sessions(ACCOUNT) == []
+
+
+def test_a_stanza_that_leaves_on_a_session_that_the_guard_has_closed_is_stored_under_none(begin: Begin) -> None:
+    journal, guard, queue = begin(), begin(role=GUARD), Queue()
+    open_session(journal)
+    fill(queue, 2)
+    journal.write(list(queue), queue.take(1), 1)
+    guard.store.claim(journal.owner.name)
+    (session,) = guard.store.sessions(ACCOUNT)
+    guard.store.close_session(session.id)
+    journal.write([], queue.take(1), 2)
+    journal.note_handled(3)
+    journal.finish(queue.acked(1), 1)
+    journal.bound(FULL)  # and the next session begins
+    assert [(one.stanza_id, one.session) for one in journal.store.entries(ACCOUNT)] == [("m2", None)]
+    assert len(journal.store.sessions(ACCOUNT)) == 1
+
+
+def test_a_file_is_guarded_while_a_living_guard_has_something_in_it(begin: Begin) -> None:
+    journal, asking = begin(), begin()
+    assert not asking.is_guarded()
+    open_session(journal)
+    crash(journal)
+    assert not asking.is_guarded(), "a dead process is no guard"
+    guard = begin(role=GUARD)
+    guard.store.claim(journal.owner.name)
+    assert asking.is_guarded()
+    with pytest.raises(IoError, match="is in use by another xmppsh"):
+        asking.restore()
+    guard.store.give_back(journal.owner.name)
+    assert not asking.is_guarded()
+    guard.store.claim(journal.owner.name)
+    crash(guard)
+    assert not asking.is_guarded(), "the guard has died as well"
+    assert asking.restore().session is not None
+
+
+def test_a_living_process_is_no_guard(begin: Begin) -> None:
+    journal, asking = begin(), begin()
+    open_session(journal)
+    assert not asking.is_guarded()
+
+
+def test_what_several_dead_processes_left_in_one_file_belongs_to_the_next(begin: Begin) -> None:
+    first, second = begin(), begin()
+    for journal in (first, second):
+        queue = Queue()
+        fill(queue, 1)
+        open_session(journal, journal.owner.name)
+        journal.write(list(queue), queue.take(1), 1)
+    crash(first)
+    crash(second)
+    journal = begin()
+    left = journal.restore()
+    assert left.session is not None
+    assert left.session.sm_id == second.owner.name
+    assert [str(entry.fate) for entry in left.entries] == ["sent", "uncertain"]
+    assert {one.owner for one in journal.store.entries(ACCOUNT)} == {journal.owner.name}
 
 
 def test_what_a_lost_session_had_sent_is_uncertain_for_the_next_process(begin: Begin) -> None:
     journal, queue = begin(), Queue()
-    journal.opened(FULL, Resumption("sm1"))
+    open_session(journal)
     fill(queue, 3)
     journal.write(list(queue), queue.take(2), 1)
     journal.closed()
@@ -188,17 +297,18 @@ def test_what_a_lost_session_had_sent_is_uncertain_for_the_next_process(begin: B
 
 def test_a_new_session_ends_the_former_one(begin: Begin) -> None:
     journal = begin()
-    journal.opened(FULL, Resumption("sm1"))
-    journal.opened(FULL, Resumption("sm2"))
+    open_session(journal)
+    open_session(journal, "sm2")
     assert [one.sm_id for one in journal.store.sessions(ACCOUNT)] == ["sm2"]
-    journal.opened(FULL, None)
+    journal.bound(FULL)
+    journal.opened(None)
     assert journal.store.sessions(ACCOUNT) == []
 
 
 def test_progress_goes_up_to_the_last_stanza_that_was_taken_in(begin: Begin) -> None:
     journal, queue = begin(), Queue()
     assert journal.restore().position == 0
-    journal.opened(FULL, Resumption("sm1"))
+    open_session(journal)
     fill(queue, 3)
     journal.write(list(queue), queue.take(3), 1)
     journal.finish(queue.acked(3), 3)

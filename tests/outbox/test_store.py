@@ -15,6 +15,7 @@ from xmppsh.errors import IoError
 from xmppsh.outbox import store as store_module
 from xmppsh.outbox.queue import Entry, Fate, Queue
 from xmppsh.outbox.store import Store
+from xmppsh.protocol.sm import Resumption
 from xmppsh.xmlio.build import Xml
 
 STRIDE = 1 if os.environ.get("XMPPSH_SOAK") == "1" else 61
@@ -38,6 +39,12 @@ def entries(count: int, queue: Queue | None = None) -> list[Entry]:
         queue.add(Xml(f"<message id='m{place}'>é</message>"), "message", f"m{place}", "romeo@example.net", place)
         for place in range(1, count + 1)
     ]
+
+
+def opened(store: Store) -> int:
+    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x")
+    store.note_resumption(session, Resumption("sm1", "there:5222", 60))
+    return session
 
 
 def told(store: Store, *names: str) -> list[tuple[Any, ...]]:
@@ -69,7 +76,7 @@ def test_a_stored_stanza_comes_back_as_it_was(store: Store) -> None:
 def test_what_leaves_gets_its_numbers_in_order(store: Store) -> None:
     queue = Queue()
     new = entries(4, queue)
-    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x", "sm1", "there:5222", 60)
+    session = opened(store)
     store.write(ACCOUNT, new, session, queue.take(2), 41)
     assert told(store, "fate", "wire", "session") == [
         *(("sent", 41, session), ("sent", 42, session)),
@@ -88,7 +95,10 @@ def test_a_stanza_of_the_sessions_own_takes_a_number_and_no_row(store: Store) ->
 def test_a_session_is_remembered_until_it_is_closed_and_its_stanzas_stay(store: Store) -> None:
     queue = Queue()
     new = entries(2, queue)
-    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x", "sm1", "there:5222", 60)
+    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x")
+    (kept,) = store.sessions(ACCOUNT)
+    assert (kept.id, kept.full_jid, kept.sm_id, kept.handled, kept.owner) == (session, f"{ACCOUNT}/x", None, 0, "me")
+    store.note_resumption(session, Resumption("sm1", "there:5222", 60))
     store.write(ACCOUNT, new, session, queue.take(2), 1)
     store.note_handled(session, 17)
     store.finish(session, queue.acked(1), 2**32 - 1)
@@ -103,7 +113,7 @@ def test_a_session_is_remembered_until_it_is_closed_and_its_stanzas_stay(store: 
 
 
 def test_a_final_fate_takes_the_row_away_and_moves_the_progress_only_forward(store: Store) -> None:
-    store.adopt(ACCOUNT)
+    store.begin(ACCOUNT)
     new = entries(3)
     store.write(ACCOUNT, new, None, [], 0)
     store.finish(None, [new[2]])
@@ -115,7 +125,7 @@ def test_a_final_fate_takes_the_row_away_and_moves_the_progress_only_forward(sto
 def test_a_changed_fate_leaves_its_session(store: Store) -> None:
     queue = Queue()
     new = entries(1, queue)
-    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x", "sm1", None, None)
+    session = opened(store)
     store.write(ACCOUNT, new, session, queue.take(1), 1)
     queue.doubt()
     store.change(queue)
@@ -124,10 +134,13 @@ def test_a_changed_fate_leaves_its_session(store: Store) -> None:
 
 def test_accounts_do_not_see_each_other(store: Store) -> None:
     store.write("romeo@example.net", entries(1), None, [], 0)
-    store.open_session("romeo@example.net", "romeo@example.net/x", "sm1", None, None)
+    store.open_session("romeo@example.net", "romeo@example.net/x")
     assert (store.entries(ACCOUNT), store.sessions(ACCOUNT)) == ([], [])
-    store.adopt("romeo@example.net")
+    store.begin("romeo@example.net")
     assert (store.foreign_account(ACCOUNT), store.foreign_account("romeo@example.net")) == ("romeo@example.net", None)
+
+
+# ── The file ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_rows_that_are_deleted_are_gone(store: Store) -> None:
@@ -169,7 +182,7 @@ def test_garbage_is_refused_with_a_hint_and_left_alone(path: Path, junk: bytes) 
 
 def test_a_folder_in_the_files_place_is_an_io_error(path: Path) -> None:
     path.mkdir(parents=True)
-    with pytest.raises(IoError, match="unable to open database file"):
+    with pytest.raises(IoError, match="is a directory"):
         Store(path, "me")
 
 

@@ -6,12 +6,13 @@ As a program: `python -m outbox.workload FILE SEED STEPS` runs it and prints, as
 import random
 import sys
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.outbox.store import Store
-from xmppsh.protocol.sm import MODULUS
+from xmppsh.protocol.sm import MODULUS, Resumption
 from xmppsh.xmlio.build import Xml
 
 ACCOUNT = "juliet@example.org"
@@ -20,17 +21,17 @@ EMPTY: Content = ((), (), 0)
 
 
 def content(store: Store) -> Content:
-    """Everything the store says, without clock and owner."""
-    stanzas = (
-        (one.row, one.session, one.xml, one.kind, one.stanza_id, one.recipient, one.fate, one.position, one.wire)
-        for one in store.entries(ACCOUNT)
+    """Everything the store says, without the clock."""
+    stanzas = map(
+        attrgetter("row", "session", "xml", "kind", "stanza_id", "recipient", "fate", "position", "wire", "owner"),
+        store.entries(ACCOUNT),
     )
-    sessions = ((one.id, one.full_jid, one.sm_id, one.handled, one.acked) for one in store.sessions(ACCOUNT))
+    sessions = map(attrgetter("id", "full_jid", "sm_id", "handled", "acked", "owner"), store.sessions(ACCOUNT))
     return (tuple(stanzas), tuple(sessions), store.confirmed)
 
 
 class Workload:
-    """A session over and over: stored, sent, acked; cut, resumed, lost and settled."""
+    """A session over and over: stored, sent, acked; cut, resumed, lost and settled; claimed by another process."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self.path, self._random = path, random.Random(seed)
@@ -42,24 +43,26 @@ class Workload:
 
     def steps(self, count: int) -> Iterator[tuple[str, bool]]:
         """Do `count` steps; each is told when it is over: its name, and whether it promised to survive a power loss."""
-        self.store.adopt(ACCOUNT)
-        yield "adopt", True
+        self.store.begin(ACCOUNT)
+        yield "begin", True
         for _ in range(count):
             if self._session is None:
-                yield self._open()
+                yield from self._open()
                 continue
-            chosen = self._random.choices(
-                [self._write, self._finish, self._note_handled, self._repeat, self._lose, self._reopen],
-                [10, 8, 4, 1, 1, 0.5],
-            )[0]
+            often = {self._write: 10, self._finish: 8, self._note_handled: 4}
+            seldom = {self._repeat: 1, self._lose: 1, self._reopen: 0.5, self._hand_over: 0.5}
+            steps = {**often, **seldom}
+            chosen = self._random.choices(list(steps), list(steps.values()))[0]
             yield from chosen()
 
-    def _open(self) -> tuple[str, bool]:
+    def _open(self) -> Iterator[tuple[str, bool]]:
         self._sent = self._acked = self._random.choice([0, MODULUS - 3, 2**31 - 1])
         self._handled = 0
         name = f"sm{self._random.getrandbits(32)}"
-        self._session = self.store.open_session(ACCOUNT, f"{ACCOUNT}/{name}", name, None, 120)
-        return "open_session", True
+        self._session = self.store.open_session(ACCOUNT, f"{ACCOUNT}/{name}")
+        yield "open_session", True
+        self.store.note_resumption(self._session, Resumption(name, None, 120))
+        yield "note_resumption", True
 
     def _write(self) -> Iterator[tuple[str, bool]]:
         new = []
@@ -100,7 +103,7 @@ class Workload:
         self.store.close_session(self._session)
         self._session = None
         yield "close_session", False
-        yield self._open()
+        yield from self._open()
         cut = self._random.randint(0, len(doubted))
         final = self.queue.settle([Fate.ACKED] * cut + [Fate.QUEUED] * (len(doubted) - cut))
         self.finished |= dict.fromkeys((entry.stanza_id for entry in final), "sent")
@@ -112,8 +115,16 @@ class Workload:
 
     def _reopen(self) -> Iterator[tuple[str, bool]]:
         self.store.close()
-        self.store = Store(self.path, "workload")
+        self.store = Store(self.path, self.store.owner)
         yield "reopen", False
+
+    def _hand_over(self) -> Iterator[tuple[str, bool]]:
+        former = self.store.owner
+        self.store.close()
+        self.store = Store(self.path, f"workload-{self._random.getrandbits(32)}")
+        yield "reopen", False
+        self.store.claim(former)
+        yield "claim", True
 
 
 if __name__ == "__main__":

@@ -63,14 +63,15 @@ class AnyServer(RuleBasedStateMachine):
         tls=st.sampled_from(["starttls", "direct", "off"]),
         offered=st.sampled_from(["PLAIN", "SCRAM-SHA-1"]),
         resume=st.booleans(),
+        resumable_s=st.sampled_from([None, 120]),
         progress=st.integers(0, 11),
     )
-    def connect(self, tls: str, offered: str, resume: bool, progress: int) -> None:
+    def connect(self, tls: str, offered: str, resume: bool, resumable_s: int | None, progress: int) -> None:
         self.tls, self.server = tls, GoodServer(offered)
         self.plain = offered == "PLAIN"
-        self.stream = new_stream(tls, resume=former_session() if resume else None)
+        self.stream = new_stream(tls, resume=former_session() if resume else None, resumable_s=resumable_s)
         self.tls_up = self.success_said = self.bind_said = self.disconnected = self.established = False
-        self.resumed_said = False
+        self.resumed_said = self.bound_told = False
         self.ends = 0
         self.numbers: list[int] = []
         self.check(self.stream.open())
@@ -88,6 +89,12 @@ class AnyServer(RuleBasedStateMachine):
                     assert not is_sasl or self.tls_up or self.tls == "off"
                     assert b"juliet" not in data or self.tls_up or self.tls == "off"
                     assert not (b"xmpp-bind" in data or b"<resume" in data) or self.success_said
+                    assert self.bound_told == (b'resume="true"' in data)  # told right before, and nowhere else
+                    self.bound_told = False
+                case ev.ResourceBound(jid):
+                    assert self.bind_said
+                    assert jid.resourcepart
+                    self.bound_told = True
                 case ev.SessionEstablished():
                     assert self.bind_said
                     assert not self.established

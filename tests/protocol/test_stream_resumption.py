@@ -1,17 +1,22 @@
 """Sessions that outlive their socket (XEP-0198 §5): asked for, resumed, refused."""
 
+from typing import Any
+
 import pytest
 from protocol.playbook import (
     BIND_RESULT,
     ENABLED,
     HEADER,
+    JULIET,
     MESSAGE,
     NS,
     RESUMED,
     bound_features,
     feed,
     former_session,
+    step,
     stream_at,
+    written,
 )
 
 from xmppsh.errors import ProtocolError
@@ -32,11 +37,59 @@ def sends(text: str) -> Write:
 
 def test_a_session_that_shall_outlive_its_socket_is_asked_for_and_its_grant_told() -> None:
     stream, _ = stream_at(State.BINDING, resumable_s=120)
-    assert feed(stream, BIND_RESULT) == [sends('<enable xmlns="urn:xmpp:sm:3" resume="true" max="120"/>')]
+    assert feed(stream, BIND_RESULT) == [
+        ev.ResourceBound(JULIET),  # before: <enabled/> may never be seen
+        sends('<enable xmlns="urn:xmpp:sm:3" resume="true" max="120"/>'),
+    ]
     granted = f"<enabled xmlns='{NS['sm']}' resume='true' id='sm1' max='60' location='other.example:5222'/>"
     (told,) = feed(stream, granted)
     assert isinstance(told, ev.SessionEstablished)
     assert told.resumption == Resumption("sm1", "other.example:5222", 60)
+
+
+def test_the_address_that_is_told_is_the_one_that_the_server_chose() -> None:
+    stream, _ = stream_at(State.BINDING, resumable_s=120)
+    told, _ = feed(stream, BIND_RESULT.replace("/balcony", "/of its own"))
+    assert told == ev.ResourceBound(JULIET.bare.with_resource("of its own"))
+
+
+@pytest.mark.parametrize(("offered", "asked"), [(True, {}), (False, {"resumable_s": 120}), (True, {"acks": False})])
+def test_a_session_that_dies_with_its_socket_is_not_told_before_it_lives(offered: bool, asked: dict[str, Any]) -> None:
+    stream, server = stream_at(State.AUTHENTICATED, **asked)
+    told = feed(stream, HEADER + bound_features(sm=offered))
+    while stream.state is not State.LIVE:
+        told += step(stream, server)
+    assert [type(one) for one in told if not isinstance(one, Write)] == [ev.SessionEstablished]
+    assert (b"<enable " in written(told)) == (offered and not asked)
+
+
+def test_a_resumed_session_is_not_told_again_and_the_one_after_a_refusal_is() -> None:
+    stream, server = stream_at(State.RESUMING, resume=former_session(), resumable_s=120)
+    assert [type(one) for one in feed(stream, RESUMED)] == [ev.SessionResumed]
+    stream, server = stream_at(State.RESUMING, resume=former_session(), resumable_s=120)
+    feed(stream, f"<failed xmlns='{NS['sm']}'/>")
+    assert ev.ResourceBound(JULIET) in step(stream, server)
+
+
+def test_who_replaces_a_session_asks_for_acks_together_with_the_bind() -> None:
+    stream, _ = stream_at(State.AUTHENTICATED, replaces=True)
+    enable = sends('<enable xmlns="urn:xmpp:sm:3" resume="false"/>')
+    assert feed(stream, HEADER + bound_features()) == [sends(BIND), enable]
+    assert feed(stream, BIND_RESULT) == []
+    (told,) = feed(stream, ENABLED)
+    assert isinstance(told, ev.SessionEstablished)
+    (arrived,) = feed(stream, MESSAGE)
+    assert isinstance(arrived, ev.StanzaArrived)
+    assert feed(stream, f"<r xmlns='{NS['sm']}'/>")[-1] == sends('<a xmlns="urn:xmpp:sm:3" h="0"/>')
+
+
+@pytest.mark.parametrize(("offered", "asked"), [(False, True), (True, False)])
+def test_who_replaces_a_session_without_acks_only_binds(offered: bool, asked: bool) -> None:
+    stream, _ = stream_at(State.AUTHENTICATED, replaces=True, acks=asked)
+    assert feed(stream, HEADER + bound_features(sm=offered)) == [sends(BIND)]
+    (told,) = feed(stream, BIND_RESULT)
+    assert isinstance(told, ev.SessionEstablished)
+    assert not told.acks
 
 
 @pytest.mark.parametrize("answer", ["", "resume='false' id='sm1'", "resume='true'", "resume='true' id=''"])

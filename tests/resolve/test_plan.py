@@ -1,161 +1,391 @@
-"""The dial plan, asked of a name server of the test's own on loopback."""
+"""The dial plan, asked of name servers of the test's own: a zone, and what must come of it.
 
-import asyncio
-from collections.abc import AsyncIterator
+One row is one zone with one set of options. Either the places to dial are expected, in order, or the error: exit code,
+sentence and hint; its layer is always dns. `{dns}` stands for the address of the name server.
+"""
+
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import dns.asyncresolver
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
+from support.dns import Delayed, Fails, Forged, Garbage, NameServer, Refers, Reply, Silent, Truncated, Zone, serving
 
-from xmppsh.errors import LookupFailed, ServiceRefused
+from xmppsh.config.schema import override
+from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, Jid, TlsMode
-from xmppsh.resolve.plan import dial_plan
+from xmppsh.resolve.options import LookupOptions
+from xmppsh.resolve.plan import Plan, draw_plan
 
-DIRECT, STARTTLS = "_xmpps-client._tcp.example.org.", "_xmpp-client._tcp.example.org."
-JULIET = Jid.parse("juliet@example.org")
+DIRECT, STARTTLS = "SRV _xmpps-client._tcp.example.org", "SRV _xmpp-client._tcp.example.org"
+BY_DIRECT, BY_STARTTLS, ITSELF = DIRECT, STARTTLS, "the domain itself, it has no SRV records"
+ELSEWHERE = "--host HOST[:PORT] dials a place of your choice"
+ANOTHER = f"--dns ADDRESS asks another name server; {ELSEWHERE}"
+HERE = {"A example.org": ["192.0.2.1"]}
+A, B = {"A a.example": ["192.0.2.10"]}, {"A b.example": ["192.0.2.11"]}
+Place = tuple[str, int, str, str, Sequence[str]]  # host, port, TLS, source, addresses
 
 
-class NameServer(asyncio.DatagramProtocol):
-    """Answers SRV questions from a table: records, an rcode, or silence (None); NXDOMAIN for all else."""
+@dataclass(frozen=True)
+class Row:
+    """A zone and options, and what must come of them. places: what can be dialled; asked: all that may be asked."""
 
-    def __init__(self) -> None:
-        self.zone: dict[str, list[str] | dns.rcode.Rcode | None] = {}
-        self.asked: list[str] = []
-        self._transport: asyncio.DatagramTransport | None = None
+    zone: Zone = field(default_factory=dict)
+    places: Sequence[Place] = ()
+    code: int = 0
+    says: str = ""
+    hint: str = ""
+    jid: str = "juliet@example.org"
+    hosts: Sequence[tuple[str, int | None]] = ()
+    tls: TlsMode = "auto"
+    family: int = socket.AF_UNSPEC
+    resolve: Sequence[str] = ()
+    hosts_file: str = ""
+    proxied: bool = False
+    follows: bool = True
+    otherwise: Reply | None = None
+    asked: set[str] | None = None
+    within_s: float = 4.0
+    timeout_s: float = 4.0
 
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
 
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        query = dns.message.from_wire(data)
-        name = query.question[0].name.to_text()
-        self.asked.append(name)
-        answer = self.zone.get(name, dns.rcode.NXDOMAIN)
-        if answer is None:
-            return
-        response = dns.message.make_response(query)
-        response.flags |= dns.flags.RA
-        if isinstance(answer, list):
-            if answer:
-                response.answer.append(dns.rrset.from_text(name, 60, "IN", "SRV", *answer))
+def at(host: str, address: str | Sequence[str], port: int = 5222, tls: str = "starttls", source: str = "") -> Place:
+    """A place; without a source it comes from the SRV record of its kind of TLS."""
+    source = source or {"direct": BY_DIRECT, "starttls": BY_STARTTLS}[tls]
+    return host, port, tls, source, [address] if isinstance(address, str) else address
+
+
+BOTH_EMPTY: Zone = {"A www.example.org": ["192.0.2.99"]}  # example.org exists, and has nothing
+ROWS: dict[str, Row] = {
+    # ── SRV ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    "one record": Row({STARTTLS: ["0 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")]),
+    "direct TLS alone": Row(
+        {DIRECT: ["0 0 443 a.example"], **A}, [at("a.example", "192.0.2.10", 443, "direct")]
+    ),
+    "both services are one list, by priority": Row(
+        {DIRECT: ["20 0 5223 a.example"], STARTTLS: ["30 0 5222 a.example", "10 0 5269 b.example"], **A, **B},
+        [at("b.example", "192.0.2.11", 5269), at("a.example", "192.0.2.10", 5223, "direct"),
+         at("a.example", "192.0.2.10")],
+        asked={DIRECT, STARTTLS, "A a.example", "AAAA a.example", "A b.example", "AAAA b.example"},
+    ),
+    "both families": Row(
+        {STARTTLS: ["0 0 5222 a.example"], **A, "AAAA a.example": ["2001:db8::10"]},
+        [at("a.example", ["192.0.2.10", "2001:db8::10"])],
+    ),
+    "the domain's own address is no way out of SRV records": Row(
+        {STARTTLS: ["0 0 5222 gone.example"], **HERE}, code=68,
+        says="example.org: its server gone.example does not exist (no such name in the DNS)",
+        hint=f"check the spelling; {ELSEWHERE}",
+    ),
+    "of two servers one does not exist": Row(
+        {STARTTLS: ["0 0 5222 gone.example", "1 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")],
+    ),
+    "of two servers none exists": Row(
+        {STARTTLS: ["0 0 5222 gone.example", "1 0 5222 lost.example"]}, code=68,
+        says="example.org: none of its servers has an address (gone.example does not exist (no such name in the DNS), "
+        "lost.example does not exist (no such name in the DNS))",
+        hint=f"check the spelling; {ELSEWHERE}",
+    ),
+    "a server without an address": Row(
+        {STARTTLS: ["0 0 5222 a.example"], "A www.a.example": ["192.0.2.1"]}, code=69,
+        says="example.org: its server a.example has no address", hint=ELSEWHERE,
+    ),
+    "a server that cannot be looked up, and one that does not exist": Row(
+        {STARTTLS: ["0 0 5222 a.example", "1 0 5222 b.example"], "A a.example": Fails("SERVFAIL"),
+         "AAAA a.example": Fails("SERVFAIL")}, code=75,
+        says="example.org: none of its servers has an address (a.example cannot be looked up: no name server can find "
+        "out ({dns} SERVFAIL), b.example does not exist (no such name in the DNS))",
+        hint=f"--dns ADDRESS asks another name server (the domain's DNSSEC may be broken); {ELSEWHERE}",
+    ),
+    "an alias in front of the records": Row(
+        {"CNAME _xmpp-client._tcp.example.org": ["_xmpp-client._tcp.hoster.example"],
+         "SRV _xmpp-client._tcp.hoster.example": ["0 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")],
+    ),
+    "an alias at the target, which RFC 2782 forbids": Row(
+        {STARTTLS: ["0 0 5222 alias.example"], "CNAME alias.example": ["a.example"], **A},
+        [at("alias.example", "192.0.2.10")],
+    ),
+    "an alias that the name server does not follow": Row(
+        {"CNAME _xmpp-client._tcp.example.org": ["_xmpp-client._tcp.hoster.example"],
+         "SRV _xmpp-client._tcp.hoster.example": ["0 0 5222 alias.example"], "CNAME alias.example": ["a.example"], **A},
+        [at("alias.example", "192.0.2.10")], follows=False,
+    ),
+    "an alias of what does not exist": Row(
+        {STARTTLS: ["0 0 5222 alias.example"], "CNAME alias.example": ["gone.example"]}, code=68,
+        says="example.org: its server alias.example is an alias of gone.example, which does not exist",
+    ),
+    "an alias of itself": Row(
+        {STARTTLS: ["0 0 5222 x.example"], "CNAME x.example": ["y.example"], "CNAME y.example": ["x.example"]}, code=75,
+        says="example.org: its server x.example cannot be looked up: no name server gives a usable answer ({dns} "
+        "sends CNAME records without end)",
+    ),
+    "an alias of itself that the name server does not follow": Row(
+        {STARTTLS: ["0 0 5222 x.example"], "CNAME x.example": ["y.example"], "CNAME y.example": ["x.example"]}, code=75,
+        says="example.org: its server x.example cannot be looked up: no name server gives a usable answer (CNAME "
+        "records without end)", follows=False,
+    ),
+    "no XMPP here": Row(
+        {STARTTLS: ["0 0 0 ."], **HERE}, code=69,
+        says='example.org says that it offers no XMPP to clients (SRV target ".")', hint=ELSEWHERE,
+    ),
+    "no direct TLS here, and one record": Row(
+        {DIRECT: ["0 0 0 ."], STARTTLS: ["0 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")]
+    ),
+    "no direct TLS here, and nothing about STARTTLS": Row(
+        {DIRECT: ["0 0 0 ."], **HERE}, [at("example.org", "192.0.2.1", source=ITSELF)]
+    ),
+    "no direct TLS here, and it is wanted": Row(
+        {DIRECT: ["0 0 0 ."], **HERE}, code=69, tls="direct", asked={DIRECT},
+        says='example.org says that it offers no direct TLS to clients (SRV target ".")',
+    ),
+    "records that nobody could dial": Row(
+        {STARTTLS: ["0 0 0 a.example", r"0 0 5222 a\032b.example"], **HERE, **A}, code=69,
+        says=r"example.org: its SRV records name no place that could be dialled ('a.example' port 0, "
+        r"'a\\032b.example' port 5222)",
+    ),
+    "a target that is an address": Row(
+        {STARTTLS: ["0 0 5222 192.0.2.7"]}, [at("192.0.2.7", "192.0.2.7")], asked={DIRECT, STARTTLS}
+    ),
+    "only direct TLS is wanted": Row(
+        {DIRECT: ["0 0 5223 a.example"], STARTTLS: ["0 0 5222 b.example"], **A, **B},
+        [at("a.example", "192.0.2.10", 5223, "direct")], tls="direct",
+        asked={DIRECT, "A a.example", "AAAA a.example"},
+    ),
+    "an internationalised domain is asked for in A-labels": Row(
+        {"SRV _xmpp-client._tcp.xn--bcher-kva.example": ["0 0 5222 a.example"], **A},
+        [at("a.example", "192.0.2.10", source="SRV _xmpp-client._tcp.b\u00fccher.example")],
+        jid="a@B\u00fccher.example",
+    ),
+    # ── The domain itself ───────────────────────────────────────────────────────────────────────────────────────────
+    "no records": Row(HERE, [at("example.org", "192.0.2.1", source=ITSELF)]),
+    "no records, direct TLS": Row(HERE, [at("example.org", "192.0.2.1", 5223, "direct", ITSELF)], tls="direct"),
+    "no records, and the domain is an alias": Row(
+        {"CNAME example.org": ["a.example"], **A}, [at("example.org", "192.0.2.10", source=ITSELF)]
+    ),
+    "IPv6 alone": Row({"AAAA example.org": ["2001:db8::1"]}, [at("example.org", "2001:db8::1", source=ITSELF)]),
+    "-4 with both": Row(
+        {**HERE, "AAAA example.org": ["2001:db8::1"]}, [at("example.org", "192.0.2.1", source=ITSELF)],
+        family=socket.AF_INET, asked={DIRECT, STARTTLS, "A example.org"},
+    ),
+    "-6 without IPv6": Row(
+        HERE, family=socket.AF_INET6, code=69, says="example.org has no IPv6 address, and -6 allows nothing else",
+        hint=f"leave out -4 and -6; {ELSEWHERE}",
+    ),
+    "no such domain": Row(
+        code=68, says="example.org does not exist (no such name in the DNS)", hint=f"check the spelling; {ELSEWHERE}"
+    ),
+    "no such internationalised domain": Row(
+        jid="a@b\u00fccher.example", code=68, says="b\u00fccher.example does not exist (no such name in the DNS)"
+    ),
+    "a domain with nothing": Row(
+        BOTH_EMPTY, code=69, says="example.org has neither SRV records for XMPP nor an address", hint=ELSEWHERE
+    ),
+    "a label that is too long": Row(
+        jid=f"a@{'x' * 64}.example", code=68, says=f"{'x' * 64}.example is no name that the DNS could hold"
+    ),
+    "an IPv4 domain": Row(jid="a@192.0.2.1", places=[at("192.0.2.1", "192.0.2.1", source="the domain is an address")],
+                          asked=set()),
+    "an IPv6 domain": Row(jid="a@[2001:db8::1]", asked=set(),
+                          places=[at("2001:db8::1", "2001:db8::1", source="the domain is an address")]),
+    "an IPv4 domain and -6": Row(
+        jid="a@192.0.2.1", family=socket.AF_INET6, asked=set(), code=69,
+        says="192.0.2.1 is no IPv6 address, and -6 allows nothing else",
+    ),
+    "this machine": Row(
+        jid="a@x.localhost", asked=set(), tls="off",
+        places=[at("x.localhost", ["127.0.0.1", "::1"], tls="off", source="the domain is this machine")],
+    ),
+    "an onion without a proxy": Row(
+        jid="a@abcdef.onion", asked=set(), code=68,
+        says="abcdef.onion exists in Tor alone; no name server is asked for it",
+        hint=f"--proxy socks5h://127.0.0.1:9050 dials by Tor; {ELSEWHERE}",
+    ),
+    # ── Name servers that do not answer ─────────────────────────────────────────────────────────────────────────────
+    "SERVFAIL": Row(
+        {**HERE, DIRECT: Fails("SERVFAIL"), STARTTLS: Fails("SERVFAIL")}, code=75, within_s=1,
+        says="example.org: its SRV records cannot be looked up: no name server can find out ({dns} SERVFAIL)",
+        hint=f"--dns ADDRESS asks another name server (the domain's DNSSEC may be broken); {ELSEWHERE}",
+    ),
+    "SERVFAIL for one service, and nothing for the other": Row(
+        {**HERE, DIRECT: Fails("SERVFAIL")}, code=75,
+        says="example.org: its SRV records cannot be looked up: no name server can find out ({dns} SERVFAIL)",
+    ),
+    "SERVFAIL for one service, and a record for the other": Row(
+        {DIRECT: Fails("SERVFAIL"), STARTTLS: ["0 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")]
+    ),
+    "SERVFAIL for the address": Row(
+        {**BOTH_EMPTY, "A example.org": Fails("SERVFAIL"), "AAAA example.org": Fails("SERVFAIL")}, code=75,
+        says="example.org cannot be looked up: no name server can find out ({dns} SERVFAIL)",
+    ),
+    "SERVFAIL for IPv6 alone": Row(
+        {**HERE, "AAAA example.org": Fails("SERVFAIL")}, [at("example.org", "192.0.2.1", source=ITSELF)]
+    ),
+    "REFUSED": Row(
+        otherwise=Fails("REFUSED"), code=75, within_s=1,
+        says="example.org: its SRV records cannot be looked up: no name server wants to answer ({dns} REFUSED)",
+        hint=ANOTHER,
+    ),
+    "a server of its own zones alone": Row(
+        otherwise=Refers(), code=75,
+        says="example.org: its SRV records cannot be looked up: no name server wants to answer ({dns} refers to "
+        "others, it does not look names up)",
+    ),
+    "another code": Row(
+        otherwise=Fails("NOTIMP"), code=75,
+        says="example.org: its SRV records cannot be looked up: no name server gives a usable answer ({dns} NOTIMP)",
+    ),
+    "silence": Row(
+        otherwise=Silent(), code=75, timeout_s=0.6, within_s=0.6,
+        says="example.org: its SRV records cannot be looked up: no name server answers ({dns} timed out after 0.3 s)",
+        hint=ANOTHER,
+    ),
+    "silence about one service": Row(
+        {DIRECT: Silent(), STARTTLS: ["0 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")], within_s=1
+    ),
+    "silence about IPv6": Row(
+        {**HERE, "AAAA example.org": Silent()}, [at("example.org", "192.0.2.1", source=ITSELF)], within_s=1
+    ),
+    "an answer of garbage": Row(
+        otherwise=Garbage(), code=75, timeout_s=0.6,
+        says="example.org: its SRV records cannot be looked up: no name server gives a usable answer ({dns} sends what "
+        "is no answer)",
+    ),
+    "an answer to another query is not taken": Row(
+        {STARTTLS: Forged(["0 0 5222 evil.example"]), DIRECT: []}, code=75, timeout_s=0.6,
+        says="example.org: its SRV records cannot be looked up: no name server gives a usable answer ({dns} sends what "
+        "is no answer)",
+    ),
+    "an answer to another query in front of the true one": Row(
+        {STARTTLS: Forged(["0 0 5222 evil.example"], ["0 0 5222 a.example"]), **A}, [at("a.example", "192.0.2.10")]
+    ),
+    "a truncated answer is asked for again by TCP": Row(
+        {STARTTLS: Truncated([f"{n} 0 5222 a.example" for n in range(40)]), **A},
+        [at("a.example", "192.0.2.10") for _ in range(40)],
+    ),
+    "an answer that comes late": Row(
+        {STARTTLS: Delayed(0.8, ["0 0 5222 a.example"]), **A}, [at("a.example", "192.0.2.10")]
+    ),
+    # ── What the user lays down ─────────────────────────────────────────────────────────────────────────────────────
+    "--host is dialled and nothing else": Row(
+        {STARTTLS: ["0 0 5222 a.example"], **A, **B}, [at("b.example", "192.0.2.11", 15222, source="--host")],
+        hosts=[("b.example", 15222)], asked={"A b.example", "AAAA b.example"},
+    ),
+    "--host is an address": Row(
+        {STARTTLS: ["0 0 5222 a.example"], **A}, [at("2001:db8::7", "2001:db8::7", source="--host")],
+        hosts=[("2001:db8::7", None)], asked=set(),
+    ),
+    "--host twice, in order, with the TLS of their ports": Row(
+        {**A, **B}, [at("b.example", "192.0.2.11", 5223, "direct", "--host"), at("a.example", "192.0.2.10", 443,
+                     "direct", "--host"), at("a.example", "192.0.2.10", source="--host")],
+        hosts=[("B.example.", 5223), ("a.example", 443), ("a.example", None)],
+    ),
+    "--host with STARTTLS on the port of direct TLS": Row(
+        places=[at("192.0.2.1", "192.0.2.1", 5223, source="--host")], hosts=[("192.0.2.1", 5223)], tls="starttls"
+    ),
+    "--host with direct TLS": Row(
+        places=[at("192.0.2.1", "192.0.2.1", 5223, "direct", "--host")], hosts=[("192.0.2.1", None)], tls="direct"
+    ),
+    "--host in U-labels": Row(
+        {"A xn--bcher-kva.example": ["192.0.2.1"]}, [at("xn--bcher-kva.example", "192.0.2.1", source="--host")],
+        hosts=[("B\u00fccher.example", None)],
+    ),
+    "--host that does not exist": Row(
+        hosts=[("gone.example", None)], code=68, says="gone.example does not exist (no such name in the DNS)",
+        hint="check the spelling; an address as --host needs no name server",
+    ),
+    "--host twice, and none exists": Row(
+        hosts=[("gone.example", None), ("x..y", None)], code=68,
+        says="none of the hosts given has an address (gone.example does not exist (no such name in the DNS), x..y is "
+        "no name that the DNS could hold)",
+    ),
+    "--resolve for the domain": Row(
+        {STARTTLS: ["0 0 5222 a.example"]}, [at("example.org", "192.0.2.5", 5223, "direct", "--resolve")],
+        resolve=["example.org:5223:192.0.2.5"], asked=set(),
+    ),
+    "--resolve for a server": Row(
+        {STARTTLS: ["0 0 5222 a.example"], DIRECT: ["1 0 5223 a.example"], **A},
+        [at("a.example", ["192.0.2.5", "2001:db8::5"]), at("a.example", "192.0.2.10", 5223, "direct")],
+        resolve=["A.example:5222:192.0.2.5,[2001:db8::5]"],
+        asked={DIRECT, STARTTLS, "A a.example", "AAAA a.example"},
+    ),
+    "--resolve for every name, and for one": Row(
+        {STARTTLS: ["0 0 5222 a.example", "1 0 5222 b.example"]},
+        [at("a.example", "192.0.2.5"), at("b.example", "192.0.2.6")],
+        resolve=["b.example:5222:192.0.2.4", "*:5222:192.0.2.5", "b.example:5222:192.0.2.6"], asked={DIRECT, STARTTLS},
+    ),
+    "the hosts file before the name servers": Row(
+        {STARTTLS: ["0 0 5222 a.example"], **A}, [at("a.example", "127.0.0.9")],
+        hosts_file="127.0.0.9 other A.Example # a comment\n", asked={DIRECT, STARTTLS},
+    ),
+    "the hosts file without a name server": Row(
+        otherwise=Fails("REFUSED"), hosts_file="127.0.0.9\texample.org\n",
+        places=[at("example.org", "127.0.0.9", source="the domain itself, it is in {hosts}; its SRV records cannot be "
+                   "looked up: no name server wants to answer ({dns} REFUSED)")],
+    ),
+    "a comment in the hosts file": Row(
+        HERE, [at("example.org", "192.0.2.1", source=ITSELF)], hosts_file="# 127.0.0.9 example.org\nx example.org\n"
+    ),
+    "TLS off for a name of the hosts file": Row(
+        hosts_file="127.0.0.9 example.org\n", tls="off", asked=set(),
+        places=[at("example.org", "127.0.0.9", tls="off",
+                   source="the domain itself, without TLS no SRV records are asked for")],
+    ),
+    # ── By a proxy ──────────────────────────────────────────────────────────────────────────────────────────────────
+    "a proxy looks the domain up": Row(
+        {STARTTLS: ["0 0 5222 a.example"], **A, **HERE}, proxied=True, asked=set(),
+        places=[at("example.org", [], source="the domain itself, the proxy looks it up")],
+    ),
+    "a proxy looks an onion up": Row(
+        jid="a@abcdef.onion", proxied=True, asked=set(),
+        places=[at("abcdef.onion", [], source="the domain itself, the proxy looks it up")],
+    ),
+    "a proxy looks --host up": Row(
+        hosts=[("b.example", 443)], proxied=True, asked=set(), places=[at("b.example", [], 443, "direct", "--host")]
+    ),
+}  # fmt: skip
+
+
+async def drawn(row: Row, server: NameServer, folder: Path, **options: Any) -> Plan:
+    hosts_file = folder / "hosts"
+    hosts_file.write_text(row.hosts_file)
+    overrides = tuple(override(text) for text in row.resolve)
+    servers = (("127.0.0.1", server.port),)
+    lookup = LookupOptions(servers, overrides, row.family, row.proxied, hosts_file=hosts_file)
+    plan = await draw_plan(Jid.parse(row.jid), row.hosts, row.tls, row.timeout_s, lookup, **options)
+    if plan.error is not None:
+        raise plan.error
+    return plan
+
+
+def in_any_order(candidate: Candidate) -> Place:
+    return candidate.host, candidate.port, candidate.tls, candidate.source, sorted(candidate.addresses)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+async def test_what_comes_of_a_zone(row: Row, tmp_path: Path) -> None:
+    async with serving(NameServer(row.zone, row.otherwise, row.follows)) as server:
+        words = {"{dns}": server.place, "{hosts}": str(tmp_path / "hosts")}
+
+        def filled(text: str) -> str:
+            for word, value in words.items():
+                text = text.replace(word, value)
+            return text
+
+        begun = time.monotonic()
+        if row.code:
+            with pytest.raises(XmppshError) as caught:
+                await drawn(row, server, tmp_path)
+            error = caught.value
+            assert (error.exit_code, error.layer, str(error)) == (row.code, "dns", filled(row.says))
+            assert row.hint in (error.hint or "")
+            assert error.hint
         else:
-            response.set_rcode(answer)
-        assert self._transport is not None
-        self._transport.sendto(response.to_wire(), address)
-
-
-@pytest.fixture
-async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
-    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        NameServer, local_addr=("127.0.0.1", 0)
-    )
-    resolver = dns.asyncresolver.Resolver(configure=False)
-    resolver.nameservers = ["127.0.0.1"]
-    resolver.port = transport.get_extra_info("sockname")[1]
-    monkeypatch.setattr(dns.asyncresolver, "default_resolver", resolver)
-    yield server
-    transport.close()
-
-
-async def plan(tls: TlsMode = "auto", jid: Jid = JULIET, timeout_s: float = 5.0) -> list[Candidate]:
-    return await dial_plan(jid, (), tls, timeout_s)
-
-
-async def test_both_services_are_one_list_ordered_by_priority(names: NameServer) -> None:
-    names.zone = {DIRECT: ["20 0 5223 tls.example.net."], STARTTLS: ["30 0 5222 c.example.net.", "10 0 5222 a.b."]}
-    assert await plan() == [
-        Candidate("a.b", 5222, "starttls", "SRV _xmpp-client._tcp.example.org"),
-        Candidate("tls.example.net", 5223, "direct", "SRV _xmpps-client._tcp.example.org"),
-        Candidate("c.example.net", 5222, "starttls", "SRV _xmpp-client._tcp.example.org"),
-    ]
-
-
-@pytest.mark.parametrize(("tls", "asked"), [
-    ("auto", {DIRECT, STARTTLS}), ("direct", {DIRECT}), ("starttls", {STARTTLS}),
-])  # fmt: skip
-async def test_only_the_services_that_are_wanted_are_asked_for(
-    names: NameServer, tls: TlsMode, asked: set[str]
-) -> None:
-    await plan(tls)
-    assert set(names.asked) == asked
-
-
-@pytest.mark.parametrize(("tls", "port", "mode"), [
-    ("auto", 5222, "starttls"), ("starttls", 5222, "starttls"), ("direct", 5223, "direct"),
-])  # fmt: skip
-@pytest.mark.parametrize("answer", [dns.rcode.NXDOMAIN, []], ids=["NXDOMAIN", "no records"])
-async def test_without_records_the_domain_itself_is_dialled(
-    names: NameServer, answer: Any, tls: TlsMode, port: int, mode: Any
-) -> None:
-    names.zone = {DIRECT: answer, STARTTLS: answer}
-    (candidate,) = await plan(tls)
-    assert candidate == Candidate("example.org", port, mode, "the domain itself, it has no SRV records")
-
-
-async def test_a_dot_means_that_there_is_no_service(names: NameServer) -> None:
-    names.zone = {STARTTLS: ["0 0 0 ."]}
-    with pytest.raises(ServiceRefused) as caught:
-        await plan()
-    assert str(caught.value) == 'example.org says that it offers no XMPP to clients (SRV target ".")'
-    assert caught.value.exit_code == 69
-
-
-async def test_a_dot_for_one_service_leaves_the_other(names: NameServer) -> None:
-    names.zone = {DIRECT: ["0 0 0 ."], STARTTLS: ["0 0 5222 a.b."]}
-    assert [candidate.host for candidate in await plan()] == ["a.b"]
-
-
-async def test_a_server_failure_is_not_taken_for_no_records(names: NameServer) -> None:
-    names.zone = {DIRECT: [], STARTTLS: dns.rcode.SERVFAIL}
-    with pytest.raises(LookupFailed) as caught:
-        await plan(timeout_s=0.5)
-    assert caught.value.exit_code == 75
-    assert caught.value.hint == "--host HOST dials without SRV records"
-
-
-async def test_a_silent_name_server_does_not_hang(names: NameServer) -> None:
-    names.zone = {DIRECT: None, STARTTLS: None}
-    async with asyncio.timeout(5):
-        with pytest.raises(LookupFailed, match="no name server answers"):
-            await plan(timeout_s=0.2)
-
-
-async def test_one_service_that_answers_is_enough(names: NameServer) -> None:
-    names.zone = {DIRECT: dns.rcode.SERVFAIL, STARTTLS: ["0 0 5222 a.b."]}
-    assert [candidate.host for candidate in await plan(timeout_s=0.5)] == ["a.b"]
-
-
-async def test_an_internationalised_domain_is_asked_for_in_its_a_form(names: NameServer) -> None:
-    names.zone = {"_xmpp-client._tcp.xn--bcher-kva.example.": ["0 0 5222 a.b."]}
-    assert [candidate.host for candidate in await plan(jid=Jid.parse("a@b\u00fccher.example"))] == ["a.b"]
-
-
-@pytest.mark.parametrize(("domain", "host"), [("192.0.2.1", "192.0.2.1"), ("[2001:db8::1]", "2001:db8::1")])
-async def test_an_address_is_dialled_without_a_question(names: NameServer, domain: str, host: str) -> None:
-    (candidate,) = await plan(jid=Jid.parse(f"a@{domain}"))
-    assert candidate == Candidate(host, 5222, "starttls", "the domain is an address")
-    assert names.asked == []
-
-
-@pytest.mark.parametrize(("host", "tls", "expected"), [
-    (("a", None), "auto", ("a", 5222, "starttls")),
-    (("a", 5222), "auto", ("a", 5222, "starttls")),
-    (("a", 5223), "auto", ("a", 5223, "direct")),
-    (("a", 443), "auto", ("a", 443, "direct")),
-    (("a", 15222), "auto", ("a", 15222, "starttls")),
-    (("a", None), "direct", ("a", 5223, "direct")),
-    (("a", 5223), "starttls", ("a", 5223, "starttls")),
-    (("::1", None), "off", ("::1", 5222, "off")),
-])  # fmt: skip
-async def test_a_host_that_was_given_is_dialled_alone(
-    names: NameServer, host: tuple[str, int | None], tls: TlsMode, expected: tuple[str, int, Any]
-) -> None:
-    assert await dial_plan(JULIET, [host, ("b", 1)], tls, 1.0) == [
-        Candidate(*expected, "--host"),
-        Candidate("b", 1, "starttls" if tls == "auto" else tls, "--host"),
-    ]  # fmt: skip
-    assert names.asked == []
+            plan = await drawn(row, server, tmp_path)
+            expected = [(*place[:3], filled(place[3]), list(place[4])) for place in row.places]
+            assert [in_any_order(candidate) for candidate in plan.candidates] == expected
+        assert time.monotonic() - begun < row.within_s + 0.5
+        if row.asked is not None:
+            assert set(server.asked) == row.asked

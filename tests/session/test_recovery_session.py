@@ -63,7 +63,7 @@ class Cut(Session):
     """A session that never dials: its test gives it streams."""
 
     def __init__(self, journal: Any = None) -> None:
-        options = SessionOptions(JULIET, Credentials(PASSWORD), resumable_s=120)
+        options = SessionOptions(JULIET, Credentials(PASSWORD), heals=True, resumable_s=120)
         super().__init__(options, lambda *_: None, journal=journal)
 
     def bound(self, failed_h: int | None = None, *, start: int = 0) -> PaperDriver:
@@ -172,13 +172,26 @@ async def test_the_count_of_one_lost_session_says_nothing_about_the_stanzas_of_a
 
 
 async def test_a_count_beyond_what_a_former_process_stored_proves_all_of_it(session: Cut) -> None:
-    stored = StoredSession(1, "juliet@example.org", str(JULIET), "sm1", None, None, 0, 0, 0.0, "dead")
+    stored = StoredSession(1, "juliet@example.org", str(JULIET), "sm1", None, None, 0, 0, 0.0, "dead", 0.0)
     entries = [Entry(0, Xml(f"<message id='m{n}'/>"), "message", f"m{n}", "", Fate.SENT, n) for n in (1, 2)]
     session.restore(LeftBehind(stored, entries, 2, 0.0))
     session.bound(failed_h=3)  # two messages, and the answer to a ping, which nobody stores
     await asyncio.sleep(0)
     assert not session.queue.lost
     assert session.acked_count == 2
+
+
+async def test_a_former_session_whose_grant_was_never_seen_is_replaced_under_its_address(session: Cut) -> None:
+    former = JULIET.bare.with_resource("former")
+    stored = StoredSession(1, "juliet@example.org", str(former), None, None, None, 0, 0, 0.0, "dead", 0.0)
+    queued = Entry(0, Xml("<message id='m1'/>"), "message", "m1", "", Fate.QUEUED, 1)
+    session.restore(LeftBehind(stored, [queued], 1, 0.0))
+    assert session.jid == former, "the resource to bind"
+    assert session.recovery._sm is None, "there is nothing to resume"
+    driver = session.bound()
+    await asyncio.sleep(0)
+    assert session.phase is Phase.LIVE
+    assert b"id='m1'" in driver.written
 
 
 class FullDisk:

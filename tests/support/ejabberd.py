@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from support.servers import Account, Options, Server, ServerFailed
+from support.servers import LOOPBACK, Account, Options, Server, ServerFailed
 
 API_TIMEOUT_S = 10.0
 MAX_STANZA_BYTES = 262_144  # what Debian's configuration sets
@@ -40,7 +40,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "mod_version": {},
 }
 DATABASE = "ejabberd.sqlite"
-API_COMMANDS = ["add_rosteritem", "kick_session", "kick_user", "register", "status"]
+API_COMMANDS = ["add_rosteritem", "kick_session", "kick_user", "register", "status", "user_resources"]
 
 
 class EjabberdServer(Server):
@@ -87,12 +87,18 @@ class EjabberdServer(Server):
         else:
             self._call("kick_user", user=user, host=host)
 
+    def sessions(self, jid: str) -> list[str]:
+        user, host = jid.split("@")
+        resources = self._call("user_resources", user=user, host=host)
+        assert isinstance(resources, list)
+        return sorted(f"{jid}/{resource}" for resource in resources)
+
     def log(self) -> str:
         return self._read("ejabberd.log", "console.log")
 
     def _call(self, command: str, **arguments: str) -> object:
         """Run one API command. Raises ServerFailed when ejabberd answers with an error."""
-        connection = http.client.HTTPConnection(self.host, self._control_port, timeout=API_TIMEOUT_S)
+        connection = http.client.HTTPConnection(LOOPBACK, self._control_port, timeout=API_TIMEOUT_S)
         try:
             connection.request("POST", f"/api/{command}", json.dumps(arguments), {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -154,13 +160,13 @@ class EjabberdServer(Server):
                 {**listener, "port": self.port, "starttls_required": True},
                 {**listener, "port": self.tls_port, "tls": True},
                 {
-                    "ip": self.host,
+                    "ip": LOOPBACK,
                     "port": self._control_port,
                     "module": "ejabberd_http",
                     "request_handlers": {"/api": "mod_http_api"},
                 },
             ],
-            "api_permissions": {"test support": {"who": {"ip": "127.0.0.1/32"}, "what": API_COMMANDS}},
+            "api_permissions": {"test support": {"who": {"ip": f"{LOOPBACK}/32"}, "what": API_COMMANDS}},
             "auth_method": ["sql"],
             "default_db": "sql",
             "sql_type": "sqlite",

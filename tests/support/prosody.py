@@ -38,6 +38,13 @@ end
 for _, session in ipairs(closing) do session:close() end
 return #closing
 """
+LIST_SESSIONS = """
+local wanted, found = %s, {}
+for full_jid in pairs(prosody.full_sessions) do
+    if full_jid:match("^[^/]*") == wanted then found[#found + 1] = full_jid end
+end
+return table.concat(found, "\\n")
+"""
 
 
 class ProsodyServer(Server):
@@ -79,6 +86,9 @@ class ProsodyServer(Server):
 
     def kick(self, jid: str) -> None:
         self._eval(CLOSE_SESSIONS % lua(jid))
+
+    def sessions(self, jid: str) -> list[str]:
+        return sorted(self._eval(LIST_SESSIONS % lua(jid)).removeprefix("Result:").split())
 
     def close(self) -> None:
         super().close()

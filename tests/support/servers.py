@@ -28,6 +28,7 @@ POLL_S = 0.02
 
 # Below Linux's ephemeral range (32768–60999): no outgoing connection can take a port while its server is down.
 PORTS = range(20_000, 30_000)
+LOOPBACK = "127.0.0.1"
 
 
 class ServerFailed(Exception):
@@ -49,15 +50,17 @@ class Options:
     certificate: CertificateKind = "good"
     archive: bool = True  # XEP-0313 for everybody, always; without it the server does not offer an archive at all
     resume_timeout_s: int = 300  # how long a session without a connection waits to be resumed (XEP-0198)
+    host: str = LOOPBACK  # where clients connect: another address only inside a network namespace of the test's own
 
 
 class PortClaim:
-    """A loopback port that no other test run on this machine takes while we live.
+    """A port of an address that no other test run on this machine takes while we live.
 
     The claim is an abstract Unix socket: it spans users, shares the ports' network namespace, and ends with us.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = LOOPBACK) -> None:
+        self._host = host
         self._claim = socket.socket(socket.AF_UNIX)
         self.port = next(port for port in random.sample(PORTS, len(PORTS)) if self._take(port))
 
@@ -69,7 +72,7 @@ class PortClaim:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((Server.host, port))
+                probe.bind((self._host, port))
             except OSError:
                 self.release()
                 self._claim = socket.socket(socket.AF_UNIX)
@@ -86,15 +89,15 @@ class Server(ABC):
 
     name: ClassVar[str]
     packages: ClassVar[str]  # what to install when it is missing
-    host: ClassVar[str] = "127.0.0.1"
 
     def __init__(self, folder: "Path", options: Options | None = None) -> None:
         self.folder = folder
         self.options = options or Options()
+        self.host = self.options.host
         self.domain = f"{self.name}.example"
         self.anonymous_domain = f"anonymous.{self.domain}"  # SASL ANONYMOUS, and nothing else
         self.conference = f"conference.{self.domain}"
-        self._claims = [PortClaim() for _ in range(3)]
+        self._claims = [PortClaim(host) for host in (self.host, self.host, LOOPBACK)]
         self.port, self.tls_port, self._control_port = (claim.port for claim in self._claims)
         authority = Authority(folder)
         self.ca = authority.pem
@@ -124,6 +127,10 @@ class Server(ABC):
         Prosody ends the stream without an error; ejabberd with <conflict/> for a full JID and <policy-violation/>
         for a bare one.
         """
+
+    @abstractmethod
+    def sessions(self, jid: str) -> list[str]:
+        """The full JIDs that the server holds for a bare JID, those that wait to be resumed included."""
 
     @abstractmethod
     def _launch(self) -> tuple[list[str], dict[str, str]]:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
@@ -16,6 +17,8 @@ from xmppsh.output.streams import InputStream, OutputStream
 from xmppsh.session.signals import Shutdown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xmppsh.commands.base import Work
 
 SIGINT_CODE = 130
@@ -38,10 +41,10 @@ def run_work(work: Work) -> int:
         app.check_output()
         if work.account and not settings.dry_run:
             _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work
-        gc.freeze()
-        gc.enable()
-        with asyncio.Runner() as runner:
-            return runner.run(_supervise(work, app))
+        with _guarded(work, app):
+            gc.enable()
+            with asyncio.Runner() as runner:
+                return runner.run(_supervise(work, app))
     except XmppshError as error:
         return report(error, as_json=as_json)
     except ClosedOutput:
@@ -52,10 +55,39 @@ def run_work(work: Work) -> int:
         return report(bug(error, settings.verbose, write_error), as_json=as_json)
 
 
+@contextmanager
+def _guarded(work: Work, app: App) -> Iterator[None]:
+    """Fork the guard where there is something to guard: before the loop and any thread, with what it needs loaded."""
+    settings = app.settings
+    if not work.guarded or settings.no_guard or settings.dry_run or app.resumable_s is None:
+        gc.freeze()
+        yield
+        return
+    import xmppsh.session.reap  # noqa: F401 - the guard must not lose time with it
+    from xmppsh.session.guard import Guard
+
+    async def close_sessions(names: frozenset[str]) -> None:
+        app.settings = settings.with_values(trace=None, verbose=0)  # a trace's reader may be what the program hangs on
+        await app.reap(names=names, settle=True)
+
+    gc.freeze()  # what is loaded stays shared with the guard
+    app.guard = Guard.start(close_sessions, app.resumable_s)
+    try:
+        yield
+    finally:
+        app.guard.release()
+
+
+async def _run(work: Work, app: App) -> None:
+    if work.account and app.settings.dry_run:
+        await app.log_plan()
+    await work.run(app)
+
+
 async def _supervise(work: Work, app: App) -> int:
     """Run the handler as a task that a signal cancels; its own `finally` blocks close the stream."""
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work.run(app))
+    task = asyncio.ensure_future(_run(work, app))
     bugs: list[Exception] = []
 
     def on_bug(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -20,6 +20,11 @@ COMMANDS: dict[str, Entry] = {
     "iq": Entry("xmppsh.commands.iq", "Ask with an IQ of your own and print the answer."),
     "raw": Entry("xmppsh.commands.raw", "Send stanzas as they are."),
     "ping": Entry("xmppsh.commands.ping", "Measure the round trip to an XMPP address."),
+    "explain": Entry("xmppsh.commands.explain", "Show where would be dialled, in which order and why."),
     "outbox": Entry("xmppsh.commands.outbox", "Show, settle or forget messages that were never confirmed."),
+    "sessions": Entry("xmppsh.commands.sessions", "Show or close the account's own sessions, and those that died."),
+    "witness": Entry(
+        "xmppsh.commands.witness", "Close this account's sessions on other machines when they fall silent."
+    ),
     "playground": Entry("xmppsh.shell.playground", "Start a throw-away server on loopback, and the shell on it."),
 }

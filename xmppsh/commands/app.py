@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import state_folder
 from xmppsh.config.secrets import find_password
-from xmppsh.errors import IoError, UsageError, XmppshError
+from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, UsageError, XmppshError
 from xmppsh.model import Credentials, Jid
 from xmppsh.output import safe, text
 from xmppsh.output.failure import error_text
@@ -22,17 +22,19 @@ from xmppsh.output.trace import Trace
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 
     from xmppsh.config.load import Settings
     from xmppsh.model import Element
     from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.output.streams import InputStream, OutputStream
+    from xmppsh.resolve.options import LookupOptions
+    from xmppsh.session.guard import Guard
     from xmppsh.session.manager import Session
     from xmppsh.session.options import SessionOptions
+    from xmppsh.session.remains import Reaped
     from xmppsh.session.signals import Shutdown
 
-RESUMABLE_S = 120  # the server is asked to keep a session that long behind a cut
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
 
 
@@ -48,6 +50,7 @@ class App:
     shutdown: Shutdown
     may_prompt: bool = False
     shared: Session | None = None  # the shell's, which stays open
+    guard: Guard | None = None  # of a command whose session outlives its socket
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     # ── The account ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -73,43 +76,83 @@ class App:
 
     def session_options(self) -> SessionOptions:
         """The settings as the session wants them."""
-        import socket
+        return self.options_for(self.jid, self.credentials)
 
+    def options_for(self, jid: Jid, credentials: Credentials) -> SessionOptions:
+        """The same settings for another address."""
+        from xmppsh.net.proxy import Proxy
         from xmppsh.net.tls import TlsPolicy
         from xmppsh.session.options import SessionOptions
 
         settings = self.settings
-        if settings.ipv4 and settings.ipv6:
-            raise UsageError("-4 and -6 exclude each other")
         paths = {name: Path(value).expanduser() for name in ("ca", "cert", "key") if (value := getattr(settings, name))}
         policy = TlsPolicy(paths.get("ca"), settings.pin, settings.insecure, paths.get("cert"), paths.get("key"))
-        if settings.insecure:
-            self.warn("certificates are not checked (--insecure): anybody can read and change what is sent")
-        family = socket.AF_INET if settings.ipv4 else socket.AF_INET6 if settings.ipv6 else socket.AF_UNSPEC
+        lookup = self.lookup_options()
         return SessionOptions(
-            self.jid,
-            self.credentials,
+            jid,
+            credentials,
             hosts=settings.host,
             tls=settings.tls,
             policy=policy,
-            family=family,
+            family=lookup.family,
+            proxy=None if settings.proxy is None else Proxy.parse(settings.proxy),
+            lookup=lookup,
             connect_timeout_s=settings.connect_timeout,
             timeout_s=settings.timeout,
+            acks=not settings.no_sm,
         )
+
+    def lookup_options(self) -> LookupOptions:
+        """The settings as the looking up of names wants them."""
+        import socket
+
+        from xmppsh.resolve.options import LookupOptions
+
+        settings = self.settings
+        if settings.ipv4 and settings.ipv6:
+            raise UsageError("-4 and -6 exclude each other")
+        return LookupOptions(
+            tuple(server for given in settings.dns for server in given),
+            settings.resolve,
+            socket.AF_INET if settings.ipv4 else socket.AF_INET6 if settings.ipv6 else socket.AF_UNSPEC,
+            settings.proxy is not None,
+            state_folder(dict(self.env)) / "srv.json",
+        )
+
+    async def log_plan(self) -> None:
+        """With -v, where a dry run would dial, on stderr; what keeps it from being known is told there too."""
+        if not self.settings.verbose or self.settings.jid is None:
+            return
+        from xmppsh.commands.explain import plan_of, shown
+
+        try:
+            plan = await plan_of(self)
+        except XmppshError as error:
+            self.log(1, str(error))
+            return
+        for number, step in enumerate(plan.steps, 1):
+            self.write_error(shown(self, plan, number, step) + "\n")
+
+    @property
+    def resumable_s(self) -> int | None:
+        """How long the server is asked to keep a lasting session behind a cut; None: it is not to be resumed."""
+        settings = self.settings
+        # SASL ANONYMOUS gives another account each time: nobody could come back to the session.
+        return None if settings.no_sm or settings.anonymous else settings.resume_max or None
 
     @asynccontextmanager
     async def session(
         self,
         *,
         wait_s: float = 0.0,
-        resumable: bool = False,
+        lasting: bool = False,
         give_up_s: float | None = None,
         journal: Journal | None = None,
         left: LeftBehind | None = None,
     ) -> AsyncIterator[Session]:
         """A bound session, closed cleanly whatever ends the block; in the shell, the shell's own.
 
-        resumable: it survives a cut, for at most `give_up_s`; journal: where stanzas are kept, the account's outbox
+        lasting: it survives a cut, for at most `give_up_s`; journal: where stanzas are kept, the account's outbox
         by default; left: what a dead process left there, to go on with.
         wait_s: for the server's `</stream:stream>`. After the last ack nothing can be lost, so a one-shot does not
         wait (ejabberd answers 100 ms late).
@@ -120,15 +163,19 @@ class App:
         from xmppsh.session.manager import Session
 
         options = self.session_options()
-        if resumable:
-            options = replace(options, resumable_s=RESUMABLE_S, give_up_s=give_up_s)
+        if options.policy.insecure:
+            self.warn("certificates are not checked (--insecure): anybody can read and change what is sent")
+        await self._reap_before()
+        if lasting:
+            options = replace(options, heals=True, resumable_s=self.resumable_s, give_up_s=give_up_s)
         session = Session(options, self.log, self.trace, journal or self.journal())
         drain_s = 0.0
         try:
             if left is not None:
                 session.restore(left)
-            await session.open()
-            yield session
+            with self._guarded(session):
+                await session.open()
+                yield session
         except asyncio.CancelledError:
             drain_s = DRAIN_S
             raise
@@ -138,10 +185,61 @@ class App:
     def journal(self, path: Path | None = None) -> Journal:
         """The account's outbox on disk, or a checkpoint file, which keeps every stanza."""
         from xmppsh.outbox.journal import Journal, account_file
+        from xmppsh.outbox.owner import Owner
 
-        state = state_folder(dict(self.env))
-        account = str(self.jid.bare)
-        return Journal(path or account_file(state, account), state / "locks", account, everything=path is not None)
+        state, account, owner = state_folder(dict(self.env)), str(self.jid.bare), Owner(self.locks)
+        if self.guard is not None:
+            self.guard.watch(owner.name)
+        return Journal(path or account_file(state, account), owner, account, everything=path is not None)
+
+    # ── Ghosts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the locks that tell which processes live."""
+        return state_folder(dict(self.env)) / "locks"
+
+    async def reap(self, *, names: Collection[str] | None = None, settle: bool = False) -> list[Reaped]:
+        """Close the sessions that dead processes of this account left (session/reap.py)."""
+        from xmppsh.session.reap import reap
+
+        options = self.session_options()
+        return await reap(options, self.locks, self.log, self.trace, names=names, settle=settle)
+
+    async def _reap_before(self) -> None:
+        """A session left by a dead process is closed before a new one is bound."""
+        if not any(self.locks.glob("*")):
+            return  # nobody left anything; nothing more is loaded
+        try:
+            reaped = await self.reap()
+        except (ConnectError, DeadlineExceeded, SaslError) as error:
+            if not isinstance(error, ConnectionLost):
+                raise  # a session of our own would fail in the same way
+            self.log(0, f"a session that a dead program left is not closed: {error}")
+        except XmppshError as error:
+            self.log(0, f"a session that a dead program left is not closed: {error}")
+        else:
+            if left := sum(one.left for one in reaped):
+                self.warn(f"{left} messages of a program that died are unconfirmed; try: xmppsh outbox retry")
+
+    @contextmanager
+    def _guarded(self, session: Session) -> Iterator[None]:
+        """Tell the guard all the time that we live."""
+        if self.guard is None:
+            yield
+            return
+
+        def on_dead() -> None:
+            self.log(0, "the guard has ended: after kill -9 this session stays online for a while")
+
+        session.excuses.append(self.guard.explains)
+        beating = asyncio.ensure_future(self.guard.beat(on_dead))
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+    # ── What is sent ────────────────────────────────────────────────────────────────────────────────────────────
 
     @cached_property
     def limits(self) -> Limits:

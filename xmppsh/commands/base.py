@@ -21,11 +21,13 @@ OPTIONS = "xmppsh.options"  # the key in click's Context.meta
 
 @dataclass(frozen=True)
 class Work:
-    """A parsed command line: which handler with which arguments; `account` when it logs in."""
+    """A parsed command line: which handler with which arguments; `account` when it logs in, `guarded` when its session
+    outlives its socket."""
 
     name: str
     run: Callable[[App], Awaitable[None]]
     account: bool
+    guarded: bool
     options: Mapping[str, Any]
 
     def settings(self, env: Mapping[str, str]) -> Settings:
@@ -35,13 +37,15 @@ class Work:
         return load(self.options, env)
 
 
-def command(name: str, short_help: str, *, account: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
+def command(
+    name: str, short_help: str, *, account: bool = True, guarded: bool = False
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a click command of an async handler whose first argument is the App."""
 
     def make(handler: Callable[..., Awaitable[None]]) -> click.Command:
         def parsed(**arguments: Any) -> Work:
             options = click.get_current_context().find_root().meta.get(OPTIONS, {})
-            return Work(name, lambda app: handler(app, **arguments), account, options)
+            return Work(name, lambda app: handler(app, **arguments), account, guarded, options)
 
         parsed.__doc__ = handler.__doc__
         parameters = [*reversed(getattr(handler, "__click_params__", [])), *global_options(hidden=True)]

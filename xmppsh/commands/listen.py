@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CLOSE_WAIT_S = 2.0
 
 
-@command("listen", "Print what arrives, one record each.")
+@command("listen", "Print what arrives, one record each.", guarded=True)
 @click.option(
     "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Of message,presence,iq [message]."
 )
@@ -51,7 +51,7 @@ async def listen(
         return
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
-        async with app.session(wait_s=CLOSE_WAIT_S, resumable=True) as session:
+        async with app.session(wait_s=CLOSE_WAIT_S, lasting=True) as session:
             arrivals = session.subscribe(*kinds)
 
             async def begin() -> None:

@@ -27,15 +27,17 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
+    from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.session.manager import Session
 
 MAX_REMEMBERED = 10_000  # ids and domains of recent stanzas, to know their bounces
 MAX_FENCED_DOMAINS = 16
 CLOSE_WAIT_S = 2.0
+GUARD_POLL_S = 0.05
 ORIGIN_ID_NS = "urn:xmpp:sid:0"
 
 
-@command("pipe", "Send a stream of stanzas from stdin or a file.")
+@command("pipe", "Send a stream of stanzas from stdin or a file.", guarded=True)
 @click.argument("file", required=False)
 @click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
 @click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")
@@ -55,12 +57,12 @@ async def pipe(app: App, file: str | None, window: int, root: str | None, checkp
             await app.stdout.write(run.prepared(element)[0] + "\n")
         return
     journal = None if checkpoint is None else app.journal(Path(checkpoint))
-    left = None if journal is None else journal.restore()
+    left = None if journal is None else await _restored(journal, app.settings.timeout)
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     patience_s = app.settings.timeout
     try:
         async with app.session(
-            wait_s=CLOSE_WAIT_S, resumable=True, give_up_s=patience_s, journal=journal, left=left
+            wait_s=CLOSE_WAIT_S, lasting=True, give_up_s=patience_s, journal=journal, left=left
         ) as session:
             await run.go(session, _stanzas(source, reader), 0 if left is None else left.position)
         if run.first_error is not None:
@@ -71,6 +73,14 @@ async def pipe(app: App, file: str | None, window: int, root: str | None, checkp
     finally:
         stop_watching()
         await _report(app, run)
+
+
+async def _restored(journal: Journal, timeout_s: float) -> LeftBehind:
+    """What a killed run left; its guard, which may still be closing its session, is waited for."""
+    until = time.monotonic() + timeout_s
+    while journal.is_guarded() and time.monotonic() < until:  # noqa: ASYNC110 - the guard is another process
+        await asyncio.sleep(GUARD_POLL_S)
+    return journal.restore()
 
 
 def _open(path: str | None, app: App) -> InputStream:

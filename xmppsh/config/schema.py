@@ -7,16 +7,18 @@ the key `connect-timeout` of the config file, at its top or in a `[profile.NAME]
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xmppsh.errors import UsageError
-from xmppsh.model import Jid, split_host_port
+from xmppsh.model import Jid, a_labels, is_address, split_host_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TLS_MODES = ("auto", "direct", "starttls", "off")
 FORMATS = ("text", "json", "xml")
+DNS_PORT = 53
+MAX_KEPT_S = 86_400
 COLORS = ("auto", "always", "never")
 
 
@@ -31,12 +33,58 @@ def positive_seconds(text: str) -> float:
     return seconds
 
 
+def seconds_to_keep(text: str) -> int:
+    """A whole number of seconds; 0: nothing is kept."""
+    seconds = integer(text)
+    if not 0 <= seconds <= MAX_KEPT_S:
+        raise UsageError(f"{text} seconds is not a span from 0 to {MAX_KEPT_S}")
+    return seconds
+
+
 def host(text: str) -> tuple[str, int | None]:
     """HOST[:PORT]."""
     try:
         return split_host_port(text)
     except ValueError as error:
         raise UsageError(f"--host: {error}") from None
+
+
+class Override(NamedTuple):
+    """What `--resolve` says of a name: its addresses for one port. name: in A-labels, or `*`."""
+
+    name: str
+    port: int
+    addresses: tuple[str, ...]
+
+
+def name_servers(text: str) -> tuple[tuple[str, int], ...]:
+    """ADDRESS[:PORT], several of them separated by commas."""
+    found = []
+    for part in text.split(","):
+        try:
+            address, port = split_host_port(part.strip())
+        except ValueError as error:
+            raise UsageError(f"--dns: {error}") from None
+        if not is_address(address):
+            raise UsageError(f"--dns: {address!r} is not an address", hint="--dns 192.0.2.1 or --dns [2001:db8::1]:53")
+        found.append((address, DNS_PORT if port is None else port))
+    return tuple(found)
+
+
+def override(text: str) -> Override:
+    """NAME:PORT:ADDRESS[,ADDRESS]…, as curl has it: `*` for every name, brackets around IPv6 or none."""
+    name, _, rest = text.removeprefix("+").partition(":")  # curl's +: forget it in time, which the end of a run does
+    port, _, listed = rest.partition(":")
+    addresses = tuple(part.strip().removeprefix("[").removesuffix("]") for part in listed.split(","))
+    try:
+        split_host_port(f"{name}:{port}")  # complains of the name and the port
+        name = name if name == "*" else a_labels(name).lower().removesuffix(".")
+        for address in addresses:
+            if not is_address(address):
+                raise ValueError(f"{address!r} is not an address")
+    except ValueError as error:
+        raise UsageError(f"--resolve: {error}", hint="--resolve NAME:PORT:ADDRESS[,ADDRESS]…") from None
+    return Override(name, int(port), addresses)
 
 
 def pin(text: str) -> str:
@@ -105,6 +153,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("password_command", "Run this command; its first line of output is the password.", metavar="CMD"),
     Setting("password_fd", "Read the password from this file descriptor.", integer, metavar="N"),
     Setting("host", "Dial this instead of asking DNS; repeatable, in order.", host, (), "HOST[:PORT]", many=True),
+    Setting(
+        "resolve",
+        "Where a name is, as curl's; for the domain no SRV is asked.",
+        override,
+        (),
+        "NAME:PORT:ADDRESS",
+        many=True,
+    ),
+    Setting("dns", "Ask these name servers, behind the hosts file.", name_servers, (), "ADDRESS[:PORT]", many=True),
     Setting("tls", "auto, direct, starttls or off (loopback alone).", choice("tls", TLS_MODES), "auto", "MODE"),
     Setting("ca", "Trust the authorities in this PEM file instead of the system's.", metavar="FILE"),
     Setting("pin", "Trust a certificate by its fingerprint alone.", pin, (), "sha256:HEX", many=True),
@@ -115,8 +172,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mechanism", "Only this SASL mechanism.", metavar="NAME"),
     Setting("ipv4", "Only IPv4 addresses.", flag=True, default=False, short="-4"),
     Setting("ipv6", "Only IPv6 addresses.", flag=True, default=False, short="-6"),
+    Setting("proxy", "Go by socks5h:// or http://; it looks names up, no DNS question is sent.", metavar="URL"),
     Setting("connect_timeout", "Seconds for the way to a bound session.", positive_seconds, 10.0, "S"),
     Setting("timeout", "Seconds for each answer.", positive_seconds, 30.0, "S"),
+    Setting("resume_max", "Seconds that the server is asked to keep a cut session.", seconds_to_keep, 120, "S"),
+    Setting("no_guard", "Start no guard: after kill -9 the session stays online.", flag=True, default=False),
+    Setting("no_sm", "Without stream management: no resumption, acks by pings.", flag=True, default=False),
     Setting("format", "Output as text, json (one object a line) or xml.", choice("format", FORMATS), "text", "FORMAT"),
     Setting("template", "Output by a template: %f from, %b body, … (see the manual).", metavar="FMT", short="-F"),
     Setting("color", "auto, always or never; NO_COLOR is honoured.", choice("color", COLORS), "auto", "WHEN"),

@@ -6,7 +6,7 @@ import hashlib
 import os
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from xmppsh.errors import ConfigError, ConnectionLost, DeadlineExceeded, NoInputError, TlsError, XmppshError
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 ALPN = "xmpp-client"  # XEP-0368 §2
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
 NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
+
+
+class CertificateRefused(TlsError):
+    """The server showed a certificate, and it does not prove the domain. fault: the first one that was found."""
+
+    def __init__(self, fault: Literal["names", "dates", "chain"], text: str, *, hint: str | None = None) -> None:
+        super().__init__(text, hint=hint)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +122,17 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, cert
     pin = "" if facts is None else f"--pin sha256:{facts.sha256} only if you trust that host"
     if error.verify_code in NAME_MISMATCHES:
         names = "another name" if facts is None else ", ".join(facts.names) or "no name at all"
-        return TlsError(f"certificate is for {names}, not {domain}", hint=pin or None)
+        return CertificateRefused("names", f"certificate is for {names}, not {domain}", hint=pin or None)
     if error.verify_code == EXPIRED:
         when = "" if facts is None else f" on {facts.not_after}"
-        return TlsError(f"the certificate of {domain} has expired{when}", hint=_join("check this machine's clock", pin))
+        hint = _join("check this machine's clock", pin)
+        return CertificateRefused("dates", f"the certificate of {domain} has expired{when}", hint=hint)
     if error.verify_code == NOT_YET_VALID:
         when = "" if facts is None else f" before {facts.not_before}"
-        return TlsError(f"the certificate of {domain} is not valid yet{when}", hint="check this machine's clock")
-    return TlsError(
+        hint = "check this machine's clock"
+        return CertificateRefused("dates", f"the certificate of {domain} is not valid yet{when}", hint=hint)
+    return CertificateRefused(
+        "chain",
         f"the certificate of {domain} is not signed by an authority that is trusted here ({error.verify_message})",
         hint=_join("--ca FILE with the authority's certificate", pin),
     )

@@ -1,7 +1,7 @@
 """One session's view of the outbox on disk: which stanzas are stored, and under which session.
 
 Only messages are stored; IQ and presence end with their session. With a checkpoint every stanza of the input is, since
-its place has to be known. The file is opened when there is something to write.
+its place has to be known. The file is opened, and the lock taken, when there is something to write.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from xmppsh.errors import IoError
-from xmppsh.outbox.owner import Owner
+from xmppsh.outbox.owner import GUARD
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.outbox.store import Store
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from xmppsh.outbox.owner import Owner
     from xmppsh.outbox.store import StoredSession, StoredStanza
 
 
-MAX_UNKNOWN = 10_000  # stanzas between two that are stored
+MAX_UNKNOWN = 10_000  # stanzas between two that are stored; a week of answers to a ping each minute
 
 
 def account_file(state: Path, account: str) -> Path:
@@ -36,7 +37,8 @@ def account_file(state: Path, account: str) -> Path:
 class LeftBehind:
     """What a dead process left: its resumable session, the stanzas without a final fate in order, and how far it was.
 
-    position: how many stanzas of the input were taken in; newest: when the last one was stored, epoch seconds.
+    position: how many stanzas of the input were taken in; newest: when the last one left, as far as it is known, in
+    seconds since the epoch.
     """
 
     session: StoredSession | None
@@ -46,57 +48,60 @@ class LeftBehind:
 
     def management(self) -> StreamManagement | None:
         """The session's counters, to resume it."""
-        if self.session is None or self.session.sm_id is None:
-            return None
-        resumption = Resumption(self.session.sm_id, self.session.location, self.session.max_s)
-        acked = self.session.acked
-        # Stanzas of the session's own, which nobody stored, may have been handled behind the last one we know.
-        sent = (acked + sum(1 for entry in self.entries if entry.fate is Fate.SENT) + MAX_UNKNOWN) % MODULUS
-        return StreamManagement.restored(resumption, acked=acked, sent=sent, handled=self.session.handled)
+        return None if self.session is None else management(self.session)
 
 
-def _in_wire_order(rows: list[StoredStanza], acked: int) -> list[Entry]:
-    """The stanzas in flight by their numbers; gaps are stanzas of the session's own, filled with empty entries."""
-    by_distance = sorted(((row.wire or 0) - acked) % MODULUS for row in rows)
-    known = {((row.wire or 0) - acked) % MODULUS: row for row in rows}
+def management(session: StoredSession) -> StreamManagement | None:
+    """A stored session's counters; None when it cannot be resumed, since its `<enabled/>` was never seen."""
+    if session.sm_id is None:
+        return None
+    resumption = Resumption(session.sm_id, session.location, session.max_s)
+    # Stanzas of the session's own, which nobody stored, were sent as well: weeks of answers to pings may be.
+    sent = (session.acked + MODULUS // 2) % MODULUS
+    return StreamManagement.restored(resumption, acked=session.acked, sent=sent, handled=session.handled)
+
+
+def in_wire_order(rows: list[StoredStanza], acked: int) -> list[Entry]:
+    """The stanzas in flight by their numbers; gaps are stanzas of the session's own, filled with empty entries.
+
+    One behind a gap of more than MAX_UNKNOWN is left out, and what follows it: its fate is not settled by a count.
+    """
+
+    def distance(row: StoredStanza) -> int:
+        return ((row.wire or 0) - acked) % MODULUS
+
     entries: list[Entry] = []
-    for distance in by_distance:
-        gap = min(distance - len(entries) - 1, MAX_UNKNOWN)
+    for row in sorted(rows, key=distance):
+        gap = distance(row) - len(entries) - 1
+        if gap > MAX_UNKNOWN:
+            break
         entries += [Entry(0, Xml(""), "", "", "", Fate.SENT) for _ in range(gap)]
-        entries.append(known[distance].entry())
+        entries.append(row.entry())
     return entries
 
 
 class Journal:
     """Writes down what one session does; every method returns after the commit."""
 
-    def __init__(self, path: Path, locks: Path, account: str, *, everything: bool = False) -> None:
-        self._path, self._locks, self._account, self._everything = path, locks, account, everything
+    def __init__(self, path: Path, owner: Owner, account: str, *, everything: bool = False) -> None:
+        self.path, self.owner, self.account, self._everything = path, owner, account, everything
         self._store: Store | None = None
-        self._owner: Owner | None = None
         self._session: int | None = None
-        self._session_facts: tuple[str, Resumption] | None = None
-
-    @property
-    def owner(self) -> Owner:
-        """This process's lock."""
-        if self._owner is None:
-            self._owner = Owner(self._locks)
-        return self._owner
 
     @property
     def store(self) -> Store:
         """The open file."""
         if self._store is None:
-            self._store = Store(self._path, self.owner.name)
+            self.owner.take(self.account, self.path)
+            self._store = Store(self.path, self.owner.name)
         return self._store
 
     def close(self) -> None:
         """Close the file and give up the lock."""
         if self._store is not None:
             self._store.close()
-        if self._owner is not None:
-            self._owner.close()
+            self._store = None
+        self.owner.close()
 
     # ── The session ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,34 +110,44 @@ class Journal:
 
         Raises IoError when its process is alive, or when the file is another account's.
         """
-        store, account = self.store, self._account
+        store, account = self.store, self.account
         if other := store.foreign_account(account):
-            raise IoError(f"{self._path} belongs to {other}", hint="give another file")
-        stored, sessions = store.entries(account), store.sessions(account)
-        for name in {row.owner for row in stored} | {one.owner for one in sessions}:
+            raise IoError(f"{self.path} belongs to {other}", hint="give another file")
+        for name in self._others():
             if self.owner.is_alive(name):
-                raise IoError(f"{self._path} is in use by another xmppsh", hint="wait for its end")
-        store.adopt(account)
-        session = next((one for one in reversed(sessions) if one.sm_id is not None), None)
+                raise IoError(f"{self.path} is in use by another xmppsh", hint="wait for its end")
+            store.claim(name)
+        store.begin(account)
+        stored, sessions = store.entries(account), store.sessions(account)
+        session = sessions[-1] if sessions else None
         self._session = None if session is None else session.id
         in_flight = [
             row for row in stored if session is not None and row.session == session.id and row.wire is not None
         ]
-        rest = [row for row in stored if row not in in_flight]
-        entries = [*_in_wire_order(in_flight, 0 if session is None else session.acked), *(row.entry() for row in rest)]
-        for entry, row in zip(entries[len(entries) - len(rest) :], rest, strict=True):
+        entries = in_wire_order(in_flight, 0 if session is None else session.acked)
+        placed = {entry.row for entry in entries}
+        for row in (row for row in stored if row.row not in placed):
+            entries.append(row.entry())
             if row.fate == Fate.SENT:
-                entry.fate = Fate.UNCERTAIN  # its session is gone
+                entries[-1].fate = Fate.UNCERTAIN  # its session is gone
         positions = [row.position for row in stored if row.position is not None]
-        newest = max((row.stored for row in stored), default=0.0)
+        newest = session.written if session is not None else max((row.stored for row in stored), default=0.0)
         return LeftBehind(session, entries, max([store.confirmed, *positions]), newest)
+
+    def is_guarded(self) -> bool:
+        """Is a guard at work in this file, closing what a dead process left? It is done soon."""
+        return any(name.startswith(GUARD) and self.owner.is_alive(name) for name in self._others())
+
+    def _others(self) -> set[str]:
+        stanzas, sessions = self.store.entries(self.account), self.store.sessions(self.account)
+        return ({row.owner for row in stanzas} | {row.owner for row in sessions}) - {self.owner.name}
 
     def abandoned(self) -> list[StoredStanza]:
         """The messages of processes that are dead, and those that stayed uncertain; nothing that is under way."""
-        alive = {name: self.owner.is_alive(name) for name in {row.owner for row in self.store.entries(self._account)}}
+        alive = {name: self.owner.is_alive(name) for name in {row.owner for row in self.store.entries(self.account)}}
         return [
             row
-            for row in self.store.entries(self._account)
+            for row in self.store.entries(self.account)
             if row.kind == "message" and (row.fate == Fate.UNCERTAIN or not alive.get(row.owner, False))
         ]
 
@@ -141,13 +156,17 @@ class Journal:
         wanted = {row.row for row in rows}
         return [row for row in self.abandoned() if row.row in wanted]
 
-    def opened(self, full_jid: str, resumption: Resumption | None) -> None:
-        """A new session is bound; a former one of ours is over."""
+    def bound(self, full_jid: str) -> None:
+        """A new session that may outlive its socket begins; a former one of ours is over."""
         self.closed()
-        if resumption is not None:
-            self._session = self.store.open_session(
-                self._account, full_jid, resumption.sm_id, resumption.location, resumption.max_s
-            )
+        self._session = self.store.open_session(self.account, full_jid)
+
+    def opened(self, resumption: Resumption | None) -> None:
+        """The new session can be resumed, or it cannot."""
+        if resumption is None or self._session is None:
+            self.closed()
+        else:
+            self.store.note_resumption(self._session, resumption)
 
     def closed(self) -> None:
         """The session is over, cleanly or not; its stanzas stay."""
@@ -169,7 +188,7 @@ class Journal:
         """New entries are stored; those that leave now, all of them stored or new, get their numbers."""
         fresh = self._stored([entry for entry in new if entry.row is None])
         if fresh or any(entry.row is not None for entry in sent):
-            self.store.write(self._account, fresh, self._session, sent, first_wire)
+            self.store.write(self.account, fresh, self._session, sent, first_wire)
 
     def finish(self, entries: Sequence[Entry], acked: int | None = None) -> None:
         """Final fates; acked: the session's h."""

@@ -1,54 +1,155 @@
-"""Who owns a row: a process, known by a lock that dies with it."""
+"""Who owns a row: a process, known by a lock that dies with it.
+
+The lock file also tells which stores the process writes to, so that whoever comes after its death finds what it left.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError, translate
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+GUARD = "guard"  # the role that closes a dead process's sessions, and is gone soon
+SUFFIX = ".lock"
 
 
 class Owner:
-    """This process's lock file in a folder; its name is written into the rows that belong to it."""
+    """This process's lock file in a folder; its name is written into the rows that belong to it.
 
-    def __init__(self, folder: Path) -> None:
+    The file is made by `take`: a process that stores nothing leaves no trace.
+    """
+
+    def __init__(self, folder: Path, role: str = "process") -> None:
         self._folder = folder
-        self.name = f"{os.getpid()}-{secrets.token_hex(6)}"
-        with translate(OSError, lambda reason: IoError(f"{folder}: {reason.lower()}")):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(self._path(self.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        self.name = f"{role}-{os.getpid()}-{secrets.token_hex(6)}"
+        self._fd: int | None = None
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.lock"
+    def take(self, account: str, store: Path) -> None:
+        """Take the lock, before anything is written to this account's store; raises IoError (74)."""
+        line = json.dumps({"account": account, "store": str(store.absolute())}) + "\n"
+        with translate(OSError, lambda reason: IoError(f"{self._folder}: {reason.lower()}")):
+            if self._fd is None:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._fd = self._locked()
+            os.write(self._fd, line.encode())
+
+    def _locked(self) -> int:
+        path = _path(self._folder, self.name)
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if _is_at(path, fd):
+                return fd
+            os.close(fd)  # somebody cleared it away, before the lock was ours
 
     def is_alive(self, name: str) -> bool:
-        """Does the process of that name still run? A dead one's lock file is removed."""
-        if name == self.name:
-            return True
-        try:
-            fd = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            # Taking a living process's stanzas would send them twice.
-            raise IoError(f"{self._path(name)}: {(error.strerror or str(error)).lower()}") from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        else:
-            self._path(name).unlink(missing_ok=True)
-            return False
-        finally:
-            os.close(fd)
+        """Does the process of that name still run?"""
+        return name == self.name or is_alive(self._folder, name)
 
     def close(self) -> None:
         """Give the lock up."""
-        self._path(self.name).unlink(missing_ok=True)
-        os.close(self._fd)
+        if self._fd is not None:
+            _path(self._folder, self.name).unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process by its lock; stores: the account and the file of each."""
+
+    name: str
+    alive: bool
+    stores: tuple[tuple[str, Path], ...]
+
+
+def processes(folder: Path) -> list[Process]:
+    """All that have a lock in this folder, dead ones too; the oldest lock first."""
+    with translate(OSError, lambda reason: IoError(f"{folder}: {reason.lower()}")):
+        if not folder.is_dir():
+            return []
+        paths = sorted(folder.glob("*" + SUFFIX), key=_age)
+        return [Process(path.stem, is_alive(folder, path.stem), _stores(path)) for path in paths]
+
+
+def is_alive(folder: Path, name: str) -> bool:
+    """Does the process of that name hold its lock?"""
+    with _unlocked(folder, name) as dead:
+        return not dead
+
+
+def forget(folder: Path, name: str) -> None:
+    """Clear a dead process's lock away, once nothing is left to find by it."""
+    with _unlocked(folder, name) as dead:
+        if dead:
+            _path(folder, name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _unlocked(folder: Path, name: str) -> Iterator[bool]:
+    """Whether nobody holds this lock. A shared lock asks, so that two who ask do not take each other for its owner."""
+    path = _path(folder, name)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True
+        return
+    except OSError as error:
+        # Taking a living process's stanzas would send them twice.
+        raise IoError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            dead = False
+        else:
+            dead = True
+        yield dead
+    finally:
+        os.close(fd)
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}{SUFFIX}"
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # it ended meanwhile
+
+
+def _stores(path: Path) -> tuple[tuple[str, Path], ...]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return ()
+    entries = [entry for line in lines if (entry := _entry(line)) is not None]
+    return tuple(dict.fromkeys(entries))
+
+
+def _entry(line: bytes) -> tuple[str, Path] | None:
+    """A line of a lock file; None for one that a full disk or a power cut left in half."""
+    try:
+        entry = json.loads(line)
+        return str(entry["account"]), Path(entry["store"])
+    except (ValueError, KeyError, TypeError):
+        return None

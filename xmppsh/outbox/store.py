@@ -11,7 +11,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.errors import IoError
 from xmppsh.outbox.queue import Entry, Fate
@@ -21,18 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from xmppsh.protocol.sm import Resumption
+
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
 MIN_FILE_BYTES = 512  # SQLite's smallest page
-VERSION = 1
+MAGIC = b"SQLite format 3\0"
+VERSION = 2
 APPLICATION = 0x786D7070  # "xmpp"
+# AUTOINCREMENT: who hung while its session was closed still knows the ids of then; they must not be somebody else's.
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS session (
-    id INTEGER PRIMARY KEY, account TEXT NOT NULL, full_jid TEXT NOT NULL, sm_id TEXT, location TEXT, max_s INTEGER,
-    handled INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL, owner TEXT NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, full_jid TEXT NOT NULL, sm_id TEXT, location TEXT,
+    max_s INTEGER, handled INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL,
+    owner TEXT NOT NULL, written REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS stanza (
-    id INTEGER PRIMARY KEY, session INTEGER REFERENCES session, account TEXT NOT NULL, kind TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER REFERENCES session, account TEXT NOT NULL, kind TEXT NOT NULL,
     stanza_id TEXT NOT NULL, recipient TEXT NOT NULL, xml TEXT NOT NULL, wire INTEGER, fate TEXT NOT NULL,
     position INTEGER, stored REAL NOT NULL, owner TEXT NOT NULL
 );
@@ -48,7 +53,8 @@ COMMIT;
 class StoredSession:
     """A session that some process has opened.
 
-    acked: the server's h for what we sent; handled: ours for what it sent; owner: the process (owner.py).
+    acked: the server's h for what we sent; handled: ours for what it sent; owner: the process (owner.py); started, and
+    written, when its last stored stanza left: seconds since the epoch.
     """
 
     id: int
@@ -61,6 +67,7 @@ class StoredSession:
     acked: int
     started: float
     owner: str
+    written: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +122,29 @@ class Store:
         return bool(application == 0)
 
     def _refuse_remains(self) -> None:
-        """SQLite would take a file that lost its bytes for a new one, and its journal with it."""
-        size_bytes = self.path.stat().st_size if self.path.exists() else 0
-        journal = self.path.with_name(self.path.name + "-wal")
-        if 0 < size_bytes < MIN_FILE_BYTES or (size_bytes == 0 and journal.exists() and journal.stat().st_size > 0):
-            raise IoError(
-                f"{self.path}: the file is damaged, its beginning is missing",
-                hint="move it away with its -wal; what it held is not known",
-            )
+        """SQLite would take a file that lost its bytes for a new one, and its journal with it; and it would read zeros
+        where a part of the last page is missing."""
+        if not self.path.exists():
+            return
+        size_bytes = self.path.stat().st_size
+        if 0 < size_bytes < MIN_FILE_BYTES or (size_bytes == 0 and self._has_bytes("-wal")):
+            self._refuse("beginning")
+        with self.path.open("rb") as file:
+            header = file.read(18)
+        page_bytes = int.from_bytes(header[16:18], "big")  # https://sqlite.org/fileformat.html §1.3.2; 1: 65536
+        is_torn = header.startswith(MAGIC) and size_bytes % max(MIN_FILE_BYTES, page_bytes) != 0
+        if is_torn and not self._has_bytes("-wal") and not self._has_bytes("-journal"):
+            self._refuse("end")
+
+    def _has_bytes(self, suffix: str) -> bool:
+        file = self.path.with_name(self.path.name + suffix)
+        return file.exists() and file.stat().st_size > 0
+
+    def _refuse(self, part: str) -> NoReturn:
+        raise IoError(
+            f"{self.path}: the file is damaged, its {part} is missing",
+            hint="move it away with its -wal; what it held is not known",
+        )
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal in."""
@@ -158,23 +180,26 @@ class Store:
 
     # ── Sessions ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def open_session(
-        self, account: str, full_jid: str, sm_id: str | None, location: str | None, max_s: int | None
-    ) -> int:
-        """Remember a new session, before anything is sent on it; returns its id."""
-        row = (account, full_jid, sm_id, location, max_s, time.time(), self.owner)
+    def open_session(self, account: str, full_jid: str) -> int:
+        """Remember a new session, before `<enable/>` is sent on it; returns its id."""
+        now = time.time()
         with self._transaction(durable=True) as database:
             cursor = database.execute(
-                "INSERT INTO session (account, full_jid, sm_id, location, max_s, started, owner)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                row,
+                "INSERT INTO session (account, full_jid, started, owner, written) VALUES (?, ?, ?, ?, ?)",
+                (account, full_jid, now, self.owner, now),
             )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
+    def note_resumption(self, session: int, resumption: Resumption) -> None:
+        """What `<enabled/>` granted, before anything else is sent."""
+        row = (resumption.sm_id, resumption.location, resumption.max_s, session)
+        with self._transaction(durable=True) as database:
+            database.execute("UPDATE session SET sm_id = ?, location = ?, max_s = ? WHERE id = ?", row)
+
     def sessions(self, account: str) -> list[StoredSession]:
         """The account's sessions that were not closed, the oldest first."""
-        columns = "id, account, full_jid, sm_id, location, max_s, handled, acked, started, owner"
+        columns = "id, account, full_jid, sm_id, location, max_s, handled, acked, started, owner, written"
         with self._guarded():
             rows = self._database.execute(f"SELECT {columns} FROM session WHERE account = ? ORDER BY id", (account,))
             return [StoredSession(*row) for row in rows]
@@ -200,8 +225,12 @@ class Store:
         """Store new entries, and give those that leave now their numbers on the wire, from `wire` on."""
         with self._transaction(durable=True) as database:
             self._insert(database, account, new)
+            if sent:
+                database.execute("UPDATE session SET written = ? WHERE id = ?", (time.time(), session))
             database.executemany(
-                "UPDATE stanza SET session = ?, wire = ?, fate = 'sent' WHERE id = ?",
+                # The session is gone when the guard has closed it, since this process hung.
+                "UPDATE stanza SET session = (SELECT id FROM session WHERE id = ?), wire = ?, fate = 'sent'"
+                " WHERE id = ?",
                 [(session, wire + offset, entry.row) for offset, entry in enumerate(sent) if entry.row is not None],
             )
 
@@ -237,11 +266,22 @@ class Store:
                 [(entry.fate, entry.row) for entry in entries if entry.row is not None],
             )
 
-    def adopt(self, account: str) -> None:
-        """Take over everything that dead processes of the account left."""
+    def claim(self, owner: str) -> None:
+        """Take over everything of a dead process; of several that try, one gets it."""
+        self._hand_over(owner, self.owner)
+
+    def give_back(self, owner: str) -> None:
+        """Undo a claim: somebody else may try."""
+        self._hand_over(self.owner, owner)
+
+    def _hand_over(self, old: str, new: str) -> None:
         with self._transaction(durable=True) as database:
-            database.execute("UPDATE session SET owner = ? WHERE account = ?", (self.owner, account))
-            database.execute("UPDATE stanza SET owner = ? WHERE account = ?", (self.owner, account))
+            database.execute("UPDATE session SET owner = ? WHERE owner = ?", (new, old))
+            database.execute("UPDATE stanza SET owner = ? WHERE owner = ?", (new, old))
+
+    def begin(self, account: str) -> None:
+        """Make this file a checkpoint file of the account."""
+        with self._transaction(durable=True) as database:
             database.execute("INSERT INTO progress VALUES (1, 0, ?) ON CONFLICT DO NOTHING", (account,))
 
     def own(self, rows: Iterable[int]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.protocol.events import (
     HandledNoted,
+    ResourceBound,
     ResumeFailed,
     SessionEstablished,
     SessionResumed,
@@ -46,6 +47,13 @@ class Disconnect:
 
 Action = Write | StartTls | HashPassword | Disconnect
 SessionEvent = (
-    SessionEstablished | SessionResumed | ResumeFailed | StanzaArrived | HandledNoted | StanzasAcked | StreamEnded
+    ResourceBound
+    | SessionEstablished
+    | SessionResumed
+    | ResumeFailed
+    | StanzaArrived
+    | HandledNoted
+    | StanzasAcked
+    | StreamEnded
 )
 Output = Action | SessionEvent

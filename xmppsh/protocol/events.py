@@ -120,6 +120,14 @@ class LinkLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceBound:
+    """The server has bound this address, and `<enable/>` follows: from then on the session may outlive its socket, so
+    it must be known where to find it (`<enabled/>` may never be seen)."""
+
+    jid: Jid
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEstablished:
     """Stanzas may flow on a new session: the resource is bound, and acks are on where the server has XEP-0198.
 

@@ -16,7 +16,7 @@ from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of, number, stanza_error
 from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
-from xmppsh.xmlio.build import element, start_tag
+from xmppsh.xmlio.build import Xml, element, start_tag
 from xmppsh.xmlio.reader import Limits, StreamReader, tree
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class StreamConfig:
     acks: bool = True  # XEP-0198, where the server has it
     resumable_s: int | None = None  # ask the server to keep the session that long after its socket (XEP-0198 §5)
     bind_id: str = "bind"  # of the bind request; to be one that nobody can guess
+    replaces: bool = False  # the resource is another session's, which the bind is to end
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
@@ -198,7 +199,22 @@ class Negotiation:
         resource = self.config.jid.resourcepart
         wanted = element("resource", None, resource) if resource is not None else None
         request = element("iq", {"type": "set", "id": self.config.bind_id}, element("bind", {"xmlns": ns.BIND}, wanted))
-        return [Write(request.encode())]
+        outputs: list[Output] = [Write(request.encode())]
+        if self._enables_with_bind:
+            # In the same packet: ejabberd routes what the replaced session had not acknowledged to this one, right
+            # behind the bind, and what comes before <enabled/> nobody keeps (measured: 5 of 5 to the full JID lost).
+            outputs.append(Write(self._enable().encode()))
+        return outputs
+
+    @property
+    def _enables_with_bind(self) -> bool:
+        return self.config.replaces and self.config.acks and self._acks_offered
+
+    def _enable(self) -> Xml:
+        # Without resumption the server drops the session with its socket, so no ghost is possible (sessions.md).
+        wanted = self.config.resumable_s
+        how = {"resume": "false"} if wanted is None else {"resume": "true", "max": str(wanted)}
+        return element("enable", {"xmlns": ns.SM, **how})
 
     def _on_bind_answer(self, event: ev.StanzaReceived) -> list[Output]:
         answer = tree(event.element)
@@ -219,10 +235,10 @@ class Negotiation:
         if not (self.config.acks and self._acks_offered):
             return self._go_live()
         self.state = State.BOUND
-        # Without resumption the server drops the session with its socket, so no ghost is possible (sessions.md).
-        wanted = self.config.resumable_s
-        how = {"resume": "false"} if wanted is None else {"resume": "true", "max": str(wanted)}
-        return [Write(element("enable", {"xmlns": ns.SM, **how}).encode())]
+        if self._enables_with_bind:
+            return []
+        enable = Write(self._enable().encode())
+        return [enable] if self.config.resumable_s is None else [ev.ResourceBound(bound), enable]
 
     def _on_enabled(self, event: ev.EnabledReceived) -> list[Output]:
         self.sm = StreamManagement()

@@ -45,6 +45,7 @@ class Stream(Negotiation):
     def __init__(self, config: StreamConfig) -> None:
         super().__init__(config)
         self.on_item: Callable[[Header | Element | Footer], None] = lambda _: None  # for a trace
+        self.ended_in: State | None = None  # where it stood when it ended, for who wants to know how far it came
 
     # ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -215,7 +216,7 @@ class Stream(Negotiation):
         return outputs + self._end(error)
 
     def _end(self, error: XmppshError | None, redirect: str | None = None) -> list[Output]:
-        self.state = State.CLOSED
+        self.ended_in, self.state = self.state, State.CLOSED
         return [Disconnect(), ev.StreamEnded(error, redirect)]
 
 

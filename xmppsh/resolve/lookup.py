@@ -1,15 +1,34 @@
-"""Questions to the DNS: SRV records (RFC 2782), asked through dnspython. The only importer of it."""
+"""Questions to the DNS (RFC 1035), by UDP and, when an answer is truncated, by TCP.
+
+The only importer of dnspython, which writes and reads the messages. Several name servers are asked one after the other,
+each a moment after the last, and the first answer counts: a dead one costs that moment, not its timeout.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
 
-from xmppsh.errors import LookupFailed
+from xmppsh.model import place
+from xmppsh.resolve.trouble import NO_DNS_NAME, Failure, NotLookedUp, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import dns.message
+
+    NameServer = tuple[str, int]  # address, port
+    Kind = Literal["SRV", "A", "AAAA"]
+
+PATIENCE_S = 0.6  # for one name server, before the next one is asked as well; doubled each round
+MAX_ALIASES = 8  # CNAME records that lead from one name to the next
 
 
 @dataclass(frozen=True, slots=True)
 class Srv:
-    """One SRV record; target without the trailing dot, empty for "." (no such service here)."""
+    """One SRV record (RFC 2782); target without the trailing dot, empty for "." (no such service here)."""
 
     priority: int
     weight: int
@@ -17,26 +36,207 @@ class Srv:
     target: str
 
 
-async def srv(name: str, timeout_s: float) -> list[Srv]:
-    """The SRV records of `name`, in the order of the answer; none when there are none.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a name server said; records are Srv, or addresses as text.
 
-    Raises LookupFailed when nobody could tell: falling back to the bare domain then would dial the wrong host.
+    exists: there is such a name; ttl_s: how long that may be remembered, None: not at all; aliases: the names that
+    CNAME records led to, in order; server: who said so.
     """
-    import dns.asyncresolver
+
+    records: tuple[Any, ...]
+    exists: bool
+    ttl_s: int | None
+    aliases: tuple[str, ...]
+    server: str
+
+
+class Rejected(Exception):
+    """A name server answered, but not the question: how, in a word."""
+
+    def __init__(self, failure: Failure, word: str) -> None:
+        super().__init__(word)
+        self.failure, self.word = failure, word
+
+
+async def ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: float) -> Answer:
+    """Ask one question, and on behind aliases; raises NotLookedUp when no name server could tell in time."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    aliases: tuple[str, ...] = ()
+    asked = name
+    for hop in range(MAX_ALIASES):
+        answer = await _ask(asked, kind, servers, max(0.0, deadline - loop.time()), timeout_s)
+        aliases += answer.aliases
+        if answer.records or not answer.exists or not answer.aliases or answer.ttl_s is not None:
+            # Put together from several answers it has no TTL of its own.
+            return answer if hop == 0 else replace(answer, aliases=aliases, ttl_s=None)
+        asked = answer.aliases[-1]  # this server does not follow aliases itself
+    raise NotLookedUp(Trouble("unusable", "CNAME records without end"))
+
+
+async def _ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: float, whole_s: float) -> Answer:
+    waiting: dict[asyncio.Task[Answer], NameServer] = {}
+    refused: dict[NameServer, Rejected] = {}
+    garbage: set[NameServer] = set()
+    try:
+        async with asyncio.timeout(timeout_s):
+            for server, patience_s in _turns(servers, min(PATIENCE_S, timeout_s / (len(servers) + 1))):
+                if len(refused) == len(set(servers)):
+                    break
+                if server in refused:
+                    continue
+                waiting[asyncio.create_task(_exchange(name, kind, server, garbage))] = server
+                done, _ = await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    where = waiting.pop(task)
+                    error = task.exception()
+                    if error is None:
+                        return task.result()
+                    if not isinstance(error, Rejected):
+                        raise error
+                    refused[where] = error
+    except TimeoutError:
+        pass  # what is known by then is told below
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    outcomes = {}
+    for server in servers:
+        silence = Rejected("unusable", "sends what is no answer") if server in garbage else None
+        outcomes[server] = refused.get(server) or silence or Rejected("silent", f"timed out after {whole_s:.2g} s")
+    raise NotLookedUp(_trouble(outcomes))
+
+
+def _turns(servers: Sequence[NameServer], patience_s: float) -> Iterator[tuple[NameServer, float]]:
+    """Whom to ask next, and how long to wait before the one behind; for ever."""
+    for turn in count():
+        for server in servers:
+            yield server, patience_s * 2**turn
+
+
+def _trouble(outcomes: dict[NameServer, Rejected]) -> Trouble:
+    kinds = {rejected.failure for rejected in outcomes.values()}
+    failure = kinds.pop() if len(kinds) == 1 else "mixed"
+    log = ", ".join(f"{place(*server, usual=53)} {rejected.word}" for server, rejected in outcomes.items())
+    return Trouble(failure, log)
+
+
+async def _exchange(name: str, kind: Kind, server: NameServer, garbage: set[NameServer]) -> Answer:
+    """One question to one name server; ends by itself with an answer or Rejected, never by silence."""
     import dns.exception
-    import dns.rdatatype
-    import dns.resolver
+    import dns.flags
+    import dns.message
 
     try:
-        answer = await dns.asyncresolver.resolve(name, dns.rdatatype.SRV, lifetime=timeout_s)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.resolver.NoResolverConfiguration):
-        return []
-    except dns.exception.Timeout as error:
-        raise LookupFailed(f"{name}: no name server answers", hint="--host HOST dials without SRV records") from error
-    except dns.exception.DNSException as error:
-        reason = str(error) or type(error).__name__
-        raise LookupFailed(f"{name}: {reason}", hint="--host HOST dials without SRV records") from error
-    return [
-        Srv(record.priority, record.weight, record.port, record.target.to_text(omit_final_dot=True).strip("."))
-        for record in answer
-    ]
+        query = dns.message.make_query(name + ".", kind)
+    except (dns.exception.DNSException, UnicodeError) as error:
+        raise NotLookedUp(NO_DNS_NAME) from error
+    try:
+        response = await _by_udp(query, server, lambda: garbage.add(server))
+        if response.flags & dns.flags.TC:
+            response = await _by_tcp(query, server)
+        return _read(response, kind, place(*server, usual=53))
+    except OSError as error:
+        refused = isinstance(error, ConnectionRefusedError)
+        word = "refused" if refused else (error.strerror or str(error)).lower()
+        raise Rejected("unreachable", word) from error
+    except (dns.exception.DNSException, EOFError) as error:
+        raise Rejected("unusable", "sends what is no answer") from error
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Waits for the answer to one question; everything else that comes may be forged, and is only noted."""
+
+    def __init__(self, query: dns.message.Message, on_garbage: Any) -> None:
+        self._query, self._on_garbage = query, on_garbage
+        self.answer: asyncio.Future[dns.message.Message] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        import dns.exception
+        import dns.message
+
+        try:
+            message = dns.message.from_wire(data, raise_on_truncation=True)
+        except dns.message.Truncated as error:
+            message = error.message()  # type: ignore[no-untyped-call]
+        except dns.exception.DNSException:
+            self._on_garbage()
+            return
+        if not self._query.is_response(message):
+            self._on_garbage()
+        elif not self.answer.done():
+            self.answer.set_result(message)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(exc)
+
+
+async def _by_udp(query: dns.message.Message, server: NameServer, on_garbage: Any) -> dns.message.Message:
+    # A connected socket: the kernel drops what others send, and tells when nobody listens there.
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: _Datagrams(query, on_garbage), remote_addr=server
+    )
+    try:
+        transport.sendto(query.to_wire())
+        return await protocol.answer
+    finally:
+        transport.close()
+
+
+async def _by_tcp(query: dns.message.Message, server: NameServer) -> dns.message.Message:
+    import dns.message
+
+    reader, writer = await asyncio.open_connection(*server)
+    try:
+        wire = query.to_wire()
+        writer.write(len(wire).to_bytes(2, "big") + wire)  # RFC 1035 §4.2.2
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        response = dns.message.from_wire(await reader.readexactly(size))
+    finally:
+        writer.close()
+    if not query.is_response(response):
+        raise EOFError("the answer to another question")
+    return response
+
+
+def _read(response: dns.message.Message, kind: Kind, server: str) -> Answer:
+    """The records of a response, or Rejected; raises DNSException when it contradicts itself."""
+    import dns.flags
+    import dns.message
+    import dns.rcode
+    import dns.rdatatype
+
+    assert isinstance(response, dns.message.QueryMessage)
+    rcode = response.rcode()
+    if rcode == dns.rcode.REFUSED:
+        raise Rejected("refused", "REFUSED")
+    if rcode == dns.rcode.SERVFAIL:
+        raise Rejected("failed", "SERVFAIL")
+    if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise Rejected("unusable", dns.rcode.to_text(rcode))
+    in_authority = {rrset.rdtype for rrset in response.authority}
+    has_soa = dns.rdatatype.SOA in in_authority
+    if not response.answer and dns.rdatatype.NS in in_authority and not has_soa:
+        raise Rejected("refused", "refers to others, it does not look names up")
+    try:
+        chain = response.resolve_chaining()
+    except dns.message.ChainTooLong as error:
+        raise Rejected("unusable", "sends CNAME records without end") from error
+    aliases = tuple(_text(record[0].target) for record in chain.cnames)
+    exists = rcode == dns.rcode.NOERROR
+    if chain.answer is None:
+        # RFC 2308 §5: without an SOA record nobody may remember that there is nothing.
+        return Answer((), exists, chain.minimum_ttl if has_soa else None, aliases, server)
+    if kind == "SRV":
+        records: list[Any] = [Srv(it.priority, it.weight, it.port, _text(it.target)) for it in chain.answer]
+    else:
+        records = [it.address for it in chain.answer]
+    return Answer(tuple(records), exists, chain.minimum_ttl, aliases, server)
+
+
+def _text(name: Any) -> str:
+    text: str = name.to_text(omit_final_dot=True).lower()
+    return text.strip(".")

@@ -1,83 +1,293 @@
-"""The dial plan: which places are tried for a domain, in which order."""
+"""The dial plan: which places are tried for a domain, at which addresses, in which order, and why.
+
+`--host` alone when it is given; else the place that `--resolve` names for the domain; else the domain's SRV records;
+else, when there are none, the domain itself (RFC 6120 §3.2).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-from xmppsh.errors import LookupFailed, ServiceRefused
-from xmppsh.model import Candidate, is_address
+from xmppsh.errors import ServiceRefused, UsageError
+from xmppsh.model import Candidate, a_labels, is_address, is_loopback, u_labels
 from xmppsh.protocol.order import ordered
-from xmppsh.resolve.lookup import Srv, srv
+from xmppsh.resolve.addresses import Found, find_addresses, is_localhost, known_here
+from xmppsh.resolve.options import LookupOptions
+from xmppsh.resolve.services import SERVICES, ask_services, forget
+from xmppsh.resolve.together import together
+from xmppsh.resolve.trouble import BARE, EMPTY, LATE, NotLookedUp, Trouble, failure, services_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Literal
+    from collections.abc import Callable, Sequence
 
+    from xmppsh.errors import ConnectError
     from xmppsh.model import Jid, TlsMode
+    from xmppsh.resolve.services import Offer
+    from xmppsh.resolve.trouble import Given
 
+    Host = tuple[str, int | None]
+    Log = Callable[[int, str], None]
+
+STARTTLS_SERVICE = "_xmpp-client._tcp"
+HOST_HINT = "--host HOST[:PORT] dials a place of your choice"
 CLIENT_PORT = 5222  # RFC 6120 §14.7
 DIRECT_TLS_PORTS = (5223, 443)  # without SRV records, what people mean by them
+GRACE_S = 0.5  # for the names that are still being looked up when one has addresses: the dialler looks again
+NO_LOOKUP = LookupOptions()
+
+
+def _silent(_level: int, _text: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One place of the plan. why: what put it at this place in the order; known_by: who knew its addresses.
+
+    trouble: why it has no addresses.
+    """
+
+    candidate: Candidate
+    why: str
+    known_by: str = ""
+    trouble: Trouble | None = None
+
+    @property
+    def can_be_dialled(self) -> bool:
+        """Addresses are known, or are looked up by the dialler or the proxy when its turn comes."""
+        return self.trouble is None or self.trouble is LATE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where a domain's server is looked for. domain: as it is shown; tls_name: what a certificate must be for.
+
+    asked: the questions to the DNS and their answers, for people; remembered: SRV records came from the
+    cache; answered_by: the name server that knew them.
+    """
+
+    domain: str
+    tls_name: str
+    given: Given
+    steps: tuple[Step, ...]
+    asked: tuple[str, ...] = ()
+    remembered: bool = False
+    answered_by: str = ""
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """What to dial, in order."""
+        return [step.candidate for step in self.steps if step.can_be_dialled]
+
+    @property
+    def misses(self) -> list[tuple[Candidate, Trouble]]:
+        """What cannot be dialled, for the error that tells of every place."""
+        return [(step.candidate, step.trouble) for step in self.steps if step.trouble and not step.can_be_dialled]
+
+    @property
+    def error(self) -> ConnectError | None:
+        """Why nothing of it can be dialled."""
+        if self.candidates:
+            return None
+        return failure(self.domain, self.given, [(u_labels(place.host), trouble) for place, trouble in self.misses])
 
 
 async def dial_plan(
-    jid: Jid, hosts: Sequence[tuple[str, int | None]], tls: TlsMode, timeout_s: float
-) -> list[Candidate]:
-    """The candidates in order: `--host` alone when given, else the domain's SRV records, else the domain itself."""
+    jid: Jid,
+    hosts: Sequence[Host],
+    tls: TlsMode,
+    timeout_s: float,
+    lookup: LookupOptions = NO_LOOKUP,
+    log: Log = _silent,
+    *,
+    source: str = "--host",
+) -> Plan:
+    """The plan, with something to dial; raises ConnectError (layer dns) when there is nothing, UsageError.
+
+    hosts: dialled instead of asking where the server is, the port None when not given, and `source` tells who says so.
+    timeout_s: for all questions together; log(level, text) is told each.
+    """
+    plan = await draw_plan(jid, hosts, tls, timeout_s, lookup, log, source=source)
+    if plan.error is not None:
+        raise plan.error
+    for candidate, trouble in plan.misses:
+        log(1, f"{candidate} is left out: it {trouble}")
+    return plan
+
+
+async def draw_plan(
+    jid: Jid,
+    hosts: Sequence[Host],
+    tls: TlsMode,
+    timeout_s: float,
+    lookup: LookupOptions = NO_LOOKUP,
+    log: Log = _silent,
+    *,
+    source: str = "--host",
+    patient: bool = False,
+) -> Plan:
+    """The plan with every place, also when none can be dialled; raises what keeps it from being made at all.
+
+    patient: wait for the addresses of every place.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + timeout_s
+    domain = jid.dial_name
+    sketch = Plan(u_labels(domain), domain, "host", ())
     if hosts:
-        return [_explicit(host, port, tls, "--host") for host, port in hosts]
-    if is_address(jid.domainpart):
-        return [_explicit(jid.dial_name, None, tls, "the domain is an address")]
-    found = await _by_srv(jid.dial_name, tls, timeout_s)
-    if found is None:
-        # RFC 6120 §3.2.2: no SRV records, so the domain's own addresses.
-        return [_explicit(jid.dial_name, None, tls, "the domain itself, it has no SRV records")]
-    return found
+        sketch = replace(sketch, steps=_given(hosts, tls, source))
+    else:
+        sketch = await _of_domain(sketch, tls, timeout_s / 2, lookup, log)
+    for step in sketch.steps:
+        _refuse_clear_text(step.candidate, lookup)
+    lookup = lookup.asking_first(sketch.answered_by)
+    left_s = max(0.0, until - loop.time()) / 2  # the other half is for dialling
+    plan = replace(sketch, steps=await _with_addresses(sketch, left_s, lookup, log, None if patient else GRACE_S))
+    if plan.error is None or not plan.remembered:
+        return plan
+    log(1, f"the remembered SRV records of {plan.domain} lead nowhere")
+    forget(domain, lookup, log)
+    left_s, fresh = max(0.0, until - loop.time()), replace(lookup, cache=None)
+    return await draw_plan(jid, hosts, tls, left_s, fresh, log, source=source, patient=patient)
+
+
+# ── Which places ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _explicit(host: str, port: int | None, tls: TlsMode, source: str) -> Candidate:
     mode: Literal["direct", "starttls", "off"]
     mode = ("direct" if port in DIRECT_TLS_PORTS else "starttls") if tls == "auto" else tls
+    with suppress(ValueError):  # then it stays as it is; looking it up fails, with a sentence of its own
+        host = a_labels(host).lower().removesuffix(".")
     return Candidate(host, port or (DIRECT_TLS_PORTS[0] if mode == "direct" else CLIENT_PORT), mode, source)
 
 
-async def _by_srv(domain: str, tls: TlsMode, timeout_s: float) -> list[Candidate] | None:
-    services: dict[str, Literal["direct", "starttls"]] = {
-        "_xmpps-client._tcp": "direct",
-        "_xmpp-client._tcp": "starttls",
-    }
-    wanted = {service: mode for service, mode in services.items() if tls in ("auto", mode)}
-    answers = await asyncio.gather(
-        *(srv(f"{service}.{domain}", timeout_s) for service in wanted), return_exceptions=True
-    )
-    records: list[_Offer] = []
-    refused = False
-    failures: list[LookupFailed] = []
-    for (service, mode), answer in zip(wanted.items(), answers, strict=True):
-        if isinstance(answer, LookupFailed):
-            failures.append(answer)
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            refused = refused or any(not record.target for record in answer)
-            records += [_Offer(record, mode, service) for record in answer if record.target]
-    if records:
-        chosen = ordered(records, lambda top: random.SystemRandom().randint(0, top))
-        return [offer.candidate(domain) for offer in chosen]
-    if failures:
-        raise failures[0]
-    if refused:
-        raise ServiceRefused(f'{domain} says that it offers no XMPP to clients (SRV target ".")')  # RFC 2782
+async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: LookupOptions, log: Log) -> Plan:
+    domain = sketch.tls_name
+    if not lookup.proxied and (ports := lookup.ports_of(domain)):
+        # Who says at which port and address the domain is has said more than its SRV records could.
+        return replace(sketch, steps=_given([(domain, port) for port in ports], tls, "--resolve"))
+    sketch = replace(sketch, given="domain")
+    reason = _without_services(domain, lookup)
+    if reason is None and tls == "off":
+        reason = "the domain itself, without TLS no SRV records are asked for"
+    if reason is not None:
+        return _itself(sketch, tls, reason)
+    services = await ask_services(domain, tls, lookup, timeout_s, log)
+    answered_by = services.answered_by
+    sketch = replace(sketch, asked=services.told, remembered=services.remembered, answered_by=answered_by)
+    if services.offers:
+        return replace(sketch, given="srv", steps=_in_order(services.offers, sketch.domain))
+    if services.trouble is not None:
+        here = None if services.useless else known_here(domain, _explicit(domain, None, tls, "").port, lookup)
+        if here is None:
+            raise services_failure(sketch.domain, services.trouble)
+        log(1, f"the SRV records of {sketch.domain} {services.trouble}")
+        return _itself(sketch, tls, f"the domain itself, it is in {here.source}; its SRV records {services.trouble}")
+    if services.useless:
+        raise ServiceRefused(
+            f"{sketch.domain}: its SRV records name no place that could be dialled ({', '.join(services.useless)})",
+            hint=HOST_HINT,
+        )
+    if STARTTLS_SERVICE in services.refused or (tls == "direct" and services.refused):
+        what = "no direct TLS" if tls == "direct" else "no XMPP"
+        raise ServiceRefused(
+            f'{sketch.domain} says that it offers {what} to clients (SRV target ".")',  # RFC 2782
+            hint=HOST_HINT,
+        )
+    # RFC 6120 §3.2.2: no SRV records, so the domain's own addresses.
+    return _itself(sketch, tls, "the domain itself, it has no SRV records")
+
+
+def _without_services(domain: str, lookup: LookupOptions) -> str | None:
+    """Why no SRV records are asked for, where they are not."""
+    if is_address(domain):
+        return "the domain is an address"
+    if lookup.proxied:
+        return "the domain itself, the proxy looks it up"
+    if is_localhost(domain):
+        return "the domain is this machine"
+    if domain.endswith(".onion"):
+        return "the domain itself, the DNS is not asked for it"
     return None
 
 
-class _Offer:
-    """An SRV record with the service it came from."""
+def _given(places: Sequence[Host], tls: TlsMode, source: str) -> tuple[Step, ...]:
+    reasons = [f"number {number} of {len(places)} given" for number in range(1, len(places) + 1)]
+    reasons = reasons if len(places) > 1 else ["the only place"]
+    return tuple(Step(_explicit(*place, tls, source), why) for place, why in zip(places, reasons, strict=True))
 
-    def __init__(self, record: Srv, mode: Literal["direct", "starttls"], service: str) -> None:
-        self.record, self.mode, self.service = record, mode, service
-        self.priority, self.weight = record.priority, record.weight
 
-    def candidate(self, domain: str) -> Candidate:
-        return Candidate(self.record.target, self.record.port, self.mode, f"SRV {self.service}.{domain}")
+def _itself(sketch: Plan, tls: TlsMode, source: str) -> Plan:
+    return replace(sketch, steps=_given([(sketch.tls_name, None)], tls, source))
+
+
+def _in_order(offers: Sequence[Offer], domain: str) -> tuple[Step, ...]:
+    steps = []
+    for offer in ordered(offers, lambda top: random.SystemRandom().randint(0, top)):
+        equals = sum(other.priority == offer.priority for other in offers)
+        why = f"priority {offer.priority}"
+        if equals > 1:
+            why += f", drawn by weight {offer.weight} among {equals}"
+        source = f"SRV {offer.service}.{domain}"
+        steps.append(Step(Candidate(offer.record.target, offer.record.port, offer.tls, source), why))
+    return tuple(steps)
+
+
+def _refuse_clear_text(candidate: Candidate, lookup: LookupOptions) -> None:
+    if candidate.tls != "off":
+        return
+    if lookup.proxied:
+        raise UsageError(
+            "--tls off is refused with --proxy: a password would reach the proxy in the clear",
+            hint="--tls starttls or --tls direct",
+        )
+    # What a name server says is no proof that it stays on this machine.
+    here = known_here(candidate.host, candidate.port, lookup)
+    if here is None or not all(is_loopback(address) for address in here.addresses):
+        raise UsageError(
+            f"--tls off is refused for {candidate}: a password would cross the network in the clear",
+            hint="--tls off is for loopback addresses alone",
+        )
+
+
+# ── At which addresses ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _with_addresses(
+    sketch: Plan, timeout_s: float, lookup: LookupOptions, log: Log, grace_s: float | None
+) -> tuple[Step, ...]:
+    if lookup.proxied:
+        return tuple(replace(step, known_by="the proxy looks it up") for step in sketch.steps)
+    places = dict.fromkeys(_place(step.candidate, lookup) for step in sketch.steps)
+    work = [_looked_up(host, port, lookup, timeout_s, log) for host, port in places]
+    outcomes = await together(work, lambda outcome: isinstance(outcome, Found), grace_s)
+    known = dict(zip(places, outcomes, strict=True))
+    return tuple(_completed(step, known[_place(step.candidate, lookup)], sketch) for step in sketch.steps)
+
+
+def _place(candidate: Candidate, lookup: LookupOptions) -> Host:
+    """What is looked up for a candidate, once for all its ports where `--resolve` does not tell them apart."""
+    return candidate.host, candidate.port if lookup.overridden(candidate.host, candidate.port) else None
+
+
+async def _looked_up(host: str, port: int | None, lookup: LookupOptions, timeout_s: float, log: Log) -> Found | Trouble:
+    try:
+        return await find_addresses(host, port, lookup, timeout_s, log)
+    except NotLookedUp as error:
+        return error.trouble
+
+
+def _completed(step: Step, outcome: Found | Trouble | None, sketch: Plan) -> Step:
+    match outcome:
+        case Found(addresses, source):
+            return replace(step, candidate=replace(step.candidate, addresses=addresses), known_by=source)
+        case Trouble():
+            bare = outcome is EMPTY and sketch.given == "domain" and len(sketch.asked) == len(SERVICES)
+            return replace(step, trouble=BARE if bare else outcome)
+        case None:
+            return replace(step, trouble=LATE)

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConnectionLost, DeadlineExceeded, ProtocolError, UsageError, XmppshError
-from xmppsh.model import Candidate, is_address, is_loopback, split_host_port
-from xmppsh.net.dial import Attempt, dial, no_answer
-from xmppsh.net.link import Link
+from xmppsh.errors import ConnectError, ProtocolError, XmppshError
+from xmppsh.model import is_address, split_host_port
+from xmppsh.net.attempts import Attempt, no_answer
+from xmppsh.net.dial import STAGGER_S, Dialler
 from xmppsh.net.tls import TlsPolicy
-from xmppsh.protocol.events import (
-    HandledNoted,
-    ResumeFailed,
-    SessionEstablished,
-    SessionResumed,
-    StanzaArrived,
-    StreamEnded,
-)
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
-from xmppsh.protocol.table import State
+from xmppsh.resolve.addresses import name_look_up
 from xmppsh.resolve.plan import dial_plan
+from xmppsh.resolve.services import forget
 from xmppsh.session.driver import Driver
 from xmppsh.session.ids import new_id
+from xmppsh.session.opening import Listeners, Opening
+from xmppsh.session.race import Race
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from xmppsh.model import Jid
+    from xmppsh.model import Candidate, Jid
+    from xmppsh.net.dial import Connected
+    from xmppsh.net.link import Link
     from xmppsh.output.trace import Trace
-    from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
     from xmppsh.protocol.sm import StreamManagement
+    from xmppsh.resolve.options import LookupOptions
+    from xmppsh.resolve.plan import Plan
     from xmppsh.session.options import SessionOptions
 
     OnLive = Callable[[Driver, SessionEstablished | SessionResumed, ResumeFailed | None], None]
@@ -40,23 +40,15 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 2
 PEEK_TIMEOUT_S = 2.0
 
-SILENCES = {
-    State.PLAIN: "takes the connection but does not answer",
-    State.STARTTLS: "does not answer the request for TLS",
-    State.HANDSHAKE: "does not finish the TLS handshake",
-    State.SECURED: "is silent after the TLS handshake",
-    State.SASL: "does not answer the login",
-    State.HASHING: "wants a password hash that takes too long",
-    State.AUTHENTICATED: "is silent after the login",
-    State.BINDING: "does not answer the resource binding",
-    State.BOUND: "does not answer the request for stream management",
-}
+MAX_PATIENCE_S = 2.0
+PATIENCE_ROUND_TRIPS = 2  # a server far away takes longer than the stagger for its first answer
 
 
 class Connector:
     """Opens one stream for an account.
 
-    log(level, text) is told each step; on_handled(h) before an h is written; trace sees the XML.
+    log(level, text) is told each step; on_handled(h) before an h is written; on_bound(jid) before a session begins that
+    may outlive its socket; trace sees the XML.
     """
 
     def __init__(
@@ -64,11 +56,13 @@ class Connector:
         options: SessionOptions,
         log: Callable[[int, str], None],
         on_handled: Callable[[int], None],
+        on_bound: Callable[[Jid], None],
         trace: Trace | None = None,
     ) -> None:
-        self.options, self._log, self._on_handled, self._trace = options, log, on_handled, trace
+        self.options, self._log, self._trace = options, log, trace
+        self._on_handled, self._on_bound = on_handled, on_bound
         self._deadline = 0.0
-        self.candidate: Candidate | None = None
+        self._remembers = True  # SRV records of an earlier run
 
     async def connect(
         self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None, limit_s: float | None = None
@@ -97,114 +91,99 @@ class Connector:
     def _left_s(self) -> float:
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
-    async def _plan(self, hosts: tuple[tuple[str, int | None], ...]) -> list[Candidate]:
-        options = self.options
-        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s())
+    async def _plan(self, hosts: tuple[tuple[str, int | None], ...]) -> Plan:
+        options, lookup = self.options, self._lookup
         resumption = None if self._resume is None else self._resume.resumption
+        first: Plan | None = None
         if resumption is not None and resumption.location is not None:
             # XEP-0198 §3: the server wants to be resumed there; the name that TLS checks stays the domain.
-            with suppress(ValueError):
-                first = await dial_plan(options.jid, (split_host_port(resumption.location),), options.tls, 1.0)
-                return first + plan
-        return plan
+            with suppress(ValueError, ConnectError):
+                there, source = split_host_port(resumption.location), "where the server wants to be resumed"
+                first = await dial_plan(options.jid, (there,), options.tls, 1.0, lookup, self._log, source=source)
+        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s(), lookup, self._log)
+        return plan if first is None else replace(plan, steps=first.steps + plan.steps)
+
+    @property
+    def _lookup(self) -> LookupOptions:
+        options = self.options
+        cache = options.lookup.cache if self._remembers else None
+        return replace(options.lookup, family=options.family, proxied=options.proxy is not None, cache=cache)
+
+    def _dialler(self, plan: Iterable[Candidate], deadline: float) -> Dialler:
+        options = self.options
+        look_up = name_look_up(self._lookup, max(0.0, deadline - asyncio.get_running_loop().time()), self._log)
+        return Dialler(plan, deadline, look_up, options.family, options.proxy, self._log)
 
     async def _try_plan(self, hosts: tuple[tuple[str, int | None], ...]) -> str | None:
-        options = self.options
+        """Nothing when a stream is live, or where the server redirects to."""
+        options, domain = self.options, self.options.jid.domainpart
         plan = await self._plan(hosts)
-        attempts: list[Attempt] = []
-        farthest: XmppshError | None = None
-        for position, candidate in enumerate(plan):
-            _refuse_clear_text(candidate)
-            share_s = self._left_s() / (len(plan) - position)
-            self._log(1, f"dialling {candidate} ({candidate.source}, TLS {candidate.tls})")
-            link = await dial(candidate, share_s, options.family)
-            if not isinstance(link, Link):
-                for attempt in link:
-                    self._log(1, f"{attempt.address} {attempt.outcome}")
-                attempts += link
-                continue
-            try:
-                return await self._negotiate(link, candidate, self._left_s() / (len(plan) - position))
-            except (ConnectionLost, DeadlineExceeded) as error:
-                # It took the connection and then died or fell silent: the next one may be alive.
-                self._log(1, f"{candidate} {error}")
-                farthest = error
-        if farthest is not None:
-            raise farthest
-        raise no_answer(options.jid.domainpart, attempts, _dial_hint(options))
+        dialler = self._dialler(plan.candidates, self._deadline)
+        dialler.attempts += [Attempt(candidate, outcome=str(trouble)) for candidate, trouble in plan.misses]
+        try:
+            opening = await Race(dialler, self._begin, self._deadline, domain, self._log).run()
+        except XmppshError:
+            self._forget(plan)
+            raise
+        if opening is None:
+            if self._forget(plan):
+                return await self._try_plan(hosts)
+            raise no_answer(domain, dialler.attempts, _dial_hint(options), options.proxy)
+        redirect = opening.outcome.result()
+        if redirect is not None:
+            await opening.close()
+            return redirect
+        stream = opening.stream
+        resumed = stream.sm is not None and stream.sm is self._resume
+        what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
+        self._log(1, f"{what} by {stream.mechanism}, {opening.link.tls_version or 'no TLS'}")
+        return None
 
-    async def _negotiate(self, link: Link, candidate: Candidate, timeout_s: float) -> str | None:
-        """Nothing when the stream is live, or where the server redirects to."""
-        options = self.options
-        outcome: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        failed: ResumeFailed | None = None
-        early: list[SessionEvent] = []  # stanzas between the bind and <enabled/>
+    def _forget(self, plan: Plan) -> bool:
+        """Where a remembered plan leads nowhere, the DNS may know better by now."""
+        if plan.remembered:
+            self._log(1, f"the remembered SRV records of {plan.domain} lead nowhere")
+            forget(plan.tls_name, self._lookup, self._log)
+            self._remembers = False  # even where the file cannot be written
+        return plan.remembered
 
-        def on_first_event(event: SessionEvent) -> None:
-            nonlocal failed
-            match event:
-                case ResumeFailed():
-                    failed = event
-                case HandledNoted(h):
-                    self._on_handled(h)
-                case SessionEstablished() | SessionResumed():
-                    self.candidate = candidate
-                    self._on_live(driver, event, failed)
-                    outcome.set_result(None)
-                    for stanza in early:
-                        driver.on_event(stanza)
-                case StanzaArrived():
-                    early.append(event)
-                case StreamEnded(error, redirect) if not outcome.done():
-                    if redirect is not None:
-                        outcome.set_result(redirect)
-                    else:
-                        outcome.set_exception(error or ConnectionLost("the stream ended"))
-
+    def _begin(self, connected: Connected, link: Link) -> Opening:
+        options, attempt = self.options, connected.attempt
         config = StreamConfig(
             self._jid,
             options.credentials,
-            tls=candidate.tls,
+            tls=attempt.candidate.tls,
             limits=options.limits,
+            acks=options.acks,
+            replaces=options.replaces,
             resumable_s=options.resumable_s,
             resume=self._resume,
             bind_id=new_id(),
         )
-        stream = Stream(config)
-        driver = Driver(
-            stream, link, options.policy, on_first_event, trace=self._trace, peek=lambda: self._peek(candidate)
+        return Opening(
+            attempt,
+            link,
+            config,
+            options.policy,
+            Listeners(self._on_live, self._on_handled, self._on_bound),
+            patience_s=min(max(STAGGER_S, PATIENCE_ROUND_TRIPS * connected.took_s), MAX_PATIENCE_S),
+            trace=self._trace,
+            peek=lambda: self._peek(attempt),
         )
-        driver.start()
-        try:
-            async with asyncio.timeout(timeout_s):
-                redirect = await outcome
-        except TimeoutError:
-            silence = SILENCES.get(stream.state, "does not answer")
-            if stream.state is State.PLAIN and stream.has_header:
-                silence = "answers with a stream header and then falls silent"
-            outcome.cancel()
-            await driver.abandon()
-            raise DeadlineExceeded(
-                f"{candidate} {silence} (waited {timeout_s:.3g} s)", hint="--connect-timeout S waits longer"
-            ) from None
-        except BaseException:  # a signal too: a stream that was opened is closed
-            outcome.cancel()
-            await driver.close(0)
-            raise
-        if redirect is not None:
-            await driver.close(0)
-            return redirect
-        resumed = stream.sm is not None and stream.sm is self._resume
-        what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
-        self._log(1, f"{what} by {stream.mechanism}, {link.tls_version or 'no TLS'}")
+
+    async def _peek(self, attempt: Attempt) -> bytes | None:
+        """The certificate of a server whose handshake failed, for the error's sentence; nothing else is sent."""
+        there = replace(attempt.candidate, addresses=(attempt.address,) if attempt.address else ())
+        deadline = asyncio.get_running_loop().time() + PEEK_TIMEOUT_S
+        with suppress(XmppshError, TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                connected = await self._dialler([there], deadline).next()
+                return None if connected is None else await self._look(connected)
         return None
 
-    async def _peek(self, candidate: Candidate) -> bytes | None:
-        """The certificate of a server whose handshake failed, for the error's sentence; nothing else is sent."""
-        link = await dial(candidate, PEEK_TIMEOUT_S, self.options.family)
-        if not isinstance(link, Link):
-            return None
-        stream = Stream(StreamConfig(self.options.jid, self.options.credentials, tls=candidate.tls))
+    async def _look(self, connected: Connected) -> bytes | None:
+        link = await connected.link()
+        stream = Stream(StreamConfig(self.options.jid, self.options.credentials, tls=connected.attempt.candidate.tls))
         seen: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
         def settle(_event: object = None) -> None:
@@ -214,23 +193,14 @@ class Connector:
         driver = Driver(stream, link, TlsPolicy(insecure=True), settle, on_secured=settle)
         driver.start()
         try:
-            async with asyncio.timeout(PEEK_TIMEOUT_S):
-                return await seen
-        except TimeoutError:
-            return None
+            return await seen
         finally:
             await driver.abandon()
 
 
-def _refuse_clear_text(candidate: Candidate) -> None:
-    if candidate.tls == "off" and not is_loopback(candidate.host):
-        raise UsageError(
-            f"--tls off is refused for {candidate}: a password would cross the network in the clear",
-            hint="--tls off is for loopback addresses alone",
-        )
-
-
 def _dial_hint(options: SessionOptions) -> str:
+    if options.proxy is not None:
+        return "check that --proxy may go there; --host HOST:PORT dials a place of your choice"
     if options.hosts:
         return "check --host, and that the server listens there"
     if is_address(options.jid.domainpart):

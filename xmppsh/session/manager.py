@@ -15,6 +15,7 @@ from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Unconfirm
 from xmppsh.model import Jid
 from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.protocol import events as ev
+from xmppsh.session.announce import Announcer
 from xmppsh.session.asking import Asking
 from xmppsh.session.bus import Bus
 from xmppsh.session.ids import new_id
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.queue import Entry
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.session.announce import Attendant
     from xmppsh.session.bus import Subscription
     from xmppsh.session.driver import Driver
     from xmppsh.session.options import SessionOptions
@@ -60,12 +62,15 @@ class Session(Asking):
         self.mechanism = ""
         self.tls_version: str | None = None
         self.error: XmppshError | None = None
+        self.readers_lag = False  # the link is not read until they have caught up
         self.queue = Queue()
         self.requests = Requests()
         self.bus = Bus(self._on_reader_done, lambda: self._hold(True), lambda: self._hold(False))
         self.progress = asyncio.Event()  # set by each ack, and by the end
         self.outbound = Outbound(self, journal)
         self.recovery = Recovery(self, trace)
+        self.attendant: Attendant = Announcer(self)  # sees every stanza first; the witness puts its own here
+        self.excuses: list[Callable[[XmppshError | None], bool]] = [lambda error: self.attendant.explains(error)]
         self._collections: dict[str, list[Element]] = {}
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -125,6 +130,10 @@ class Session(Asking):
     def failed_count(self) -> int:
         """How many IQ and presence ended with a session that was lost."""
         return self.queue.failed_count
+
+    def is_explained(self, error: XmppshError | None) -> bool:
+        """Was the session closed by a helper of ours, so that another one may begin?"""
+        return any(excuse(error) for excuse in self.excuses)
 
     def fail(self, error: XmppshError | None) -> None:
         """The session is over: tell everybody who waits."""
@@ -276,6 +285,7 @@ class Session(Asking):
                 self.outbound.on_acked(count)
             case ev.HandledNoted(h):
                 self.outbound.on_handled(h)
+                self.attendant.before_ack(h)
             case ev.StreamEnded(error):
                 self.recovery.on_ended(error)
             case _:
@@ -284,6 +294,8 @@ class Session(Asking):
     def _on_stanza(self, stanza: Element, number: int) -> None:
         if not self.recovery.is_new(number):
             return  # repeated by the server after a resume, and still in the hands of its reader
+        if self.attendant.takes(stanza, lambda: self._on_taken(number)):
+            return None
         kind, stanza_type = stanza.kind, stanza.attributes.get("type")
         if kind == "iq":
             if self.outbound.on_ping_answered(stanza.id or "") or self.requests.answer(stanza, self.jid):
@@ -310,5 +322,7 @@ class Session(Asking):
             self._on_taken(number)
 
     def _hold(self, full: bool) -> None:
+        self.readers_lag = full
         if self.driver is not None:
             self.driver.link.hold_reading("readers", full)
+        self.attendant.on_lag()

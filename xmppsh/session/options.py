@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from xmppsh.net.tls import TlsPolicy
+from xmppsh.resolve.options import LookupOptions
 from xmppsh.xmlio.reader import Limits
 
 if TYPE_CHECKING:
     from xmppsh.model import Credentials, Jid, TlsMode
+    from xmppsh.net.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,13 @@ class SessionOptions:
     tls: TlsMode = "auto"
     policy: TlsPolicy = field(default_factory=TlsPolicy)
     family: int = socket.AF_UNSPEC
+    proxy: Proxy | None = None  # names are looked up over there
+    lookup: LookupOptions = field(default_factory=LookupOptions)  # its family and proxy are the ones above
     connect_timeout_s: float = 10.0
     timeout_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
-    resumable_s: int | None = None  # survive a cut: the server is asked to keep the session that long
+    acks: bool = True  # XEP-0198, where the server has it
+    replaces: bool = False  # the resource is another session's, which is to end; never with resumable_s
+    heals: bool = False  # survive a cut
+    resumable_s: int | None = None  # the server is asked to keep the session that long behind a cut, to be resumed
     give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide

@@ -34,13 +34,17 @@ MIN_SETTLING_S = 3.0  # from the first look to the last
 AGREEING_LOOKS = 3
 
 
-class Asker(Protocol):
-    """What reconciling needs of a session."""
-
-    jid: Jid
+class AsksOwn(Protocol):
+    """Can ask the own account."""
 
     async def ask_own(self, iq_type: str, payload: Xml) -> Element:
         """An IQ to the own account that goes before everything queued; its answer, result or error."""
+
+
+class Asker(AsksOwn, Protocol):
+    """What reconciling needs of a session."""
+
+    jid: Jid
 
     def collecting(self, query_id: str) -> AbstractContextManager[list[Element]]:
         """The archive's results for an open query (XEP-0313 §4.2)."""
@@ -64,7 +68,7 @@ async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[
     """
     wanted = {entry.stanza_id for entry in entries if entry.number and entry.kind == "message"}
     found: set[str] = set()
-    complete = bool(wanted) and await _keeps_everything(session)
+    complete = bool(wanted) and await keeps_everything(session)
     agreeing, until = 0, asyncio.get_running_loop().time() + settle_s + MIN_SETTLING_S
     while found != wanted and (agreeing < AGREEING_LOOKS or asyncio.get_running_loop().time() < until):
         seen = await _look_up(session, wanted, known)
@@ -86,7 +90,7 @@ def _fate(entry: Entry, found: set[str], *, complete: bool) -> Fate:
     return Fate.QUEUED if complete else Fate.UNCERTAIN
 
 
-async def _keeps_everything(session: Asker) -> bool:
+async def keeps_everything(session: AsksOwn) -> bool:
     """Does the archive keep every message (XEP-0441)? Only then a missing one has not arrived."""
     answer = await session.ask_own("get", element("prefs", {"xmlns": MAM}))
     prefs = tree(answer).find(f"{{{MAM}}}prefs")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, SaslError, StreamError, XmppshError
 from xmppsh.protocol.backoff import Backoff
+from xmppsh.session.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead;
 FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; each next one gets twice
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
 BACKLOG_PATIENCE = 4
+RESTART_DELAY_S = 1.0
 BACKLOG_DELAY = 2  # the server's old session may still route what it has read (measured on ejabberd)
 
 # Streams end with these for reasons that reconnecting repeats (RFC 6120 §4.9.3); a conflict would become a fight.
@@ -29,6 +31,14 @@ REFUSED_STANZAS = frozenset(
 FINAL_CONDITIONS = REFUSALS | REFUSED_STANZAS
 # Measured: Prosody 0.12 feeds a resumed stream to the first one's parser and then refuses valid XML with these.
 FAULTS_OF_RESUMED = frozenset({"not-well-formed", "xml-not-well-formed", "policy-violation", "invalid-xml"})
+
+
+def routing_s(in_flight: int) -> float:
+    """How long behind a process's death its session may still route what the server had read of it (as after a cut).
+
+    Its pace is not known to anybody, so the wait is twice as careful.
+    """
+    return RESTART_DELAY_S + 2 * BACKLOG_DELAY * Pace().backlog_s(in_flight)
 
 
 def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:

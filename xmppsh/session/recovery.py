@@ -14,20 +14,29 @@ from xmppsh.outbox.queue import Fate
 from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
 from xmppsh.protocol.sm import MODULUS, StreamManagement
 from xmppsh.session.connect import Connector
+from xmppsh.session.lost import LostSessions
 from xmppsh.session.phase import Phase
 from xmppsh.session.reconcile import by_archive, by_handled
-from xmppsh.session.reconnect import ACK_BASE_S, BACKLOG_DELAY, BACKLOG_PATIENCE, Reconnector, may_reconnect, watch
+from xmppsh.session.reconnect import (
+    ACK_BASE_S,
+    BACKLOG_DELAY,
+    BACKLOG_PATIENCE,
+    Reconnector,
+    may_reconnect,
+    routing_s,
+    watch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from xmppsh.model import Jid
     from xmppsh.output.trace import Trace
     from xmppsh.session.driver import Driver
     from xmppsh.session.manager import Session
     from xmppsh.xmlio.build import Xml
 
 FIRST_TRIES = 3  # when the first connection is cut in its handshake
-RESTART_DELAY_S = 1.0
 MAX_SETTLE_S = 10.0  # for an archive to file what the server had read
 SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
 
@@ -42,12 +51,13 @@ class Recovery:
         self.generation = 0  # of the session, not of the link
         self.availability: Xml | None = None
         self._session, self._options = session, session.options
-        self._connector = Connector(session.options, session.log, session.outbound.on_handled, trace)
+        self._connector = Connector(session.options, session.log, session.outbound.on_handled, self._on_bound, trace)
         self._sm: StreamManagement | None = None
         self._resumed = False  # the present stream is a resumed one
         self._silences = 0
         self._not_before = 0.0
         self._high_water = 0  # the highest number of an inbound stanza
+        self._lost = LostSessions()
         self._old: Driver | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._healing: asyncio.Task[None] | None = None
@@ -55,7 +65,7 @@ class Recovery:
     async def open(self) -> None:
         """The first connection; raises what made it impossible."""
         await asyncio.sleep(max(0.0, self._not_before - time.time()))
-        tries = FIRST_TRIES if self._options.resumable_s is not None else 1
+        tries = FIRST_TRIES if self._options.heals else 1
         for left in reversed(range(tries)):
             try:
                 await self._connector.connect(self._on_live, self._session.jid, self._sm)
@@ -65,16 +75,20 @@ class Recovery:
                 if left == 0:
                     raise
                 self._session.log(1, f"{error}; trying again")
-        if self._options.resumable_s is not None:
+        if self._options.heals:
             self._spawn(watch(self.stirred, self._patience_s, self._ask, self._on_silence))
+        if self._options.resumable_s is not None:
+            self._spawn(self._session.attendant.run())
 
     def restore(self, sm: StreamManagement | None, newest: float) -> None:
-        """Begin by resuming a session that a former process left; newest: when it stored its last stanza."""
+        """Begin by resuming a session that a former process left; newest: when its last stanza left."""
         self._sm = sm
         self._high_water = 0 if sm is None else sm.received
-        # The server's old session may still route what it has read of it, as after a cut; its pace is not known here.
-        backlog_s = self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
-        self._not_before = min(time.time(), newest) + RESTART_DELAY_S + 2 * BACKLOG_DELAY * backlog_s
+        self._not_before = min(time.time(), newest) + routing_s(self._session.queue.in_flight)
+
+    def _on_bound(self, jid: Jid) -> None:
+        if self._session.outbound.journal is not None:
+            self._session.outbound.journal.bound(str(jid))
 
     # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
 
@@ -83,6 +97,7 @@ class Recovery:
         self.driver = driver
         self.stirred.set()
         driver.on_event = lambda later: session.on_event(later) if self.driver is driver else None
+        driver.link.hold_reading("readers", session.readers_lag)
         session.tls_version, session.mechanism = driver.link.tls_version, driver.stream.mechanism
         self._resumed = isinstance(event, SessionResumed)
         if isinstance(event, SessionResumed):
@@ -91,6 +106,7 @@ class Recovery:
         else:
             self._on_new_session(event, failed)
         self._sm = driver.stream.sm
+        session.attendant.on_live()
         if session.queue.in_doubt:
             session.phase = Phase.RECONCILING
             self._spawn(self._reconcile())
@@ -106,7 +122,10 @@ class Recovery:
         session.outbound.reset()
         session.jid = event.jid
         if session.outbound.journal is not None:
-            session.outbound.journal.opened(str(event.jid), event.resumption)
+            session.outbound.journal.opened(event.resumption)
+        if event.resumption is not None and event.resumption.max_s != self._options.resumable_s:
+            kept = "for a time it does not tell" if event.resumption.max_s is None else f"{event.resumption.max_s} s"
+            session.log(1, f"the server keeps a lost session {kept}, not {self._options.resumable_s} s as asked")
         if session.phase is not Phase.OFFLINE:
             session.requests.fail(ConnectionLost("the session was lost before the answer came"))
         if self.availability is not None:
@@ -115,6 +134,8 @@ class Recovery:
             released = (failed.h - previous.acked) % MODULUS
             if released <= previous.unacked:  # else it is no count of ours, and proves nothing
                 session.outbound.settle([*[None] * older, *by_handled(doubted[older:], released)])
+                return
+        self._lost.add(None if failed is None else previous, older, len(doubted) - older)
 
     def _go_live(self) -> None:
         self._session.phase = Phase.LIVE
@@ -123,6 +144,13 @@ class Recovery:
 
     async def _reconcile(self) -> None:
         session, driver = self._session, self.driver
+        try:
+            proved = await self._lost.ask_witness(session)
+        except XmppshError:
+            return  # the link broke meanwhile; the next one tries again
+        if self.driver is not driver:
+            return
+        session.outbound.settle(proved)
         doubted = [entry for entry in session.queue if entry.fate is Fate.UNCERTAIN]
         settle_s = min(MAX_SETTLE_S, BACKLOG_DELAY * session.outbound.pace.backlog_s(len(doubted)))
         try:
@@ -133,7 +161,8 @@ class Recovery:
             session.log(1, f"the archive does not answer: {error}")
             fates = [Fate.UNCERTAIN if entry.kind == "message" else Fate.FAILED for entry in doubted]
         if self.driver is driver:
-            counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in Fate if fate in fates)
+            settled = [*proved, *fates]
+            counts = ", ".join(f"{settled.count(fate)} {fate}" for fate in Fate if fate in settled)
             session.log(1, f"after the lost session: {counts}")
             session.outbound.settle(fates)
             self._go_live()
@@ -145,12 +174,8 @@ class Recovery:
         session = self._session
         self.driver, self._old = None, self.driver
         self.last_error = error
-        resumable = self._options.resumable_s is not None and session.phase not in (
-            Phase.CLOSING,
-            Phase.OVER,
-            Phase.OFFLINE,
-        )
-        if not resumable or not may_reconnect(error, resumed=self._resumed):
+        heals = self._options.heals and session.phase not in (Phase.CLOSING, Phase.OVER, Phase.OFFLINE)
+        if not heals or not (may_reconnect(error, resumed=self._resumed) or session.is_explained(error)):
             session.fail(error)
             return
         session.phase = Phase.LINGERING
@@ -180,8 +205,8 @@ class Recovery:
     # ── A dead link ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _patience_s(self) -> float | None:
-        if self.driver is None or not self._session.queue.in_flight:
-            return None
+        if self.driver is None or self._session.readers_lag or not self._session.queue.in_flight:
+            return None  # what nobody reads is no silence
         base_s = max(1.0, min(ACK_BASE_S, self._options.timeout_s / 3))
         return base_s + BACKLOG_PATIENCE * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
 
@@ -190,7 +215,7 @@ class Recovery:
             self.driver.carry_out(self.driver.stream.request_ack())
 
     def _on_silence(self) -> None:
-        if self.driver is None:
+        if self.driver is None or self._session.readers_lag:
             return
         self._silences += 1
         if self._silences >= SILENT_RESUMES:

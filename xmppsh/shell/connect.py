@@ -28,7 +28,7 @@ def _account(ctx: click.Context, _param: click.Parameter, value: Jid | None) -> 
         ctx.find_root().meta.setdefault(OPTIONS, {})["jid"] = value
 
 
-@command("connect", "Open the shell on a session.")
+@command("connect", "Open the shell on a session.", guarded=True)
 @click.argument("account", metavar="[JID]", type=JID, required=False, callback=_account, expose_value=False)
 @click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
 async def connect(app: App, stop_on_error: bool) -> None:
@@ -51,7 +51,7 @@ async def open_shell(app: App, *, stop_on_error: bool = False) -> None:
     fd = _prompt_fd(app)
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
-        async with app.session(wait_s=CLOSE_WAIT_S, resumable=True) as session:
+        async with app.session(wait_s=CLOSE_WAIT_S, lasting=True) as session:
             await _run(app, session, fd, stop_on_error=stop_on_error)
     finally:
         stop_watching()

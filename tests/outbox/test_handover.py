@@ -1,0 +1,146 @@
+"""Rows that change hands: the claim of a dead process's rows, and a process that finds its own ones gone."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from outbox.workload import ACCOUNT
+
+from xmppsh.outbox.queue import Entry, Fate, Queue
+from xmppsh.outbox.store import Store
+from xmppsh.protocol.sm import Resumption
+from xmppsh.xmlio.build import Xml
+
+ROOT = Path(__file__).parents[2]
+CLAIMS = 40
+CLAIMER = """
+import sys
+from pathlib import Path
+from xmppsh.outbox.store import Store
+path, me, account, claims = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+store = Store(path, me)
+print(flush=True)
+sys.stdin.readline()
+for number in range(claims):
+    store.claim(f"dead{number}")
+    print(*(one.full_jid for one in store.sessions(account) if one.owner == me), flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(Store(path, "me")) as store:
+        yield store
+
+
+@pytest.fixture
+def other(path: Path, store: Store) -> Iterator[Store]:
+    """Another process's view of the same file."""
+    with closing(Store(path, "other")) as other:
+        yield other
+
+
+def entries(count: int, queue: Queue | None = None) -> list[Entry]:
+    queue = queue or Queue()
+    return [
+        queue.add(Xml(f"<message id='m{place}'>é</message>"), "message", f"m{place}", "romeo@example.net", place)
+        for place in range(1, count + 1)
+    ]
+
+
+def opened(store: Store) -> int:
+    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x")
+    store.note_resumption(session, Resumption("sm1", "there:5222", 60))
+    return session
+
+
+def told(store: Store, *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(one, name) for name in names) for one in store.entries(ACCOUNT)]
+
+
+def test_a_claim_takes_everything_of_one_owner_and_nothing_of_others(store: Store, other: Store) -> None:
+    mine, theirs = entries(1), entries(1)
+    session = opened(store)
+    store.write(ACCOUNT, mine, session, mine, 1)
+    opened(other)
+    other.write(ACCOUNT, theirs, None, [], 0)
+    with closing(Store(store.path, "guard")) as guard:
+        guard.claim("me")
+        assert told(guard, "owner", "session", "wire") == [("guard", session, 1), ("other", None, None)]
+        assert [one.owner for one in guard.sessions(ACCOUNT)] == ["guard", "other"]
+        guard.give_back("me")
+        assert told(guard, "owner", "session", "wire") == [("me", session, 1), ("other", None, None)]
+        assert [one.owner for one in guard.sessions(ACCOUNT)] == ["me", "other"]
+        guard.claim("nobody")
+        assert sorted({one.owner for one in guard.sessions(ACCOUNT)}) == ["me", "other"]
+
+
+def test_of_two_processes_that_claim_at_the_same_time_one_gets_it(path: Path) -> None:
+    for number in range(CLAIMS):
+        with closing(Store(path, f"dead{number}")) as dead:
+            dead.open_session(ACCOUNT, f"{ACCOUNT}/{number}")
+    command = [sys.executable, "-c", CLAIMER, str(path)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
+    with (
+        subprocess.Popen([*command, "a", ACCOUNT, str(CLAIMS)], **pipes) as first,
+        subprocess.Popen([*command, "b", ACCOUNT, str(CLAIMS)], **pipes) as second,
+    ):
+        for child in (first, second):
+            child.stdout.readline()  # type: ignore[union-attr]
+        for child in (first, second):
+            child.stdin.write("\n")  # type: ignore[union-attr]
+            child.stdin.flush()  # type: ignore[union-attr]
+        outputs = [child.communicate()[0] for child in (first, second)]
+    # Whoever has seen a session as his own kept it: no line of one names what a line of the other names.
+    got = [set(output.split()) for output in outputs]
+    assert got[0] | got[1] == {f"{ACCOUNT}/{number}" for number in range(CLAIMS)}
+    assert got[0] & got[1] == set()
+
+
+def test_a_stanza_of_a_session_that_the_guard_has_closed_belongs_to_none(store: Store, other: Store) -> None:
+    queue = Queue()
+    new = entries(2, queue)
+    session = opened(store)
+    store.write(ACCOUNT, new, session, queue.take(1), 1)
+    other.claim("me")
+    other.close_session(session)
+    store.write(ACCOUNT, [], session, queue.take(1), 2)
+    assert told(store, "stanza_id", "fate", "session", "wire") == [("m1", "sent", None, None), ("m2", "sent", None, 2)]
+    store.note_handled(session, 7)
+    store.finish(session, queue.acked(1), 1)
+    store.close_session(session)
+    assert (told(store, "stanza_id"), store.sessions(ACCOUNT)) == ([("m2",)], [])
+
+
+def test_the_id_of_a_session_that_is_gone_is_never_anothers(store: Store, other: Store) -> None:
+    former = opened(store)
+    other.claim("me")
+    other.close_session(former)
+    opened(other)
+    store.note_resumption(former, Resumption("former"))
+    store.note_handled(former, 7)
+    store.finish(former, [], 9)
+    store.close_session(former)
+    assert [(one.sm_id, one.handled, one.acked) for one in store.sessions(ACCOUNT)] == [("sm1", 0, 0)]
+
+
+def test_the_row_of_a_stanza_that_is_gone_is_never_anothers(store: Store, other: Store) -> None:
+    (former,) = entries(1)
+    store.write(ACCOUNT, [former], None, [], 0)
+    assert former.row is not None
+    other.delete([former.row])
+    other.write(ACCOUNT, entries(1), None, [], 0)
+    former.become(Fate.SENT)
+    store.write(ACCOUNT, [], None, [former], 7)
+    store.change([former])
+    store.finish(None, [former])
+    assert told(store, "stanza_id", "fate", "wire") == [("m1", "queued", None)]

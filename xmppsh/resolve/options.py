@@ -1,0 +1,51 @@
+"""How names are looked up: by whom, for which address family, and what the user laid down."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xmppsh.model import place
+
+if TYPE_CHECKING:
+    from xmppsh.config.schema import Override
+
+DNS_PORT = 53
+
+
+@dataclass(frozen=True, slots=True)
+class LookupOptions:
+    """What decides how a name becomes addresses.
+
+    servers: `--dns`, name servers (address, port) to ask instead of the system's; overrides: `--resolve`, the last one
+    for a name and port wins; family: socket.AF_INET or AF_INET6 to allow one alone; proxied: a proxy looks names up,
+    and no question leaves this machine; cache: the file that remembers SRV records; None: none does.
+    """
+
+    servers: tuple[tuple[str, int], ...] = ()
+    overrides: tuple[Override, ...] = ()
+    family: int = socket.AF_UNSPEC
+    proxied: bool = False
+    cache: Path | None = None
+    hosts_file: Path = Path("/etc/hosts")
+    resolv_conf: Path = Path("/etc/resolv.conf")
+
+    def allows(self, address: str) -> bool:
+        """May this address be dialled, by -4 and -6?"""
+        return self.family in (socket.AF_UNSPEC, socket.AF_INET6 if ":" in address else socket.AF_INET)
+
+    def asking_first(self, server: str) -> LookupOptions:
+        """The same, with the name server that has answered in front (as `place` shows it): others may be dead."""
+        front = [(address, port) for address, port in self.servers if place(address, port, DNS_PORT) == server]
+        return replace(self, servers=tuple(dict.fromkeys((*front, *self.servers))))
+
+    def overridden(self, name: str, port: int) -> tuple[str, ...]:
+        """The addresses that `--resolve` gives a name; `*` stands for every name, and yields to the name itself."""
+        given = {(override.name, override.port): override.addresses for override in self.overrides}
+        return given.get((name, port)) or given.get(("*", port)) or ()
+
+    def ports_of(self, name: str) -> tuple[int, ...]:
+        """The ports for which `--resolve` names exactly this name, in the order given."""
+        return tuple(dict.fromkeys(override.port for override in self.overrides if override.name == name))

@@ -1,0 +1,100 @@
+"""Finding the sessions that dead processes left, and closing them.
+
+Used by the guard right after a crash, by every command before it binds a session of its own, and by `sessions reap`.
+Of several processes that look at the same time one gets each session: the claim is a transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import IoError
+from xmppsh.outbox.journal import Journal
+from xmppsh.outbox.owner import GUARD, Owner, forget, processes
+from xmppsh.session.remains import Reaped, Remains
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from xmppsh.outbox.owner import Process
+    from xmppsh.output.trace import Trace
+    from xmppsh.session.options import SessionOptions
+
+
+async def reap(
+    options: SessionOptions,
+    locks: Path,
+    log: Callable[[int, str], None],
+    trace: Trace | None = None,
+    *,
+    names: Collection[str] | None = None,
+    settle: bool = False,
+) -> list[Reaped]:
+    """Close what dead processes of the account left, the oldest first; what fails is left to the next try, and raises.
+
+    locks: the folder of the processes' locks. names: of these processes instead, whatever their locks say: one may be
+    dying or hang. settle: also find out what became of messages in flight, which may take seconds.
+    """
+    account = str(options.jid.bare)
+    reaped: list[Reaped] = []
+    damaged: IoError | None = None
+    for process in processes(locks):
+        if process.alive if names is None else process.name not in names:
+            continue
+        claims = [
+            _Claim(Journal(path, Owner(locks, GUARD), account, everything=True), process)
+            for owner, path in process.stores
+            if owner == account and path.exists()
+        ]
+        try:
+            for claim in claims:
+                reaped += await claim.close_sessions(options, log, trace, settle=settle)
+        except IoError as error:
+            damaged = damaged or error  # one file that cannot be read must not keep the others' ghosts online
+            continue
+        is_done = all(claim.is_done for claim in claims)
+        if is_done and all(owner == account or not path.exists() for owner, path in process.stores):
+            forget(locks, process.name)
+    if damaged is not None:
+        raise damaged
+    return reaped
+
+
+class _Claim:
+    """What a dead process left in one store, while it is ours.
+
+    is_done: nobody has to come back for it.
+    """
+
+    def __init__(self, journal: Journal, process: Process) -> None:
+        self._journal, self._process = journal, process
+        self.is_done = False
+
+    async def close_sessions(
+        self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None, *, settle: bool
+    ) -> list[Reaped]:
+        journal, reaped = self._journal, []
+        try:
+            journal.store.claim(self._process.name)
+            sessions = journal.store.sessions(journal.account)
+            for stored in sessions:
+                if stored.owner == journal.owner.name:
+                    remains = Remains(options, log, trace, journal, stored)
+                    reaped.append(await remains.close(settle=settle))
+            # Who was faster may fail, and gives it back.
+            self.is_done = not any(self._is_anothers(stored.owner) for stored in sessions)
+        finally:
+            self._give_back()
+        return reaped
+
+    def _is_anothers(self, owner: str) -> bool:
+        is_at_work = owner.startswith(GUARD) and owner != self._journal.owner.name
+        return is_at_work or owner == self._process.name
+
+    def _give_back(self) -> None:
+        """What is left: for the next try, or for the process itself, which only hung."""
+        try:
+            self._journal.store.give_back(self._process.name)
+        finally:
+            self._journal.close()

@@ -1,0 +1,211 @@
+"""What a dead process left of one session: its place on the server, and stanzas that were written and not acknowledged.
+
+The session is closed at once, so that nobody sees a ghost. What it had in flight is settled by the h of `<resumed/>`:
+what that does not cover never arrived, and goes out again. But right after a crash the server may still route what it
+had read, which its h does not tell (measured on ejabberd): then the archive decides, when the session is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import XmppshError
+from xmppsh.model import Jid
+from xmppsh.outbox.journal import LeftBehind, in_wire_order, management
+from xmppsh.outbox.queue import Fate, Queue
+from xmppsh.protocol.events import StanzaArrived, StanzasAcked
+from xmppsh.protocol.sm import MODULUS
+from xmppsh.session.announce import form, witness_of
+from xmppsh.session.ids import new_id
+from xmppsh.session.manager import Session
+from xmppsh.session.reconcile import keeps_everything
+from xmppsh.session.reconnect import routing_s
+from xmppsh.session.takeover import TakenOver, take_over
+from xmppsh.xmlio.build import element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.model import Element
+    from xmppsh.outbox.journal import Journal
+    from xmppsh.outbox.queue import Entry
+    from xmppsh.outbox.store import StoredSession
+    from xmppsh.output.trace import Trace
+    from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.sm import StreamManagement
+    from xmppsh.session.driver import Driver
+    from xmppsh.session.options import SessionOptions
+    from xmppsh.xmlio.build import Xml
+
+ANSWER_S = 2.0  # for what the server says about its archive
+ASIDE_S = 1.0  # for the witness
+ACKS_S = 10.0  # for each ack of what goes out again
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """A session that was closed. resumed: else it was gone already, or was replaced; age_s: since it began.
+
+    settled: its stanzas whose fate is known now; left: those that the outbox still holds.
+    """
+
+    jid: Jid
+    resumed: bool
+    age_s: float
+    settled: int
+    left: int
+
+
+class Remains:
+    """One session of a dead process, in a journal that has claimed it."""
+
+    def __init__(
+        self,
+        options: SessionOptions,
+        log: Callable[[int, str], None],
+        trace: Trace | None,
+        journal: Journal,
+        stored: StoredSession,
+    ) -> None:
+        self._options, self._log, self._trace = options, log, trace
+        self._journal, self._stored = journal, stored
+        rows = [row for row in journal.store.entries(journal.account, stored.id) if row.wire is not None]
+        self._queue = Queue()
+        self._queue.restore(in_wire_order(rows, stored.acked))
+        self._rows = {row.row for row in rows}
+        self._base = stored.acked  # the oldest in flight has the next number
+
+    async def close(self, *, settle: bool) -> Reaped:
+        """Close the session; raises when it cannot be reached. settle: wait for the archive, if it has to decide."""
+        stored, store = self._stored, self._journal.store
+        jid = Jid.parse(stored.full_jid)
+        taken = await take_over(
+            self._options, self._log, jid, management(stored), self._trace, before_close=self._on_resumed
+        )
+        if not taken.resumed and taken.h is not None:
+            self._release(taken.h)
+        how = "resumed and closed" if taken.resumed else "gone already" if stored.sm_id else "replaced and closed"
+        self._log(1, f"{jid}, left by a process that died: {how}")
+        store.close_session(stored.id)
+        if settle and self._open_entries():
+            await self._settle(taken)
+        left = sum(1 for row in self._journal.store.entries(self._journal.account) if row.row in self._rows)
+        return Reaped(jid, taken.resumed, max(0.0, time.time() - stored.started), len(self._rows) - left, left)
+
+    def _open_entries(self) -> list[Entry]:
+        return [entry for entry in self._queue if entry.xml]
+
+    def _release(self, h: int) -> None:
+        """The server has handled everything up to h."""
+        released = (h - self._base) % MODULUS
+        if released < MODULUS // 2:
+            done = self._queue.acked(min(released, self._queue.in_flight))
+            self._base = h
+            self._journal.store.finish(self._stored.id, done, h)
+
+    # ── On the resumed stream ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _on_resumed(self, driver: Driver) -> None:
+        sm = driver.stream.sm
+        assert sm is not None
+        self._release(sm.acked)
+        server = _Answers(driver)
+        if self._open_entries():
+            still_routing = time.time() < self._stored.written + routing_s(self._queue.in_flight)
+            if not still_routing or not await server.has_full_archive():
+                await self._repeat(driver, sm)
+        await server.send_witness_aside(witness_of(self._options.jid))
+
+    async def _repeat(self, driver: Driver, sm: StreamManagement) -> None:
+        """XEP-0198 §5: what h does not cover goes out again, in order."""
+        progress = asyncio.Event()
+
+        def on_event(event: SessionEvent) -> None:
+            if isinstance(event, StanzasAcked):
+                self._release(sm.acked)
+                progress.set()
+
+        driver.on_event = on_event
+        batch = self._queue.repeat()
+        self._base = sm.sent  # a question of ours may stand before
+        self._journal.store.write(self._journal.account, [], self._stored.id, batch, self._base + 1)
+        for entry in batch:
+            driver.carry_out(driver.stream.send(entry.xml))
+        driver.carry_out(driver.stream.request_ack())
+        try:
+            while self._queue.in_flight and not driver.ended.is_set():
+                progress.clear()
+                async with asyncio.timeout(ACKS_S):
+                    await progress.wait()
+        except TimeoutError:
+            self._log(1, "what was sent again is not acknowledged")  # its fate stays open
+
+    # ── When it is closed ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _settle(self, taken: TakenOver) -> None:
+        """On a session of our own: what the archive lacks goes out again, after what the server had read is routed."""
+        stored = None
+        if taken.resumed:
+            fate = Fate.UNCERTAIN
+        elif taken.h is not None:
+            fate = Fate.QUEUED  # the session had expired, so nothing of it is routed any more
+        else:
+            stored, fate = self._stored, Fate.SENT  # to ask again: a witness may have closed it, and know its h
+        entries = [replace(entry, fate=fate) for entry in self._open_entries()]
+        options = replace(self._options, heals=False, resumable_s=None)
+        session = Session(options, self._log, self._trace, self._journal)
+        session.restore(LeftBehind(stored, entries, 0, self._stored.written))
+        try:
+            await session.open()
+            await session.acked(session.sent_count)
+        except XmppshError as error:
+            self._log(1, f"not everything is settled: {error}")  # it stays in the outbox
+        finally:
+            await session.close(wait_s=0)
+        self._queue = session.queue
+
+
+class _Answers:
+    """Asks on a stream where nothing is acknowledged."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def has_full_archive(self) -> bool:
+        """Will the archive tell what has arrived?"""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await keeps_everything(self)
+        except TimeoutError:
+            return False
+
+    async def send_witness_aside(self, witness: Jid) -> None:
+        """What this session has not acknowledged is kept only if it is the account's last one (docs/witness.md)."""
+        try:
+            async with asyncio.timeout(ASIDE_S):
+                # Until the answer is an error: nobody is there, or not any more.
+                while (await self.ask("set", form("aside"), witness)).attributes.get("type") == "result":
+                    pass
+        except TimeoutError:
+            return  # it is not heard of either, and the session must not stay for it
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """A question to the own account."""
+        return await self.ask(iq_type, payload, None)
+
+    async def ask(self, iq_type: str, payload: Xml, to: Jid | None) -> Element:
+        """Send an IQ and wait for its answer, without end."""
+        stanza_id = new_id()
+        answer: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
+
+        def on_event(event: SessionEvent) -> None:
+            if isinstance(event, StanzaArrived) and event.element.id == stanza_id and not answer.done():
+                answer.set_result(event.element)
+
+        self._driver.on_event = on_event
+        attributes = {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}
+        self._driver.carry_out(self._driver.stream.send(element("iq", attributes, payload)))
+        return await answer
