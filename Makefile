@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
 
 test: $(VENV)/.installed-dev servers lint
-	$(BIN)/pytest -q -n 2 --dist load $(PYTEST_OPTIONS)
+	$(BIN)/pytest -q -n 4 --dist load $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -126,6 +126,7 @@ async def test_a_guard_that_dies_is_told_of_and_the_program_goes_on(
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "still here\n", "")
 
 
+@pytest.mark.parametrize("server", ["prosody"], indirect=True)  # it does not depend on the server
 @pytest.mark.parametrize("arguments", [("--no-guard",), ("--no-sm",), ("--resume-max", "0")], ids=" ".join)
 async def test_without_anything_to_guard_there_is_no_guard(
     program: Program, tmp_path: Path, arguments: tuple[str, ...]

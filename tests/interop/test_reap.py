@@ -17,6 +17,7 @@ from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S, until
 
+on_one_server = pytest.mark.parametrize("server", ["prosody"], indirect=True)  # it does not depend on the server
 CLOSED = "left by a process that died: resumed and closed"
 NOT_CLOSED = "a session that a dead program left is not closed"
 
@@ -129,6 +130,7 @@ async def test_a_session_that_the_server_has_given_up_is_forgotten(
     assert server.sessions(alice.jid) == []
 
 
+@on_one_server
 async def test_a_program_of_another_account_leaves_the_session_alone(
     server: Server, friend: Contact, program: Program, tmp_path: Path, locks: Path
 ) -> None:
@@ -155,6 +157,7 @@ async def test_the_guard_waits_for_a_server_that_cannot_be_reached(
             await friend.wait_for_presence(alice.jid, "unavailable", sender=shown.sender)
 
 
+@on_one_server
 async def test_a_command_that_comes_while_the_guard_cannot_reach_the_server_does_not_make_it_forget(
     server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path, locks: Path
 ) -> None:
@@ -220,6 +223,7 @@ async def test_a_lock_whose_store_is_gone_is_cleared_away(simple: Program, tmp_p
     assert not (tmp_path / "gone.sqlite").exists()
 
 
+@on_one_server
 async def test_a_store_that_is_damaged_does_not_keep_the_sessions_of_others_online(
     alice: Account, friend: Contact, program: Program, tmp_path: Path, locks: Path
 ) -> None:
@@ -238,6 +242,7 @@ async def test_a_store_that_is_damaged_does_not_keep_the_sessions_of_others_onli
 
 
 @needs_mount
+@on_one_server
 async def test_a_ping_works_on_a_read_only_state_folder_with_one_warning(
     friend: Contact, program: Program, tmp_path: Path
 ) -> None:

@@ -183,10 +183,10 @@ def test_only_a_dead_ones_lock_is_cleared_away_and_only_on_request(tmp_path: Pat
     for _ in range(2):
         assert not owner.is_alive(name)
         assert [one.name for one in processes(tmp_path) if not one.alive] == [name]
-    forget(tmp_path, owner.name)
+    assert not forget(tmp_path, owner.name)
     assert lock(tmp_path, owner.name).exists()
-    forget(tmp_path, name)
-    forget(tmp_path, name)  # somebody else did it
+    assert forget(tmp_path, name)
+    assert forget(tmp_path, name), "somebody else did it"
     assert [one.name for one in processes(tmp_path)] == [owner.name]
     owner.close()
 

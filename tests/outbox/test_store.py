@@ -112,6 +112,20 @@ def test_a_session_is_remembered_until_it_is_closed_and_its_stanzas_stay(store: 
     assert told(store, "stanza_id", "fate", "wire", "session") == [("m2", "sent", None, None)]
 
 
+def test_a_session_knows_when_a_stored_stanza_left_on_it_last(store: Store) -> None:
+    queue = Queue()
+    session = opened(store)
+    (begun,) = store.sessions(ACCOUNT)
+    assert begun.written == begun.started
+    new = entries(2, queue)
+    store.write(ACCOUNT, new, session, [], 0)  # stored, and still here
+    assert store.sessions(ACCOUNT)[0].written == begun.written
+    store.write(ACCOUNT, [], session, queue.take(1), 1)
+    (later,) = store.sessions(ACCOUNT)
+    assert later.started == begun.started
+    assert later.written > begun.written
+
+
 def test_a_final_fate_takes_the_row_away_and_moves_the_progress_only_forward(store: Store) -> None:
     store.begin(ACCOUNT)
     new = entries(3)

@@ -8,6 +8,7 @@ from typing import Any, Self
 import pytest
 from protocol.playbook import JULIET, NS, PASSWORD, feed, stream_at
 from session.test_recovery_session import PaperDriver
+from support.until import until
 
 from xmppsh.errors import DeadlineExceeded, ProtocolError
 from xmppsh.model import Credentials, Jid
@@ -239,6 +240,24 @@ async def test_a_takeover_that_fails_is_told_and_the_session_stays_under_watch(s
         (failed,) = (one for one in witness.news if isinstance(one, Failed))
         assert (failed.jid, type(failed.error)) == (JULIET, DeadlineExceeded)
         assert 'sm-id="sm1"/>' in await witness.asked()
+    finally:
+        await witness.close()
+
+
+@pytest.mark.usefixtures("hurry")
+async def test_who_asked_on_a_former_stream_is_answered_on_the_next_one(silent: SilentServer) -> None:
+    witness = OnPaper(silent.port, connect_timeout_s=0.3)
+    try:
+        witness.announce()
+        async with asyncio.timeout(5):
+            while not silent.dialled.is_set():
+                witness.answer_pings()
+                await asyncio.sleep(0.005)
+        witness.hear(f"<iq type='get' id='q1' from='{JULIET.bare}/new'><closed {ME} sm-id='sm1'/></iq>")
+        witness.watcher.session.recovery.driver = None  # the link is cut
+        await until(lambda: any(isinstance(one, Failed) for one in witness.news), "the takeover fails")
+        witness.driver = witness.live(WITNESS)
+        assert '<iq type="error" id="q1"' in witness.driver.written.decode()
     finally:
         await witness.close()
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xmppsh.commands.base import Work
+    from xmppsh.session.guard import KnownSession
 
 SIGINT_CODE = 130
 
@@ -66,9 +67,9 @@ def _guarded(work: Work, app: App) -> Iterator[None]:
     import xmppsh.session.reap  # noqa: F401 - the guard must not lose time with it
     from xmppsh.session.guard import Guard
 
-    async def close_sessions(names: frozenset[str]) -> None:
+    async def close_sessions(names: frozenset[str], known: KnownSession | None) -> None:
         app.settings = settings.with_values(trace=None, verbose=0)  # a trace's reader may be what the program hangs on
-        await app.reap(names=names, settle=True)
+        await app.close_for_program(names, known)
 
     gc.freeze()  # what is loaded stays shared with the guard
     app.guard = Guard.start(close_sessions, app.resumable_s)

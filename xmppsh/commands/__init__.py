@@ -21,6 +21,7 @@ COMMANDS: dict[str, Entry] = {
     "raw": Entry("xmppsh.commands.raw", "Send stanzas as they are."),
     "ping": Entry("xmppsh.commands.ping", "Measure the round trip to an XMPP address."),
     "explain": Entry("xmppsh.commands.explain", "Show where would be dialled, in which order and why."),
+    "doctor": Entry("xmppsh.commands.doctor", "Examine the way to a server, from the DNS to stream management."),
     "outbox": Entry("xmppsh.commands.outbox", "Show, settle or forget messages that were never confirmed."),
     "sessions": Entry("xmppsh.commands.sessions", "Show or close the account's own sessions, and those that died."),
     "witness": Entry(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.output.streams import InputStream, OutputStream
     from xmppsh.resolve.options import LookupOptions
-    from xmppsh.session.guard import Guard
+    from xmppsh.session.guard import Guard, KnownSession
     from xmppsh.session.manager import Session
     from xmppsh.session.options import SessionOptions
     from xmppsh.session.remains import Reaped
@@ -203,8 +203,23 @@ class App:
         """Close the sessions that dead processes of this account left (session/reap.py)."""
         from xmppsh.session.reap import reap
 
-        options = self.session_options()
-        return await reap(options, self.locks, self.log, self.trace, names=names, settle=settle)
+        watch = self.guard.watch if self.guard is not None else lambda _: None
+        return await reap(
+            self.session_options(), self.locks, self.log, self.trace, names=names, settle=settle, on_claim=watch
+        )
+
+    async def close_for_program(self, names: Collection[str], known: KnownSession | None) -> None:
+        """For the guard: close what the store tells of, and the session that the program told of itself."""
+        from xmppsh.session.takeover import take_over
+
+        reaped: list[Reaped] = []
+        try:
+            reaped = await self.reap(names=names, settle=True)
+        except IoError:
+            if known is None:
+                raise  # the store is gone or full, and nothing else tells
+        if known is not None and known.jid not in [str(one.jid) for one in reaped]:
+            await take_over(self.session_options(), self.log, Jid.parse(known.jid), known.management())
 
     async def _reap_before(self) -> None:
         """A session left by a dead process is closed before a new one is bound."""
@@ -232,6 +247,7 @@ class App:
         def on_dead() -> None:
             self.log(0, "the guard has ended: after kill -9 this session stays online for a while")
 
+        session.on_live = self.guard.on_live
         session.excuses.append(self.guard.explains)
         beating = asyncio.ensure_future(self.guard.beat(on_dead))
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,8 @@ async def listen(
             arrivals = session.subscribe(*kinds)
 
             async def begin() -> None:
-                await session.acked(session.announce(presence()))
+                # However long it takes: the program may be stopped meanwhile, and a dead link heals.
+                await session.acked(session.announce(presence()), math.inf)
                 await _tell_ready(ready_file, ready_fd)
                 app.log(1, f"listening as {session.jid}")
 

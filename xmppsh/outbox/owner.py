@@ -88,11 +88,12 @@ def is_alive(folder: Path, name: str) -> bool:
         return not dead
 
 
-def forget(folder: Path, name: str) -> None:
-    """Clear a dead process's lock away, once nothing is left to find by it."""
+def forget(folder: Path, name: str) -> bool:
+    """Clear a dead process's lock away, once nothing is left to find by it; False when it is alive."""
     with _unlocked(folder, name) as dead:
         if dead:
             _path(folder, name).unlink(missing_ok=True)
+        return dead
 
 
 @contextmanager

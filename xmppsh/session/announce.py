@@ -8,12 +8,13 @@ Prosody destroys a session that is resumed with less than it knows, and its fina
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import DeadlineExceeded, StreamError
 from xmppsh.protocol import ns
-from xmppsh.protocol.conditions import number
+from xmppsh.protocol.conditions import number, stanza_error
 from xmppsh.protocol.sm import MODULUS, Resumption
 from xmppsh.session.ids import new_id
 from xmppsh.session.phase import Phase
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
 NS = "xmppsh:witness:0"
 RESOURCE = "xmppsh-witness"
 ANNOUNCE_S = 30.0  # between two announcements while there is no witness
+BACK_SOON_S = 2.0  # before the first one when there was a witness: it steps aside for a moment when it closes a session
 QUIET_INTERVALS = (
     4  # without a check, then the session announces itself again: the witness is a new one, or a link dead
 )
 MIN_QUIET_S = 6.0
 BUSY_S = 3.0  # between two signs of life while nothing is read
 ANSWER_S = 15.0  # for how a session ended; the witness may be closing it just now
+AWAY_S = 5.0  # for a witness that has stepped aside to close it
+ASK_AGAIN_S = 0.3
 MAX_ID = 1024  # characters of an sm_id or a location
+NOBODY_THERE = ("service-unavailable", "recipient-unavailable")  # RFC 6121 §8.5.3.2.3
 
 
 # ── The stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,6 +128,10 @@ class Attendant:
     def on_lag(self) -> None:
         """The link is not read, since the readers lag; or it is again."""
 
+    def knows_witness_of(self, sm_id: str) -> bool:
+        """Did a witness watch this session?"""
+        return False
+
     def explains(self, error: XmppshError | None) -> bool:
         """Is this how a stream ends whose session the witness has closed? Then another one may begin."""
         return False
@@ -139,6 +148,8 @@ class Announcer(Attendant):
         self._witness = ""
         self._announcement = ""  # the id of the open one
         self._watched = False
+        self._watched_id = ""  # the sm_id of the session that was watched last
+        self._retry_s = math.inf
         self._told = self._acked = 0  # the h that the witness heard last, and the server
         self._warned = False
 
@@ -157,11 +168,13 @@ class Announcer(Attendant):
                         await self._stirred.wait()
                 except TimeoutError:
                     self._due = True
+            if not self._watched:
+                self._retry_s *= 2
 
     @property
     def _pause_s(self) -> float:
         if not self._watched:
-            return ANNOUNCE_S
+            return min(ANNOUNCE_S, self._retry_s)
         return BUSY_S if self._session.readers_lag else self._quiet_s
 
     def _at_once(self) -> None:
@@ -194,11 +207,16 @@ class Announcer(Attendant):
 
     def _on_answer(self, answer: Tree, *, accepted: bool) -> None:
         self._announcement, self._watched = "", accepted
+        if accepted and (standing := self._standing()) is not None:
+            self._on_watched(standing.sm_id)
         watching = payload(answer, "watching")
         interval_s = number(None if watching is None else watching.get("interval"))
         self._quiet_s = min(ANNOUNCE_S, max(MIN_QUIET_S, QUIET_INTERVALS * (interval_s or 0)))
         self._stirred.set()
         self._catch_up()
+
+    def _on_watched(self, sm_id: str) -> None:
+        self._watched, self._watched_id, self._retry_s = True, sm_id, BACK_SOON_S
 
     def _answer(self, stanza: Element, check: Tree) -> None:
         standing = self._standing()
@@ -206,7 +224,8 @@ class Announcer(Attendant):
             return  # the session is being closed, or cannot be resumed
         if check.get("sm-id") != standing.sm_id:
             return self._session.outbound.send_own(refusal(stanza, "item-not-found"))
-        self._watched, self._told = True, standing.handled
+        self._on_watched(standing.sm_id)
+        self._told = standing.handled
         self._stirred.set()
         self._warned = self._warned or check.get("last") == "true"
         return self._session.outbound.send_own(reply(stanza, standing.alive()))
@@ -223,6 +242,10 @@ class Announcer(Attendant):
     def on_lag(self) -> None:
         """A session whose readers lag reads no checks: it shows by itself that it lives."""
         self._at_once()
+
+    def knows_witness_of(self, sm_id: str) -> bool:
+        """Did a witness watch this session?"""
+        return sm_id == self._watched_id
 
     def explains(self, error: XmppshError | None) -> bool:
         """XEP-0198 §5: the server ends the former stream of a session that is resumed elsewhere with `conflict`."""
@@ -258,9 +281,16 @@ async def final_count(session: Session, sm_id: str) -> int | None:
 
     Raises ConnectionLost when the link breaks meanwhile.
     """
-    try:
-        answer = await session.ask("get", witness_of(session.jid), form("closed", sm_id=sm_id), ANSWER_S, own=True)
-    except DeadlineExceeded:
-        return None
-    closed = payload(tree(answer), "closed") if answer.attributes.get("type") == "result" else None
-    return None if closed is None else number(closed.get("h"))
+    question, loop = form("closed", sm_id=sm_id), asyncio.get_running_loop()
+    until = loop.time() + (AWAY_S if session.attendant.knows_witness_of(sm_id) else 0.0)
+    while True:
+        try:
+            answer = tree(await session.ask("get", witness_of(session.jid), question, ANSWER_S, own=True))
+        except DeadlineExceeded:
+            return None
+        if (closed := payload(answer, "closed")) is not None and answer.get("type") == "result":
+            return number(closed.get("h"))
+        away = answer.get("type") == "error" and stanza_error(answer, "").condition in NOBODY_THERE
+        if not away or loop.time() >= until:
+            return None
+        await asyncio.sleep(ASK_AGAIN_S)

@@ -205,4 +205,4 @@ def _dial_hint(options: SessionOptions) -> str:
         return "check --host, and that the server listens there"
     if is_address(options.jid.domainpart):
         return "--host HOST:PORT dials another place; the domain of the JID stays as it is"
-    return "--host HOST:PORT dials a place of your choice instead"
+    return f"xmppsh doctor {options.jid.bare}"

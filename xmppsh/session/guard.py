@@ -4,6 +4,7 @@ It is forked before the event loop and any thread, so it shares the program's me
 through no pipe and to no file. It waits at one end of a socket pair; the other end dies with the program.
 
     + NAME   the program may own sessions under this name (outbox/owner.py)
+    = JSON   its session, should the store not tell (a full disk, a folder that is gone): full JID, and how to resume it
     .        a heartbeat of its event loop
     bye      all is closed, the guard may go
 
@@ -14,6 +15,7 @@ End of file without a goodbye means death. Heartbeats that stay out mean a stuck
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 import resource
@@ -22,15 +24,19 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.errors import StreamError, XmppshError
+from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.session.reconnect import may_reconnect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    CloseSessions = Callable[[frozenset[str]], Coroutine[None, None, None]]
+    from xmppsh.model import Jid
+
+    CloseSessions = Callable[[frozenset[str], "KnownSession | None"], Coroutine[None, None, None]]
 
 HEARTBEAT_S = 5.0
 MISSED_HEARTBEATS = 3  # then the loop is stuck
@@ -42,6 +48,21 @@ TAKING_OVER = b"T"
 EXPLAINED_S = 60.0  # so long behind a takeover the server may tell its victim
 
 
+@dataclass(frozen=True, slots=True)
+class KnownSession:
+    """A session as the program told of it. handled: its h then, which may have grown since."""
+
+    jid: str
+    sm_id: str
+    location: str | None
+    handled: int
+
+    def management(self) -> StreamManagement:
+        """The counters to resume it with; whatever the server has handled is right."""
+        resumption = Resumption(self.sm_id, self.location)
+        return StreamManagement.restored(resumption, acked=0, sent=MODULUS - 1, handled=self.handled)
+
+
 class Guard:
     """The program's side."""
 
@@ -51,22 +72,30 @@ class Guard:
 
     @classmethod
     def start(cls, close_sessions: CloseSessions, keep_trying_s: float) -> Guard:
-        """Fork the guard. It calls close_sessions(names) when the program has died, or hangs.
+        """Fork the guard. It calls close_sessions(names, session) when the program has died, or hangs.
 
         keep_trying_s: as long as the server keeps the session by itself.
         """
         ours, theirs = socket.socketpair()
         program = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # until the guard ignores them
         pid = os.fork()
         if pid == 0:
             ours.close()
             _be_guard(theirs, program, close_sessions, keep_trying_s)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
         theirs.close()
         return cls(pid, ours)
 
     def watch(self, name: str) -> None:
         """From now on sessions may be left under this name."""
         self._tell(f"+ {name}\n".encode())
+
+    def on_live(self, jid: Jid, sm: StreamManagement | None) -> None:
+        """The session is bound, or resumed."""
+        if sm is not None and sm.resumption is not None:
+            known = KnownSession(str(jid), sm.resumption.sm_id, sm.resumption.location, sm.handled)
+            self._tell(f"= {json.dumps(asdict(known))}\n".encode())
 
     async def beat(self, on_dead: Callable[[], None]) -> NoReturn:
         """Send heartbeats until cancelled; on_dead: the guard has gone."""
@@ -135,6 +164,7 @@ def _leave_the_program(fd: int) -> None:
     os.setsid()
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     null = os.open(os.devnull, os.O_RDWR)
     for stream in NULL_FDS:
@@ -154,6 +184,7 @@ class _Watch:
         self._channel, self._program = channel, program
         self._close_sessions, self._keep_trying_s = close_sessions, keep_trying_s
         self._names: set[str] = set()
+        self._session: KnownSession | None = None
         self._missed = 0
         self._beating = False
 
@@ -181,6 +212,8 @@ class _Watch:
     def _on_line(self, line: bytes) -> None:
         if line.startswith(b"+ "):
             self._names.add(line[2:].decode())
+        elif line.startswith(b"= "):
+            self._session = KnownSession(**json.loads(line[2:]))
         else:
             self._beating, self._missed = True, 0
 
@@ -197,7 +230,7 @@ class _Watch:
         waits = iter(RETRY_S)
         while True:
             try:
-                return await self._close_sessions(frozenset(self._names))
+                return await self._close_sessions(frozenset(self._names), self._session)
             except XmppshError as error:
                 wait_s = next(waits, RETRY_S[-1])
                 if not may_reconnect(error, resumed=False) or time.monotonic() + wait_s > deadline:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.queue import Entry
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.sm import StreamManagement
     from xmppsh.session.announce import Attendant
     from xmppsh.session.bus import Subscription
     from xmppsh.session.driver import Driver
@@ -70,6 +71,7 @@ class Session(Asking):
         self.outbound = Outbound(self, journal)
         self.recovery = Recovery(self, trace)
         self.attendant: Attendant = Announcer(self)  # sees every stanza first; the witness puts its own here
+        self.on_live: Callable[[Jid, StreamManagement | None], None] = lambda *_: None  # bound, or resumed
         self.excuses: list[Callable[[XmppshError | None], bool]] = [lambda error: self.attendant.explains(error)]
         self._collections: dict[str, list[Element]] = {}
 

@@ -6,6 +6,8 @@ Of several processes that look at the same time one gets each session: the claim
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from xmppsh.session.options import SessionOptions
 
 
+DYING_S, POLL_S = 1.0, 0.01
+
+
 async def reap(
     options: SessionOptions,
     locks: Path,
@@ -30,11 +35,13 @@ async def reap(
     *,
     names: Collection[str] | None = None,
     settle: bool = False,
+    on_claim: Callable[[str], None] = lambda _: None,
 ) -> list[Reaped]:
     """Close what dead processes of the account left, the oldest first; what fails is left to the next try, and raises.
 
     locks: the folder of the processes' locks. names: of these processes instead, whatever their locks say: one may be
-    dying or hang. settle: also find out what became of messages in flight, which may take seconds.
+    dying or hang. settle: also find out what became of messages in flight, which may take seconds. on_claim is told the
+    name under which something is claimed, before it is: we may be killed, too.
     """
     account = str(options.jid.bare)
     reaped: list[Reaped] = []
@@ -47,6 +54,8 @@ async def reap(
             for owner, path in process.stores
             if owner == account and path.exists()
         ]
+        for claim in claims:
+            on_claim(claim.name)
         try:
             for claim in claims:
                 reaped += await claim.close_sessions(options, log, trace, settle=settle)
@@ -55,10 +64,17 @@ async def reap(
             continue
         is_done = all(claim.is_done for claim in claims)
         if is_done and all(owner == account or not path.exists() for owner, path in process.stores):
-            forget(locks, process.name)
+            await _forget(locks, process.name, DYING_S if names is not None else 0.0)
     if damaged is not None:
         raise damaged
     return reaped
+
+
+async def _forget(locks: Path, name: str, wait_s: float) -> None:
+    """Clear the lock away. A process that is dying may hold it a moment longer than its end of the guard's channel."""
+    until = time.monotonic() + wait_s
+    while not forget(locks, name) and time.monotonic() < until:  # noqa: ASYNC110 - another process holds it
+        await asyncio.sleep(POLL_S)
 
 
 class _Claim:
@@ -69,6 +85,7 @@ class _Claim:
 
     def __init__(self, journal: Journal, process: Process) -> None:
         self._journal, self._process = journal, process
+        self.name = journal.owner.name
         self.is_done = False
 
     async def close_sessions(

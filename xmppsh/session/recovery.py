@@ -106,6 +106,7 @@ class Recovery:
         else:
             self._on_new_session(event, failed)
         self._sm = driver.stream.sm
+        session.on_live(session.jid, self._sm)
         session.attendant.on_live()
         if session.queue.in_doubt:
             session.phase = Phase.RECONCILING

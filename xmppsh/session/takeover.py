@@ -84,6 +84,8 @@ class _Takeover:
         try:
             if self._outcome.resumed and before_close is not None:
                 await before_close(driver)
+            if driver.ended.is_set():
+                raise ConnectionLost("the connection broke before the session was closed")
         finally:
             await asyncio.shield(driver.close(CLOSE_WAIT_S))
         return self._outcome

@@ -77,6 +77,7 @@ class Watcher(Attendant):
         self._checks: dict[str, tuple[Jid, str]] = {}  # by stanza id: whom it asked, about which session
         self._pings: dict[str, int] = {}
         self._questions: dict[str, Element] = {}
+        self._late: list[Xml] = []  # answers that found no link
         self._takeovers: dict[str, asyncio.Task[None]] = {}  # by sm_id, as long as they may be given up
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(AT_ONCE)
@@ -169,14 +170,18 @@ class Watcher(Attendant):
     def _reply(self, question: str, sm_id: str, *, known: bool, h: int | None) -> None:
         request = self._questions.pop(question)
         closed = form("closed", sm_id=sm_id, h=None if h is None else str(h))
-        self._send(reply(request, closed) if known else refusal(request, "item-not-found"))
+        answer = reply(request, closed) if known else refusal(request, "item-not-found")
+        if self._may_write:
+            self._send(answer)
+        else:
+            self._late.append(answer)  # who asked waits, and our address is the same on the next link
 
     @property
     def _may_write(self) -> bool:
         return self.session.driver is not None and self.session.phase not in (Phase.CLOSING, Phase.OVER)
 
     def _send(self, stanza: Xml) -> None:
-        if self._may_write:  # what is asked or answered on a link that is cut is asked again on the next one
+        if self._may_write:  # what is asked on a link that is cut is asked again on the next one
             self.session.outbound.send_own(stanza)
 
     async def _take_over(self, wish: TakeOver) -> None:
@@ -224,7 +229,9 @@ class Watcher(Attendant):
             )
         self._checks.clear()
         self._pings.clear()
-        self._questions.clear()
+        late, self._late = self._late, []
+        for answer in late:
+            self._send(answer)
         self._carry_out(self._witness.link_up(asyncio.get_running_loop().time()))
 
     def takes(self, stanza: Element, taken: Callable[[], None]) -> bool:

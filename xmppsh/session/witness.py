@@ -64,7 +64,6 @@ NEXT: dict[tuple[State, Signal], State] = {
 }
 SENT = (State.FIRST_SENT, State.SECOND_SENT, State.LAST_SENT)
 DELIVERED = (State.FIRST_DELIVERED, State.SECOND_DELIVERED)
-SUSPECTED = (State.SECOND_SENT, State.SECOND_DELIVERED, State.LAST_SENT, State.CLOSING)
 
 
 @dataclass(slots=True)
@@ -82,6 +81,7 @@ class Watched:
     due: float | None = None
     ping: int = 0
     silent_since: float = 0.0
+    silent: bool = False  # the user was told so
     tried: bool = False  # a takeover came to nothing since the last sign of life
     questions: list[str] = field(default_factory=list)  # who waits to hear how it ended
 
@@ -190,7 +190,8 @@ class Witness:
         watched.due = now + (max(BUSY_S, self.interval_s) if busy else self.interval_s)
         actions: list[Action] = [LetGo(sm_id)] if state is State.CLOSING else []
         actions += self._replies(watched, known=False, h=None)
-        return [*actions, Tell("alive", jid, now - watched.silent_since)] if state in SUSPECTED else actions
+        was_silent, watched.silent = watched.silent, False
+        return [*actions, Tell("alive", jid, now - watched.silent_since)] if was_silent else actions
 
     def bounced(self, now: float, jid: Jid, sm_id: str) -> list[Action]:
         """A check came back: this session is no more."""
@@ -265,13 +266,15 @@ class Witness:
     def _step(self, watched: Watched, signal: Signal, now: float) -> list[Action]:
         state = watched.state = NEXT[watched.state, signal]
         watched.due = now + PATIENCE_S if state in DELIVERED else None
-        if state is State.FIRST_DELIVERED:
+        if state is State.FIRST_DELIVERED and not watched.silent:
             watched.silent_since = now
         if state in SENT:
             watched.ping = self._ping + 1
             check = Check(watched.jid, watched.resumption.sm_id, last=state is State.LAST_SENT)
-            silent_s = now - watched.silent_since
-            return [Tell("silent", watched.jid, silent_s), check] if state is State.SECOND_SENT else [check]
+            if state is not State.SECOND_SENT or watched.silent:
+                return [check]
+            watched.silent = True
+            return [Tell("silent", watched.jid, now - watched.silent_since), check]
         if state is State.CLOSING:
             return [TakeOver(watched.resumption, watched.jid, watched.handled)]
         return []

@@ -1,0 +1,226 @@
+"""`doctor` before servers that are broken, one fault a line: its first failure names the layer that is at fault."""
+
+import json
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.program import COMMAND, Program
+
+from hostile.certificates import ELSEWHERE, Certificates
+from hostile.misbehaviour import BIND, CLOSE, CUT, SILENCE, SKIP, features, mechanisms, sasl_failure, stanza_error
+from hostile.scenario import Outcome, Run, Scenario, check
+from hostile.server import DOMAIN, PASSWORD, USER, Server, Spec
+
+GROUPS = ["dns", "tcp", "tls", "stream", "sasl", "bind", "session"]
+PLACE = r"127\.0\.0\.1:\d+"
+DOCTOR = ("doctor",)
+SHORT: dict[str, Any] = {"connect_s": 1.5, "within_s": 6.0}
+DIRECT: dict[str, Any] = {"options": ("--tls", "direct")}
+SM = "<sm xmlns='urn:xmpp:sm:3'/>"
+
+
+def broken(
+    name: str, group: str, first: str, code: int, steps: Any = None, layer: str = "", **more: Any
+) -> tuple[Scenario, str, str]:
+    """A fault; the check `first` of `group` is the first that fails."""
+    return Scenario(f"doctor-{name}", steps or {}, code, layer or group, command=DOCTOR, **more), group, first
+
+
+def records(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.out.splitlines()]
+
+
+def statuses(run: Run, status: str) -> list[str]:
+    return [found["check"] for found in records(run) if found["status"] == status]
+
+
+BROKEN = [
+    broken("refused", "tcp", "", 69, listens=False, footer=False, says="refused"),
+    broken("black-hole", "tcp", "", 69, fills_backlog=True, footer=False, says="timed out", **SHORT),
+    broken("expired", "tls", "expiry ", 76, tls="expired", footer=False, says="has expired on 20"),
+    broken("not-yet-valid", "tls", "expiry ", 76, tls="not-yet-valid", footer=False, says="not valid yet before 20"),
+    broken("wrong-name", "tls", "names ", 76, tls="wrong-name", footer=False, says=f"for {ELSEWHERE}, not {DOMAIN}"),
+    broken("unknown-authority", "tls", "chain ", 76, tls="wrong-ca", footer=False, says="not signed by an authority"),
+    broken("self-signed", "tls", "chain ", 76, tls="self-signed", footer=False, says="self.signed"),
+    broken("another-pin", "tls", "chain ", 76, options=("--pin", "sha256:" + "0" * 64), footer=False,
+           says="not the pinned one"),
+    broken("tls-1.1", "tls", "handshake ", 76, tls="tls-1.1", footer=False, says="version"),
+    broken("no-starttls", "tls", "handshake ", 76, {"features": features("")}, says="no STARTTLS"),
+    broken("starttls-refused", "tls", "handshake ", 76,
+           {"starttls": "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"}, says="refuses STARTTLS"),
+    broken("starttls-at-a-direct-port", "tls", "handshake ", 76, direct=True, footer=False,
+           says="is a port for direct TLS", options=("--tls", "starttls"), **SHORT),
+    broken("direct-at-a-starttls-port", "tls", "handshake ", 76, says="is a port for STARTTLS", footer=False,
+           **DIRECT),
+    broken("tls-silent", "tls", "handshake ", 75, {"tls": SILENCE}, footer=False, says="TLS handshake", **SHORT),
+    broken("tls-cut", "tls", "handshake ", 69, {"tls": CUT}, footer=False),
+    broken("silent", "stream", "header ", 75, {"header": SILENCE}, says="does not answer", **SHORT),
+    broken("no-xmpp", "stream", "header ", 76, {"header": ("HTTP/1.1 400 Bad Request\r\n\r\n", SILENCE)}),
+    broken("closes", "stream", "header ", 69, {"accept": CLOSE}, layer="tcp", footer=False),
+    broken("silent-under-tls", "stream", "header ", 75, {"header-tls": SILENCE}, says="after the TLS", **SHORT),
+    broken("no-features", "stream", "features ", 75, {"features-tls": SKIP}, says="falls silent", **SHORT),
+    broken("no-mechanisms", "sasl", "mechanisms ", 76, {"features-tls": features("")}, says="no SASL mechanisms"),
+    broken("foreign-mechanisms", "sasl", "mechanisms ", 77, {"features-tls": features(mechanisms("X-TOKEN"))},
+           says="no login that xmppsh speaks .*X-TOKEN"),
+    broken("foreign-mechanisms-no-password", "sasl", "mechanisms ", 77,
+           {"features-tls": features(mechanisms("X-TOKEN"))}, env={"XMPPSH_PASSWORD": ""}, says="no login that xmppsh"),
+    broken("wrong-password", "sasl", "login", 77, env={"XMPPSH_PASSWORD": "wrong"}, says="not-authorized"),
+    broken("account-disabled", "sasl", "login", 77, {"auth": sasl_failure("account-disabled")}),
+    broken("silent-login", "sasl", "login", 75, {"auth": SILENCE}, layer="stream", says="login", **SHORT),
+    broken("no-bind", "bind", "resource", 76, {"features-auth": features(SM)}, says="no resource binding"),
+    broken("bind-refused", "bind", "resource", 77,
+           {"bind": f"<iq type='error' id='{{id}}'>{stanza_error('not-allowed')}</iq>"}, says="not-allowed"),
+    broken("bind-silent", "bind", "resource", 75, {"bind": SILENCE}, layer="stream", says="binding", **SHORT),
+    broken("bind-cut", "bind", "resource", 69, {"bind": CUT}, layer="tcp", footer=False),
+    broken("no-stream-management", "session", "stream management", 76, {"features-auth": features(BIND)},
+           layer="stream", says="no stream management"),
+    broken("enable-refused", "session", "stream management", 76, {"enable": "<failed xmlns='urn:xmpp:sm:3'/>"},
+           layer="stream", says="no stream management"),
+    broken("enable-silent", "session", "stream management", 75, {"enable": SILENCE}, layer="stream",
+           says="stream management", **SHORT),
+    broken("requests-silent", "session", "carbons", 75, {"iq": SKIP}, layer="stanza", says="did not answer",
+           answer_s=1.0),
+    broken("requests-cut", "session", "carbons", 69, {"iq": CLOSE}, layer="tcp", footer=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scenario", "group", "first"), BROKEN, ids=[scenario.name for scenario, _group, _first in BROKEN]
+)
+def test_the_first_failure_names_the_fault(scenario: Scenario, group: str, first: str, outcome: Outcome) -> None:
+    check(outcome)
+    found = records(outcome.json)
+    failed = next(one for one in found if one["status"] == "fail")
+    assert failed["group"] == group
+    assert re.fullmatch(f"{first}({PLACE})?", failed["check"])
+    assert all(set(one) == {"group", "check", "status", "detail", "hint"} for one in found)
+    order = [GROUPS.index(one["group"]) for one in found]
+    assert order == sorted(order), "the groups are out of order"
+    assert set(order) == set(range(7)), "a group is missing"
+    # What stands behind a failure is not made, and says why; what stands before it is not at fault.
+    behind = [one for one in found if GROUPS.index(one["group"]) > GROUPS.index(group)]
+    assert all(one["status"] == "skip" and one["detail"] for one in behind)
+    because = [one for one in behind if one["detail"].startswith("because ")]
+    assert group == "session" or because
+    assert all(failed["check"] in one["detail"] for one in because if group in ("tls", "sasl", "bind"))
+    before = [one for one in found if GROUPS.index(one["group"]) < GROUPS.index(group)]
+    assert all(one["status"] in ("ok", "skip") for one in before)
+
+
+def test_there_are_twelve_broken_set_ups_and_more() -> None:
+    assert len(BROKEN) > 12
+
+
+UNDER_TLS = Scenario("doctor-no-credentials", {}, 0, command=DOCTOR, env={"XMPPSH_PASSWORD": ""})
+
+
+@pytest.mark.parametrize("scenario", [UNDER_TLS], ids=["no-password"])
+def test_without_a_password_it_ends_with_the_mechanisms(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    assert b"<auth" not in outcome.json.encrypted
+    found = {one["check"].partition(" 127")[0]: one for one in records(outcome.json)}
+    assert found["mechanisms"]["detail"] == "PLAIN, SCRAM-SHA-256"
+    assert found["choice"]["detail"] == "SCRAM-SHA-256"
+    for name in ("login", "resource", "stream management", "carbons", "clock"):
+        assert (found[name]["status"], found[name]["detail"]) == ("skip", "no password is given")
+
+
+WARNED = [
+    (Scenario("doctor-only-plain", {"features-tls": features(mechanisms("PLAIN"))}, 0, command=DOCTOR),
+     "mechanisms ", "only PLAIN"),
+    (Scenario("doctor-insecure", {}, 0, command=DOCTOR, tls="self-signed", options=("--insecure",)),
+     "chain ", "not checked"),
+    (Scenario("doctor-insecure-wrong-name", {}, 0, command=DOCTOR, tls="wrong-name", options=("--insecure",)),
+     "names ", f"certificate is for {ELSEWHERE}, not {DOMAIN}"),
+    (Scenario("doctor-no-resumption", {"enable": "<enabled xmlns='urn:xmpp:sm:3'/>"}, 0, command=DOCTOR),
+     "stream management", "cannot be resumed"),
+    (Scenario("doctor-first-host-dead", {}, 0, command=DOCTOR, listens=False, second=Spec(),
+              hosts=("127.0.0.1:{port}", "127.0.0.1:{other}")), "", "refused"),
+    (Scenario("doctor-clock", {"iq": "<iq type='result' id='{id}' from='{to}'><time xmlns='urn:xmpp:time'>"
+                                     "<utc>2001-02-03T04:05:06Z</utc></time></iq>"}, 0, command=DOCTOR),
+     "clock", "behind this machine's"),
+    (Scenario("doctor-nothing-offered",
+              {"iq": f"<iq type='error' id='{{id}}' from='{{to}}'>{stanza_error('service-unavailable')}</iq>"}, 0,
+              command=DOCTOR),
+     "carbons", "does not offer it"),
+    (Scenario("doctor-redirected", {"features-auth": "<stream:error><see-other-host "
+              "xmlns='urn:ietf:params:xml:ns:xmpp-streams'>other.example:5222</see-other-host></stream:error>"}, 0,
+              command=DOCTOR), "login", "redirects to other.example:5222"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scenario", "first", "says"), WARNED, ids=[line[0].name for line in WARNED])
+def test_what_works_and_could_be_better_is_a_warning(
+    scenario: Scenario, first: str, says: str, outcome: Outcome
+) -> None:
+    check(outcome)
+    found = records(outcome.json)
+    warned = [one for one in found if one["status"] == "warn" and one["check"].startswith(first)]
+    assert warned, found
+    assert says in warned[0]["detail"]
+    assert "fail" not in [one["status"] for one in found]
+
+
+REFUSED = [
+    Scenario("doctor-what-it-holds", {}, 76, "tls", command=DOCTOR, tls="wrong-name", footer=False),
+    Scenario("doctor-what-it-holds-pinned", {}, 76, "tls", command=DOCTOR, footer=False,
+             options=("--pin", "sha256:" + "1" * 64)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", REFUSED, ids=lambda scenario: scenario.name)
+def test_what_a_refused_certificate_holds_is_told(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    found = {one["check"].partition(" 127")[0]: one for one in records(outcome.json)}
+    assert found["handshake"]["status"] == "ok"
+    assert "TLSv1" in found["handshake"]["detail"]
+    assert (ELSEWHERE if scenario.tls else DOMAIN) in found["names"]["detail"]
+    assert re.fullmatch(r"valid until 20\d\d-\d\d-\d\d, (299|300) days left", found["expiry"]["detail"])
+    assert b"<auth" not in outcome.json.encrypted + outcome.json.clear
+
+
+EVIL = "&#x202e;&#x9b;31m&#x1b;"
+UGLY = Scenario(
+    "doctor-ugly",
+    {
+        "features-tls": features(mechanisms("SCRAM-SHA-256", "X-\u202e\u009b31m")),
+        "iq": "<iq type='error' id='{id}' from='{to}'><error type='cancel'><conflict xmlns="
+        "'urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>\u202e\u009b31m"
+        "\nsession  ok    all is well</text></error></iq>",
+    },
+    0,
+    command=DOCTOR,
+    text=True,
+)
+
+
+@pytest.mark.parametrize("scenario", [UGLY], ids=["ugly"])
+def test_what_the_server_says_is_made_visible_and_stays_on_its_line(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    assert outcome.text is not None
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", outcome.text.out)
+    lines = outcome.text.out.splitlines()
+    assert all(re.match(r"(dns|tcp|tls|stream|sasl|bind|session) +(ok|warn|skip) +\S", line) for line in lines)
+    assert not any(re.match("session +ok +all is well", line) for line in lines)
+    assert len(lines) == len(records(outcome.json))
+
+
+def test_ctrl_c_ends_the_stream_cleanly(certificates: Certificates, tmp_path: Path) -> None:
+    with Server(Spec({"iq": SKIP}), certificates.contexts) as server:
+        program = Program(tmp_path)
+        program.env |= {"XMPPSH_CA": str(certificates.ca), "XMPPSH_JID": f"{USER}@{DOMAIN}"}
+        program.env["XMPPSH_PASSWORD"] = PASSWORD
+        command = [*COMMAND, "--host", f"127.0.0.1:{server.port}", "doctor"]
+        process = subprocess.Popen(command, env=program.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith(b"session"):
+            pass  # the requests are on their way
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+        assert (process.returncode, stderr) == (130, b"")
+    assert server.connections[-1].footer
+    assert server.connections[-1].close_notify

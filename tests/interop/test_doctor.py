@@ -1,0 +1,343 @@
+"""`doctor` on real servers: all well, without a password, through a proxy, in the shell; and real servers that are not
+well."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.dns import HOST, NameServer, serving
+from support.places import refused
+from support.program import Outcome, Program, finish
+from support.proxies import ProxyServer
+from support.proxies import serving as proxying
+from support.servers import Server
+
+BEHIND_LOGIN = ["resource", "stream management", "carbons", "archive", "blocking", "clock", "upload"]
+
+
+@pytest.fixture
+def program(tmp_path: Path, server: Server) -> Program:
+    """An account on a server that is found by its name alone."""
+    program = Program(tmp_path, server, server.account())
+    del program.env["XMPPSH_HOST"]
+    program.env["XMPPSH_FORMAT"] = "json"
+    return program
+
+
+def zone_of(server: Server) -> dict[str, Any]:
+    return {
+        f"SRV _xmpps-client._tcp.{server.domain}": [f"10 0 {server.tls_port} a.example.net"],
+        f"SRV _xmpp-client._tcp.{server.domain}": [f"5 0 {server.port} a.example.net"],
+        "A a.example.net": [HOST],
+    }
+
+
+async def examine(program: Program, server: Server, *arguments: str) -> Outcome:
+    async with serving(NameServer(zone_of(server))) as names:
+        return await program.run("--dns", names.place, "doctor", *arguments)
+
+
+def told(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    return {record["check"]: record for record in outcome.records}
+
+
+def statuses(outcome: Outcome, *groups: str) -> dict[str, str]:
+    wanted = [record for record in outcome.records if not groups or record["group"] in groups]
+    return {record["check"]: record["status"] for record in wanted}
+
+
+# ── All is well ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_all_is_well(program: Program, server: Server) -> None:
+    outcome = await examine(program, server)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert set(statuses(outcome).values()) == {"ok", "skip"}
+    skipped = {check.partition(" 127")[0] for check, status in statuses(outcome).items() if status == "skip"}
+    # What these servers do not have; everything else is made.
+    assert skipped <= {"limits", "channel binding", "upload", "host-meta", "host-meta.json"}
+    found = told(outcome)
+    direct, starttls = f"{HOST}:{server.tls_port}", f"{HOST}:{server.port}"
+    assert "ms (a.example.net" in found[starttls]["detail"]
+    assert found[f"handshake {starttls}"]["detail"] == "STARTTLS, TLSv1.3"
+    assert found[f"handshake {direct}"]["detail"] == "direct TLS, TLSv1.3"
+    for place in (direct, starttls):
+        assert server.domain in found[f"names {place}"]["detail"]
+        assert "days left" in found[f"expiry {place}"]["detail"]
+        assert found[f"header {place}"]["detail"] == f"version 1.0, from {server.domain}"
+        assert "SCRAM-SHA-256" in found[f"mechanisms {place}"]["detail"]
+    account = program.env["XMPPSH_JID"]
+    assert found["login"]["detail"].startswith(f"{account} by SCRAM-SHA-")
+    assert found["resource"]["detail"].startswith(f"{account}/")
+    kept = {"prosody": 300, "ejabberd": 120}[server.name]  # Prosody 0.12 takes its own time
+    assert f"resumed for {kept} s (120 s were asked for)" in found["stream management"]["detail"]
+    assert found["archive"]["detail"] == "0 messages"
+    assert server.sessions(account) == [], "a session is left"
+
+
+async def test_without_a_password_it_comes_as_far_as_the_mechanisms(program: Program, server: Server) -> None:
+    del program.env["XMPPSH_PASSWORD"]
+    outcome = await examine(program, server, program.env["XMPPSH_JID"])
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert set(statuses(outcome, "dns", "tcp", "tls").values()) == {"ok"}
+    found = told(outcome)
+    assert found[f"mechanisms {HOST}:{server.port}"]["status"] == "ok"
+    assert {(found[check]["status"], found[check]["detail"]) for check in ["login", *BEHIND_LOGIN]} == {
+        ("skip", "no password is given")
+    }
+
+
+async def test_a_domain_needs_no_account_and_logs_nobody_in(program: Program, server: Server) -> None:
+    outcome = await examine(program, server, server.domain)
+    assert outcome.code == 0
+    login = told(outcome)["login"]
+    assert (login["status"], login["detail"]) == ("skip", f"{server.domain} is a domain, not an account")
+
+
+async def test_the_password_of_one_account_is_not_tried_for_another(program: Program, server: Server) -> None:
+    other = server.account()
+    outcome = await examine(program, server, other.jid)
+    assert (outcome.code, told(outcome)["login"]["detail"]) == (0, "no password is given")
+
+
+async def test_a_password_given_by_hand_is_for_the_account_that_is_named(
+    program: Program, server: Server, tmp_path: Path
+) -> None:
+    other = server.account()
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text(other.password)
+    outcome = await examine(program, server, "--password-file", str(secret), other.jid)
+    assert (outcome.code, told(outcome)["login"]["status"]) == (0, "ok")
+
+
+async def test_anonymous_logs_in_at_a_domain(program: Program, server: Server) -> None:
+    place = f"{server.host}:{server.port}"
+    outcome = await program.run("--host", place, "--anonymous", "doctor", server.anonymous_domain)
+    found = told(outcome)
+    assert found["login"]["detail"].endswith(" by ANONYMOUS")
+    assert found[f"choice {place}"]["detail"] == "ANONYMOUS"
+    assert found["resource"]["status"] == "ok"
+
+
+async def test_a_running_session_of_the_same_resource_is_left_alone(
+    program: Program, server: Server, tmp_path: Path
+) -> None:
+    account = program.env["XMPPSH_JID"]
+    program.env |= {"XMPPSH_JID": f"{account}/desk", "XMPPSH_HOST": f"{server.host}:{server.port}"}
+    async with program.listening(ready=tmp_path / "ready"):
+        outcome = await program.run("doctor")
+        assert outcome.code == 0
+        assert server.sessions(account) == [f"{account}/desk"]
+
+
+async def test_with_a_host_that_is_given_nothing_else_is_asked_or_dialled(program: Program, server: Server) -> None:
+    async with serving(NameServer({f"A {server.domain}": [HOST]})) as names:
+        outcome = await program.run("--dns", names.place, "--host", f"{server.host}:{server.port}", "doctor")
+        assert (outcome.code, names.asked) == (0, [])
+    found = told(outcome)
+    for check in ("handshake, direct TLS", "host-meta", "host-meta.json"):
+        assert (found[check]["status"], found[check]["detail"][:6]) == ("skip", "--host")
+
+
+async def test_a_dead_address_beside_a_good_one_is_a_warning(program: Program, server: Server) -> None:
+    with refused() as dead:
+        hosts = ("--host", f"{HOST}:{dead}", "--host", f"{server.host}:{server.port}")
+        outcome = await program.run(*hosts, "doctor")
+    assert outcome.code == 0
+    assert statuses(outcome, "tcp") == {f"{HOST}:{dead}": "warn", f"{server.host}:{server.port}": "ok"}
+    assert told(outcome)["login"]["status"] == "ok"
+
+
+async def test_through_a_proxy_names_are_looked_up_there(program: Program, server: Server) -> None:
+    proxy = ProxyServer("socks5h", routes={(server.domain, 5222): (server.host, server.port)})
+    async with proxying(proxy):
+        outcome = await program.run("--proxy", proxy.url, "doctor")
+    assert (outcome.code, told(outcome)["login"]["status"]) == (0, "ok")
+    assert statuses(outcome, "tcp") == {f"{server.domain}:5222": "ok"}
+    assert {host for host, _port in proxy.asked} == {server.domain}
+
+
+async def test_it_runs_in_the_shell_on_connections_of_its_own(program: Program, server: Server) -> None:
+    del program.env["XMPPSH_FORMAT"]
+    async with serving(NameServer(zone_of(server))) as names:
+        process = await program.start("--dns", names.place, "connect")
+        outcome = await finish(process, b"/doctor\n/doctor --format json\n/ping\n")
+    assert outcome.code == 0, outcome.stderr
+    lines = outcome.stdout.splitlines()
+    assert any(line.startswith("sasl     ok    login  ") for line in lines)
+    assert any(json.loads(line)["check"] == "login" for line in lines if line.startswith("{"))
+    assert lines[-1].startswith("pong from")
+
+
+# ── Several addresses, default ports ────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def relay(address: str, port: int, to: tuple[str, int]) -> AsyncIterator[None]:
+    """Carries bytes between a port of another loopback address and a server."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*to)
+        await asyncio.gather(copy(reader, back), copy(there, writer))
+
+    server = await asyncio.start_server(serve, address, port)
+    yield
+    server.close()
+
+
+def other_address() -> str:
+    """A loopback address that no other test run uses."""
+    return f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(2, 254)}"
+
+
+async def test_without_srv_records_the_default_ports_are_looked_at_in_both_modes(
+    program: Program, server: Server
+) -> None:
+    address = other_address()
+    async with (
+        relay(address, 5222, (server.host, server.port)),
+        relay(address, 5223, (server.host, server.tls_port)),
+        serving(NameServer({f"A {server.domain}": [address]})) as names,
+    ):
+        outcome = await program.run("--dns", names.place, "doctor")
+    assert outcome.code == 0
+    found = told(outcome)
+    assert found["SRV _xmpp-client._tcp"]["status"] == "ok"
+    assert found[f"handshake {address}:5222"]["detail"] == "STARTTLS, TLSv1.3"
+    assert found[f"handshake {address}:5223"]["detail"] == "direct TLS, TLSv1.3"
+    assert found["login"]["status"] == "ok"
+
+
+async def test_a_mode_that_nobody_announces_and_that_is_not_there_is_no_fault(program: Program, server: Server) -> None:
+    address = other_address()
+    async with (
+        relay(address, 5222, (server.host, server.port)),
+        serving(NameServer({f"A {server.domain}": [address]})) as names,
+    ):
+        outcome = await program.run("--dns", names.place, "doctor", server.domain)
+    spare = told(outcome)["handshake, direct TLS"]
+    assert (outcome.code, spare["status"]) == (0, "skip")
+    assert f"{address}:5223 refused" in spare["detail"]
+
+
+async def test_each_address_of_a_place_is_looked_at_as_far_as_tls(program: Program, server: Server) -> None:
+    address = other_address()
+    zone = zone_of(server) | {"A a.example.net": [HOST, address]}
+    del zone[f"SRV _xmpps-client._tcp.{server.domain}"]
+    async with (
+        serving(NameServer(zone)) as names,
+        relay(address, server.port, (server.host, server.port)),
+    ):
+        outcome = await program.run("--dns", names.place, "doctor")
+    assert outcome.code == 0
+    details = [record["detail"] for record in outcome.records if record["check"].startswith("handshake 127")]
+    assert sorted(details) == ["STARTTLS, TLSv1.3", "STARTTLS, TLSv1.3, the same certificate"]
+
+
+async def test_an_address_with_a_certificate_that_does_not_fit_is_found_behind_a_good_one(
+    program: Program, server: Server, start_server: Callable[..., Server]
+) -> None:
+    bad, address = start_server(server.name, certificate="wrong-name"), other_address()
+    hosts = ("--host", "a.example.net:" + str(server.port))
+    async with (
+        serving(NameServer({"A a.example.net": [HOST, address]})) as names,
+        relay(address, server.port, (bad.host, bad.port)),
+    ):
+        outcome = await program.run("--dns", names.place, *hosts, "doctor", server.domain)
+    assert (outcome.code, outcome.error["layer"]) == (76, "tls")
+    assert all(address in record["check"] for record in outcome.records if record["status"] == "fail")
+
+
+# ── Real servers that are not well ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+@pytest.mark.parametrize(
+    ("certificate", "check"), [("expired", "expiry"), ("wrong-name", "names"), ("self-signed", "chain")]
+)
+async def test_a_bad_certificate_fails_at_what_is_wrong_with_it(
+    start_server: Callable[..., Server], tmp_path: Path, name: str, certificate: str, check: str
+) -> None:
+    server = start_server(name, certificate=certificate)
+    program = Program(tmp_path, server, server.account())
+    program.env["XMPPSH_FORMAT"] = "json"
+    del program.env["XMPPSH_HOST"]
+    outcome = await examine(program, server)
+    assert (outcome.code, outcome.error["layer"]) == (76, "tls")
+    failed = [record for record in outcome.records if record["status"] == "fail"]
+    assert [record["check"] for record in failed] == [
+        f"{check} {HOST}:{server.port}",
+        f"{check} {HOST}:{server.tls_port}",
+    ]
+    assert told(outcome)["login"]["status"] == "skip"
+
+
+async def test_a_wrong_password_fails_at_the_login(program: Program, server: Server) -> None:
+    program.env["XMPPSH_PASSWORD"] = "wrong"
+    outcome = await examine(program, server)
+    assert (outcome.code, outcome.error["layer"]) == (77, "sasl")
+    assert [check for check, status in statuses(outcome).items() if status == "fail"] == ["login"]
+
+
+async def test_a_domain_that_the_server_does_not_serve_fails_in_the_stream(program: Program, server: Server) -> None:
+    place = f"{server.host}:{server.port}"
+    outcome = await program.run("--host", place, "doctor", "other.example")
+    assert (outcome.code, outcome.error["condition"]) == (68, "host-unknown")
+    assert next(iter(record for record in outcome.records if record["status"] == "fail"))["group"] == "stream"
+
+
+async def test_records_that_mix_up_the_modes_are_told_from_each_other(program: Program, server: Server) -> None:
+    zone = zone_of(server) | {
+        f"SRV _xmpps-client._tcp.{server.domain}": [f"10 0 {server.port} a.example.net"],
+        f"SRV _xmpp-client._tcp.{server.domain}": [f"5 0 {server.tls_port} a.example.net"],
+    }
+    async with serving(NameServer(zone)) as names:
+        outcome = await program.run("--dns", names.place, "doctor")
+    assert (outcome.code, outcome.error["layer"]) == (76, "tls")
+    found = told(outcome)
+    assert "is a port for direct TLS" in found[f"handshake {HOST}:{server.tls_port}"]["detail"]
+    assert "is a port for STARTTLS" in found[f"handshake {HOST}:{server.port}"]["detail"]
+
+
+async def test_one_port_for_both_modes_is_looked_at_in_both(program: Program, server: Server) -> None:
+    zone = zone_of(server)
+    for service in ("_xmpps-client", "_xmpp-client"):
+        zone[f"SRV {service}._tcp.{server.domain}"] = [f"0 0 {server.port} a.example.net"]
+    async with serving(NameServer(zone)) as names:
+        outcome = await program.run("--dns", names.place, "doctor")
+    checks = [record["check"] for record in outcome.records]
+    assert len(checks) == len(set(checks))
+    assert sorted(statuses(outcome, "tls").values()).count("fail") == 1
+    assert told(outcome)["login"]["status"] == "ok"
+
+
+async def test_an_archive_that_is_missing_is_a_warning(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server("prosody", archive=False)
+    program = Program(tmp_path, server, server.account())
+    program.env["XMPPSH_FORMAT"] = "json"
+    outcome = await program.run("doctor")
+    assert (outcome.code, told(outcome)["archive"]["status"]) == (0, "warn")
+
+
+async def test_a_server_that_stands_still_costs_no_more_than_the_timeouts(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("prosody")
+    program = Program(tmp_path, server, server.account())
+    program.env["XMPPSH_FORMAT"] = "json"
+    server.suspend()
+    outcome = await program.run("--connect-timeout", "1.5", "doctor", deadline_s=10.0)
+    assert (outcome.code, outcome.error["layer"]) == (75, "stream")

@@ -1,0 +1,77 @@
+"""`doctor` reads a domain's host-meta over HTTPS, here through a proxy that leads to a web server of the test's own."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from support.ca import Authority
+from support.dns import HOST
+from support.program import Program
+from support.proxies import ProxyServer, serving
+from support.servers import Server
+
+XRD = """<?xml version='1.0' encoding='utf-8'?>
+<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>
+<Link rel='urn:xmpp:alt-connections:websocket' href='wss://example.org/ws'/><Link rel='other' href='https://x'/></XRD>"""
+JSON = {"links": [{"rel": "urn:xmpp:alt-connections:xbosh", "href": "https://example.org/bosh"}]}
+
+
+@asynccontextmanager
+async def https(folder: Path, domain: str, answers: dict[str, str]) -> AsyncIterator[tuple[int, Path]]:
+    """A web server of the domain, and whom to trust for it; a path that it does not know is 404."""
+    authority = Authority(folder)
+    certificate = authority.issue("good", domain)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.chain, certificate.key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert f"\r\nHost: {domain}\r\n" in head
+        answer = answers.get(head.split(" ")[1], "HTTP/1.1 404 Not Found\r\n\r\n")
+        writer.write(answer.encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, HOST, 0, ssl=context)
+    yield server.sockets[0].getsockname()[1], authority.pem
+    server.close()
+
+
+def found(body: str) -> str:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: application/xrd+xml\r\n\r\n{body}"
+
+
+MOVED = "HTTP/1.1 301 Moved Permanently\r\nLocation: /meta\r\n\r\n"
+PATH = "/.well-known/host-meta"
+HOST_META = [
+    ({PATH: found(XRD), f"{PATH}.json": found(json.dumps(JSON))},
+     ("ok", "websocket wss://example.org/ws"), ("ok", "xbosh https://example.org/bosh")),
+    ({PATH: MOVED, "/meta": found(XRD)}, ("ok", "websocket wss://example.org/ws"), ("skip", "HTTP 404")),
+    ({PATH: found("<html>"), f"{PATH}.json": found("[]")}, ("warn", "cannot be read"), ("warn", "no list of links")),
+    ({PATH: found("<!DOCTYPE x><x/>"), f"{PATH}.json": found("{")}, ("warn", "cannot"), ("warn", "cannot be read")),
+    ({PATH: "nonsense\r\n\r\n"}, ("skip", "not HTTP"), ("skip", "not HTTP")),
+    ({PATH: MOVED.replace("/meta", "http://x/")}, ("skip", "without TLS"), ("skip", "without TLS")),
+    ({PATH: found("x" * 70_000)}, ("skip", "longer than"), ("skip", "longer than")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("answers", "xml", "as_json"), HOST_META)
+async def test_host_meta_is_read_over_https(
+    tmp_path: Path, prosody: Server, answers: dict[str, str], xml: tuple[str, str], as_json: tuple[str, str]
+) -> None:
+    program = Program(tmp_path)
+    async with https(tmp_path, prosody.domain, answers) as (port, authority):
+        both = tmp_path / "both.pem"
+        both.write_text(prosody.ca.read_text() + authority.read_text())
+        routes = {(prosody.domain, 5222): (prosody.host, prosody.port), (prosody.domain, 443): (HOST, port)}
+        async with serving(ProxyServer("http", routes=routes)) as proxy:
+            arguments = ("--proxy", proxy.url, "--ca", str(both), "--format", "json")
+            outcome = await program.run(*arguments, "doctor", prosody.domain)
+    assert outcome.code == 0, outcome.stderr
+    for check, (status, says) in (("host-meta", xml), ("host-meta.json", as_json)):
+        record = next(record for record in outcome.records if record["check"] == check)
+        assert (record["status"], says in record["detail"]) == (status, True), record

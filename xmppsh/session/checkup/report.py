@@ -1,0 +1,104 @@
+"""The report: one check after the other, each handed on as soon as it is known (cli.md, section 5.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from xmppsh.errors import XmppshError
+
+Group = Literal["dns", "tcp", "tls", "stream", "sasl", "bind", "session"]
+Status = Literal["ok", "warn", "fail", "skip"]
+
+# The checks of each group, as they are called when they cannot be made at all.
+CHECKS: dict[Group, tuple[str, ...]] = {
+    "dns": ("SRV _xmpps-client._tcp", "SRV _xmpp-client._tcp", "addresses"),
+    "tcp": ("connection",),
+    "tls": ("handshake", "names", "chain", "expiry"),
+    "stream": ("header", "features", "limits"),
+    "sasl": ("mechanisms", "channel binding", "choice", "login"),
+    "bind": ("resource",),
+    "session": (
+        "stream management",
+        "carbons",
+        "archive",
+        "blocking",
+        "clock",
+        "upload",
+        "host-meta",
+        "host-meta.json",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look has shown. detail and hint may hold foreign text."""
+
+    group: Group
+    check: str
+    status: Status
+    detail: str
+    hint: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The check as the JSON object that `doctor` prints."""
+        names = ("group", "check", "status", "detail", "hint")
+        return {name: getattr(self, name) for name in names}
+
+
+class Report:
+    """Hands each check on, and remembers the first failure.
+
+    failure: the error behind it; failed: the check.
+    """
+
+    def __init__(self, emit: Callable[[Check], Awaitable[None]]) -> None:
+        self._emit = emit
+        self.failure: XmppshError | None = None
+        self.failed: Check | None = None
+
+    async def ok(self, group: Group, check: str, detail: str) -> None:
+        """It is as it should be."""
+        await self._emit(Check(group, check, "ok", detail))
+
+    async def warn(self, group: Group, check: str, detail: str, hint: str | None = None) -> None:
+        """It works, and could be better, or will not work for long."""
+        await self._emit(Check(group, check, "warn", detail, hint))
+
+    async def fail(self, group: Group, check: str, error: XmppshError, detail: str | None = None) -> None:
+        """It does not work; detail: in place of the error's sentence."""
+        failed = Check(group, check, "fail", detail or str(error), error.hint)
+        if self.failure is None:
+            self.failure, self.failed = error, failed
+        await self._emit(failed)
+
+    async def skip(self, group: Group, check: str, reason: str) -> None:
+        """It cannot be looked at, or there is nothing to look at."""
+        await self._emit(Check(group, check, "skip", reason))
+
+    async def skip_groups(self, groups: Iterable[Group], reason: str) -> None:
+        """Nothing of these groups can be looked at."""
+        for group in groups:
+            for check in CHECKS[group]:
+                await self.skip(group, check, reason)
+
+    @property
+    def because(self) -> str:
+        """Why nothing behind the first failure can be looked at."""
+        return "because an earlier check failed" if self.failed is None else because(self.failed.check)
+
+
+def because(check: str) -> str:
+    """The reason of a skip behind that check."""
+    return f"because {check} failed"
+
+
+def brief(words: Iterable[str], limit: int = 8) -> str:
+    """A list for people, of which a stranger decides how long it is."""
+    listed = list(words)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
