@@ -10,8 +10,10 @@ GHOSTS_PACKAGES := go-sendxmpp iproute2
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
 
+# Most tests wait most of their time. Those of tests/hostile overlap by themselves, in one process.
 test: $(VENV)/.installed-dev servers lint
-	$(BIN)/pytest -q -n 4 --dist load $(PYTEST_OPTIONS)
+	$(BIN)/pytest -q -n 4 --dist worksteal --ignore tests/hostile $(PYTEST_OPTIONS)
+	$(BIN)/pytest -q tests/hostile $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -93,6 +94,22 @@ async def test_after_a_kill_a_friend_sees_the_end_at_once_and_nothing_stays(
     assert list((tmp_path / "xmppsh" / "locks").iterdir()) == []
     for file in (file for file in (tmp_path / "xmppsh").rglob("*") if file.is_file()):
         assert alice.password.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize("loss", ["deleted", "damaged"])
+async def test_a_guard_whose_store_is_gone_closes_the_session_all_the_same(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path, loss: str
+) -> None:
+    async with program.listening(ready=tmp_path / "ready") as process:
+        shown = await friend.wait_for_presence(alice.jid, "available")
+        (store,) = (tmp_path / "xmppsh" / "outbox").glob("*.sqlite")
+        if loss == "deleted":
+            shutil.rmtree(tmp_path / "xmppsh")
+        else:
+            store.write_bytes(b"no database any more" * 100)
+        process.kill()
+        await friend.wait_for_presence(alice.jid, "unavailable", sender=shown.sender)
+    assert server.sessions(alice.jid) == []
 
 
 async def test_messages_that_a_killed_program_had_not_taken_reach_the_next_client(

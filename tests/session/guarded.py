@@ -15,7 +15,7 @@ from pathlib import Path
 
 from xmppsh.errors import ConnectError, SaslError, StreamError
 from xmppsh.session import guard as module
-from xmppsh.session.guard import Guard, is_stopped
+from xmppsh.session.guard import Guard, KnownSession, is_stopped
 
 FOLDER, OUTCOMES = Path(sys.argv[1]), sys.argv[3:]
 KEEP_TRYING_S = 0.5 if "for ever" in OUTCOMES else 60.0
@@ -37,7 +37,7 @@ def is_stopped_and_noted(pid: int) -> bool:
 module.is_stopped = is_stopped_and_noted
 
 
-async def close_sessions(names: frozenset[str]) -> None:
+async def close_sessions(names: frozenset[str], _known: KnownSession | None) -> None:
     note(" ".join(["close", *sorted(names)]))
     match next(outcomes):
         case "unreachable":

@@ -13,6 +13,7 @@ from support.until import until
 from xmppsh.errors import DeadlineExceeded, ProtocolError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol.table import State
+from xmppsh.session import watcher as watcher_module
 from xmppsh.session import witness as judgement
 from xmppsh.session.announce import witness_of
 from xmppsh.session.options import SessionOptions
@@ -260,6 +261,28 @@ async def test_who_asked_on_a_former_stream_is_answered_on_the_next_one(silent: 
         assert '<iq type="error" id="q1"' in witness.driver.written.decode()
     finally:
         await witness.close()
+
+
+async def test_a_witness_that_is_asked_to_make_way_ends_its_stream_and_stays_away_for_a_while(
+    witness: OnPaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher_module, "AWAY_S", 0.2)
+    before = asyncio.get_running_loop().time()
+    assert '<iq type="result" id="m1"' in witness.hear(f"<iq type='set' id='m1' from='{JULIET}'><aside {ME}/></iq>")
+    await until(lambda: witness.watcher.session.is_cut, "it ends its stream")
+    await witness.watcher.before_connecting()
+    assert asyncio.get_running_loop().time() - before >= 0.2
+
+
+async def test_nothing_is_written_on_a_stream_that_ends(witness: OnPaper) -> None:
+    await witness.watcher.session.begin_anew(0)
+    witness.driver.carry_out(witness.driver.stream.close())
+    for stanza in (
+        f"<iq type='set' id='m1' from='{JULIET}'><aside {ME}/></iq>",
+        f"<iq type='get' id='p' from='{JULIET}'/>",
+    ):
+        assert witness.hear(stanza) == ""
+    assert witness.announce() == ""
 
 
 async def test_a_new_stream_asks_everybody_anew(witness: OnPaper) -> None:

@@ -16,6 +16,7 @@ from xmppsh.errors import DeadlineExceeded, StreamError
 from xmppsh.protocol import ns
 from xmppsh.protocol.conditions import number, stanza_error
 from xmppsh.protocol.sm import MODULUS, Resumption
+from xmppsh.protocol.table import State
 from xmppsh.session.ids import new_id
 from xmppsh.session.phase import Phase
 from xmppsh.xmlio.build import element
@@ -115,6 +116,9 @@ class Attendant:
     async def run(self) -> None:
         """Work as long as the session lives."""
 
+    async def before_connecting(self) -> None:
+        """The link is cut, and the next one is about to be tried: wait if it has to."""
+
     def on_live(self) -> None:
         """A stream came to life."""
 
@@ -148,6 +152,7 @@ class Announcer(Attendant):
         self._witness = ""
         self._announcement = ""  # the id of the open one
         self._watched = False
+        self._hopes = False  # it may: an announcement is under way
         self._watched_id = ""  # the sm_id of the session that was watched last
         self._retry_s = math.inf
         self._told = self._acked = 0  # the h that the witness heard last, and the server
@@ -206,7 +211,7 @@ class Announcer(Attendant):
         return True
 
     def _on_answer(self, answer: Tree, *, accepted: bool) -> None:
-        self._announcement, self._watched = "", accepted
+        self._announcement, self._watched, self._hopes = "", accepted, False
         if accepted and (standing := self._standing()) is not None:
             self._on_watched(standing.sm_id)
         watching = payload(answer, "watching")
@@ -236,7 +241,7 @@ class Announcer(Attendant):
         self._catch_up()
 
     def _catch_up(self) -> None:
-        if self._watched and 0 < (self._acked - self._told) % MODULUS < MODULUS // 2:
+        if (self._watched or self._hopes) and 0 < (self._acked - self._told) % MODULUS < MODULUS // 2:
             self._tell()
 
     def on_lag(self) -> None:
@@ -253,14 +258,15 @@ class Announcer(Attendant):
 
     def _standing(self) -> Standing | None:
         """How to resume the session, when something may be written on it."""
-        session, driver = self._session, self._session.driver
-        sm = None if driver is None else driver.stream.sm
-        if sm is None or sm.resumption is None or session.phase in (Phase.CLOSING, Phase.OVER):
+        driver = self._session.driver
+        if driver is None or driver.stream.state is not State.LIVE or self._session.phase is Phase.CLOSING:
             return None
-        return Standing(sm.resumption, sm.handled)
+        sm = driver.stream.sm
+        return None if sm is None or sm.resumption is None else Standing(sm.resumption, sm.handled)
 
     def _announce(self) -> None:
         standing = self._standing()
+        self._hopes = not self._announcement
         if standing is None or self._announcement:
             self._watched = False  # nobody has answered the last one
         if standing is not None:

@@ -137,6 +137,15 @@ class Session(Asking):
         """Was the session closed by a helper of ours, so that another one may begin?"""
         return any(excuse(error) for excuse in self.excuses)
 
+    async def begin_anew(self, wait_s: float) -> None:
+        """End the stream cleanly and heal: where the session is not resumable, on another one.
+
+        wait_s: for the server's `</stream:stream>`.
+        """
+        if self.driver is not None:
+            self.phase = Phase.LINGERING  # nothing is written on a stream that ends
+            await self.driver.close(wait_s)
+
     def fail(self, error: XmppshError | None) -> None:
         """The session is over: tell everybody who waits."""
         if self.phase is Phase.OVER:

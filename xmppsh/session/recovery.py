@@ -188,6 +188,7 @@ class Recovery:
             return BACKLOG_DELAY * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
 
         async def connect(limit_s: float) -> None:
+            await self._session.attendant.before_connecting()
             resume = self._sm if self._sm is not None and self._sm.resumption is not None else None
             await self._connector.connect(self._on_live, self._session.jid, resume, limit_s)
 

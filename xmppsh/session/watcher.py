@@ -16,6 +16,7 @@ from xmppsh.errors import MalformedJid, ProtocolError, StreamError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.protocol.sm import MODULUS, StreamManagement
+from xmppsh.protocol.table import State
 from xmppsh.session.announce import RESOURCE, Attendant, Standing, form, payload, refusal, reply, witness_of
 from xmppsh.session.ids import new_id
 from xmppsh.session.manager import Session
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8  # takeovers
 STEP_ASIDE_S = 1.0  # for the server's </stream:stream>
+AWAY_S = 3.0  # for a guard that wants to close a session
+OTHERS_S = 2.0  # for takeovers that have begun and may need us away, too
 MAX_OPEN = 4 * MAX_WATCHED  # checks and questions without an answer
 # How a server answers an IQ to a resource that is not there (RFC 6121 §8.5.3.2.3), and how another session answers that
 # has its address now.
@@ -79,6 +82,8 @@ class Watcher(Attendant):
         self._questions: dict[str, Element] = {}
         self._late: list[Xml] = []  # answers that found no link
         self._takeovers: dict[str, asyncio.Task[None]] = {}  # by sm_id, as long as they may be given up
+        self._closing: set[asyncio.Task[None]] = set()  # those that may not
+        self._away_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(AT_ONCE)
 
@@ -178,7 +183,8 @@ class Watcher(Attendant):
 
     @property
     def _may_write(self) -> bool:
-        return self.session.driver is not None and self.session.phase not in (Phase.CLOSING, Phase.OVER)
+        driver = self.session.driver
+        return driver is not None and driver.stream.state is State.LIVE and self.session.phase is not Phase.CLOSING
 
     def _send(self, stanza: Xml) -> None:
         if self._may_write:  # what is asked on a link that is cut is asked again on the next one
@@ -190,7 +196,10 @@ class Watcher(Attendant):
         sm = StreamManagement.restored(wish.resumption, acked=0, sent=MODULUS - 1, handled=wish.handled)
 
         async def on_resumed(_driver: Driver) -> None:
-            self._takeovers.pop(sm_id, None)  # from here on there is no way back
+            # From here on there is no way back.
+            if (task := self._takeovers.pop(sm_id, None)) is not None:
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
             await self._step_aside()
 
         try:
@@ -209,13 +218,20 @@ class Watcher(Attendant):
         self._carry_out(actions)
 
     async def _step_aside(self) -> None:
-        """End our own stream; it comes back by itself.
+        """End our own stream; it comes back by itself, when nothing is being closed any more.
 
         Measured: what a session has not acknowledged when it is closed goes to the offline store only if it is the last
         one of its account. Otherwise Prosody bounces it, and ejabberd drops it.
         """
-        if (driver := self.session.driver) is not None:
-            await driver.close(STEP_ASIDE_S)
+        await self.session.begin_anew(STEP_ASIDE_S)
+
+    async def before_connecting(self) -> None:
+        """Stay away as long as a session is being closed, by ourselves or by a guard."""
+        if self._takeovers:
+            await asyncio.wait(set(self._takeovers.values()), timeout=OTHERS_S)
+        if self._closing:
+            await asyncio.wait(set(self._closing))
+        await asyncio.sleep(self._away_until - asyncio.get_running_loop().time())
 
     # ── What comes in ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -272,6 +288,7 @@ class Watcher(Attendant):
                 return self._on_announcement(stanza, now, jid, watch)
             case "iq", "set" if payload(content, "aside") is not None:
                 self._send(reply(stanza))
+                self._away_until = now + AWAY_S
                 self._spawn(self._step_aside())
                 return []
             case "iq", "get" if (closed := payload(content, "closed")) is not None:
