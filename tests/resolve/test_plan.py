@@ -29,6 +29,9 @@ A, B = {"A a.example": ["192.0.2.10"]}, {"A b.example": ["192.0.2.11"]}
 Place = tuple[str, int, str, str, Sequence[str]]  # host, port, TLS, source, addresses
 
 
+BUSY_S = 2.0  # for the machine; whoever waits for a time-out waits 4 s
+
+
 @dataclass(frozen=True)
 class Row:
     """A zone and options, and what must come of them. places: what can be dialled; asked: all that may be asked."""
@@ -383,9 +386,10 @@ async def test_what_comes_of_a_zone(row: Row, tmp_path: Path) -> None:
             assert row.hint in (error.hint or "")
             assert error.hint
         else:
-            plan = await drawn(row, server, tmp_path)
+            # On a busy machine a look-up may take longer than the plan waits for it, which is not what is tested here.
+            plan = await drawn(row, server, tmp_path, patient=row.within_s > 1)
             expected = [(*place[:3], filled(place[3]), list(place[4])) for place in row.places]
             assert [in_any_order(candidate) for candidate in plan.candidates] == expected
-        assert time.monotonic() - begun < row.within_s + 0.5
+        assert time.monotonic() - begun < row.within_s + BUSY_S
         if row.asked is not None:
             assert set(server.asked) == row.asked
