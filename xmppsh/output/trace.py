@@ -26,7 +26,7 @@ _SECRET_FIELD = re.compile(
 )
 # Whoever knows the id of a session can resume it, given the account (XEP-0198 §5).
 _SESSION_ID = re.compile(r"""(<(?:enabled|resume|resumed)\b[^>]*?\s(?:id|previd)\s*=\s*)("[^"]*"|'[^']*')""")
-_SECRET_ATTRIBUTE = re.compile(r"""(\s(?:password|token)\s*=\s*)("[^"]*"|'[^']*')""")
+_SECRET_ATTRIBUTE = re.compile(r"""(\s(?:password|token|sm-id)\s*=\s*)("[^"]*"|'[^']*')""")
 
 
 def masked(xml: str) -> str:
