@@ -135,6 +135,7 @@ def test_secrets_are_masked_in_a_trace(xml: str, expected: str) -> None:
     "<x type='submit'><field var='password'><value>SECRET</value></field></x>",
     "<x><field var='muc#roomconfig_roomsecret'><value>SECRET</value></field></x>",
     "<put url='u'><header name='Authorization'>Bearer SECRET</header></put>",
+    "<watch xmlns='xmppsh:witness:0' sm-id='SECRET' h='0'/>",
 ])  # fmt: skip
 def test_secrets_in_other_places_are_masked_too(xml: str) -> None:
     assert "SECRET" not in masked(xml)
