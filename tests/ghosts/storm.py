@@ -23,10 +23,11 @@ async def storm(server: Server, folder: Path, *, seed: int, starts: int) -> Roun
     async with staged(server, folder) as stage:
         shown = stage.shows(f"{starts} starts and SIGKILLs", Listen.name)
         longest_s = max(LONGEST_LIFE_S, 2 * await _login_s(stage))
-        for _ in range(starts):
+        for place in source.sample(range(starts), starts):
             listen = Listen(stage)
             await listen.start()
-            await asyncio.sleep(source.uniform(0, longest_s))
+            # At random, and yet some of them early and some of them late.
+            await asyncio.sleep((place + source.random()) / starts * longest_s)
             if listen.process.returncode is None:
                 listen.signal(signal.SIGKILL)
             code = await listen.ended()
