@@ -227,11 +227,10 @@ class App:
             return  # nobody left anything; nothing more is loaded
         try:
             reaped = await self.reap()
-        except (ConnectError, DeadlineExceeded, SaslError) as error:
-            if not isinstance(error, ConnectionLost):
-                raise  # a session of our own would fail in the same way
-            self.log(0, f"a session that a dead program left is not closed: {error}")
         except XmppshError as error:
+            no_way = isinstance(error, (ConnectError, DeadlineExceeded, SaslError))
+            if no_way and not isinstance(error, ConnectionLost):
+                raise  # a session of our own would fail in the same way
             self.log(0, f"a session that a dead program left is not closed: {error}")
         else:
             if left := sum(one.left for one in reaped):

@@ -56,6 +56,11 @@ class StreamManagement:
         sm.acked, sm.sent, sm.resumption = acked, sent, resumption
         return sm
 
+    @classmethod
+    def of_another(cls, resumption: Resumption, handled: int) -> StreamManagement:
+        """The counters of a session whose owner alone knows how much it sent: every count of the server's is right."""
+        return cls.restored(resumption, acked=0, sent=MODULUS - 1, handled=handled)
+
     @property
     def unacked(self) -> int:
         """How many stanzas were written and not yet acknowledged."""

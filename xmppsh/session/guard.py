@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.errors import StreamError, XmppshError
-from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
+from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.session.reconnect import may_reconnect
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ class KnownSession:
     handled: int
 
     def management(self) -> StreamManagement:
-        """The counters to resume it with; whatever the server has handled is right."""
-        resumption = Resumption(self.sm_id, self.location)
-        return StreamManagement.restored(resumption, acked=0, sent=MODULUS - 1, handled=self.handled)
+        """The counters to resume it with."""
+        return StreamManagement.of_another(Resumption(self.sm_id, self.location), self.handled)
 
 
 class Guard:
@@ -78,12 +77,12 @@ class Guard:
         """
         ours, theirs = socket.socketpair()
         program = os.getpid()
-        signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # until the guard ignores them
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # until the guard ignores them
         pid = os.fork()
         if pid == 0:
             ours.close()
             _be_guard(theirs, program, close_sessions, keep_trying_s)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return cls(pid, ours)
 

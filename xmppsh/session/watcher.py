@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 from xmppsh.errors import MalformedJid, ProtocolError, StreamError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.protocol.sm import MODULUS, StreamManagement
+from xmppsh.protocol.sm import StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.session.announce import RESOURCE, Attendant, Standing, form, payload, refusal, reply, witness_of
 from xmppsh.session.ids import new_id
@@ -192,8 +192,7 @@ class Watcher(Attendant):
 
     async def _take_over(self, wish: TakeOver) -> None:
         sm_id, loop = wish.resumption.sm_id, asyncio.get_running_loop()
-        # How much the owner has sent is not known here: every count of the server's is accepted.
-        sm = StreamManagement.restored(wish.resumption, acked=0, sent=MODULUS - 1, handled=wish.handled)
+        sm = StreamManagement.of_another(wish.resumption, wish.handled)
 
         async def on_resumed(_driver: Driver) -> None:
             # From here on there is no way back.
@@ -204,8 +203,7 @@ class Watcher(Attendant):
 
         try:
             async with self._turn:
-                # The bare JID: when the session is gone, a living one may have its resource.
-                outcome = await take_over(self._options, self._log, wish.jid.bare, sm, self._trace, on_resumed)
+                outcome = await take_over(self._options, self._log, wish.jid, sm, self._trace, on_resumed)
         except XmppshError as error:
             self._tell(Failed(wish.jid, error))
             actions = self._witness.not_closed(loop.time(), sm_id)
