@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,6 @@ from support.until import DEADLINE_S, is_running, until
 
 MAX_BYTES = 25_000_000
 MAX_IDLE_NS = 5_000_000  # while another program starts, logs in and ends
-
-
-@pytest.fixture
-def alice(server: Server) -> Account:
-    return server.account()
-
-
-@pytest.fixture
-async def friend(server: Server, alice: Account) -> AsyncIterator[Contact]:
-    bob = server.account()
-    server.befriend(alice, bob)
-    async with Contact(server, bob) as contact:
-        yield contact
 
 
 @pytest.fixture

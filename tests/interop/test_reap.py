@@ -23,24 +23,6 @@ NOT_CLOSED = "a session that a dead program left is not closed"
 
 
 @pytest.fixture
-def alice(server: Server) -> Account:
-    return server.account()
-
-
-@pytest.fixture
-async def friend(server: Server, alice: Account) -> AsyncIterator[Contact]:
-    bob = server.account()
-    server.befriend(alice, bob)
-    async with Contact(server, bob) as contact:
-        yield contact
-
-
-@pytest.fixture
-def program(tmp_path: Path, server: Server, alice: Account) -> Program:
-    return Program(tmp_path, server, alice)
-
-
-@pytest.fixture
 def locks(tmp_path: Path) -> Path:
     return tmp_path / "xmppsh" / "locks"
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,6 @@ from support.contact import Contact
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S
-
-
-@pytest.fixture
-def alice(server: Server) -> Account:
-    return server.account()
-
-
-@pytest.fixture
-async def friend(server: Server, alice: Account) -> AsyncIterator[Contact]:
-    bob = server.account()
-    server.befriend(alice, bob)
-    async with Contact(server, bob) as contact:
-        yield contact
-
-
-@pytest.fixture
-def program(tmp_path: Path, server: Server, alice: Account) -> Program:
-    return Program(tmp_path, server, alice)
 
 
 async def test_resume_max_is_asked_for_and_0_asks_for_a_session_that_dies_with_its_socket(
