@@ -163,7 +163,7 @@ class Dialler:
                 raise proxy.failure("takes the connection but does not answer") from None
             async with asyncio.timeout_at(until):
                 await reach(proxy, connected.sock, attempt.candidate.host, attempt.candidate.port)
-        except BaseException:
+        except BaseException:  # whatever ends it, a cancellation too: the socket does not stay open
             connected.sock.close()
             raise
         return connected.sock
@@ -210,7 +210,7 @@ async def connect(address: str, port: int) -> socket.socket:
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, place)
-    except BaseException:
+    except BaseException:  # whatever ends it, a cancellation too: the socket does not stay open
         sock.close()
         raise
     return sock

@@ -122,7 +122,7 @@ async def _ask(case: Case, host: str, port: int, path: str) -> Answer:
     except (OSError, ssl.SSLError) as error:
         connected.sock.close()
         raise Unusable(str(explain(error, host))) from error
-    except BaseException:
+    except BaseException:  # whatever ends it, a cancellation too: the socket does not stay open
         connected.sock.close()
         raise
     try:
