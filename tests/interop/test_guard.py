@@ -95,7 +95,8 @@ async def test_a_guard_whose_store_is_gone_closes_the_session_all_the_same(
             store.write_bytes(b"no database any more" * 100)
         process.kill()
         await friend.wait_for_presence(alice.jid, "unavailable", sender=shown.sender)
-    assert server.sessions(alice.jid) == []
+    # On Prosody, which ends a session that is resumed with an old h, the guard finds that out on one more session.
+    await until(lambda: server.sessions(alice.jid) == [], "the end of the guard's own session")
 
 
 async def test_messages_that_a_killed_program_had_not_taken_reach_the_next_client(
