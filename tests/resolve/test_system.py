@@ -1,5 +1,6 @@
 """What the machine knows by itself: hosts file, name servers, getaddrinfo, and the order of addresses."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -93,8 +94,10 @@ async def test_that_nobody_answers_is_told_in_time(monkeypatch: pytest.MonkeyPat
         with pytest.raises(NotLookedUp) as caught:
             await find_addresses("a.example", None, system_of(tmp_path, server), 0.4, print)
         assert time.monotonic() - begun < 1
-        assert str(caught.value) == (
-            f"cannot be looked up: no name server answers ({server.place} timed out after 0.3 s)"
+        # How long is measured: what the system had alone before is not counted, nor what the machine was busy.
+        assert re.fullmatch(
+            rf"cannot be looked up: no name server answers \({server.place} timed out after 0\.\d s\)",
+            str(caught.value),
         )
 
 

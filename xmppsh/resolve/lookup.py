@@ -105,7 +105,7 @@ async def _ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: 
     outcomes = {}
     for server in servers:
         silence = Rejected("unusable", "sends what is no answer") if server in garbage else None
-        outcomes[server] = refused.get(server) or silence or Rejected("silent", f"timed out after {whole_s:.2g} s")
+        outcomes[server] = refused.get(server) or silence or Rejected("silent", f"timed out after {whole_s:.1f} s")
     raise NotLookedUp(_trouble(outcomes))
 
 
