@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from xmppsh.errors import MalformedJid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_PART_BYTES = 1023  # RFC 7622 §3.1: each part, in UTF-8
+NO_DOMAIN_NAME = "its domain is not an internationalised domain name"
+MAX_NAME_LENGTH, MAX_LABEL_LENGTH = 253, 63  # RFC 1035 §2.3.4, in A-labels and without the trailing dot
 LOCALPART_FORBIDDEN = frozenset("\"&'/:<>@")  # RFC 7622 §3.3.1
 
 
@@ -51,10 +53,7 @@ class Jid:
     @property
     def dial_name(self) -> str:
         """The domain as DNS and TLS know it: A-labels (RFC 7622 §3.2.1, RFC 5890), an IPv6 address without brackets."""
-        try:
-            return a_labels(self.domainpart.strip("[]"))
-        except ValueError as error:
-            raise MalformedJid(str(self), "the domain is not an internationalised domain name") from error
+        return a_labels(self.domainpart.strip("[]"))
 
     def __str__(self) -> str:
         text = self.domainpart if self.localpart is None else f"{self.localpart}@{self.domainpart}"
@@ -97,6 +96,10 @@ def _resourcepart(text: str, resourcepart: str) -> str:
 
 
 def _domainpart(text: str, domainpart: str) -> str:
+    try:
+        domainpart = _mapped(domainpart)
+    except ValueError as error:
+        raise MalformedJid(text, NO_DOMAIN_NAME) from error
     domainpart = domainpart.removesuffix(".")  # RFC 7622 §3.2: a trailing dot is stripped
     if not domainpart:
         raise MalformedJid(text, "it has no domain")
@@ -115,7 +118,18 @@ def _domainpart(text: str, domainpart: str) -> str:
         for character in label:
             if character.isascii() and not (character.isalnum() or character in "-_"):
                 raise MalformedJid(text, f"its domain holds the character {character}")
-    return prepared
+    return _host_name(text, prepared)
+
+
+def _host_name(text: str, domain: str) -> str:
+    try:
+        name = a_labels(domain)
+    except ValueError as error:
+        raise MalformedJid(text, NO_DOMAIN_NAME) from error
+    if len(name) > MAX_NAME_LENGTH or max(map(len, name.split("."))) > MAX_LABEL_LENGTH:
+        longest = f"a name has at most {MAX_NAME_LENGTH} characters, and {MAX_LABEL_LENGTH} between dots"
+        raise MalformedJid(text, f"its domain is too long for the DNS ({longest})")
+    return u_labels(name)  # RFC 7622 §3.2.1: an A-label becomes a U-label
 
 
 def is_address(host: str) -> bool:
@@ -133,7 +147,16 @@ def a_labels(name: str) -> str:
         return name
     import idna
 
-    return idna.encode(name, uts46=True).decode("ascii")  # IDNAError is a ValueError
+    return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in _mapped(name).split("."))
+
+
+def _mapped(name: str) -> str:
+    """Other cases, widths and dots become the plain ones (RFC 5895); raises ValueError."""
+    if name.isascii():
+        return name
+    import idna
+
+    return idna.uts46_remap(name, std3_rules=False)  # IDNAError is a ValueError
 
 
 def u_labels(name: str) -> str:
@@ -154,6 +177,13 @@ def place(host: str, port: int, usual: int | None = None) -> str:
     """`host:port` for people, brackets around an IPv6 address; without the port where that is the usual one."""
     host = f"[{host}]" if ":" in host else u_labels(host)
     return host if port == usual else f"{host}:{port}"
+
+
+def brief(words: Iterable[str], limit: int = 8) -> str:
+    """A list for people, of which a stranger decides how long it is."""
+    listed = list(words)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
 
 
 def is_loopback(host: str) -> bool:
@@ -239,7 +269,8 @@ class Candidate:
     """One place to dial: a name or address with a port, the way to TLS, and where we have it from.
 
     addresses: numeric, in the order to try them (RFC 6724); empty when nobody has looked them up: the dialler does, or
-    the proxy.
+    the proxy. searched: a person gave the name, and the search list of resolv.conf(5) may complete it; a JID's domain
+    and the target of an SRV record stand as they are (RFC 2782).
     """
 
     host: str
@@ -247,6 +278,7 @@ class Candidate:
     tls: Literal["direct", "starttls", "off"]
     source: str
     addresses: tuple[str, ...] = ()
+    searched: bool = False
 
     def __str__(self) -> str:
         return place(self.host, self.port)

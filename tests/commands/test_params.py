@@ -52,6 +52,25 @@ def test_a_span_is_above_zero_and_finite(text: str) -> None:
         positive_seconds(text)
 
 
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("1e9", "1e9 seconds is more than 31536000, which is a year"),
+    ("inf", "inf seconds is more than 31536000, which is a year"),
+    ("31536001", "31536001 seconds is more than 31536000, which is a year"),
+    ("0", "0 seconds is not a span above zero"),
+    ("-inf", "-inf seconds is not a span above zero"),
+    ("nan", "'nan' is not a number of seconds"),
+    ("soon", "'soon' is not a number of seconds"),
+])  # fmt: skip
+def test_what_is_no_span_is_told_by_what_is_wrong_with_it(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        positive_seconds(text)
+    assert str(caught.value) == sentence
+
+
+def test_a_year_is_a_span() -> None:
+    assert positive_seconds(str(86400 * 365)) == 86400 * 365
+
+
 def test_no_timeout_is_infinite_by_default() -> None:
     for name in ("connect_timeout", "timeout"):
         assert math.isfinite(BY_NAME[name].default)

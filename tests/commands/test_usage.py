@@ -9,6 +9,7 @@ from support.program import Program
 BAD = {
     "unknown command": (["bogus"], "No such command 'bogus'", "xmppsh --help"),
     "unknown option": (["send", "--bogus", "a@b"], "No such option '--bogus'", "xmppsh send --help"),
+    "more than a year": (["ping", "--connect-timeout", "1e9"], "--connect-timeout: 1e9 seconds is more than 3", ""),
     "no recipient": (["send"], "Missing argument 'TO'", "xmppsh send --help"),
     "no stanza": (["raw"], "Missing argument 'STANZA…'", "xmppsh raw --help"),
     "malformed JID": (
@@ -82,6 +83,7 @@ DATA = {
 async def test_bad_input_is_65_with_its_place(
     program: Program, arguments: list[str], stdin: bytes, sentence: str
 ) -> None:
+    program.env["XMPPSH_JID"] = "juliet@example.org"
     outcome = await program.run(*arguments, stdin=stdin)
     assert (outcome.code, outcome.stdout) == (65, "")
     assert outcome.stderr.startswith(f"xmppsh: {sentence}")
@@ -89,6 +91,7 @@ async def test_bad_input_is_65_with_its_place(
 
 @pytest.mark.parametrize("arguments", [["-n", "pipe", "/nowhere"], ["-n", "send", "a@b", "x", "--to-file", "/nowhere"]])
 async def test_a_file_that_is_not_there_is_66(program: Program, arguments: list[str]) -> None:
+    program.env["XMPPSH_JID"] = "juliet@example.org"
     outcome = await program.run(*arguments)
     assert outcome.code == 66
     assert outcome.stderr.lower().startswith("xmppsh: /nowhere: no such file or directory")
@@ -126,9 +129,9 @@ async def test_the_environment_can_want_json(program: Program) -> None:
 
 
 @pytest.mark.parametrize("arguments", [
-    ["-j", "a@b", "--tls", "off", "-n", "ping", "c@d"],
-    ["ping", "-j", "a@b", "--tls", "off", "-n", "c@d"],
-    ["ping", "c@d", "-n", "-j", "a@b", "--tls=off"],
+    ["-j", "a@b", "--tls", "direct", "-n", "ping", "c@d"],
+    ["ping", "-j", "a@b", "--tls", "direct", "-n", "c@d"],
+    ["ping", "c@d", "-n", "--tls=direct"],
     ["-n", "ping", "c@d", "--jid=a@b"],
 ])  # fmt: skip
 async def test_global_options_stand_before_or_after_the_command(program: Program, arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from xmppsh.config.load import Settings, load
 from xmppsh.config.paths import config_file
 from xmppsh.config.schema import SETTINGS
-from xmppsh.errors import ConfigError, UsageError
+from xmppsh.errors import ConfigError, UsageError, XmppshError
 from xmppsh.model import Jid
 
 
@@ -67,11 +67,12 @@ def test_every_setting_has_an_environment_variable_and_every_one_but_flags_a_tex
     samples = {
         "jid": "a@b", "tls": "direct", "host": "a:1 [::1]:2", "pin": "sha256:" + "a" * 64, "password_fd": "3",
         "connect_timeout": "1", "timeout": "2", "format": "json", "color": "never", "verbose": "2",
-        "dns": "192.0.2.1,[::1]:5353 ::2", "resolve": "a:1:192.0.2.1",
+        "dns": "192.0.2.1,[::1]:5353 ::2", "resolve": "a:1:192.0.2.1", "proxy": "http://a:1",
     }  # fmt: skip
-    env = {setting.env: samples.get(setting.name, "1") for setting in SETTINGS if setting.name != "profile"}
-    settings = home.load(**env)
-    assert {settings.origin(setting.name) for setting in SETTINGS if setting.name != "profile"} == {"environment"}
+    names = {setting.name for setting in SETTINGS} - {"profile", "ipv6"}  # -4 and -6 exclude each other
+    settings = home.load(**{f"XMPPSH_{name.upper()}": samples.get(name, "1") for name in names})
+    assert {settings.origin(name) for name in names} == {"environment"}
+    assert home.load(XMPPSH_IPV6="1").origin("ipv6") == "environment"
     assert settings.jid == Jid.parse("a@b")
     assert settings.host == (("a", 1), ("::1", 2))
     assert settings.verbose == 2
@@ -110,7 +111,13 @@ FAULTS = {
     "no flag": ("insecure = 'yes'", "{path}: insecure is neither true nor false"),
     "no seconds": ("timeout = 'soon'", "{path}: timeout: 'soon' is not a number of seconds"),
     "no span": ("timeout = 0", "{path}: timeout: 0 seconds is not a span above zero"),
-    "for ever": ("timeout = inf", "{path}: timeout: inf seconds is not a span above zero"),
+    "for ever": ("timeout = inf", "{path}: timeout: inf seconds is more than 31536000, which is a year"),
+    "a number for text": ("jid = 5", "{path}: jid is not text"),
+    "a number for text in a profile": ("[profile.default]\njid = 5", "{path}: [profile.default] jid is not text"),
+    "a date for text": ("trace = 2026-01-01", "{path}: trace is not text"),
+    "a list of numbers": ("host = ['a', 5]", "{path}: host is not text"),
+    "true in the place of a list": ("host = true", "{path}: host is not text"),
+    "no proxy": ("proxy = 'foo'", "{path}: proxy: --proxy: this is no address of a proxy"),
     "no address": ("jid = '@'", "{path}: jid: '@' is not an XMPP address: nothing stands before the @"),
     "a bad pin": ("pin = 'md5:00'", "{path}: pin: --pin: 'md5:00' is not sha256: and 64 hex digits"),
     "a profile that is no table": ("profile = 'default'", "{path}: profile is not a table"),
@@ -154,6 +161,68 @@ def test_a_fault_of_the_environment_names_the_variable(home: Home, variable: str
     assert str(caught.value) == sentence
 
 
+IPV4, IPV6 = "ipv4 = true\n", "ipv6 = true\n"
+A_PIN = "sha256:" + "a" * 64
+OUTDONE: dict[str, tuple[dict[str, Any], dict[str, str], str, dict[str, Any]]] = {
+    "-6 and XMPPSH_IPV4": ({"ipv6": True}, {"XMPPSH_IPV4": "1"}, "", {"ipv4": False, "ipv6": True}),
+    "-4 and ipv6 of the file": ({"ipv4": True}, {}, IPV6, {"ipv4": True, "ipv6": False}),
+    "XMPPSH_IPV6 and a profile's ipv4": (
+        {}, {"XMPPSH_IPV6": "1"}, "[profile.default]\n" + IPV4, {"ipv4": False, "ipv6": True},
+    ),
+    "a profile and the file": ({}, {}, IPV4 + "[profile.default]\n" + IPV6, {"ipv4": False, "ipv6": True}),
+    "a flag that is off outdoes nothing": ({}, {"XMPPSH_IPV4": "0"}, IPV6, {"ipv4": False, "ipv6": True}),
+    "--ca and insecure of the file": ({"ca": "f"}, {}, "insecure = true", {"ca": "f", "insecure": False}),
+    "--pin and insecure of the file": ({"pin": ("a",)}, {}, "insecure = true", {"pin": ("a",), "insecure": False}),
+    "--insecure and pin of the file": ({"insecure": True}, {}, f"pin = '{A_PIN}'", {"pin": (), "insecure": True}),
+    "--ca and pin of the file": ({"ca": "f"}, {}, f"pin = '{A_PIN}'", {"ca": "f", "pin": ()}),
+    "a pin and an authority of one layer": ({}, {}, f"pin = '{A_PIN}'\nca = 'f'", {"ca": "f", "pin": ("a" * 64,)}),
+    "--password-fd 0 and cert of the file": ({"password_fd": 0}, {}, "cert = 'f'", {"password_fd": 0, "cert": None}),
+    "--cert and anonymous of the file": ({"cert": "f"}, {}, "anonymous = true", {"cert": "f", "anonymous": False}),
+    "--anonymous and cert of the file": ({"anonymous": True}, {}, "cert = 'f'", {"cert": None, "anonymous": True}),
+    "-q and verbose of the file": ({"quiet": True}, {}, "verbose = 2", {"quiet": True, "verbose": 0}),
+    "-v and quiet of the file": ({"verbose": 1}, {}, "quiet = true", {"quiet": False, "verbose": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "env", "text", "expected"), OUTDONE.values(), ids=OUTDONE)
+def test_of_settings_that_exclude_each_other_the_nearer_one_is_in_force(
+    home: Home, options: dict[str, Any], env: dict[str, str], text: str, expected: dict[str, Any]
+) -> None:
+    home.write(text)
+    settings = home.load(options, **env)
+    assert {name: getattr(settings, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("options", "env", "text", "code", "sentence"), [
+    ({"ipv4": True, "ipv6": True}, {}, "", 64, "-4 and -6 exclude each other"),
+    ({}, {"XMPPSH_IPV4": "1", "XMPPSH_IPV6": "1"}, "", 64, "XMPPSH_IPV4 and XMPPSH_IPV6 exclude each other"),
+    ({}, {}, IPV4 + IPV6, 78, "{path}: ipv4 in the config file and ipv6 in the config file exclude each other"),
+    ({}, {}, "[profile.default]\n" + IPV4 + IPV6, 78, "{path}: ipv4 in [profile.default] and ipv6 in "),
+])  # fmt: skip
+def test_both_address_families_of_one_layer_are_refused(
+    home: Home, options: dict[str, Any], env: dict[str, str], text: str, code: int, sentence: str
+) -> None:
+    home.write(text)
+    with pytest.raises(XmppshError) as caught:
+        home.load(options, **env)
+    assert caught.value.exit_code == code
+    assert str(caught.value).startswith(sentence.format(path=home.file))
+
+
+def test_a_number_may_be_written_as_text_too(home: Home) -> None:
+    home.write("timeout = '3'\nverbose = '2'\nresume-max = 60\n")
+    settings = home.load()
+    assert (settings.timeout, settings.verbose, settings.resume_max) == (3.0, 2, 60)
+
+
+def test_where_a_value_is_from_is_told_by_the_name_it_has_there(home: Home) -> None:
+    home.write("host = 'a'\n[profile.work]\nhost = 'b'\n")
+    assert home.load({"host": (("c", None),)}).source("host") == "--host"
+    assert home.load(XMPPSH_HOST="c").source("host") == "XMPPSH_HOST"
+    assert home.load({"profile": "work"}).source("host") == "host in [profile.work]"
+    assert home.load().source("host") == "host in the config file"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
 @pytest.mark.parametrize("text", ["password = 'x'", "[profile.a]\npassword = 'x'"])
 def test_a_config_with_a_password_that_others_can_reach_is_refused(home: Home, text: str, mode: int) -> None:
@@ -192,6 +261,8 @@ def test_a_changed_copy_leaves_the_settings_as_they_are(home: Home) -> None:
     settings = home.load()
     changed = settings.with_values(format="json")
     assert (settings.format, changed.format, changed.origin("format")) == ("text", "json", "option")
+    back = changed.without(["format"])
+    assert (back.format, back.origin("format")) == ("text", "default")
     with pytest.raises(AttributeError):
         _ = settings.nothing
 

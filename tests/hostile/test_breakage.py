@@ -15,12 +15,7 @@ WAY = ("tcp", "tls", "stream", "sasl", "bind")
 ON_THE_WAY = [
     Scenario("closes-at-once", {"accept": CLOSE}, 69, "tcp", text=True, **GONE),
     Scenario("resets-at-once", {"accept": RESET}, 69, "tcp", **GONE),
-    Scenario("speaks-http", {"header": (HTTP, CLOSE)}, (69, 76), ("stream", "tcp"), "(?i)xmpp|bad xml",
-             text=True, **GONE),
-    Scenario("speaks-http-first", {"accept": (HTTP, CLOSE)}, (69, 76), ("stream", "tcp"), "(?i)xmpp|bad xml", **GONE),
-    Scenario("speaks-smtp", {"accept": "220 mail.example ESMTP\r\n"}, (69, 76), ("stream", "tcp"), "(?i)xmpp|bad xml",
-             **GONE),
-    Scenario("speaks-bytes", {"accept": bytes(range(256))}, (69, 76), ("stream", "tcp"), **GONE),
+    Scenario("speaks-http-first", {"accept": (HTTP, CLOSE)}, (69, 76), ("stream", "tcp"), "XMPP", **GONE),
     Scenario("closes-for-features", {"features": CLOSE}, 69, WAY, **GONE),
     Scenario("closes-for-starttls", {"starttls": CLOSE}, 69, WAY, **GONE),
     Scenario("closes-behind-tls", {"header-tls": CLOSE}, 69, WAY, **GONE),
@@ -40,6 +35,33 @@ def test_a_server_that_leaves_on_the_way_is_unavailable(scenario: Scenario, outc
     check(outcome)
     for run in outcome.runs:
         assert b"<message" not in run.encrypted
+
+
+NO_XMPP = r"127\.0\.0\.1:\d+: the server does not speak XMPP"
+OTHER_PROTOCOLS = {
+    "http": ({"header": (HTTP, CLOSE)}, "its answer begins with 'HTTP/1.1 400 Bad Request'$"),
+    "smtp": ({"accept": "220 mail.example ESMTP\r\n"}, "its answer begins with '220 mail.example ESMTP'$"),
+    "ssh": ({"accept": "SSH-2.0-OpenSSH_9.2p1\r\n"}, "its answer begins with 'SSH-2.0-OpenSSH_9.2p1'$"),
+    "bytes": ({"accept": bytes(range(256))}, "its answer begins with '"),
+    "tls": ({"header": b"\x15\x03\x01\x00\x02\x02\x46"}, "in the clear: its answer is TLS$"),
+}
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario(f"speaks-{name}", steps, says=f"{NO_XMPP}.*{says}", text_command=PING, footer=False)
+        for name, (steps, says) in OTHER_PROTOCOLS.items()
+    ],
+    ids=lambda scenario: scenario.name,
+)
+def test_another_protocol_is_named_with_its_place_and_a_way_out(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    assert outcome.json.error["hint"] == (
+        "--tls direct, if the port is one for direct TLS"
+        if scenario.name == "speaks-tls"
+        else "is the port right? --host HOST:PORT"
+    )
 
 
 UNCONFIRMED = [

@@ -8,10 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.dns import HOST, NameServer, Zone, serving
 from support.program import COMMAND, Program
 
 from hostile.certificates import ELSEWHERE, Certificates
-from hostile.misbehaviour import BIND, CLOSE, CUT, SILENCE, SKIP, features, mechanisms, sasl_failure, stanza_error
+from hostile.misbehaviour import (
+    BIND,
+    CLOSE,
+    CUT,
+    SILENCE,
+    SKIP,
+    features,
+    mechanisms,
+    sasl_failure,
+    see_other_host,
+    stanza_error,
+    stream_error,
+)
 from hostile.scenario import Outcome, Run, Scenario, check
 from hostile.server import DOMAIN, PASSWORD, USER, Server, Spec
 
@@ -71,6 +84,15 @@ BROKEN = [
     broken("wrong-password", "sasl", "login", 77, env={"XMPPSH_PASSWORD": "wrong"}, says="not-authorized"),
     broken("account-disabled", "sasl", "login", 77, {"auth": sasl_failure("account-disabled")}),
     broken("silent-login", "sasl", "login", 75, {"auth": SILENCE}, layer="stream", says="login", **SHORT),
+    broken("redirected-to-a-dead-port", "sasl", "login", 69, {"features-auth": see_other_host("127.0.0.1:{other}")},
+           layer="tcp", second=Spec(listens=False),
+           says=rf"{DOMAIN} redirects to 127\.0\.0\.1:\d+: no address answers \(127\.0\.0\.1:\d+ refused"),
+    broken("redirected-to-a-black-hole", "sasl", "login", 69, {"bind": see_other_host("127.0.0.1:{other}")},
+           layer="tcp", second=Spec(fills_backlog=True), says="timed out", **SHORT),
+    broken("redirected-to-no-name", "sasl", "login", 68, {"features-auth": see_other_host("other.onion:5222")},
+           layer="dns", says=rf"{DOMAIN} redirects to other\.onion:5222: other\.onion exists in Tor alone"),
+    broken("redirected-to-no-address", "sasl", "login", 76, {"features-auth": see_other_host("not a host")},
+           layer="stream", condition="see-other-host", says="redirects to what is no address"),
     broken("no-bind", "bind", "resource", 76, {"features-auth": features(SM)}, says="no resource binding"),
     broken("bind-refused", "bind", "resource", 77,
            {"bind": f"<iq type='error' id='{{id}}'>{stanza_error('not-allowed')}</iq>"}, says="not-allowed"),
@@ -147,9 +169,8 @@ WARNED = [
               {"iq": f"<iq type='error' id='{{id}}' from='{{to}}'>{stanza_error('service-unavailable')}</iq>"}, 0,
               command=DOCTOR),
      "carbons", "does not offer it"),
-    (Scenario("doctor-redirected", {"features-auth": "<stream:error><see-other-host "
-              "xmlns='urn:ietf:params:xml:ns:xmpp-streams'>other.example:5222</see-other-host></stream:error>"}, 0,
-              command=DOCTOR), "login", "redirects to other.example:5222"),
+    (Scenario("doctor-redirected", {"features-auth": see_other_host("127.0.0.1:{other}")}, 0, command=DOCTOR,
+              second=Spec()), "login", "the server redirects to 127.0.0.1:"),
 ]  # fmt: skip
 
 
@@ -163,6 +184,33 @@ def test_what_works_and_could_be_better_is_a_warning(
     assert warned, found
     assert says in warned[0]["detail"]
     assert "fail" not in [one["status"] for one in found]
+
+
+# What stands behind `try:` is something to do; why it matters stands in the detail.
+HINTED = [
+    (Scenario("hint-only-plain", {"features-tls": features(mechanisms("PLAIN"))}, 0, command=DOCTOR),
+     "mechanisms ", "only PLAIN: with PLAIN the server sees the password itself", "switch SCRAM on at the server"),
+    (Scenario("hint-foreign-mechanisms", {"features-tls": features(mechanisms("X-TOKEN"))}, 77, "sasl",
+              command=DOCTOR),
+     "mechanisms ", "X-TOKEN", "switch one of these on at the server: EXTERNAL, .*PLAIN"),
+    (Scenario("hint-no-stream-management", {"features-auth": features(BIND)}, command=DOCTOR),
+     "stream management", "acks are pings, and a cut session is lost", "switch XEP-0198 on at the server"),
+    (Scenario("hint-no-resumption", {"enable": "<enabled xmlns='urn:xmpp:sm:3'/>"}, 0, command=DOCTOR),
+     "stream management", "a cut session is lost", "switch resumption on at the server"),
+    (Scenario("hint-conflict-at-bind", {"bind": stream_error("conflict") + "</stream:stream>"}, command=DOCTOR),
+     "resource", "conflict", "run it again, for another resource"),
+    (Scenario("hint-conflict-behind-it", {"iq": stream_error("conflict") + "</stream:stream>"}, command=DOCTOR),
+     "carbons", "conflict", "run it again, for another resource"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scenario", "first", "says", "hint"), HINTED, ids=[scenario.name for scenario, *_ in HINTED])
+def test_a_hint_is_something_to_do(scenario: Scenario, first: str, says: str, hint: str, outcome: Outcome) -> None:
+    check(outcome)
+    found = next(one for one in records(outcome.json) if one["check"].startswith(first))
+    assert says in found["detail"]
+    assert re.fullmatch(hint, found["hint"]), found
+    assert "--jid" not in outcome.json.out + outcome.json.err
 
 
 REFUSED = [
@@ -207,6 +255,33 @@ def test_what_the_server_says_is_made_visible_and_stays_on_its_line(scenario: Sc
     assert all(re.match(r"(dns|tcp|tls|stream|sasl|bind|session) +(ok|warn|skip) +\S", line) for line in lines)
     assert not any(re.match("session +ok +all is well", line) for line in lines)
     assert len(lines) == len(records(outcome.json))
+
+
+REDIRECTED_TO_A_NAME: list[tuple[Zone, int, str, str]] = [
+    ({}, 68, "fail", f"{DOMAIN} redirects to other.example:{{port}}: other.example does not exist"),
+    ({"A other.example": [HOST]}, 0, "warn", "the server redirects to other.example:{port}"),
+]
+
+
+@pytest.mark.parametrize(("zone", "code", "status", "says"), REDIRECTED_TO_A_NAME, ids=["missing", "there"])
+async def test_a_name_that_the_server_redirects_to_is_looked_up_and_dialled(
+    certificates: Certificates, tmp_path: Path, zone: Zone, code: int, status: str, says: str
+) -> None:
+    redirects = Spec({"features-auth": see_other_host("other.example:{other}")})
+    with (
+        Server(Spec(), certificates.contexts) as other,
+        Server(redirects, certificates.contexts, other.port) as server,
+    ):
+        program = Program(tmp_path)
+        program.env |= {"XMPPSH_CA": str(certificates.ca), "XMPPSH_JID": f"{USER}@{DOMAIN}"}
+        program.env |= {"XMPPSH_PASSWORD": PASSWORD, "XMPPSH_FORMAT": "json"}
+        async with serving(NameServer(zone)) as names:
+            outcome = await program.run("--dns", names.place, "--host", f"{HOST}:{server.port}", "doctor")
+    login = next(one for one in outcome.records if one["check"] == "login")
+    assert (outcome.code, login["status"]) == (code, status)
+    assert login["detail"].startswith(says.format(port=other.port))
+    assert code == 0 or outcome.error["layer"] == "dns"
+    assert b"".join(bytes(connection.clear) for connection in other.connections) == b"", "it was more than dialled"
 
 
 def test_ctrl_c_ends_the_stream_cleanly(certificates: Certificates, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hostile.misbehaviour import (
     features,
     mechanisms,
     sasl,
+    sasl_failure,
     see_other_host,
     stanza_error,
     stream_error,
@@ -107,6 +108,7 @@ def test_what_does_not_belong_there_ends_the_stream(scenario: Scenario, outcome:
 
 
 OTHER = "127.0.0.1:{other}"
+NOT_AUTHORIZED = sasl_failure("not-authorized")
 REDIRECTED_EARLY = [
     both("redirect-for-features", {"features": see_other_host(OTHER)}, condition="see-other-host", second=Spec()),
     both("redirect-with-header", {"header": ("{good}", *see_other_host(OTHER))}, second=Spec()),
@@ -169,6 +171,31 @@ def test_the_server_redirected_to_must_prove_the_domain(scenario: Scenario, outc
     for run in outcome.runs:
         assert len(run.second.connections) >= 1
         assert all(not connection.encrypted for connection in run.second.connections)
+
+
+THERE = rf"^{DOMAIN} redirects to 127\.0\.0\.1:(\d+): "
+OPERATOR = "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "hint"),
+    [
+        (Scenario("redirect-to-no-name", {"features-auth": see_other_host("x..y")}, 68, "dns",
+                  rf"^{DOMAIN} redirects to x\.\.y: x\.\.y is no name that the DNS could hold$"), OPERATOR),
+        (Scenario("redirect-to-a-dead-port", {"features-auth": see_other_host(OTHER)}, 69, "tcp",
+                  THERE + r"no address answers \(127\.0\.0\.1:\1 refused\)$", second=Spec(listens=False)), OPERATOR),
+        (Scenario("redirect-to-another-protocol", {"features-auth": see_other_host(OTHER)}, 76, "stream",
+                  THERE + "the server does not speak XMPP: its answer begins with '220 mail'$",
+                  second=Spec({"accept": "220 mail\r\n"})), "is the port right? --host HOST:PORT"),
+        (Scenario("redirect-to-another-login", {"features-auth": see_other_host(OTHER)}, 77, "sasl",
+                  THERE + f"juliet@{DOMAIN}: the server refused the login", second=Spec({"auth": NOT_AUTHORIZED})),
+         "check the name and the password (--password-file, --password-command)"),
+    ],
+    ids=lambda case: getattr(case, "name", ""),
+)  # fmt: skip
+def test_what_goes_wrong_behind_a_redirect_is_told_with_it(scenario: Scenario, hint: str, outcome: Outcome) -> None:
+    check(outcome)
+    assert outcome.json.error["hint"] == hint
 
 
 @pytest.mark.parametrize(

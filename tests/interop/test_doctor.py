@@ -175,6 +175,24 @@ async def test_it_runs_in_the_shell_on_connections_of_its_own(program: Program, 
     assert lines[-1].startswith("pong from")
 
 
+async def test_in_the_shell_what_was_given_for_its_session_is_not_used_for_another_account(
+    program: Program, server: Server, tmp_path: Path
+) -> None:
+    del program.env["XMPPSH_FORMAT"], program.env["XMPPSH_PASSWORD"]
+    account, other = server.account(), server.account()
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text(account.password)
+    options = ("--host", f"{server.host}:{server.port}", "--password-file", str(secret), "-j", account.jid)
+    async with serving(NameServer()) as names:
+        process = await program.start("--dns", names.place, *options, "connect")
+        outcome = await finish(process, f"/doctor {other.jid}\n/explain nowhere.example\n".encode())
+        assert any("nowhere.example" in question for question in names.asked)
+    (login,) = (line for line in outcome.stdout.splitlines() if line.split()[2] == "login")
+    assert login.split(maxsplit=3)[1:] == ["skip", "login", "no password is given"]
+    assert outcome.code == 68  # nowhere.example does not exist
+
+
 # ── Several addresses, default ports ────────────────────────────────────────────────────────────────────────────────
 
 

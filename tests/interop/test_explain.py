@@ -128,6 +128,15 @@ async def test_a_proxy_is_shown_without_its_password_and_nothing_is_asked(progra
     assert "secret" not in outcome.stdout + outcome.stderr
 
 
+@pytest.mark.parametrize("domain", ["127.0.0.1", "[::1]"])
+async def test_an_address_is_nothing_that_a_proxy_looks_up(program: Program, domain: str) -> None:
+    way = ("explain", domain, "--proxy", "socks5h://127.0.0.1:9050")
+    outcome = await program.run(*way)
+    assert (outcome.code, outcome.stdout.splitlines()[2]) == (0, "   by the proxy socks5h://127.0.0.1:9050")
+    (record,) = (await program.run("--format", "json", *way)).records
+    assert record["known_by"] == "it is an address"
+
+
 async def test_what_stands_in_the_dns_does_not_reach_a_terminal(program: Program) -> None:
     zone = {STARTTLS: [r"10 0 5222 \027[31m\226\128\174.example.net"]}
     async with serving(NameServer(zone)) as names:

@@ -45,17 +45,46 @@ def found(body: str) -> str:
     return f"HTTP/1.1 200 OK\r\nContent-Type: application/xrd+xml\r\n\r\n{body}"
 
 
-MOVED = "HTTP/1.1 301 Moved Permanently\r\nLocation: /meta\r\n\r\n"
+def moved(place: str) -> str:
+    return f"HTTP/1.1 301 Moved Permanently\r\nLocation: {place}\r\n\r\n"
+
+
+MOVED = moved("/meta")
 PATH = "/.well-known/host-meta"
+WEBSOCKET, NONE = ("ok", "websocket wss://example.org/ws"), ("skip", "the domain has none (HTTP 404)")
+COMMENTED = XRD.replace("<XRD", "<!-- RFC 6415 -->\n<?xml-stylesheet href='x'?><XRD").replace("<Link", "<!-- --><Link")
+LAUGHS = "<!DOCTYPE x [<!ENTITY a 'ha'>]><XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>&a;</XRD>"
+SURROGATE = '{"links": [{"rel": "urn:xmpp:alt-connections:xbosh", "href": "\\ud800"}]}'
+NESTED = '{"links": [{"rel": "urn:xmpp:alt-connections:xbosh", "href": ' + "[" * 900 + "]" * 900 + "}]}"
 HOST_META = [
     ({PATH: found(XRD), f"{PATH}.json": found(json.dumps(JSON))},
      ("ok", "websocket wss://example.org/ws"), ("ok", "xbosh https://example.org/bosh")),
     ({PATH: MOVED, "/meta": found(XRD)}, ("ok", "websocket wss://example.org/ws"), ("skip", "HTTP 404")),
     ({PATH: found("<html>"), f"{PATH}.json": found("[]")}, ("warn", "cannot be read"), ("warn", "no list of links")),
     ({PATH: found("<!DOCTYPE x><x/>"), f"{PATH}.json": found("{")}, ("warn", "cannot"), ("warn", "cannot be read")),
-    ({PATH: "nonsense\r\n\r\n"}, ("skip", "not HTTP"), ("skip", "not HTTP")),
-    ({PATH: MOVED.replace("/meta", "http://x/")}, ("skip", "without TLS"), ("skip", "without TLS")),
-    ({PATH: found("x" * 70_000)}, ("skip", "longer than"), ("skip", "longer than")),
+    ({PATH: found(COMMENTED), f"{PATH}.json": found("[" * 60_000)}, WEBSOCKET, ("warn", "nested too deeply")),
+    ({PATH: found(LAUGHS), f"{PATH}.json": found(SURROGATE)}, ("warn", "document type declaration"), ("ok", "xbosh")),
+    ({PATH: found(XRD.replace("utf-8", "x-none")), f"{PATH}.json": found(NESTED)},
+     ("warn", "cannot be read"), ("ok", "no link for XMPP")),
+    ({PATH: found("<a>" * 20_000)}, ("warn", "cannot be read"), NONE),
+    # Each file is told by itself, whatever the other one's fault is.
+    ({PATH: "nonsense\r\n\r\n"}, ("skip", "not HTTP"), NONE),
+    ({PATH: moved("http://x/")}, ("skip", "without TLS"), NONE),
+    ({PATH: moved(PATH)}, ("skip", "redirected more than 3 times"), NONE),
+    ({PATH: found("x" * 70_000)}, ("skip", "longer than"), NONE),
+    ({f"{PATH}.json": "nonsense\r\n\r\n"}, NONE, ("skip", "host-meta.json cannot be fetched: ")),
+    # Places that cannot be.
+    ({PATH: moved("https://[bad"), f"{PATH}.json": moved("https://x:y/")}, ("skip", "no address"),
+     ("skip", "no address")),
+    ({PATH: moved(f"https://{'a' * 64}.example/"), f"{PATH}.json": moved("https://a..b/")}, ("skip", "no address"),
+     ("skip", "no address")),
+    # What the server says is not that the domain has none.
+    ({PATH: "HTTP/1.1 403 Forbidden\r\n\r\n", f"{PATH}.json": "HTTP/1.1 500 Oh\r\n\r\n"},
+     ("skip", "cannot be fetched: the answer is HTTP 403"), ("skip", "cannot be fetched: the answer is HTTP 500")),
+    ({PATH: "HTTP/1.1 020 Oh\r\n\r\n", f"{PATH}.json": "HTTP/1.1 410 Gone\r\n\r\n"},
+     ("skip", "the answer is HTTP 020"), ("skip", "the domain has none (HTTP 410)")),
+    ({PATH: "HTTP/1.1 20 OK\r\n\r\n", f"{PATH}.json": "HTTP/1.1 2000 OK\r\n\r\n"},
+     ("skip", "the answer's status is '20'"), ("skip", "the answer's status is '2000'")),
 ]  # fmt: skip
 
 
@@ -68,6 +97,7 @@ async def test_host_meta_is_read_over_https(
         both = tmp_path / "both.pem"
         both.write_text(prosody.ca.read_text() + authority.read_text())
         routes = {(prosody.domain, 5222): (prosody.host, prosody.port), (prosody.domain, 443): (HOST, port)}
+        routes["a..b", 443] = (HOST, port)  # no such name can be, and this proxy does not mind
         async with serving(ProxyServer("http", routes=routes)) as proxy:
             arguments = ("--proxy", proxy.url, "--ca", str(both), "--format", "json")
             outcome = await program.run(*arguments, "doctor", prosody.domain)

@@ -24,8 +24,8 @@ def at(port: int, *addresses: str, host: str = "", tls: Any = "starttls") -> Can
     return Candidate(host or (addresses[0] if len(addresses) == 1 else "name.example"), port, tls, "test", addresses)
 
 
-async def nobody_asks(name: str, _family: int) -> Sequence[str]:
-    raise AssertionError(f"{name} was looked up")
+async def nobody_asks(place: Candidate, _family: int) -> Sequence[str]:
+    raise AssertionError(f"{place.host} was looked up")
 
 
 def dialler(*plan: Candidate, within_s: float = 5.0, **more: Any) -> Dialler:
@@ -169,8 +169,8 @@ async def test_the_same_address_is_dialled_once() -> None:
 async def test_a_name_without_addresses_is_looked_up_and_all_its_addresses_are_tried() -> None:
     asked = []
 
-    async def look_up(name: str, family: int) -> Sequence[str]:
-        asked.append((name, family))
+    async def look_up(place: Candidate, family: int) -> Sequence[str]:
+        asked.append((place.host, family))
         return [V6, V4]
 
     async with listening() as good:
@@ -181,7 +181,7 @@ async def test_a_name_without_addresses_is_looked_up_and_all_its_addresses_are_t
 
 
 async def test_a_name_that_nobody_answers_for_does_not_hold_the_next_place_back() -> None:
-    async def look_up(_name: str, _family: int) -> Sequence[str]:
+    async def look_up(_place: Candidate, _family: int) -> Sequence[str]:
         await asyncio.Event().wait()
         return []
 
@@ -192,8 +192,9 @@ async def test_a_name_that_nobody_answers_for_does_not_hold_the_next_place_back(
 
 
 async def test_names_that_do_not_exist_are_another_error_than_places_that_do_not_answer() -> None:
-    async def look_up(name: str, _family: int) -> Sequence[str]:
-        raise socket.gaierror(socket.EAI_NONAME if name == "none.example" else socket.EAI_AGAIN, "try again")
+    async def look_up(place: Candidate, _family: int) -> Sequence[str]:
+        missing = place.host == "none.example"
+        raise socket.gaierror(socket.EAI_NONAME if missing else socket.EAI_AGAIN, "cannot be looked up")
 
     none = dialler(at(1, host="none.example"), look_up=look_up)
     assert await none.next() is None
@@ -204,7 +205,7 @@ async def test_names_that_do_not_exist_are_another_error_than_places_that_do_not
     assert await both.next() is None
     error = no_answer("example.org", both.attempts, "")
     assert type(error) is ConnectError
-    assert "failing.example:2 looking up the name failed: try again" in str(error)
+    assert "failing.example:2 cannot be looked up" in str(error)
 
 
 # ── Nothing is left behind ──────────────────────────────────────────────────────────────────────────────────────────

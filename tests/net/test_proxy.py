@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from support.places import black_hole, listening, no_socket_left, refused
 from support.proxies import ProxyServer, serving
 
-from xmppsh.errors import ConnectError, UsageError
+from xmppsh.config.proxy import Proxy
+from xmppsh.errors import ConnectError
 from xmppsh.model import Candidate
 from xmppsh.net.attempts import no_answer, told
 from xmppsh.net.dial import Connected, Dialler
-from xmppsh.net.proxy import Proxy
 
 Scheme = Literal["socks5h", "http"]
 SCHEMES: tuple[Scheme, ...] = ("socks5h", "http")
@@ -28,8 +28,8 @@ async def everything_is_closed() -> AsyncIterator[None]:
         yield
 
 
-async def knows_localhost_alone(name: str, _family: int) -> Sequence[str]:
-    assert name == "localhost", f"{name} was looked up on this machine"
+async def knows_localhost_alone(place: Candidate, _family: int) -> Sequence[str]:
+    assert place.host == "localhost", f"{place} was looked up on this machine"
     return ["::1", "127.0.0.1"]
 
 
@@ -194,41 +194,6 @@ async def test_what_is_no_name_never_reaches_the_proxy(scheme: Scheme, host: str
     async with serving(ProxyServer(scheme)) as proxy:
         assert "is no name that a proxy could look up" in str(await failure(proxy.url, (host, 5222)))
         assert proxy.asked == []
-
-
-# ── The option ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(("url", "expected"), [
-    ("socks5h://127.0.0.1:9050", ("socks5h", "127.0.0.1", 9050, None, None)),
-    ("SOCKS5H://[::1]:9050/", ("socks5h", "::1", 9050, None, None)),
-    ("http://proxy.example:3128", ("http", "proxy.example", 3128, None, None)),
-    ("http://u:p@w@proxy.example:3128", ("http", "proxy.example", 3128, "u", "p@w")),
-    ("http://u%3A:@proxy.example:3128", ("http", "proxy.example", 3128, "u:", "")),
-])  # fmt: skip
-def test_the_address_of_a_proxy_is_read(url: str, expected: tuple[Any, ...]) -> None:
-    proxy = Proxy.parse(url)
-    assert (proxy.scheme, proxy.host, proxy.port, proxy.user, proxy.password) == expected
-
-
-@pytest.mark.parametrize("url", [
-    "", "proxy.example:3128", "socks5://127.0.0.1:9050", "socks4://127.0.0.1:9050", "https://proxy.example:3128",
-    "http://proxy.example", "http://proxy.example:0", "http://proxy.example:99999", "http://proxy.example:x",
-    "http://:3128", "http://[::1:3128", "http://u@proxy.example:3128", "http://:secret@proxy.example:3128",
-    "http://proxy.example:3128/path", "http://u:secret@proxy.example:3128?x", "http://u:secret@proxy.example",
-    "http://u:secret@a b:1", "socks5h://u:" + 256 * "secret" + "@127.0.0.1:9050",
-])  # fmt: skip
-def test_what_is_no_proxy_is_a_usage_error_that_shows_no_password(url: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        Proxy.parse(url)
-    assert str(caught.value).startswith("--proxy: ")
-    assert "secret" not in f"{caught.value} {caught.value.hint}"
-
-
-def test_a_proxy_is_shown_without_its_secrets() -> None:
-    proxy = Proxy.parse(f"http://u:{'secret'}@[2001:db8::1]:3128")
-    assert str(proxy) == "http://[2001:db8::1]:3128"
-    assert "secret" not in repr(proxy)
 
 
 async def test_nothing_but_the_failures_is_told() -> None:

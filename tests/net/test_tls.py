@@ -92,6 +92,14 @@ def test_a_cut_in_the_handshake_is_a_lost_connection(error: Exception, reason: s
     assert (explained.exit_code, explained.layer) == (69, "tls")
 
 
+def test_a_domain_is_told_as_people_write_it() -> None:
+    domain = "xn--bcher-kva.example"
+    assert str(explain(verification(62), domain)) == "certificate is for another name, not bücher.example"
+    assert str(explain(tls_error("BAD"), domain)) == "no TLS with bücher.example: bad"
+    with pytest.raises(TlsError, match=r"^the certificate of bücher\.example is not the pinned one"):
+        check_pin(TlsPolicy(pins=(PIN,)), None, domain)
+
+
 def test_a_pin_decides_alone() -> None:
     check_pin(TlsPolicy(), None, "example.org")
     check_pin(TlsPolicy(pins=("0" * 64, PIN)), CERTIFICATE, "example.org")

@@ -9,7 +9,7 @@ import scramp
 
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import events as ev
-from xmppsh.protocol.actions import HashPassword, Output, Write
+from xmppsh.protocol.actions import Disconnect, HashPassword, Output, Write
 from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.stream import Stream, StreamConfig
 from xmppsh.protocol.table import State
@@ -65,6 +65,13 @@ def feed(stream: Stream, text: str | bytes) -> list[Output]:
 
 def written(outputs: Iterable[Output]) -> bytes:
     return b"".join(output.data for output in outputs if isinstance(output, Write))
+
+
+def fault_of(outputs: list[Any]) -> Any:
+    """What the stream ended with."""
+    assert isinstance(outputs[-1], ev.StreamEnded)
+    assert outputs[-2] == Disconnect()
+    return outputs[-1].error
 
 
 class GoodServer:

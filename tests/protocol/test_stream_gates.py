@@ -2,7 +2,6 @@
 
 import inspect
 import itertools
-from typing import Any
 
 import pytest
 from protocol.playbook import (
@@ -15,6 +14,7 @@ from protocol.playbook import (
     PROCEED,
     RESUMED,
     bound_features,
+    fault_of,
     feed,
     mechanisms,
     new_stream,
@@ -107,12 +107,6 @@ def test_each_event_has_its_states_and_no_others(kind: type, allowed: set[State]
     assert State.CLOSED not in found
 
 
-def fault_of(outputs: list[Any]) -> Any:
-    assert isinstance(outputs[-1], ev.StreamEnded)
-    assert outputs[-2] == Disconnect()
-    return outputs[-1].error
-
-
 @pytest.mark.parametrize("behind", [" ", "<", MESSAGE, HEADER, "\x00"])
 def test_clear_text_behind_proceed_ends_the_stream_unread(behind: str) -> None:
     stream, _ = stream_at(State.STARTTLS)
@@ -154,7 +148,10 @@ def test_without_starttls_nothing_is_sent(offer: str) -> None:
     stream, _ = stream_at(State.PLAIN)
     outputs = feed(stream, f"{HEADER}<stream:features>{offer}</stream:features>")
     assert written(outputs) == FOOTER.encode()
-    assert str(fault_of(outputs)) == "example.org offers no STARTTLS, and without TLS nothing is sent"
+    error = fault_of(outputs)
+    assert str(error) == "example.org offers no STARTTLS, and without TLS nothing is sent"
+    hint = "--tls direct --host HOST:5223, if it has direct TLS; or its operator must switch STARTTLS on"
+    assert error.hint == hint
 
 
 def test_success_without_the_server_s_proof_is_none() -> None:
@@ -263,12 +260,6 @@ def test_bad_xml_is_answered_with_its_stream_error(bad: str, condition: str) -> 
     error = f'<stream:error><{condition} xmlns="{NS["streams"]}"/></stream:error>'
     assert written(outputs) == (error + FOOTER).encode()
     assert fault_of(outputs).condition in (None, condition)
-
-
-def test_another_protocol_is_told_from_xmpp() -> None:
-    stream, _ = stream_at(State.PLAIN)
-    error = fault_of(feed(stream, "<html><body/></html>"))
-    assert str(error) == "the server does not speak XMPP: its answer begins with <html>"
 
 
 def redirect(target: str) -> str:

@@ -63,3 +63,10 @@ async def test_what_comes_of_a_zone(row: Row, tmp_path: Path) -> None:
         assert time.monotonic() - begun < row.within_s + BUSY_S
         if row.asked is not None:
             assert set(server.asked) == row.asked
+
+
+async def test_of_a_hundred_addresses_sixteen_are_enough(tmp_path: Path) -> None:
+    row = Row({"A example.org": [f"192.0.2.{number}" for number in range(1, 101)]})
+    async with serving(NameServer(row.zone)) as server:
+        plan = await drawn(row, server, tmp_path)
+    assert len(set(plan.candidates[0].addresses)) == 16

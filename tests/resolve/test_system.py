@@ -14,6 +14,7 @@ from support.dns import NameServer, Silent, serving
 from xmppsh.config.schema import Override, override
 from xmppsh.config.schema import name_servers as dns_option
 from xmppsh.errors import UsageError
+from xmppsh.model import Candidate
 from xmppsh.resolve.addresses import find_addresses, name_look_up
 from xmppsh.resolve.options import LookupOptions
 from xmppsh.resolve.preference import preferred
@@ -59,11 +60,39 @@ async def test_without_dns_the_system_looks_a_name_up() -> None:
 
 async def test_the_dialler_is_told_in_the_terms_of_getaddrinfo() -> None:
     look_up = name_look_up(LookupOptions(), 5, print)
-    assert await look_up("127.0.0.1", socket.AF_INET) == ("127.0.0.1",)
+    assert await look_up(at("127.0.0.1"), socket.AF_INET) == ("127.0.0.1",)
     with pytest.raises(socket.gaierror, match="exists in Tor alone"):
-        await look_up("a.onion", socket.AF_UNSPEC)
+        await look_up(at("a.onion"), socket.AF_UNSPEC)
     with pytest.raises(socket.gaierror, match="is no IPv6 address"):
-        await look_up("127.0.0.1", socket.AF_INET6)
+        await look_up(at("127.0.0.1"), socket.AF_INET6)
+
+
+async def test_the_dialler_too_dials_where_resolve_says() -> None:
+    look_up = name_look_up(LookupOptions(overrides=(override("proxy.example:5222:192.0.2.7"),)), 5, print)
+    assert await look_up(at("proxy.example"), socket.AF_UNSPEC) == ("192.0.2.7",)
+
+
+@pytest.mark.parametrize(("name", "searched", "asked"), [
+    ("server.example", False, "server.example."),  # what an SRV record or a JID names stands as it is
+    ("server.example", True, "server.example"),
+    ("server", False, "server"),
+])  # fmt: skip
+async def test_the_search_list_completes_what_a_person_gave_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, name: str, searched: bool, asked: str
+) -> None:
+    names = []
+
+    def note(name: str, *_arguments: object, **_options: object) -> list[Any]:
+        names.append(name)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.9", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", note)
+    found = await find_addresses(name, None, LookupOptions(), 5, print, searched=searched)
+    assert (found.addresses, names) == (("192.0.2.9",), [asked])
+
+
+def at(name: str) -> Candidate:
+    return Candidate(name, 5222, "starttls", "test")
 
 
 def stuck(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ def at(host: str, address: str | Sequence[str], port: int = 5222, tls: str = "st
     return host, port, tls, source, [address] if isinstance(address, str) else address
 
 
+LONG = ".".join(["x" * 59] * 4)
 BOTH_EMPTY: Zone = {"A www.example.org": ["192.0.2.99"]}  # example.org exists, and has nothing
 ROWS: dict[str, Row] = {
     # ── SRV ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,7 +67,7 @@ ROWS: dict[str, Row] = {
     "the domain's own address is no way out of SRV records": Row(
         {STARTTLS: ["0 0 5222 gone.example"], **HERE}, code=68,
         says="example.org: its server gone.example does not exist (no such name in the DNS)",
-        hint=f"check the spelling; {ELSEWHERE}",
+        hint=f"tell the server's operator; {ELSEWHERE}",
     ),
     "of two servers one does not exist": Row(
         {STARTTLS: ["0 0 5222 gone.example", "1 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")],
@@ -75,7 +76,7 @@ ROWS: dict[str, Row] = {
         {STARTTLS: ["0 0 5222 gone.example", "1 0 5222 lost.example"]}, code=68,
         says="example.org: none of its servers has an address (gone.example does not exist (no such name in the DNS), "
         "lost.example does not exist (no such name in the DNS))",
-        hint=f"check the spelling; {ELSEWHERE}",
+        hint=f"tell the server's operator; {ELSEWHERE}",
     ),
     "a server without an address": Row(
         {STARTTLS: ["0 0 5222 a.example"], "A www.a.example": ["192.0.2.1"]}, code=69,
@@ -149,7 +150,13 @@ ROWS: dict[str, Row] = {
     ),
     # ── The domain itself ───────────────────────────────────────────────────────────────────────────────────────────
     "no records": Row(HERE, [at("example.org", "192.0.2.1", source=ITSELF)]),
-    "no records, direct TLS": Row(HERE, [at("example.org", "192.0.2.1", 5223, "direct", ITSELF)], tls="direct"),
+    "no records, direct TLS": Row(
+        HERE, [at("example.org", "192.0.2.1", 5223, "direct", f"{ITSELF} for direct TLS")], tls="direct"
+    ),
+    "no direct TLS, direct TLS": Row(
+        {STARTTLS: ["0 0 5222 a.example"], **A, **HERE},
+        [at("example.org", "192.0.2.1", 5223, "direct", f"{ITSELF} for direct TLS")], tls="direct",
+    ),
     "no records, and the domain is an alias": Row(
         {"CNAME example.org": ["a.example"], **A}, [at("example.org", "192.0.2.10", source=ITSELF)]
     ),
@@ -160,7 +167,7 @@ ROWS: dict[str, Row] = {
     ),
     "-6 without IPv6": Row(
         HERE, family=socket.AF_INET6, code=69, says="example.org has no IPv6 address, and -6 allows nothing else",
-        hint=f"leave out -4 and -6; {ELSEWHERE}",
+        hint="leave out -4 and -6",
     ),
     "no such domain": Row(
         code=68, says="example.org does not exist (no such name in the DNS)", hint=f"check the spelling; {ELSEWHERE}"
@@ -171,8 +178,19 @@ ROWS: dict[str, Row] = {
     "a domain with nothing": Row(
         BOTH_EMPTY, code=69, says="example.org has neither SRV records for XMPP nor an address", hint=ELSEWHERE
     ),
-    "a label that is too long": Row(
-        jid=f"a@{'x' * 64}.example", code=68, says=f"{'x' * 64}.example is no name that the DNS could hold"
+    "a domain below which there is no room for SRV records": Row(
+        {f"A {LONG}": ["192.0.2.1"]}, [at(LONG, "192.0.2.1", source=ITSELF)], jid=f"a@{LONG}",
+        asked={f"A {LONG}", f"AAAA {LONG}"},
+    ),
+    "a thousand servers": Row(
+        {STARTTLS: [f"{number} 0 5222 n{number}.example" for number in range(1000)], "A n0.example": ["192.0.2.1"]},
+        [at("n0.example", "192.0.2.1")],
+    ),
+    "a thousand servers, and none exists": Row(
+        {STARTTLS: [f"{number} 0 5222 n{number}.example" for number in range(1000)]}, code=68,
+        says="example.org: none of its servers has an address ("
+        + ", ".join(f"n{number}.example does not exist (no such name in the DNS)" for number in range(8))
+        + " and 56 more)",
     ),
     "an IPv4 domain": Row(jid="a@192.0.2.1", places=[at("192.0.2.1", "192.0.2.1", source="the domain is an address")],
                           asked=set()),

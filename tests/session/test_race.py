@@ -32,12 +32,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 class Trier:
     """Connects to ports of loopback; keeps the driver of the stream that came to life, and the log."""
 
-    def __init__(self, ca: Path, *ports: int, within_s: float = 5.0, **more: Any) -> None:
+    def __init__(self, ca: Path, *ports: int, within_s: float = 5.0, jid: Jid = ME, **more: Any) -> None:
         self.driver: Driver | None = None
         self.log: list[str] = []
         hosts = tuple(("127.0.0.1", port) for port in ports)
+        self._jid = jid
         options = SessionOptions(
-            ME, Credentials(PASSWORD), hosts, policy=TlsPolicy(ca), connect_timeout_s=within_s, **more
+            jid, Credentials(PASSWORD), hosts, policy=TlsPolicy(ca), connect_timeout_s=within_s, **more
         )
         self._connector = Connector(options, lambda _, text: self.log.append(text), lambda _: None, lambda _: None)
 
@@ -48,7 +49,7 @@ class Trier:
             self.driver = driver
 
         try:
-            await self._connector.connect(on_live, ME)
+            await self._connector.connect(on_live, self._jid)
         except XmppshError as error:
             return error
         return None
@@ -179,3 +180,26 @@ async def test_the_same_failure_at_every_address_is_told_once(certificates: Cert
     assert (str(error), error.exit_code) == ("the server closed the stream: host-unknown", 68)
     assert one.connections
     assert other.connections
+
+
+async def test_the_only_place_is_named_as_long_as_it_has_not_proved_to_be_the_server(
+    certificates: Certificates,
+) -> None:
+    with (
+        Server(Spec({"features": CLOSE}), certificates.contexts) as early,
+        Server(Spec({"features-tls": CLOSE}), certificates.contexts) as late,
+    ):
+        said = [str(await Trier(certificates.ca, server.port)()) for server in (early, late)]
+    broke = "the connection broke: the server closed it"
+    assert said == [f"127.0.0.1:{early.port}: {broke}", broke]
+
+
+async def test_a_domain_that_tls_cannot_take_is_told_as_one(certificates: Certificates) -> None:
+    long = "a" * 64 + ".example"  # Jid.parse lets none pass
+    with Server(Spec(), certificates.contexts) as server:
+        error = await Trier(certificates.ca, server.port, jid=Jid(USER, long))()
+    assert error is not None
+    assert (str(error), error.exit_code) == (
+        f"'{long}' is not an XMPP address: it has a label that no host name may have",
+        64,
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
 from xmppsh.commands.app import App
+from xmppsh.commands.dry_run import check_account, check_plan
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
@@ -40,7 +41,9 @@ def run_work(work: Work) -> int:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
         app.check_output()
-        if work.account and not settings.dry_run:
+        if work.account and settings.dry_run:
+            check_account(app)
+        elif work.account:
             _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work
         with _guarded(work, app):
             gc.enable()
@@ -81,7 +84,7 @@ def _guarded(work: Work, app: App) -> Iterator[None]:
 
 async def _run(work: Work, app: App) -> None:
     if work.account and app.settings.dry_run:
-        await app.log_plan()
+        await check_plan(app)
     await work.run(app)
 
 

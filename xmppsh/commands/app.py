@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import state_folder
+from xmppsh.config.schema import PASSWORDS
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, UsageError, XmppshError
 from xmppsh.model import Credentials, Jid
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from xmppsh.session.signals import Shutdown
 
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
+OF_ACCOUNT = (*PASSWORDS, "cert", "key")  # what proves who we are
+OF_SERVER = ("host", "tls", "ca", "pin", "insecure", "anonymous", "mechanism")  # what is true of one server alone
 
 
 @dataclass
@@ -80,7 +83,6 @@ class App:
 
     def options_for(self, jid: Jid, credentials: Credentials) -> SessionOptions:
         """The same settings for another address."""
-        from xmppsh.net.proxy import Proxy
         from xmppsh.net.tls import TlsPolicy
         from xmppsh.session.options import SessionOptions
 
@@ -95,7 +97,7 @@ class App:
             tls=settings.tls,
             policy=policy,
             family=lookup.family,
-            proxy=None if settings.proxy is None else Proxy.parse(settings.proxy),
+            proxy=settings.proxy,
             lookup=lookup,
             connect_timeout_s=settings.connect_timeout,
             timeout_s=settings.timeout,
@@ -109,8 +111,6 @@ class App:
         from xmppsh.resolve.options import LookupOptions
 
         settings = self.settings
-        if settings.ipv4 and settings.ipv6:
-            raise UsageError("-4 and -6 exclude each other")
         return LookupOptions(
             tuple(server for given in settings.dns for server in given),
             settings.resolve,
@@ -119,19 +119,21 @@ class App:
             state_folder(dict(self.env)) / "srv.json",
         )
 
-    async def log_plan(self) -> None:
-        """With -v, where a dry run would dial, on stderr; what keeps it from being known is told there too."""
-        if not self.settings.verbose or self.settings.jid is None:
-            return
-        from xmppsh.commands.explain import plan_of, shown
+    def for_account(self, jid: Jid) -> App:
+        """The same, to look at another account: what belongs to the one that is configured is left out.
 
-        try:
-            plan = await plan_of(self)
-        except XmppshError as error:
-            self.log(1, str(error))
-            return
-        for number, step in enumerate(plan.steps, 1):
-            self.write_error(shown(self, plan, number, step) + "\n")
+        Only an option is given for this command alone, so what proves who we are is taken from there. What tells of a
+        server is left out, for another domain, where the config file has it: the environment is set by hand, for
+        whatever is run in it. In the shell all of it was given for the shell's own session.
+        """
+        in_shell, rank = self.shared is not None, self.settings.rank
+        own = self.settings.jid if self.shared is None else self.shared.jid
+        if own is None or own.bare == jid.bare:
+            return self
+        left_out = [name for name in OF_ACCOUNT if in_shell or rank(name) > 0]
+        if own.domainpart != jid.domainpart:
+            left_out += [name for name in OF_SERVER if in_shell or rank(name) > 1]
+        return replace(self, settings=self.settings.without(left_out))
 
     @property
     def resumable_s(self) -> int | None:
@@ -284,7 +286,10 @@ class App:
 
     @cached_property
     def _template(self) -> text.Template | None:
-        return None if self.settings.template is None else text.template(self.settings.template)
+        settings = self.settings
+        if settings.template is None or settings.rank("format") < settings.rank("template"):
+            return None  # a --format outdoes the template of the config file
+        return text.template(settings.template)
 
     def check_output(self) -> None:
         """Find faults of the output options before anything is dialled."""

@@ -9,7 +9,7 @@ import click
 
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
-from xmppsh.config.secrets import NAMES, find_password
+from xmppsh.config.secrets import find_password
 from xmppsh.errors import SaslError
 from xmppsh.model import Credentials
 from xmppsh.output import safe
@@ -35,6 +35,9 @@ async def doctor(app: App, account: Jid | None) -> None:
     it are examined where there is an account whose password is found without a prompt (--password-file,
     --password-command, --password-fd, XMPPSH_PASSWORD, the config file, keyring, netrc). The server chooses the
     resource, no presence is sent. With --dry-run names are looked up and nothing is dialled.
+
+    For another account than your own its secrets are not used, unless they are given as options; for another domain,
+    what the config file says of your own server (host, tls, ca, pin, …) is not used either.
 
     \b
     Example:  xmppsh doctor example.org
@@ -62,14 +65,14 @@ def _shown(check: Check) -> str:
 def _case(app: App, account: Jid | None) -> Case:
     from xmppsh.session.checkup.case import Case
 
-    settings = app.settings
-    jid = (account or settings.jid or (app.jid if app.shared is None else app.shared.jid)).bare
+    jid = (account or app.settings.jid or (app.jid if app.shared is None else app.shared.jid)).bare
+    app = app.for_account(jid)
     credentials, no_login = _login(app, jid)
     options = app.options_for(jid, credentials)
     if options.policy.insecure:
         app.warn("certificates are not checked (--insecure): anybody can read and change what is sent")
     options = replace(options, resumable_s=app.resumable_s)
-    return Case(options, app.log, app.trace, app.now, no_login, dials=not settings.dry_run)
+    return Case(options, app.log, app.trace, app.now, no_login, dials=not app.settings.dry_run)
 
 
 def _login(app: App, jid: Jid) -> tuple[Credentials, str]:
@@ -84,10 +87,6 @@ def _login(app: App, jid: Jid) -> tuple[Credentials, str]:
         return nothing, f"{jid} is a domain, not an account"
     if settings.dry_run:
         return nothing, "--dry-run opens no connection"
-    if settings.jid is not None and settings.jid.bare != jid:
-        # The password that is configured belongs to the account that is; only one given by hand may be meant for both.
-        kept = {name: None for name in ("password", *NAMES) if settings.rank(name) > 0}
-        settings = settings.with_values(**kept)
     try:
         password = find_password(settings, jid, app.env, may_prompt=False)
     except SaslError:

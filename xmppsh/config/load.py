@@ -6,11 +6,11 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import config_file, refuse_readable_by_others
-from xmppsh.config.schema import BY_NAME, SETTINGS, Setting
+from xmppsh.config.schema import ALTERNATIVES, BY_NAME, SETTINGS, Setting
 from xmppsh.errors import ConfigError, UsageError, XmppshError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -38,9 +38,26 @@ class Settings:
         order = ("option", "environment", "profile", "config file", "default")
         return order.index(self.origin(name).partition(" ")[0] if self.origin(name) != "config file" else "config file")
 
+    def source(self, name: str) -> str:
+        """Who says so: the option, the variable, or the place in the config file."""
+        setting, origin = BY_NAME[name], self.origin(name)
+        if origin == "environment":
+            return setting.env
+        if origin == "config file":
+            return f"{setting.key} in the config file"
+        if origin.startswith("profile "):
+            return f"{setting.key} in [profile.{origin.removeprefix('profile ')}]"
+        return setting.option
+
     def with_values(self, **values: Any) -> Settings:
         """A copy with these values, as if given as options."""
         return Settings({**self._values, **values}, {**self._origins, **dict.fromkeys(values, "option")})
+
+    def without(self, names: Iterable[str]) -> Settings:
+        """A copy in which these have their defaults."""
+        defaults = {name: BY_NAME[name].default for name in names}
+        origins = {name: origin for name, origin in self._origins.items() if name not in defaults}
+        return Settings({**self._values, **defaults}, origins)
 
 
 def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
@@ -61,7 +78,23 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
         else:
             values[setting.name] = setting.default
     values["profile"] = profile_name
-    return Settings(values, origins)
+    settings = Settings(values, origins)
+    return settings.without(_outdone(settings, path))
+
+
+def _outdone(settings: Settings, path: Path) -> list[str]:
+    """What a nearer layer puts out of force; raises UsageError or ConfigError where no layer is the nearer one."""
+    outdone: list[str] = []
+    for group in ALTERNATIVES:
+        given = [name for name in group if getattr(settings, name) != BY_NAME[name].default]
+        nearest = min(map(settings.rank, given), default=0)
+        outdone += [name for name in given if settings.rank(name) > nearest]
+    if settings.ipv4 and settings.ipv6 and settings.rank("ipv4") == settings.rank("ipv6"):
+        if settings.origin("ipv4") == "option":
+            raise UsageError("-4 and -6 exclude each other")
+        both = f"{settings.source('ipv4')} and {settings.source('ipv6')} exclude each other"
+        raise UsageError(both) if settings.origin("ipv4") == "environment" else ConfigError(f"{path}: {both}")
+    return outdone
 
 
 def _layers(
@@ -130,12 +163,13 @@ def _from_toml(setting: Setting, value: Any, place: str) -> Any:
         if not isinstance(value, bool):
             raise ConfigError(f"{place} is neither true nor false")
         return value
+    if not setting.many and isinstance(value, (dict, list, bool)):
+        raise ConfigError(f"{place} is not a single value")
+    entries = value if setting.many and isinstance(value, list) else [value]
+    if not setting.is_number and not all(isinstance(entry, str) for entry in entries):
+        raise ConfigError(f"{place} is not text", hint=f'{setting.key} = "…", with the quotes')
     try:
-        if setting.many:
-            entries = value if isinstance(value, list) else [value]
-            return tuple(setting.parse(str(entry)) for entry in entries)
-        if not isinstance(value, (dict, list, bool)):
-            return setting.parse(str(value))
+        parsed = tuple(setting.parse(str(entry)) for entry in entries)
     except XmppshError as error:
         raise ConfigError(f"{place}: {error}", hint=error.hint) from None
-    raise ConfigError(f"{place} is not a single value")
+    return parsed if setting.many else parsed[0]

@@ -6,9 +6,11 @@ the key `connect-timeout` of the config file, at its top or in a `[profile.NAME]
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from xmppsh.config.proxy import Proxy
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid, a_labels, is_address, split_host_port
 
@@ -19,17 +21,22 @@ TLS_MODES = ("auto", "direct", "starttls", "off")
 FORMATS = ("text", "json", "xml")
 DNS_PORT = 53
 MAX_KEPT_S = 86_400
+MAX_S = 31_536_000  # a year
 COLORS = ("auto", "always", "never")
 
 
 def positive_seconds(text: str) -> float:
-    """A number of seconds above zero, and finite."""
+    """A number of seconds above zero, and at most a year."""
     try:
         seconds = float(text)
     except ValueError:
-        raise UsageError(f"{text!r} is not a number of seconds") from None
-    if not 0 < seconds < 86400 * 365:
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise UsageError(f"{text!r} is not a number of seconds")
+    if seconds <= 0:
         raise UsageError(f"{text} seconds is not a span above zero")
+    if seconds > MAX_S:
+        raise UsageError(f"{text} seconds is more than {MAX_S}, which is a year")
     return seconds
 
 
@@ -144,6 +151,11 @@ class Setting:
         """The environment variable."""
         return "XMPPSH_" + self.name.upper()
 
+    @property
+    def is_number(self) -> bool:
+        """May it be a number in the config file? Everything else is text in quotes there."""
+        return self.parse in (integer, positive_seconds, seconds_to_keep)
+
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("jid", "The account; a resource is allowed.", Jid.parse, metavar="JID", short="-j"),
@@ -172,7 +184,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mechanism", "Only this SASL mechanism.", metavar="NAME"),
     Setting("ipv4", "Only IPv4 addresses.", flag=True, default=False, short="-4"),
     Setting("ipv6", "Only IPv6 addresses.", flag=True, default=False, short="-6"),
-    Setting("proxy", "Go by socks5h:// or http://; it looks names up, no DNS question is sent.", metavar="URL"),
+    Setting(
+        "proxy", "Go by socks5h:// or http://; it looks names up, no DNS question is sent.", Proxy.parse, metavar="URL"
+    ),
     Setting("connect_timeout", "Seconds for the way to a bound session.", positive_seconds, 10.0, "S"),
     Setting("timeout", "Seconds for each answer.", positive_seconds, 30.0, "S"),
     Setting("resume_max", "Seconds that the server is asked to keep a cut session.", seconds_to_keep, 120, "S"),
@@ -187,3 +201,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("dry_run", "Print what would be sent; open no connection.", flag=True, default=False, short="-n"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+PASSWORDS = ("password_file", "password_command", "password_fd", "password")
+# Of these a nearer layer's puts those of the layers behind it out of force.
+ALTERNATIVES = (
+    ("ipv4", "ipv6"),
+    ("insecure", "pin", "ca"),
+    ("anonymous", "cert", *PASSWORDS),
+    ("quiet", "verbose"),
+)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.config.paths import refuse_readable_by_others
+from xmppsh.config.schema import PASSWORDS
 from xmppsh.errors import ConfigError, NoInputError, SaslError, UsageError
 
 if TYPE_CHECKING:
@@ -16,18 +17,11 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
 
 COMMAND_TIMEOUT_S = 60  # a password manager may ask its user first
-NAMES = ("password_file", "password_command", "password_fd")
 
 
 def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> str:
     """The password of `jid`; raises with the name of the missing option when there is no terminal to ask on."""
-    given = [name for name in (*NAMES, "password") if getattr(settings, name) is not None]
-    options = [name for name in given if settings.origin(name) == "option"]
-    if len(options) > 1 and "password" not in options:
-        raise UsageError("more than one source of the password is given", hint="keep one of " + _spelled(options))
-    if given:
-        # The nearest layer decides which source it is: an option, then the environment, a profile, the file.
-        name = min(given, key=lambda one: (settings.rank(one), one != "password"))
+    if (name := password_setting(settings)) is not None:
         return str(settings.password) if name == "password" else _from(settings, name)
     found = _from_keyring(jid) or _from_netrc(jid, env)
     if found is not None:
@@ -38,6 +32,16 @@ def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_p
             hint="--password-file FILE, --password-command CMD, --password-fd N or XMPPSH_PASSWORD",
         )
     return _prompt(jid)
+
+
+def password_setting(settings: Settings) -> str | None:
+    """Which setting gives the password, or tells where it is; raises UsageError when options give more than one."""
+    given = [name for name in PASSWORDS if getattr(settings, name) is not None]
+    options = [name for name in given if settings.origin(name) == "option"]
+    if len(options) > 1 and "password" not in options:
+        raise UsageError("more than one source of the password is given", hint="keep one of " + _spelled(options))
+    # The nearest layer decides which source it is: an option, then the environment, a profile, the file.
+    return min(given, key=lambda one: (settings.rank(one), one != "password"), default=None)
 
 
 def _spelled(names: list[str]) -> str:

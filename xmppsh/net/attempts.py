@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectError, NameNotFound
+from xmppsh.model import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from xmppsh.config.proxy import Proxy
     from xmppsh.model import Candidate
-    from xmppsh.net.proxy import Proxy
 
 
 class TargetUnreachable(Exception):
@@ -40,7 +41,7 @@ class Attempt:
 
 def told(attempts: Iterable[Attempt]) -> str:
     """The failures in the order of their start: `203.0.113.7:5222 refused, [2001:db8::7]:5222 timed out`."""
-    return ", ".join(f"{attempt} {attempt.outcome}" for attempt in attempts if attempt.outcome)
+    return brief(f"{attempt} {attempt.outcome}" for attempt in attempts if attempt.outcome)
 
 
 def no_answer(domain: str, attempts: list[Attempt], hint: str, proxy: Proxy | None = None) -> ConnectError:

@@ -22,9 +22,9 @@ from xmppsh.net.link import Link
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from xmppsh.net.proxy import Proxy
+    from xmppsh.config.proxy import Proxy
 
-    LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
+    LookUp = Callable[[Candidate, int], Awaitable[Sequence[str]]]
 
 STAGGER_S = 0.25  # RFC 8305 §5: the Connection Attempt Delay
 PROXIED_STAGGER_S = 1.0  # a proxy looks the name up and dials before it answers
@@ -50,8 +50,9 @@ class Dialler:
     """Connects to the places of a plan, one for each `next()`.
 
     deadline: in the loop's time, for everything; family: socket.AF_INET or AF_INET6 to allow one alone;
-    look_up(name, family): the addresses of a name, raises socket.gaierror; with a proxy no name of the plan is looked
-    up. log(level, text) is told each step. `attempts` has every attempt in the order of their start.
+    look_up(candidate, family): the addresses of its name; raises socket.gaierror, whose text is a predicate of the
+    name. With a proxy no name of the plan is looked up. log(level, text) is told each step. `attempts` has every
+    attempt in the order of their start.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class Dialler:
                     sock = await connect(attempt.address, attempt.candidate.port)
             else:
                 async with asyncio.timeout_at(until):
-                    found = await self._look_up(attempt.candidate.host, self._family)
+                    found = await self._look_up(attempt.candidate, self._family)
                 self._queue.extendleft(reversed(self._of_addresses(attempt.candidate, found)))
                 return None
         except (OSError, UnicodeError, TargetUnreachable) as error:
@@ -151,7 +152,8 @@ class Dialler:
         from xmppsh.net.proxy import greet, reach  # most people have none
 
         self._log_start(attempt)
-        way = Dialler([Candidate(proxy.host, proxy.port, "off", "--proxy")], until, self._look_up, self._family)
+        there = Candidate(proxy.host, proxy.port, "off", "--proxy", searched=True)
+        way = Dialler([there], until, self._look_up, self._family)
         connected = await way.next()
         if connected is None:
             raise proxy.failure(f"cannot be reached ({told(way.attempts)})")
@@ -225,7 +227,7 @@ def _outcome(error: Exception, *, looked_up: bool) -> tuple[str, bool]:
             return "no such name", True  # no name that DNS could hold
         case socket.gaierror() if looked_up:
             missing = error.errno in NO_SUCH_NAME
-            return "no such name" if missing else f"looking up the name failed: {error.strerror}", missing
+            return "no such name" if missing else str(error.strerror), missing
         case TimeoutError():
             return "looking up the name timed out" if looked_up else "timed out", False
         case ConnectionRefusedError():

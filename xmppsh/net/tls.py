@@ -8,7 +8,16 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.errors import ConfigError, ConnectionLost, DeadlineExceeded, NoInputError, TlsError, XmppshError
+from xmppsh.errors import (
+    ConfigError,
+    ConnectionLost,
+    DeadlineExceeded,
+    MalformedJid,
+    NoInputError,
+    TlsError,
+    XmppshError,
+)
+from xmppsh.model import u_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,13 +107,16 @@ def check_pin(policy: TlsPolicy, certificate: bytes | None, domain: str) -> None
     found = "none" if certificate is None else hashlib.sha256(certificate).hexdigest()
     if found not in policy.pins:
         raise TlsError(
-            f"the certificate of {domain} is not the pinned one: it is sha256:{found}",
+            f"the certificate of {u_labels(domain)} is not the pinned one: it is sha256:{found}",
             hint="find out why it changed before you pin the new one",
         )
 
 
 def explain(error: Exception, domain: str, certificate: bytes | None = None) -> XmppshError:
     """Turn what a handshake raised into a TlsError; `certificate` (DER) gives it names and dates."""
+    domain = u_labels(domain)
+    if isinstance(error, UnicodeError):  # Python's IDNA codec would not give the name to OpenSSL
+        return MalformedJid(domain, "it has a label that no host name may have")
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_verification(error, domain, certificate)
     if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):

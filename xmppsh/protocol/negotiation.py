@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
+PORT_HINT = "is the port right? --host HOST:PORT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Negotiation:
             raise ProtocolError(
                 f"the server does not speak XMPP: its answer begins with <{event.name.rpartition('}')[2]}>",
                 condition="invalid-namespace",
-                hint="is the port right? --host HOST:PORT",
+                hint=PORT_HINT,
             )
         self.has_header = True
         return []
@@ -96,7 +97,7 @@ class Negotiation:
             raise ProtocolError(
                 f"{self.config.jid.domainpart} offers no STARTTLS, and without TLS nothing is sent",
                 layer="tls",
-                hint="--tls direct when this is a direct TLS port; otherwise somebody may have removed it on the way",
+                hint="--tls direct --host HOST:5223, if it has direct TLS; or its operator must switch STARTTLS on",
             )
         self.state = State.STARTTLS
         return [Write(element("starttls", {"xmlns": ns.TLS}).encode())]

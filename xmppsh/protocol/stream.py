@@ -23,7 +23,7 @@ from xmppsh.protocol import events as ev
 from xmppsh.protocol import ns
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of
-from xmppsh.protocol.negotiation import Negotiation, StreamConfig, read_h, violation
+from xmppsh.protocol.negotiation import PORT_HINT, Negotiation, StreamConfig, read_h, violation
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
 from xmppsh.xmlio.build import Xml, element
 from xmppsh.xmlio.reader import Footer, Header, tree
@@ -31,12 +31,15 @@ from xmppsh.xmlio.reader import Footer, Header, tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from xmppsh.errors import XmlError
     from xmppsh.model import Element
 
 
 FOOTER = b"</stream:stream>"
 PROVED = (State.AUTHENTICATED, State.RESUMING, State.BINDING, State.BOUND, State.LIVE)
 BIND_ID = "bind"
+MAX_BANNER_BYTES = 80  # of what another protocol says first; enough to tell which it is
+TLS_RECORDS = (b"\x15", b"\x16")  # an alert, a handshake (RFC 8446 §5.1); no text begins so
 
 
 class Stream(Negotiation):
@@ -46,6 +49,7 @@ class Stream(Negotiation):
         super().__init__(config)
         self.on_item: Callable[[Header | Element | Footer], None] = lambda _: None  # for a trace
         self.ended_in: State | None = None  # where it stood when it ended, for who wants to know how far it came
+        self._banner = b""  # the first bytes that came at all
 
     # ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -68,6 +72,7 @@ class Stream(Negotiation):
         if self._awaits_tls:
             yield from self._fail(ProtocolViolation("the server sent clear text where TLS was to start", layer="tls"))
             return
+        self._banner += data[: MAX_BANNER_BYTES - len(self._banner)]
         reader = self._reader
         items, error = reader.feed_until_error(data)
         for index, item in enumerate(items):
@@ -84,7 +89,19 @@ class Stream(Negotiation):
             if self.is_closed:
                 return
         if error is not None:
-            yield from self._fail(ProtocolError(f"the server sent bad XML: {error}"), error.condition)
+            yield from self._fail(self._bad_xml(error), error.condition)
+
+    def _bad_xml(self, error: XmlError) -> ProtocolError:
+        """XML that went wrong, or before the first header in the clear another protocol, which is no XML at all."""
+        is_first = self.state is (State.SECURED if self.config.tls == "off" else State.PLAIN) and not self.has_header
+        banner = self._banner.lstrip(b" \t\r\n")
+        if not is_first or banner[:1] in (b"", b"<"):
+            return ProtocolError(f"the server sent bad XML: {error}")
+        if banner.startswith(TLS_RECORDS):
+            hint = "--tls direct, if the port is one for direct TLS"
+            return ProtocolError("the server does not speak XMPP in the clear: its answer is TLS", hint=hint)
+        line = banner.partition(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
+        return ProtocolError(f"the server does not speak XMPP: its answer begins with {line!r}", hint=PORT_HINT)
 
     @property
     def is_closed(self) -> bool:
@@ -196,8 +213,7 @@ class Stream(Negotiation):
             return self._end(None)
         if self.state in (State.PLAIN, State.CONNECTED) and not self.has_header:
             why = event.reason or "it closed the connection without a word"
-            hint = "is the port right? --host HOST:PORT"
-            return self._end(ConnectionLost(f"no XMPP from the server: {why}", hint=hint))
+            return self._end(ConnectionLost(f"no XMPP from the server: {why}", hint=PORT_HINT))
         return self._end(ConnectionLost(f"the connection broke: {event.reason or 'the server closed it'}"))
 
     def _farewell(self, error: XmppshError, redirect: str | None = None) -> list[Output]:

@@ -17,6 +17,7 @@ from xmppsh.resolve.trouble import EMPTY, MISSING, NO_DNS_NAME, ONION, NotLooked
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from xmppsh.model import Candidate
     from xmppsh.resolve.lookup import Kind
     from xmppsh.resolve.options import LookupOptions
 
@@ -25,6 +26,7 @@ NO_ADDRESS = getattr(socket, "EAI_NODATA", None)  # glibc tells it from a name t
 FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 DELAY_S = 0.2  # for the addresses of one family when the other's are there (RFC 8305 §3 has 50 ms)
 SYSTEM_S = 1.0  # for getaddrinfo alone
+MAX_ADDRESSES = 16  # of one name; a stranger's zone decides how many it has
 LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -37,12 +39,18 @@ class Found:
 
 
 async def find_addresses(
-    name: str, port: int | None, lookup: LookupOptions, timeout_s: float, log: Callable[[int, str], None]
+    name: str,
+    port: int | None,
+    lookup: LookupOptions,
+    timeout_s: float,
+    log: Callable[[int, str], None],
+    *,
+    searched: bool = False,
 ) -> Found:
-    """The addresses to dial for a name (in A-labels) or an address; raises NotLookedUp.
+    """The addresses to dial for a name (in A-labels) or an address, the best MAX_ADDRESSES; raises NotLookedUp.
 
     In this order: `--resolve`; the hosts file, also with `--dns`; then the name servers of `--dns`, or the system's own
-    way (getaddrinfo). port: None where `--resolve` does not apply.
+    way (getaddrinfo). port: None where `--resolve` does not apply; searched: the system may complete the name.
     """
     if not name or not name.isascii():
         raise NotLookedUp(NO_DNS_NAME)
@@ -50,12 +58,15 @@ async def find_addresses(
     if found is None:
         if name.endswith(".onion"):
             raise NotLookedUp(ONION)
-        found = await (_by_name_servers if lookup.servers else _by_system)(name, lookup, timeout_s)
+        if lookup.servers:
+            found = await _by_name_servers(name, lookup, timeout_s)
+        else:
+            found = await _by_system(name, lookup, timeout_s, searched=searched)
         log(2, f"{u_labels(name)}: {', '.join(found.addresses)} ({found.source})")
     allowed = tuple(address for address in found.addresses if lookup.allows(address))
     if not allowed:
         raise NotLookedUp(_other_family(name, lookup))
-    return Found(allowed, found.source)
+    return Found(allowed[:MAX_ADDRESSES], found.source)
 
 
 def known_here(name: str, port: int | None, lookup: LookupOptions) -> Found | None:
@@ -76,14 +87,16 @@ def is_localhost(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
-async def _by_system(name: str, lookup: LookupOptions, timeout_s: float) -> Found:
+async def _by_system(name: str, lookup: LookupOptions, timeout_s: float, *, searched: bool) -> Found:
     """By getaddrinfo; where it takes long, or fails without saying how, the system's name servers are asked as well.
 
     It waits five seconds for each dead name server (resolv.conf(5)), which can be all the time that there is.
     """
     loop = asyncio.get_running_loop()
     until, alone_s = loop.time() + timeout_s, min(SYSTEM_S, timeout_s / 4)
-    system = asyncio.ensure_future(_getaddrinfo(name, lookup.family))
+    # A dot at the end keeps the search list away. A name without any is one of the own network.
+    whole = name if searched or "." not in name else f"{name}."
+    system = asyncio.ensure_future(_getaddrinfo(whole, lookup.family))
     system.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # it may end unheard
     try:
         done, _ = await asyncio.wait({system}, timeout=alone_s)
@@ -172,15 +185,16 @@ def _other_family(name: str, lookup: LookupOptions) -> Trouble:
 
 def name_look_up(
     lookup: LookupOptions, timeout_s: float, log: Callable[[int, str], None]
-) -> Callable[[str, int], Awaitable[Sequence[str]]]:
-    """What the dialler looks names up with that have no addresses yet: (name, family), raises socket.gaierror.
+) -> Callable[[Candidate, int], Awaitable[Sequence[str]]]:
+    """What the dialler looks names up with that have no addresses yet: (candidate, family), raises socket.gaierror.
 
     With a proxy that is the proxy's own name alone.
     """
 
-    async def look_up(name: str, family: int) -> Sequence[str]:
+    async def look_up(place: Candidate, family: int) -> Sequence[str]:
+        name, asking = a_labels(place.host), replace(lookup, family=family)
         try:
-            found = await find_addresses(a_labels(name), None, replace(lookup, family=family), timeout_s, log)
+            found = await find_addresses(name, place.port, asking, timeout_s, log, searched=place.searched)
         except NotLookedUp as error:
             missing = error.trouble.cause == "missing"
             raise socket.gaierror(NO_SUCH_NAME if missing else socket.EAI_AGAIN, str(error)) from error

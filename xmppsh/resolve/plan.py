@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     Log = Callable[[int, str], None]
 
 STARTTLS_SERVICE = "_xmpp-client._tcp"
+BY_HOST = "--host"
 HOST_HINT = "--host HOST[:PORT] dials a place of your choice"
 CLIENT_PORT = 5222  # RFC 6120 §14.7
 DIRECT_TLS_PORTS = (5223, 443)  # without SRV records, what people mean by them
+MAX_PLACES = 64  # of the SRV records; a stranger's zone decides how many there are
+FOR_TLS = {"auto": "", "direct": " for direct TLS", "starttls": " for STARTTLS"}
 GRACE_S = 0.5  # for the names that are still being looked up when one has addresses: the dialler looks again
 NO_LOOKUP = LookupOptions()
 
@@ -104,7 +107,7 @@ async def dial_plan(
     lookup: LookupOptions = NO_LOOKUP,
     log: Log = _silent,
     *,
-    source: str = "--host",
+    source: str = BY_HOST,
 ) -> Plan:
     """The plan, with something to dial; raises ConnectError (layer dns) when there is nothing, UsageError.
 
@@ -127,7 +130,7 @@ async def draw_plan(
     lookup: LookupOptions = NO_LOOKUP,
     log: Log = _silent,
     *,
-    source: str = "--host",
+    source: str = BY_HOST,
     patient: bool = False,
 ) -> Plan:
     """The plan with every place, also when none can be dialled; raises what keeps it from being made at all.
@@ -137,7 +140,7 @@ async def draw_plan(
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout_s
     domain = jid.dial_name
-    sketch = Plan(u_labels(domain), domain, "host", ())
+    sketch = Plan(u_labels(domain), domain, "host" if source == BY_HOST else "server", ())
     if hosts:
         sketch = replace(sketch, steps=_given(hosts, tls, source))
     else:
@@ -163,7 +166,8 @@ def _explicit(host: str, port: int | None, tls: TlsMode, source: str) -> Candida
     mode = ("direct" if port in DIRECT_TLS_PORTS else "starttls") if tls == "auto" else tls
     with suppress(ValueError):  # then it stays as it is; looking it up fails, with a sentence of its own
         host = a_labels(host).lower().removesuffix(".")
-    return Candidate(host, port or (DIRECT_TLS_PORTS[0] if mode == "direct" else CLIENT_PORT), mode, source)
+    port = port or (DIRECT_TLS_PORTS[0] if mode == "direct" else CLIENT_PORT)
+    return Candidate(host, port, mode, source, searched=source == BY_HOST)
 
 
 async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: LookupOptions, log: Log) -> Plan:
@@ -181,7 +185,10 @@ async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: Looku
     answered_by = services.answered_by
     sketch = replace(sketch, asked=services.told, remembered=services.remembered, answered_by=answered_by)
     if services.offers:
-        return replace(sketch, given="srv", steps=_in_order(services.offers, sketch.domain))
+        steps = _in_order(services.offers, sketch.domain)
+        if len(steps) > MAX_PLACES:
+            log(1, f"{sketch.domain} has {len(steps)} SRV records, the first {MAX_PLACES} in their order are looked at")
+        return replace(sketch, given="srv", steps=steps[:MAX_PLACES])
     if services.trouble is not None:
         here = None if services.useless else known_here(domain, _explicit(domain, None, tls, "").port, lookup)
         if here is None:
@@ -200,7 +207,7 @@ async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: Looku
             hint=HOST_HINT,
         )
     # RFC 6120 §3.2.2: no SRV records, so the domain's own addresses.
-    return _itself(sketch, tls, "the domain itself, it has no SRV records")
+    return _itself(sketch, tls, f"the domain itself, it has no SRV records{FOR_TLS[tls]}")
 
 
 def _without_services(domain: str, lookup: LookupOptions) -> str | None:
@@ -264,7 +271,8 @@ async def _with_addresses(
     if lookup.proxied:
         return tuple(replace(step, known_by="the proxy looks it up") for step in sketch.steps)
     places = dict.fromkeys(_place(step.candidate, lookup) for step in sketch.steps)
-    work = [_looked_up(host, port, lookup, timeout_s, log) for host, port in places]
+    searched = sketch.steps[0].candidate.searched  # all of them were given, or none
+    work = [_looked_up(host, port, lookup, timeout_s, log, searched=searched) for host, port in places]
     outcomes = await together(work, lambda outcome: isinstance(outcome, Found), grace_s)
     known = dict(zip(places, outcomes, strict=True))
     return tuple(_completed(step, known[_place(step.candidate, lookup)], sketch) for step in sketch.steps)
@@ -275,9 +283,11 @@ def _place(candidate: Candidate, lookup: LookupOptions) -> Host:
     return candidate.host, candidate.port if lookup.overridden(candidate.host, candidate.port) else None
 
 
-async def _looked_up(host: str, port: int | None, lookup: LookupOptions, timeout_s: float, log: Log) -> Found | Trouble:
+async def _looked_up(
+    host: str, port: int | None, lookup: LookupOptions, timeout_s: float, log: Log, *, searched: bool
+) -> Found | Trouble:
     try:
-        return await find_addresses(host, port, lookup, timeout_s, log)
+        return await find_addresses(host, port, lookup, timeout_s, log, searched=searched)
     except NotLookedUp as error:
         return error.trouble
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.model import is_address, u_labels
+from xmppsh.model import MAX_NAME_LENGTH, is_address, u_labels
 from xmppsh.resolve.cache import SrvCache
 from xmppsh.resolve.lookup import Answer, Srv, ask
 from xmppsh.resolve.system import name_servers
@@ -71,7 +71,7 @@ async def ask_services(
     """Ask for the wanted services at the same time, those that are not remembered. domain: in A-labels."""
     servers = lookup.servers or name_servers(lookup.resolv_conf)
     cache = None if lookup.cache is None else SrvCache(lookup.cache, servers, log)
-    wanted = [service for service, mode in SERVICES.items() if tls in ("auto", mode)]
+    wanted = [service for service, mode in SERVICES.items() if tls in ("auto", mode) and _can_be_asked(service, domain)]
     known = {service: cache.get(f"{service}.{domain}") if cache is not None else None for service in wanted}
     asked = [service for service in wanted if known[service] is None]
     questions = [_ask(f"{service}.{domain}", servers, timeout_s) for service in asked]
@@ -127,10 +127,15 @@ def forget(domain: str, lookup: LookupOptions, log: Callable[[int, str], None]) 
             cache.forget(f"{service}.{domain}")
 
 
+def _can_be_asked(service: str, domain: str) -> bool:
+    """Below a very long domain there is no room for a service."""
+    return len(service) + len(".") + len(domain) <= MAX_NAME_LENGTH
+
+
 def is_dialable(record: Srv) -> bool:
     """Is it a port of a host name (RFC 1123 §2.1), or of an address, which some zones hold though it is not allowed?"""
     letters = record.target.isascii() and all(sign.isalnum() or sign in "-_." for sign in record.target)
-    return record.port > 0 and len(record.target) <= 253 and (letters or is_address(record.target))
+    return record.port > 0 and len(record.target) <= MAX_NAME_LENGTH and (letters or is_address(record.target))
 
 
 def _what(answer: Answer, *, remembered: bool) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh.errors import LookupFailed, NameNotFound, ServiceRefused
+from xmppsh.model import brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 Failure = Literal["silent", "unreachable", "refused", "failed", "unusable", "mixed"]  # of name servers
 Cause = Literal["missing", "empty", "family", "onion", "late"] | Failure
-Given = Literal["domain", "srv", "host"]  # where a name to dial came from
+Given = Literal["domain", "srv", "host", "server"]  # where a name to dial came from; server: it said so itself
 
 NO_ANSWER: dict[str, str] = {
     "silent": "no name server answers",
@@ -37,6 +38,7 @@ WAYS_OUT: dict[Given, str] = {
     "domain": "--host HOST[:PORT] dials a place of your choice",
     "srv": "--host HOST[:PORT] dials a place of your choice",
     "host": "an address as --host needs no name server",
+    "server": "--host HOST[:PORT] dials a place of your choice",
 }
 
 
@@ -60,7 +62,12 @@ class Trouble:
 
     def hint(self, given: Given) -> str:
         """What to try."""
-        return "; ".join(part for part in (HINTS.get(self.cause, ANOTHER), WAYS_OUT[given]) if part)
+        cure = HINTS.get(self.cause, ANOTHER)
+        if given in ("srv", "server") and self.cause in ("missing", "empty"):
+            cure = "tell the server's operator"
+        if self.cause == "family":
+            return cure
+        return "; ".join(part for part in (cure, WAYS_OUT[given]) if part)
 
 
 MISSING = Trouble("missing", "does not exist (no such name in the DNS)")
@@ -92,7 +99,7 @@ def failure(domain: str, given: Given, troubles: Sequence[tuple[str, Trouble]]) 
 
     domain: as it is shown; given: where the names came from; troubles: each name, as it is shown, and its trouble.
     """
-    log = ", ".join(f"{name} {trouble}" for name, trouble in troubles)
+    log = brief(f"{name} {trouble}" for name, trouble in troubles)
     if len(troubles) == 1:
         sentence = f"{domain}: its server {log}" if given == "srv" else log
     elif given == "host":

@@ -15,7 +15,7 @@ from xmppsh.net.tls import TlsPolicy
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
 from xmppsh.resolve.addresses import name_look_up
-from xmppsh.resolve.plan import dial_plan
+from xmppsh.resolve.plan import BY_HOST, dial_plan
 from xmppsh.resolve.services import forget
 from xmppsh.session.driver import Driver
 from xmppsh.session.ids import new_id
@@ -63,6 +63,7 @@ class Connector:
         self._on_handled, self._on_bound = on_handled, on_bound
         self._deadline = 0.0
         self._remembers = True  # SRV records of an earlier run
+        self._redirect = ""  # where the server says that we are to go
 
     async def connect(
         self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None, limit_s: float | None = None
@@ -74,19 +75,30 @@ class Connector:
         timeout_s = min(self.options.connect_timeout_s, limit_s or self.options.connect_timeout_s)
         self._deadline = asyncio.get_running_loop().time() + timeout_s
         self._on_live, self._jid, self._resume = on_live, jid, resume
-        hosts = self.options.hosts
+        hosts, self._redirect = self.options.hosts, ""
         for _ in range(MAX_REDIRECTS + 1):
-            outcome = await self._try_plan(hosts)
+            try:
+                outcome = await self._try_plan(hosts)
+            except XmppshError as error:
+                self._tell_redirect(error)
+                raise
             if outcome is None:
                 return
             self._log(1, f"redirected to {outcome}")
             try:
-                hosts = (split_host_port(outcome),)
+                hosts, self._redirect = (split_host_port(outcome),), outcome
             except ValueError as error:
                 raise ProtocolError(
                     f"the server redirects to what is no address: {error}", condition="see-other-host"
                 ) from error
         raise ProtocolError(f"the server redirects more than {MAX_REDIRECTS} times", condition="see-other-host")
+
+    def _tell_redirect(self, error: XmppshError) -> None:
+        """Nobody asked for that place: the sentence says who did."""
+        if self._redirect:
+            domain = self.options.jid.domainpart
+            what = str(error).removeprefix(f"{domain}: ").removeprefix(f"{self._redirect}: ")
+            error.args = (f"{domain} redirects to {self._redirect}: {what}",)
 
     def _left_s(self) -> float:
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
@@ -100,7 +112,8 @@ class Connector:
             with suppress(ValueError, ConnectError):
                 there, source = split_host_port(resumption.location), "where the server wants to be resumed"
                 first = await dial_plan(options.jid, (there,), options.tls, 1.0, lookup, self._log, source=source)
-        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s(), lookup, self._log)
+        source = "the server's redirect" if self._redirect else BY_HOST
+        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s(), lookup, self._log, source=source)
         return plan if first is None else replace(plan, steps=first.steps + plan.steps)
 
     @property
@@ -128,7 +141,8 @@ class Connector:
         if opening is None:
             if self._forget(plan):
                 return await self._try_plan(hosts)
-            raise no_answer(domain, dialler.attempts, _dial_hint(options), options.proxy)
+            hint = _dial_hint(options, redirected=bool(self._redirect))
+            raise no_answer(domain, dialler.attempts, hint, options.proxy)
         redirect = opening.outcome.result()
         if redirect is not None:
             await opening.close()
@@ -198,9 +212,11 @@ class Connector:
             await driver.abandon()
 
 
-def _dial_hint(options: SessionOptions) -> str:
+def _dial_hint(options: SessionOptions, *, redirected: bool) -> str:
     if options.proxy is not None:
         return "check that --proxy may go there; --host HOST:PORT dials a place of your choice"
+    if redirected:
+        return "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
     if options.hosts:
         return "check --host, and that the server listens there"
     if is_address(options.jid.domainpart):

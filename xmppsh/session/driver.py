@@ -105,7 +105,7 @@ class Driver:
             tls.check_pin(self._policy, self.link.certificate, domain)
         except XmppshError as error:
             self.carry_out(self.stream.abort(error))
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, UnicodeError) as error:
             certificate = None
             if isinstance(error, ssl.SSLCertVerificationError) and self._peek is not None:
                 certificate = await self._peek()

@@ -11,8 +11,8 @@ from xmppsh.resolve.options import LookupOptions
 from xmppsh.xmlio.reader import Limits
 
 if TYPE_CHECKING:
+    from xmppsh.config.proxy import Proxy
     from xmppsh.model import Credentials, Jid, TlsMode
-    from xmppsh.net.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True)

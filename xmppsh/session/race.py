@@ -164,14 +164,19 @@ class Race:
         await (opening.give_up() if error is None else opening.close())
 
     def _raise_farthest(self) -> None:
-        """The failure that came farthest, of the best place, with all that was tried when that is more."""
+        """The failure that came farthest, of the best place, with all that was tried when that is more.
+
+        The only place is named as long as it has not proved to be the server: the port may be the wrong one.
+        """
         if not self._failures:
             return
         failed = [attempt for attempt in self._dialler.attempts if attempt.outcome]
         in_order = [self._failures[attempt] for attempt in failed if attempt in self._failures]
-        _, error = max(in_order, key=lambda failure: failure[0])
+        secured, error = max(in_order, key=lambda failure: failure[0])
         if len(failed) > 1 and any(attempt.outcome != f"failed: {error}" for attempt in failed):
             error.args = (f"{self._domain}: no address leads to a session ({told(failed)})",)
+        elif len(failed) == 1 and not secured and failed[0].outcome == f"failed: {error}":
+            error.args = (f"{failed[0]}: {error}",)
         raise error
 
 

@@ -10,11 +10,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.errors import ConnectError, ConnectionLost, ProtocolError, XmppshError
+from xmppsh.errors import ConnectError, ConnectionLost, ProtocolError, StreamError, XmppshError
 from xmppsh.protocol.events import StanzaArrived, StreamEnded
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.table import State
 from xmppsh.session.asking import Asking
+from xmppsh.session.checkup.reach import dead_end
 from xmppsh.session.checkup.report import because
 from xmppsh.session.ids import new_id
 from xmppsh.session.opening import Listeners, Opening
@@ -70,7 +71,7 @@ class Visit(Asking):
                     self.send(response_to(stanza))
                 self._driver.carry_out(self._driver.stream.taken(number))
             case StreamEnded(error):
-                self.error = error or ConnectionLost("the server closed the stream")
+                self.error = _as_ours(error or ConnectionLost("the server closed the stream"))
                 self.requests.fail(self.error)
 
 
@@ -88,9 +89,7 @@ async def visiting(case: Case, place: Attempt, report: Report) -> AsyncIterator[
     try:
         redirect, error, where = await _outcome(case, opening)
         if redirect is not None:
-            hint = f"--host {redirect}, if you trust that"
-            await report.warn("sasl", "login", f"the server redirects to {redirect}", hint)
-            await report.skip("bind", "resource", REDIRECTED)
+            await _tell_redirect(case, redirect, report)
         else:
             await _tell(case, opening, error, where, report)
         yield visits[0] if visits else None
@@ -136,7 +135,25 @@ async def _outcome(case: Case, opening: Opening) -> tuple[str | None, XmppshErro
         return opening.outcome.result(), None, where
     if not isinstance(error, XmppshError):
         raise error
-    return None, error, where
+    return None, _as_ours(error), where
+
+
+def _as_ours(error: XmppshError) -> XmppshError:
+    """The same error; who is told of a conflict is told to choose another resource, and here the server chooses."""
+    if isinstance(error, StreamError) and error.condition == "conflict":
+        error.hint = "run it again, for another resource"
+    return error
+
+
+async def _tell_redirect(case: Case, target: str, report: Report) -> None:
+    """Every command follows it: where nothing answers there, that is the end of the way."""
+    error = await dead_end(case, target)
+    if error is not None:
+        await report.fail("sasl", "login", error)
+        await report.skip("bind", "resource", because("login"))
+        return
+    await report.warn("sasl", "login", f"the server redirects to {target}", f"--host {target}, if you trust that")
+    await report.skip("bind", "resource", REDIRECTED)
 
 
 async def _tell(case: Case, opening: Opening, error: XmppshError | None, where: State, report: Report) -> None:
@@ -160,13 +177,13 @@ async def check_stream_management(visit: Visit, report: Report) -> None:
     if not options.acks:
         await report.skip("session", check, "--no-sm was given")
     elif not visit.established.acks:
-        hint = "switch XEP-0198 on at the server; until then acks are pings, and a cut session is lost"
-        await report.fail("session", check, ProtocolError("the server has no stream management", hint=hint))
+        missing = "the server has no stream management: acks are pings, and a cut session is lost"
+        await report.fail("session", check, ProtocolError(missing, hint="switch XEP-0198 on at the server"))
     elif asked is None:
         await report.ok("session", check, "stanzas are acknowledged; resumption was not asked for")
     elif granted is None:
-        hint = "a cut session is lost; switch resumption on at the server"
-        await report.warn("session", check, "stanzas are acknowledged, and sessions cannot be resumed", hint)
+        detail = "stanzas are acknowledged, and sessions cannot be resumed: a cut session is lost"
+        await report.warn("session", check, detail, "switch resumption on at the server")
     else:
         kept = "a time that the server does not tell" if granted.max_s is None else f"{granted.max_s} s"
         elsewhere = f", at {granted.location}" if granted.location else ""

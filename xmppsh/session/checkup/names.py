@@ -6,10 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectError, ServiceRefused
-from xmppsh.model import is_address, place, u_labels
+from xmppsh.model import brief, is_address, place, u_labels
 from xmppsh.resolve.plan import draw_plan
 from xmppsh.resolve.services import SERVICES, ask_services
-from xmppsh.session.checkup.report import brief
 
 if TYPE_CHECKING:
     from xmppsh.resolve.plan import Plan, Step

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ProtocolError, SaslError
-from xmppsh.model import Jid
+from xmppsh.model import Jid, brief
 from xmppsh.protocol import ns, sasl
 from xmppsh.protocol.conditions import number
-from xmppsh.session.checkup.report import CHECKS, because, brief
+from xmppsh.session.checkup.report import CHECKS, because
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LIMITS = f"{{{ns.STREAM_LIMITS}}}limits"
 NOBODY = Jid("nobody", "invalid")  # for a bare domain: which mechanism would be used does not depend on the name
-STRONGER = "switch SCRAM on at the server: with PLAIN it sees the password itself"
+SPOKEN = f"switch one of these on at the server: {', '.join(sasl.MECHANISMS)}"
 
 
 async def check_stream(probe: Probe, report: Report) -> bool:
@@ -97,7 +97,8 @@ async def check_sasl(probe: Probe, report: Report) -> bool:
         return False
     names = brief(sorted(offered), 12)
     if offered & {*sasl.SCRAM, "PLAIN"} == {"PLAIN"}:
-        await report.warn("sasl", f"mechanisms {place}", f"only {names}", STRONGER)
+        detail = f"only {names}: with PLAIN the server sees the password itself"
+        await report.warn("sasl", f"mechanisms {place}", detail, "switch SCRAM on at the server")
     else:
         await report.ok("sasl", f"mechanisms {place}", names)
     await _check_binding(offered, types, f"channel binding {place}", report)
@@ -141,6 +142,8 @@ def _choice(probe: Probe, offered: frozenset[str], types: frozenset[str]) -> tup
         else:
             return exchange.name, how
     assert refusal is not None
+    if given.mechanism is None and not given.anonymous and probe.place.candidate.tls != "off":
+        refusal.hint = SPOKEN  # the fault is the server's: the command line has not narrowed the choice
     raise refusal
 
 

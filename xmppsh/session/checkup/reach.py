@@ -6,20 +6,24 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConnectError
+from xmppsh.errors import ConnectError, ProtocolError
 from xmppsh.model import place as shown
+from xmppsh.model import split_host_port
 from xmppsh.net.attempts import Attempt, no_answer
 from xmppsh.net.dial import interleaved
+from xmppsh.resolve.plan import dial_plan
 from xmppsh.session.checkup.case import started
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from xmppsh.errors import XmppshError
     from xmppsh.resolve.plan import Plan
     from xmppsh.session.checkup.case import Case
     from xmppsh.session.checkup.report import Report
 
 MODES = {"direct": "direct TLS", "starttls": "STARTTLS", "off": "no TLS"}
+MAX_PLACES = 100  # that are looked at; a stranger's zone decides how many there are
 Outcome = float | ConnectError | None  # seconds that it took; what is wrong with the proxy; nothing stands
 
 
@@ -38,7 +42,10 @@ async def check_connections(case: Case, plan: Plan, report: Report) -> list[Atte
 
     One that does not is a warning as long as another one does: this machine may have no IPv6.
     """
-    places, deadline = places_of(plan), case.deadline()
+    every, deadline = places_of(plan), case.deadline()
+    places = every[:MAX_PLACES]
+    if len(every) > len(places):
+        await report.skip("tcp", "connection", f"{len(every) - len(places)} more addresses are not looked at")
     ports: dict[str, Attempt] = {}
     for place in places:
         ports.setdefault(str(place), place)  # one may serve both modes
@@ -94,3 +101,30 @@ def _hint(case: Case) -> str:
     if case.options.hosts:
         return "check --host, and that the server listens there"
     return "check that the server runs and no firewall is in the way; --host HOST:PORT dials a place of your choice"
+
+
+# ── Where the server redirects to ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def dead_end(case: Case, target: str) -> XmppshError | None:
+    """What keeps every command from following the redirect; None when something takes a connection there."""
+    options, deadline = case.options, case.deadline()
+    try:
+        there = split_host_port(target)
+    except ValueError as error:
+        return ProtocolError(f"the server redirects to what is no address: {error}", condition="see-other-host")
+    begins, source = f"{options.jid.domainpart} redirects to {target}", "the server's redirect"
+    try:
+        plan = await dial_plan(
+            options.jid, (there,), options.tls, options.connect_timeout_s, case.lookup, case.log, source=source
+        )
+    except ConnectError as error:
+        error.args = (f"{begins}: {error}",)
+        return error
+    places = places_of(plan)
+    async with started(_touch(case, place, deadline) for place in places) as tasks:
+        if await _any_stands(tasks):
+            return None
+        useless = [fault for task in tasks if isinstance(fault := task.result(), ConnectError)]  # the proxy
+    hint = "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
+    return useless[0] if useless else no_answer(begins, places, hint, options.proxy)

@@ -95,10 +95,3 @@ class Report:
 def because(check: str) -> str:
     """The reason of a skip behind that check."""
     return f"because {check} failed"
-
-
-def brief(words: Iterable[str], limit: int = 8) -> str:
-    """A list for people, of which a stranger decides how long it is."""
-    listed = list(words)
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more

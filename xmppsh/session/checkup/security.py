@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, date
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.model import a_labels, u_labels
+from xmppsh.model import a_labels, brief, u_labels
 from xmppsh.net.tls import CertificateFacts, CertificateRefused
 from xmppsh.resolve.plan import CLIENT_PORT, DIRECT_TLS_PORTS
 from xmppsh.session.checkup.probe import Probe
 from xmppsh.session.checkup.reach import MODES
-from xmppsh.session.checkup.report import CHECKS, because, brief
+from xmppsh.session.checkup.report import CHECKS, because
 
 if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
