@@ -13,6 +13,8 @@ import click
 from xmppsh.commands.base import command
 from xmppsh.commands.params import KINDS, SECONDS
 from xmppsh.errors import DeadlineExceeded, IoError
+from xmppsh.session.responder import bounce_of
+from xmppsh.xmlio.build import element
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from xmppsh.session.manager import Session
 
 CLOSE_WAIT_S = 2.0
+# RFC 6121 §4.7.2.3: no message to the account comes to a resource of negative priority; presence does.
+WITHOUT_MESSAGES = element("presence", None, element("priority", None, "-1"))
 
 
 @command("listen", "Print what arrives, one record each.", guarded=True)
@@ -43,25 +47,29 @@ async def listen(
 ) -> None:
     """Print each message that arrives; with --format json, one object a line.
 
+    Where --only leaves messages out they go to other clients: the session announces priority -1, and one to its very
+    address comes back to its sender.
+
     Exit 0 after N records or at the end of S seconds; 75 when fewer than N came in time.
 
     Example:  xmppsh listen -C 1 --format json
     """
+    availability = presence() if "message" in kinds else WITHOUT_MESSAGES
     if app.settings.dry_run:
-        await app.stdout.write(presence() + "\n")
+        await app.stdout.write(availability + "\n")
         return
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
         async with app.session(wait_s=CLOSE_WAIT_S, lasting=True) as session:
-            arrivals = session.subscribe(*kinds)
+            arrivals = session.subscribe("message", *kinds)
 
             async def begin() -> None:
                 # However long it takes: the program may be stopped meanwhile, and a dead link heals.
-                await session.acked(session.announce(presence()), math.inf)
+                await session.acked(session.announce(availability), math.inf)
                 await _tell_ready(ready_file, ready_fd)
                 app.log(1, f"listening as {session.jid}")
 
-            await _print(app, session, begin, arrivals, count, wait_s)
+            await _print(app, session, begin, arrivals, kinds, count, wait_s)
             arrivals.cancel()
     finally:
         stop_watching()
@@ -72,6 +80,7 @@ async def _print(
     session: Session,
     begin: Callable[[], Awaitable[None]],
     arrivals: Subscription,
+    kinds: tuple[str, ...],
     count: int | None,
     wait_s: float | None,
 ) -> None:
@@ -81,6 +90,11 @@ async def _print(
             await begin()
             begun = True
             async for stanza in arrivals:
+                if stanza.kind not in kinds:
+                    # Left unread, it would hold back the acknowledgement of all behind it.
+                    if (bounce := bounce_of(stanza)) is not None:
+                        session.send(bounce)
+                    continue
                 await app.emit_stanza(stanza)
                 printed += 1
                 if printed == count:

@@ -143,14 +143,21 @@ class Link(asyncio.Protocol):
     def start_close(self) -> None:
         """Flush, send close_notify, close; the peer gets a moment to answer while the loop goes on."""
         self.flush()
-        if self._transport is not None:
+        # Once: a second close() takes a TLS transport's protocol away (sslproto.py), and the peer's close_notify counts
+        # as the first. abort() does nothing then, and raises AttributeError in Python 3.11.2.
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     async def closed(self, timeout_s: float) -> None:
-        """Wait for the end of a close that was started; cut it after `timeout_s`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._lost.wait()
+        """Wait for the end of a close that was started; cut it after `timeout_s`. 0: it goes on by itself."""
+        if timeout_s <= 0:
+            # Cut at once, what the peer is still sending would be answered with RST, and it might never read our end.
+            return
+        # Before Python 3.11.3 asyncio.timeout does not work in a task that was cancelled (gh-102780), and a command
+        # that a signal ends closes its link in such a one.
+        lost = asyncio.ensure_future(self._lost.wait())
+        await asyncio.wait({lost}, timeout=timeout_s)
+        lost.cancel()
         self.abort()
 
     def abort(self) -> None:

@@ -21,6 +21,7 @@ from xmppsh.session.announce import RESOURCE, Attendant, Standing, form, payload
 from xmppsh.session.ids import new_id
 from xmppsh.session.manager import Session
 from xmppsh.session.phase import Phase
+from xmppsh.session.responder import bounce_of
 from xmppsh.session.takeover import take_over
 from xmppsh.session.witness import MAX_WATCHED, Check, LetGo, Ping, Reply, TakeOver, Tell, Witness
 from xmppsh.xmlio.build import element
@@ -249,11 +250,19 @@ class Watcher(Attendant):
         self._carry_out(self._witness.link_up(asyncio.get_running_loop().time()))
 
     def takes(self, stanza: Element, taken: Callable[[], None]) -> bool:
-        """Deal with the stanzas of the protocol, from the own account alone; answers of the server, too."""
+        """Deal with the stanzas of the protocol, from the own account alone; answers of the server, too.
+
+        Any other message comes back: acknowledgements are cumulative, so one that was left unread would hold back all
+        behind it, and ejabberd ends a session with 5000 unacknowledged stanzas.
+        """
         answers = stanza.kind == "iq" and stanza.attributes.get("type") in ("result", "error")
         actions = self._on_answer(stanza) if answers else self._on_word(stanza)
         if actions is None:
-            return False
+            if stanza.kind != "message" or not self._may_write:
+                return False  # the server says what becomes of it when the stream has ended
+            actions = []
+            if (bounce := bounce_of(stanza)) is not None:
+                self._send(bounce)
         taken()
         self._carry_out(actions)
         return True

@@ -1,0 +1,115 @@
+"""The end of a TLS connection, which asyncio allows once: a second close, or one behind the peer's, breaks nothing."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+
+import pytest
+import trustme
+
+from xmppsh.net import link as link_module
+from xmppsh.net.link import Link
+
+DEADLINE_S = 5.0
+NAME = "example.org"
+
+
+class Peer(asyncio.Protocol):
+    """The other end, as it is once the handshake is done."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+
+class End:
+    """A link with TLS, and its peer; `lost` is set when the link has told its end."""
+
+    def __init__(self, link: Link, peer: Peer) -> None:
+        self.link, self.peer = link, peer
+        self.lost = asyncio.Event()
+        link.on_lost = lambda _: self.lost.set()
+
+    async def is_lost(self) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await self.lost.wait()
+
+
+@pytest.fixture(autouse=True)
+def _patient_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio's own deadline for close_notify does not end the link in the place of ours."""
+    monkeypatch.setattr(link_module, "CLOSE_NOTIFY_TIMEOUT_S", 60.0)
+
+
+@pytest.fixture
+async def end() -> AsyncIterator[End]:
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert(NAME).configure_cert(theirs)
+    authority.configure_trust(ours)
+    peer, loop = Peer(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: peer, "127.0.0.1", 0, ssl=theirs)
+    _, link = await loop.create_connection(Link, *server.sockets[0].getsockname())
+    await link.start_tls(ours, NAME, DEADLINE_S)
+    yield End(link, peer)
+    link.abort()
+    peer.transport.abort()
+    server.close()
+
+
+async def test_a_link_that_is_closed_twice_can_still_be_cut(end: End) -> None:
+    end.peer.transport.pause_reading()  # it never answers our close_notify
+    end.link.start_close()
+    end.link.start_close()
+    await end.link.closed(0.05)
+    await end.is_lost()
+
+
+async def test_a_task_that_is_cancelled_still_cuts_a_link_whose_peer_says_nothing(end: End) -> None:
+    end.peer.transport.pause_reading()
+
+    async def close_at_the_end() -> None:
+        try:
+            await asyncio.sleep(DEADLINE_S)
+        finally:
+            end.link.start_close()
+            await end.link.closed(0.05)
+
+    task = asyncio.ensure_future(close_at_the_end())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await end.is_lost()
+
+
+async def test_a_link_that_is_closed_behind_a_cut_and_cut_again_is_lost_once(end: End) -> None:
+    end.link.abort()
+    end.link.start_close()
+    end.link.abort()
+    await end.is_lost()
+
+
+async def test_a_link_that_its_peer_has_closed_is_closed_and_cut_as_any_other(end: End) -> None:
+    end.peer.transport.close()
+    await end.is_lost()
+    end.link.start_close()
+    end.link.abort()
+    assert end.link.certificate is not None
+    end.link.hold_reading("readers", True)
+    end.link.write(b"x")
+    end.link.flush()
+
+
+async def test_what_arrives_on_a_link_that_was_closed_twice_breaks_nothing(end: End) -> None:
+    broken: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
+    end.link.start_close()
+    end.link.start_close()
+    end.link.data_received(b"the last words")
+    assert end.link.tls_version == "TLSv1.3"
+    await end.link.closed(DEADLINE_S)
+    await end.is_lost()
+    assert broken == []
