@@ -70,7 +70,7 @@ class XmppshError(Exception):
         super().__init__(text)
         self.hint = hint if hint is not None else self.default_hint
         self.condition = condition
-        self.reported = False  # the command has told the user already
+        self.reported = self.unproven = False  # told to the user already; from who had not proved to be the server
 
     def record(self) -> dict[str, Any]:
         """The error as the JSON object that `--format json` prints on stderr."""

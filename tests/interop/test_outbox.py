@@ -2,16 +2,24 @@
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from support.chaos import ChaosProxy, silent_hole
 from support.contact import Contact
 from support.program import Program, finish
 from support.servers import Account, Server
+from support.until import until
+
+from xmppsh.outbox.journal import account_file
+from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.outbox.store import Store
+from xmppsh.xmlio.stanzas import Message
 
 
 @pytest.fixture
@@ -73,6 +81,70 @@ async def test_what_a_crash_left_is_listed_and_settled_by_the_archive(
         await contact.settle()
         assert [message.body for message in contact.messages] == ["first", "second", "third"]
         assert (await program.run("outbox", "list")).stdout == ""
+
+
+def left_by_a_dead_process(program: Program, to: str, fate: Fate) -> list[str]:
+    """Three messages in the outbox, of a process that is gone; their bodies."""
+    account = program.env["XMPPSH_JID"]
+    bodies = ["one", "two", "three"]
+    store = Store(account_file(Path(program.env["XDG_STATE_HOME"]) / "xmppsh", account), "process-1-gone")
+    messages = [(Message(body).xml(to, f"{fate}-{body}"), f"{fate}-{body}") for body in bodies]
+    store.write(account, [Entry(1, xml, "message", name, to, fate) for xml, name in messages], None, [], 0)
+    store.close()
+    return bodies
+
+
+@pytest.mark.parametrize("fate", [Fate.QUEUED, Fate.SENT, Fate.UNCERTAIN])
+async def test_of_two_retries_at_once_one_sends_each_message(
+    server: Server, program: Program, bob: Account, fate: Fate
+) -> None:
+    async with Contact(server, bob) as contact:
+        bodies = left_by_a_dead_process(program, bob.jid, fate)
+        outcomes = await asyncio.gather(*(program.run("outbox", "retry") for _ in range(2)))
+        assert [outcome.code for outcome in outcomes] == [0, 0]
+        for told in (outcome.stderr for outcome in outcomes):
+            assert told == "" or re.fullmatch(r"xmppsh: another xmppsh has taken over \d of 3 messages.*\n", told)
+        await contact.wait_for_messages(3)
+        await contact.settle()
+        assert sorted(message.body for message in contact.messages) == sorted(bodies)
+    assert (await program.run("outbox", "list")).stdout == ""
+
+
+def there(outbox: Path, body: str) -> int:
+    """How many messages with this body have left, and are kept."""
+    with closing(sqlite3.connect(outbox)) as database:
+        query = "SELECT count(*) FROM stanza WHERE fate = 'sent' AND xml LIKE ?"
+        count: int = database.execute(query, (f"%>{body}<%",)).fetchone()[0]
+        return count
+
+
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+async def test_a_message_that_the_retry_s_own_start_has_settled_is_not_sent_again_though_its_id_is_given(
+    start_server: Callable[..., Server], tmp_path: Path, name: str
+) -> None:
+    server = start_server(name, archive=False)  # which would know that it has arrived
+    bob, program = server.account(), Program(tmp_path, server, server.account())
+    async with ChaosProxy(server.host, server.port) as proxy, Contact(server, bob) as contact:
+        program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
+        outbox = account_file(Path(program.env["XDG_STATE_HOME"]) / "xmppsh", program.env["XMPPSH_JID"])
+        process = await program.start("--no-guard", "pipe")
+        assert process.stdin is not None
+        process.stdin.write(f"<message to='{bob.jid}' type='chat'><body>first</body></message>".encode())
+        await contact.wait_for_message(lambda message: message.body == "first")
+        await until(lambda: there(outbox, "first") == 0, "its ack")
+        hole = await proxy.inject(silent_hole())
+        process.stdin.write(f"<message to='{bob.jid}' type='chat' id='mine'><body>second</body></message>".encode())
+        await until(lambda: there(outbox, "second") == 1, "its row")
+        process.kill()
+        await process.wait()
+        hole.release()
+        with closing(sqlite3.connect(outbox)) as database, database:
+            database.execute("UPDATE session SET written = written - 60")  # the server has long read what it got
+        outcome = await program.run("outbox", "retry", "mine")
+        assert (outcome.code, outcome.stderr) == (0, "")
+        await contact.wait_for_message(lambda message: message.body == "second")
+        await contact.settle()
+        assert [message.body for message in contact.messages] == ["first", "second"]
 
 
 async def test_a_message_that_was_confirmed_leaves_nothing_in_the_outbox(program: Program, bob: Account) -> None:

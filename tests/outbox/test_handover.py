@@ -11,7 +11,7 @@ import pytest
 from outbox.workload import ACCOUNT
 
 from xmppsh.outbox.queue import Entry, Fate, Queue
-from xmppsh.outbox.store import Store
+from xmppsh.outbox.store import Store, StoredStanza
 from xmppsh.protocol.sm import Resumption
 from xmppsh.xmlio.build import Xml
 
@@ -20,7 +20,7 @@ CLAIMS = 40
 CLAIMER = """
 import sys
 from pathlib import Path
-from xmppsh.outbox.store import Store
+from xmppsh.outbox.store import Store, StoredStanza
 path, me, account, claims = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 store = Store(path, me)
 print(flush=True)
@@ -144,3 +144,36 @@ def test_the_row_of_a_stanza_that_is_gone_is_never_anothers(store: Store, other:
     store.change([former])
     store.finish(None, [former])
     assert told(store, "stanza_id", "fate", "wire") == [("m1", "queued", None)]
+
+
+def taken(store: Store, rows: list[StoredStanza]) -> list[str]:
+    return [row.stanza_id for row in store.take(rows)]
+
+
+def test_of_two_that_take_a_stanza_over_one_gets_it(store: Store, other: Store) -> None:
+    dead = entries(3)
+    store.write(ACCOUNT, dead, None, dead[:1], 0)
+    dead[1].fate = Fate.UNCERTAIN
+    store.change(dead[1:2])
+    rows = store.entries(ACCOUNT)
+    with closing(Store(store.path, "third")) as third:
+        assert taken(other, rows[:2]) == ["m1", "m2"]
+        assert taken(third, rows) == ["m3"]
+    assert taken(store, rows) == [], "neither does its former owner"
+    # Under way, and of an unknown fate if nothing else is written down; what never left is known not to have arrived.
+    assert told(store, "stanza_id", "owner", "fate", "session", "wire") == [
+        ("m1", "other", "sent", None, None), ("m2", "other", "sent", None, None), ("m3", "third", "queued", None, None),
+    ]  # fmt: skip
+
+
+def test_a_stanza_that_was_sent_since_it_was_read_is_not_taken_over(store: Store, other: Store) -> None:
+    queue = Queue()
+    new = entries(2, queue)
+    session = opened(store)
+    store.write(ACCOUNT, new, session, queue.take(1), 1)
+    rows = store.entries(ACCOUNT)
+    store.write(ACCOUNT, [], session, [new[0], *queue.take(1)], 2)  # both, the first one again
+    assert taken(other, rows) == []
+    store.finish(session, queue.acked(1), 2)
+    assert taken(other, rows) == []
+    assert taken(other, store.entries(ACCOUNT)) == ["m2"]

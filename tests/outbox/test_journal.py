@@ -172,6 +172,43 @@ def test_stanzas_that_nobody_stored_keep_their_place_in_the_count(begin: Begin, 
     assert [entry.stanza_id for entry in again.repeat()] == ["m5"]
 
 
+def test_an_ack_of_what_nobody_stored_is_written_down_with_the_next_stanza(begin: Begin) -> None:
+    journal, queue = begin(everything=False), Queue()
+    open_session(journal)
+    fill(queue, 40, "iq")
+    journal.write(list(queue), queue.take(40), 1)
+    journal.finish(queue.acked(40), 40)
+    fill(queue, 1)
+    journal.write(list(queue), queue.take(1), 41)
+    journal.finish(queue.acked(0))  # a final fate without an ack
+    crash(journal)
+    left = begin(everything=False).restore()
+    assert left.session is not None
+    assert (left.session.acked, [entry.stanza_id for entry in left.entries]) == (40, ["m41"])
+
+
+def test_the_acks_of_a_former_session_are_not_the_next_one_s(begin: Begin) -> None:
+    journal, queue = begin(), Queue()
+    open_session(journal)
+    fill(queue, 2)
+    journal.write(list(queue), queue.take(1), 1)
+    journal.finish(queue.acked(1), 1)
+    open_session(journal, "sm2")
+    journal.write([], queue.take(1), 1)
+    assert [one.acked for one in journal.store.sessions(ACCOUNT)] == [0]
+
+
+def test_a_stanza_that_the_count_covers_already_shifts_no_other_ones_place(begin: Begin) -> None:
+    journal, queue = begin(), Queue()
+    open_session(journal)
+    fill(queue, 3)
+    journal.write(list(queue), queue.take(3), 1)
+    assert journal._session is not None
+    journal.store.finish(journal._session, [], 1)  # yet the row of the first one is there
+    crash(journal)
+    assert [str(entry.fate) for entry in begin().restore().entries] == ["uncertain"] * 3
+
+
 def test_a_server_that_has_handled_more_than_was_stored_is_believed(begin: Begin) -> None:
     journal, queue = begin(), Queue()
     open_session(journal)

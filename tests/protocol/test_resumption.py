@@ -59,7 +59,7 @@ def test_a_resumption_releases_what_its_count_covers_and_expects_the_rest_again(
     assert stream.sm is not None
     assert stream.sm.unacked == 3 - released
     last = feed(stream, ack((acked + 3) % MODULUS))
-    assert last == ([ev.StanzasAcked(3 - released)] if released < 3 else [])
+    assert last == [ev.StanzasAcked(3 - released)]
 
 
 @pytest.mark.parametrize("handled", [0, 1, MODULUS - 1])
@@ -241,8 +241,8 @@ def test_an_ack_counts_while_the_session_lives_and_while_it_is_closed(state: Sta
         stream.send(Xml("<message/>"))
     if state is State.CLOSING:
         stream.close()
-    assert feed(stream, ack(h)) == ([ev.StanzasAcked(released)] if released else [])
-    assert feed(stream, ack(h)) == [], "said again, it releases nothing"
+    assert feed(stream, ack(h)) == [ev.StanzasAcked(released)]
+    assert feed(stream, ack(h)) == [ev.StanzasAcked(0)], "said again, it releases nothing"
     assert isinstance(ended(feed(stream, ack(3))), HandledCountTooHigh)
 
 

@@ -3,7 +3,7 @@
 It prints what happens to it, and does what it reads from stdin. Its guard writes each thing it does as a line of
 FOLDER/guard: `close` with the names it was told, `silence` when heartbeats stay out. OUTCOME: what becomes of each try
 to close the sessions: `unreachable`, `refused`, `bug`, `waits` (for FOLDER/go), or `done`, as behind the last one.
-`for ever`: each is `unreachable`, and the server keeps a session for 0.5 s.
+`for ever`: each is `unreachable`, and the server is asked to keep a session for 0.5 s; `short`, as the first: 0.05 s.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from xmppsh.errors import ConnectError, SaslError, StreamError
+from xmppsh.model import Jid
+from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.session import guard as module
 from xmppsh.session.guard import Guard, KnownSession, is_stopped
 
-FOLDER, OUTCOMES = Path(sys.argv[1]), sys.argv[3:]
-KEEP_TRYING_S = 0.5 if "for ever" in OUTCOMES else 60.0
+FOLDER, OUTCOMES = Path(sys.argv[1]), [outcome for outcome in sys.argv[3:] if outcome != "short"]
+KEEP_TRYING_S = 0.5 if "for ever" in OUTCOMES else 0.05 if "short" in sys.argv else 60.0
 outcomes = repeat("unreachable") if "for ever" in OUTCOMES else chain(OUTCOMES, repeat("done"))
 module.HEARTBEAT_S = float(sys.argv[2])
 module.RETRY_S = (0.01,)
@@ -59,17 +61,22 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-async def run(guard: Guard) -> None:
+async def run(guard: Guard) -> bool:
+    """Obey; gives whether all is closed at the end."""
     loop = asyncio.get_running_loop()
     beating = asyncio.ensure_future(guard.beat(lambda: say("guard dead")))
     lines: asyncio.Queue[str] = asyncio.Queue()
     loop.add_reader(sys.stdin.fileno(), lambda: lines.put_nowait(sys.stdin.readline().strip()))
-    while (line := await lines.get()) != "end":
+    while (line := await lines.get()) not in ("end", "end in a cut"):
         command, _, argument = line.partition(" ")
         match command:
             case "watch":
                 guard.watch(argument)
                 say("watched")
+            case "granted":
+                sm = StreamManagement.of_another(Resumption("id", None, int(argument)), 0)
+                guard.on_live(FOLDER / "store", Jid.parse("juliet@example.org/balcony"), sm)
+                say("told")
             case "ended":
                 say(str(guard.explains(StreamError(argument))))
             case "hang":
@@ -77,6 +84,7 @@ async def run(guard: Guard) -> None:
                 _wait_for(FOLDER / argument)
                 say("goes on")
     beating.cancel()
+    return line == "end"
 
 
 if __name__ == "__main__":
@@ -85,7 +93,6 @@ if __name__ == "__main__":
     guard.watch("one")
     guard.watch("two")
     say(str(guard._pid))
-    asyncio.run(run(guard))
-    guard.release()
+    guard.release(closed=asyncio.run(run(guard)))
     say("released")
     sys.stdin.readline()

@@ -96,6 +96,21 @@ async def test_after_a_goodbye_nothing_is_closed_and_no_process_stays_not_even_a
         assert program.noted("close") == []
 
 
+async def test_a_program_that_ends_in_a_cut_does_not_wait_for_its_guard_which_closes_what_is_open(
+    tmp_path: Path,
+) -> None:
+    async with guarded(tmp_path, "waits") as program:
+        await program.tell("end in a cut")
+        await program.hears("released")
+        await program.closes()
+        await program.tell("")
+        assert await asyncio.wait_for(program.process.wait(), DEADLINE_S) == 0
+        assert is_running(program.guard)
+        (tmp_path / "go").touch()
+        await program.guard_ends()
+        assert program.noted("close") == ["close one two"]
+
+
 async def test_a_program_that_dies_before_its_loop_runs_is_dead(tmp_path: Path) -> None:
     async with guarded(tmp_path) as program:
         await program.kill()
@@ -214,6 +229,15 @@ async def test_it_gives_up_when_the_server_has_given_the_session_up(tmp_path: Pa
         await program.kill()
         await program.guard_ends()
         assert 1 <= len(program.noted("close")) <= 60  # in 0.5 s, with 0.01 s between two
+
+
+async def test_it_tries_for_as_long_as_the_server_has_granted(tmp_path: Path) -> None:
+    async with guarded(tmp_path, "short", *["unreachable"] * 30) as program:
+        await program.tell("granted 60")
+        await program.hears("told")
+        await program.kill()
+        await program.guard_ends()
+        assert len(program.noted("close")) == 31  # in 0.05 s it would be 5
 
 
 @pytest.mark.parametrize("outcome", ["refused", "bug"])

@@ -14,6 +14,14 @@ from xmppsh.session import reconnect
 from xmppsh.session.reconnect import FAULTS_OF_RESUMED, FINAL_CONDITIONS, Reconnector, may_reconnect, watch
 
 AGAIN, NEVER = True, False
+
+
+def unproven(error: XmppshError) -> XmppshError:
+    """From somebody who had not proved to be the server."""
+    error.unproven = True
+    return error
+
+
 ERRORS: list[tuple[XmppshError | None, bool]] = [
     (None, AGAIN),
     *((StreamError(condition), NEVER) for condition in sorted(FINAL_CONDITIONS)),
@@ -35,6 +43,10 @@ ERRORS: list[tuple[XmppshError | None, bool]] = [
     (errors.ServiceRefused("no XMPP there"), AGAIN),
     (errors.ConnectError("connection refused"), AGAIN),
     (ConnectionLost("reset by peer"), AGAIN),
+    (unproven(errors.TlsError("certificate is for portal.example, not example.org")), AGAIN),
+    (unproven(errors.ProtocolError("the server does not speak XMPP")), AGAIN),
+    (unproven(StreamError("host-unknown")), AGAIN),
+    (unproven(errors.UsageError("--ca is gone")), NEVER),
     (errors.DeadlineExceeded("does not answer"), AGAIN),
 ]
 

@@ -19,7 +19,8 @@ def _open_closed_streams() -> None:
 
 def main() -> None:
     """Start xmppsh."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the imports: no traceback; supervise.py takes over
     _open_closed_streams()
     if sys.argv[1:] == ["--version"]:
         from xmppsh import __version__

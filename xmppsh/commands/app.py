@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ class App:
     may_prompt: bool = False
     shared: Session | None = None  # the shell's, which stays open
     guard: Guard | None = None  # of a command whose session outlives its socket
+    left_open: bool = False  # a session ended here, and its server was not told
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     # ── The account ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -182,7 +183,13 @@ class App:
             drain_s = DRAIN_S
             raise
         finally:
+            self.left_open = True  # where the close itself fails
             await session.close(drain_s=drain_s, hurry=self.shutdown.hurry, wait_s=wait_s)
+            self.left_open = not session.is_closed_at_server
+            if self.left_open:
+                who = "the next command or xmppsh sessions reap" if self.guard is None else "the guard"
+                hurried = int(self.shutdown.hurry.is_set())
+                self.log(hurried, f"the server has not confirmed the end of the session; {who} will see to it")
 
     def journal(self, path: Path | None = None) -> Journal:
         """The account's outbox on disk, or a checkpoint file, which keeps every stanza."""
@@ -212,16 +219,16 @@ class App:
 
     async def close_for_program(self, names: Collection[str], known: KnownSession | None) -> None:
         """For the guard: close what the store tells of, and the session that the program told of itself."""
-        from xmppsh.session.takeover import take_over
+        from xmppsh.session.reap import close_known
 
         reaped: list[Reaped] = []
         try:
             reaped = await self.reap(names=names, settle=True)
         except IoError:
             if known is None:
-                raise  # the store is gone or full, and nothing else tells
+                raise
         if known is not None and known.jid not in [str(one.jid) for one in reaped]:
-            await take_over(self.session_options(), self.log, Jid.parse(known.jid), known.management())
+            await close_known(self.session_options(), self.locks, self.log, names, known)
 
     async def _reap_before(self) -> None:
         """A session left by a dead process is closed before a new one is bound."""
@@ -248,7 +255,8 @@ class App:
         def on_dead() -> None:
             self.log(0, "the guard has ended: after kill -9 this session stays online for a while")
 
-        session.on_live = self.guard.on_live
+        if (journal := session.outbound.journal) is not None:
+            session.on_live = partial(self.guard.on_live, journal.path)
         session.excuses.append(self.guard.explains)
         beating = asyncio.ensure_future(self.guard.beat(on_dead))
         try:

@@ -11,10 +11,12 @@ from xmppsh.commands.base import command
 from xmppsh.errors import Unconfirmed, UsageError
 from xmppsh.outbox.queue import Fate
 from xmppsh.output import safe
+from xmppsh.xmlio.reader import read_element
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.outbox.journal import Journal
+    from xmppsh.outbox.queue import Entry
     from xmppsh.outbox.store import StoredStanza
     from xmppsh.session.manager import Session
 
@@ -33,7 +35,9 @@ async def outbox(app: App, action: str, ids: tuple[str, ...], yes: bool) -> None
     """
     journal = app.journal()
     try:
-        left = _chosen(journal, ids)
+        left = _chosen(journal.abandoned(), ids)
+        if unknown := set(ids) - {_id(stanza) for stanza in left}:
+            raise UsageError(f"the outbox holds no message {sorted(unknown)[0]!r}", hint="xmppsh outbox list")
         if action == "list":
             for stanza in left:
                 await _show(app, stanza)
@@ -42,21 +46,23 @@ async def outbox(app: App, action: str, ids: tuple[str, ...], yes: bool) -> None
     finally:
         journal.close()
     if action == "retry" and left:
-        await _retry(app, left, blindly=bool(ids))
+        await _retry(app, left, ids)
 
 
-def _chosen(journal: Journal, ids: tuple[str, ...]) -> list[StoredStanza]:
-    left = journal.abandoned()
-    if unknown := set(ids) - {stanza.stanza_id for stanza in left}:
-        raise UsageError(f"the outbox holds no message {sorted(unknown)[0]!r}", hint="xmppsh outbox list")
-    return [stanza for stanza in left if not ids or stanza.stanza_id in ids]
+def _id(stanza: StoredStanza) -> str:
+    """What the user knows it by: its own id, where it has one."""
+    return read_element(stanza.xml).id or stanza.stanza_id
+
+
+def _chosen(left: list[StoredStanza], ids: tuple[str, ...]) -> list[StoredStanza]:
+    return [stanza for stanza in left if not ids or _id(stanza) in ids]
 
 
 async def _show(app: App, stanza: StoredStanza) -> None:
     fate = Fate.QUEUED if stanza.fate == Fate.QUEUED else Fate.UNCERTAIN
     stored = datetime.fromtimestamp(stanza.stored, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    data = {"id": stanza.stanza_id, "to": stanza.recipient, "state": str(fate), "stored": stored, "xml": stanza.xml}
-    shown = f"{safe.line(stanza.stanza_id)}  {stored}  {fate:9}  {safe.line(stanza.recipient)}"
+    data = {"id": _id(stanza), "to": stanza.recipient, "state": str(fate), "stored": stored, "xml": stanza.xml}
+    shown = f"{safe.line(_id(stanza))}  {stored}  {fate:9}  {safe.line(stanza.recipient)}"
     await app.emit(data, shown, stanza.xml)
 
 
@@ -69,16 +75,19 @@ async def _drop(app: App, journal: Journal, left: list[StoredStanza], *, sure: b
     journal.store.delete(stanza.row for stanza in left)
 
 
-async def _retry(app: App, left: list[StoredStanza], *, blindly: bool) -> None:
-    journal = app.journal()
-    async with app.session(journal=journal) as session:
-        again = await _settled(session, journal, left, blindly=blindly)
-        journal.store.own(stanza.row for stanza in again)
-        session.queue_again(stanza.entry() for stanza in again)
+async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> None:
+    async with app.session() as session:
+        journal = session.outbound.journal
+        assert journal is not None
+        # Not before: the session's start settles what a dead process left, and another retry may be at work.
+        taken = journal.store.take(_chosen(journal.abandoned(), ids))
+        _tell_of_others(app, journal, seen, taken)
+        again = await _settled(session, journal, taken, blindly=bool(ids))
+        session.queue_again(again)
         await session.acked(session.sent_count)
     checking = app.journal()
     try:
-        unknown = len(checking.abandoned_of(left))
+        unknown = len(checking.abandoned_of(taken))
     finally:
         checking.close()
     if unknown:
@@ -88,18 +97,27 @@ async def _retry(app: App, left: list[StoredStanza], *, blindly: bool) -> None:
         )
 
 
-async def _settled(
-    session: Session, journal: Journal, left: list[StoredStanza], *, blindly: bool
-) -> list[StoredStanza]:
+def _tell_of_others(app: App, journal: Journal, seen: list[StoredStanza], taken: list[StoredStanza]) -> None:
+    there = {stanza.row for stanza in journal.store.entries(journal.account)}
+    lost = [stanza for stanza in seen if stanza.row not in {one.row for one in taken}]
+    if others := sum(1 for stanza in lost if stanza.row in there):
+        app.warn(f"another xmppsh has taken over {others} of {len(seen)} messages, and settles them")
+    if gone := len(lost) - others:
+        app.log(1, f"{gone} of {len(seen)} messages were settled meanwhile")
+
+
+async def _settled(session: Session, journal: Journal, taken: list[StoredStanza], *, blindly: bool) -> list[Entry]:
     """Strike off what has arrived; what is to be sent again."""
     from xmppsh.session.reconcile import by_archive
 
-    doubted = [stanza for stanza in left if stanza.fate != Fate.QUEUED]
-    entries = [stanza.entry() for stanza in doubted]
-    for number, entry in enumerate(entries, 1):
-        entry.number = number
-    fates = await by_archive(session, entries, frozenset(), 0.0)
-    outcome = dict(zip((stanza.row for stanza in doubted), fates, strict=True))
-    journal.store.delete(row for row, fate in outcome.items() if fate is Fate.ACKED)
-    sendable = {Fate.QUEUED, Fate.UNCERTAIN} if blindly else {Fate.QUEUED}
-    return [stanza for stanza in left if outcome.get(stanza.row, Fate.QUEUED) in sendable]
+    entries = [stanza.entry() for stanza in taken]
+    doubted = [entry for entry in entries if entry.fate is not Fate.QUEUED]
+    for number, entry in enumerate(doubted, 1):
+        entry.number, entry.fate = number, Fate.UNCERTAIN
+    try:
+        for entry, fate in zip(doubted, await by_archive(session, doubted, frozenset(), 0.0), strict=True):
+            entry.fate = Fate.QUEUED if blindly and fate is Fate.UNCERTAIN else fate
+    finally:
+        journal.finish([entry for entry in entries if entry.fate is Fate.ACKED])
+        journal.change([entry for entry in entries if entry.fate is not Fate.ACKED])
+    return [entry for entry in entries if entry.fate is Fate.QUEUED]

@@ -18,9 +18,9 @@ from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.streams import InputStream
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.xmlio.build import Xml, verbatim, with_child, with_id
+from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.reader import StanzaReader, tree
-from xmppsh.xmlio.stanzas import origin_id
+from xmppsh.xmlio.stanzas import with_origin_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +34,6 @@ MAX_REMEMBERED = 10_000  # ids and domains of recent stanzas, to know their boun
 MAX_FENCED_DOMAINS = 16
 CLOSE_WAIT_S = 2.0
 GUARD_POLL_S = 0.05
-ORIGIN_ID_NS = "urn:xmpp:sid:0"
 
 
 @command("pipe", "Send a stream of stanzas from stdin or a file.", guarded=True)
@@ -128,7 +127,10 @@ class _Run:
         return time.monotonic() - self._started
 
     def prepared(self, stanza: Element) -> tuple[Xml, str]:
-        """The stanza as it is sent, with an id, and a message with its origin-id (XEP-0359); and that id."""
+        """The stanza as it is sent, with an id, and a message with an origin-id of our own; and that.
+
+        The input's id is not enough: who pipes the same file again sends it again.
+        """
         from xmppsh.session.manager import new_id
 
         stanza_id = stanza.id or new_id()
@@ -138,9 +140,10 @@ class _Run:
         elif stanza.kind == "message" and (to := stanza.attributes.get("to")):
             self._remember(self._domains, to)
         xml = verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
-        if stanza.kind != "message" or ORIGIN_ID_NS in stanza.xml:
+        if stanza.kind != "message":
             return xml, stanza_id
-        return with_child(xml, origin_id(stanza_id)), stanza_id
+        origin = new_id() if stanza.id else stanza_id
+        return with_origin_id(stanza, xml, origin), origin
 
     @staticmethod
     def _remember(memory: OrderedDict[str, None], entry: str) -> None:
@@ -160,10 +163,10 @@ class _Run:
                     if position <= done:
                         continue
                     await session.room(self.window)
-                    xml, stanza_id = self.prepared(stanza)
+                    xml, origin = self.prepared(stanza)
                     to = stanza.attributes.get("to", "")
                     try:
-                        session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=to, position=position)
+                        session.send(xml, kind=stanza.kind, stanza_id=origin, to=to, position=position)
                     except DataError as error:
                         raise XmlError(str(error), condition="", line=stanza.line, column=stanza.column) from error
                 if position < done:

@@ -30,11 +30,14 @@ async def raw(app: App, stanzas: tuple[str, ...]) -> None:
         for element in elements:
             await app.stdout.write(element.xml + "\n")
         return
+    from xmppsh.session.manager import new_id
+
     async with app.session() as session:
         number = 0
         for element in elements:
             to = element.attributes.get("to", "")
-            number = session.send(verbatim(element), kind=element.kind, stanza_id=element.id or "", to=to)
+            # Nothing is added to it: the outbox gets a name for it that is not in it.
+            number = session.send(verbatim(element), kind=element.kind, stanza_id=new_id(), to=to)
         await session.acked(number)
 
 

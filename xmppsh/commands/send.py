@@ -145,11 +145,17 @@ class _Delivery:
         self._stanza_id = stanza_id
         self._to: dict[str, Jid] = {}
 
-    def stanzas(self, new_id: Callable[[], str]) -> list[tuple[str, Jid]]:
-        """The ids and recipients of one message: an id for each, unless the user gave one for all."""
-        made = [(self._stanza_id or new_id(), recipient) for recipient in self.recipients]
+    def stanzas(self, new_id: Callable[[], str]) -> list[tuple[str, str, Jid]]:
+        """The id, the origin-id and the recipient of each stanza of one message; the id is the user's, if he gave one.
+
+        The origin-id is always a fresh one: the archive tells by it whether this very stanza has arrived.
+        """
+        made = []
+        for recipient in self.recipients:
+            origin = new_id()
+            made.append((self._stanza_id or origin, origin, recipient))
         self.count += len(made)
-        self._to |= {_key(stanza_id, recipient): recipient for stanza_id, recipient in made}
+        self._to |= {_key(stanza_id, recipient): recipient for stanza_id, _, recipient in made}
         return made
 
     def bounced(self, stanza_id: str, sender: str, own: Jid, error: XmppshError) -> None:
@@ -207,8 +213,8 @@ async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Messag
 
     if app.settings.dry_run:
         async for message in messages:
-            for stanza_id, recipient in delivery.stanzas(new_id):
-                await app.stdout.write(message.xml(str(recipient), stanza_id) + "\n")
+            for stanza_id, origin, recipient in delivery.stanzas(new_id):
+                await app.stdout.write(message.xml(str(recipient), stanza_id, origin) + "\n")
         return
     first = await anext(aiter(messages), None) if delivery.recipients else None
     if first is None:
@@ -239,10 +245,9 @@ async def _send_all(session: Session, delivery: _Delivery, first: Message, messa
     kind = "" if delivery.wait.what == "sent" else "message"
     number = 0
     async for message in all_messages():
-        for stanza_id, recipient in delivery.stanzas(new_id):
-            number = session.send(
-                message.xml(str(recipient), stanza_id), kind=kind, stanza_id=stanza_id, to=str(recipient)
-            )
+        for stanza_id, origin, recipient in delivery.stanzas(new_id):
+            xml = message.xml(str(recipient), stanza_id, origin)
+            number = session.send(xml, kind=kind, stanza_id=origin, to=str(recipient))
     if delivery.wait.what == "sent":
         return await session.written()
     domains = {recipient.domainpart for recipient in delivery.recipients}

@@ -73,7 +73,7 @@ def in_wire_order(rows: list[StoredStanza], acked: int) -> list[Entry]:
     entries: list[Entry] = []
     for row in sorted(rows, key=distance):
         gap = distance(row) - len(entries) - 1
-        if gap > MAX_UNKNOWN:
+        if not 0 <= gap <= MAX_UNKNOWN:
             break
         entries += [Entry(0, Xml(""), "", "", "", Fate.SENT) for _ in range(gap)]
         entries.append(row.entry())
@@ -87,6 +87,7 @@ class Journal:
         self.path, self.owner, self.account, self._everything = path, owner, account, everything
         self._store: Store | None = None
         self._session: int | None = None
+        self._acked: int | None = None  # the session's h, once there was an ack
 
     @property
     def store(self) -> Store:
@@ -97,11 +98,16 @@ class Journal:
         return self._store
 
     def close(self) -> None:
-        """Close the file and give up the lock."""
+        """Close the file and give up the lock; where a session is left, the lock file stays to tell of it."""
         if self._store is not None:
             self._store.close()
             self._store = None
-        self.owner.close()
+        self.owner.close(leaves=self.has_session)
+
+    @property
+    def has_session(self) -> bool:
+        """Is a session written down that may outlive its socket?"""
+        return self._session is not None
 
     # ── The session ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -159,7 +165,7 @@ class Journal:
     def bound(self, full_jid: str) -> None:
         """A new session that may outlive its socket begins; a former one of ours is over."""
         self.closed()
-        self._session = self.store.open_session(self.account, full_jid)
+        self._session, self._acked = self.store.open_session(self.account, full_jid), None
 
     def opened(self, resumption: Resumption | None) -> None:
         """The new session can be resumed, or it cannot."""
@@ -188,10 +194,11 @@ class Journal:
         """New entries are stored; those that leave now, all of them stored or new, get their numbers."""
         fresh = self._stored([entry for entry in new if entry.row is None])
         if fresh or any(entry.row is not None for entry in sent):
-            self.store.write(self.account, fresh, self._session, sent, first_wire)
+            self.store.write(self.account, fresh, self._session, sent, first_wire, self._acked)
 
     def finish(self, entries: Sequence[Entry], acked: int | None = None) -> None:
-        """Final fates; acked: the session's h."""
+        """Final fates; acked: the session's h, which the next stored stanza takes along when none of these is one."""
+        self._acked = self._acked if acked is None else acked
         if any(entry.row is not None for entry in entries):
             self.store.finish(self._session, entries, acked)
 

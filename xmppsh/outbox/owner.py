@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import IoError, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 GUARD = "guard"  # the role that closes a dead process's sessions, and is gone soon
 SUFFIX = ".lock"
@@ -56,10 +56,11 @@ class Owner:
         """Does the process of that name still run?"""
         return name == self.name or is_alive(self._folder, name)
 
-    def close(self) -> None:
-        """Give the lock up."""
+    def close(self, *, leaves: bool = False) -> None:
+        """Give the lock up. leaves: something stays behind, as after a death, and is to be found by the file."""
         if self._fd is not None:
-            _path(self._folder, self.name).unlink(missing_ok=True)
+            if not leaves:
+                _path(self._folder, self.name).unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = None
 
@@ -73,13 +74,23 @@ class Process:
     stores: tuple[tuple[str, Path], ...]
 
 
-def processes(folder: Path) -> list[Process]:
-    """All that have a lock in this folder, dead ones too; the oldest lock first."""
+def processes(folder: Path, on_closed: Callable[[IoError], None] = lambda _: None) -> list[Process]:
+    """All that have a lock in this folder, dead ones too; the oldest lock first.
+
+    on_closed: is told of each lock that we may not open, as one that root left is; its process is neither known to be
+    alive nor to be dead, and left out.
+    """
+    found: list[Process] = []
     with translate(OSError, lambda reason: IoError(f"{folder}: {reason.lower()}")):
-        if not folder.is_dir():
-            return []
-        paths = sorted(folder.glob("*" + SUFFIX), key=_age)
-        return [Process(path.stem, is_alive(folder, path.stem), _stores(path)) for path in paths]
+        paths = sorted(folder.glob("*" + SUFFIX), key=_age) if folder.is_dir() else []
+        for path in paths:
+            try:
+                found.append(Process(path.stem, is_alive(folder, path.stem), _stores(path)))
+            except IoError as error:
+                if not isinstance(error.__cause__, PermissionError):
+                    raise
+                on_closed(error)
+    return found
 
 
 def is_alive(folder: Path, name: str) -> bool:

@@ -53,7 +53,8 @@ class Entry:
 
     number: its place in the log, from 1; 0 for the session's own (answers, presence of a new session), whose fate
     nobody asks for. row: its row on disk, when it has one. position: the place in the input of `pipe --checkpoint`.
-    xml: empty for a stanza of a former process that nobody remembers.
+    xml: empty for a stanza of a former process that nobody remembers. stanza_id: a message's origin-id, where we gave
+    it one; the archive tells by that alone whether it has arrived (reconcile.py).
     """
 
     number: int

@@ -221,12 +221,24 @@ class Store:
 
     # ── Stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def write(self, account: str, new: Sequence[Entry], session: int | None, sent: Sequence[Entry], wire: int) -> None:
-        """Store new entries, and give those that leave now their numbers on the wire, from `wire` on."""
+    def write(
+        self,
+        account: str,
+        new: Sequence[Entry],
+        session: int | None,
+        sent: Sequence[Entry],
+        wire: int,
+        acked: int | None = None,
+    ) -> None:
+        """Store new entries, and give those that leave now their numbers on the wire, from `wire` on.
+
+        acked: the session's h by now; acks of stanzas that nobody stored are written nowhere else.
+        """
         with self._transaction(durable=True) as database:
             self._insert(database, account, new)
             if sent:
-                database.execute("UPDATE session SET written = ? WHERE id = ?", (time.time(), session))
+                row = (time.time(), acked, session)
+                database.execute("UPDATE session SET written = ?, acked = coalesce(?, acked) WHERE id = ?", row)
             database.executemany(
                 # The session is gone when the guard has closed it, since this process hung.
                 "UPDATE stanza SET session = (SELECT id FROM session WHERE id = ?), wire = ?, fate = 'sent'"
@@ -284,11 +296,20 @@ class Store:
         with self._transaction(durable=True) as database:
             database.execute("INSERT INTO progress VALUES (1, 0, ?) ON CONFLICT DO NOTHING", (account,))
 
-    def own(self, rows: Iterable[int]) -> None:
-        """Take these stanzas over, to send them again."""
+    def take(self, rows: Iterable[StoredStanza]) -> list[StoredStanza]:
+        """Take over those of these stanzas that nobody has touched since they were read; of several that try, one gets
+        each. It is under way then, and as long as nothing else is written down, its fate is not known."""
         with self._transaction(durable=True) as database:
-            changes = [(self.owner, row) for row in rows]
-            database.executemany("UPDATE stanza SET owner = ?, fate = 'queued' WHERE id = ?", changes)
+            return [row for row in rows if self._take(database, row)]
+
+    def _take(self, database: sqlite3.Connection, row: StoredStanza) -> bool:
+        fate = Fate.QUEUED if row.fate == Fate.QUEUED else Fate.SENT
+        cursor = database.execute(
+            "UPDATE stanza SET owner = ?, fate = ?, session = NULL, wire = NULL"
+            " WHERE id = ? AND owner = ? AND fate = ? AND wire IS ?",
+            (self.owner, fate, row.row, row.owner, row.fate, row.wire),
+        )
+        return cursor.rowcount == 1
 
     def foreign_account(self, account: str) -> str | None:
         """Another account that this checkpoint file belongs to."""

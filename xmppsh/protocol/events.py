@@ -172,7 +172,7 @@ class HandledNoted:
 
 @dataclass(frozen=True, slots=True)
 class StanzasAcked:
-    """The server has handled the `count` oldest unacknowledged stanzas (XEP-0198 §4)."""
+    """The server has handled the `count` oldest unacknowledged stanzas (XEP-0198 §4); of 0 it says that it is there."""
 
     count: int
 

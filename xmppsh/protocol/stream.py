@@ -49,6 +49,7 @@ class Stream(Negotiation):
         super().__init__(config)
         self.on_item: Callable[[Header | Element | Footer], None] = lambda _: None  # for a trace
         self.ended_in: State | None = None  # where it stood when it ended, for who wants to know how far it came
+        self.peer_ended = False  # the server has said so itself: nothing of it stays there
         self._banner = b""  # the first bytes that came at all
 
     # ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +169,7 @@ class Stream(Negotiation):
     def _on_ack(self, event: ev.AckReceived) -> list[Output]:
         if self.sm is None:
             raise violation(event, self.state)
-        return [ev.StanzasAcked(count)] if (count := self.sm.on_ack(read_h(event.element))) else []
+        return [ev.StanzasAcked(self.sm.on_ack(read_h(event.element)))]
 
     def _on_ack_request(self, event: ev.AckRequestReceived) -> list[Output]:
         if self.sm is None:
@@ -186,6 +187,7 @@ class Stream(Negotiation):
     # ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_stream_error(self, event: ev.StreamErrorReceived) -> list[Output]:
+        self.peer_ended = True
         condition, text = condition_of(tree(event.element), ns.STREAM_ERRORS)
         if condition != "see-other-host":
             return self._farewell(StreamError(condition, text))
@@ -204,6 +206,7 @@ class Stream(Negotiation):
         return self._farewell(StreamError(condition, target), redirect=target)
 
     def _on_footer(self, _event: ev.FooterReceived) -> list[Output]:
+        self.peer_ended = True
         if self.state is State.CLOSING:
             return self._end(None)
         return self._farewell(ConnectionLost("the server closed the stream", hint="try again later"))

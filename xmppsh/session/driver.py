@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.actions import Output
     from xmppsh.protocol.stream import Stream
 
+CLOSE_NOTIFY_S = 1.0  # for the peer's
 HANDSHAKE_TIMEOUT_S = 60.0  # the owner's deadline is shorter; this one only satisfies asyncio
 
 
@@ -136,20 +137,24 @@ class Driver:
         if not self.stream.is_closed:
             self.carry_out(self.stream.handle(ev.PasswordHashed(response)))
 
-    async def close(self, wait_s: float) -> None:
-        """End the stream cleanly: our footer, the peer's within `wait_s`, close_notify, TCP."""
+    async def close(self, wait_s: float, hurry: asyncio.Event | None = None) -> None:
+        """End the stream cleanly: our footer, the peer's within `wait_s`, close_notify, TCP.
+
+        hurry: once it is set, nothing is waited for.
+        """
         self.carry_out(self.stream.close())
         self.link.flush()
-        if not self.ended.is_set() and wait_s > 0:
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self.ended.wait()
-            except TimeoutError:
-                pass
+        hurry = hurry or asyncio.Event()
+        if not self.ended.is_set() and not hurry.is_set() and wait_s > 0:
+            waits = [asyncio.ensure_future(event.wait()) for event in (self.ended, hurry)]
+            _, waiting = await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waiting:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
         if not self.ended.is_set():
             self.link.start_close()
             self.carry_out(self.stream.handle(ev.LinkLost()))
-        await self.link.closed(min(wait_s, 1.0))
+        await self.link.closed(0.0 if hurry.is_set() else min(wait_s, CLOSE_NOTIFY_S))
         await self._cancel_tasks()
 
     def drop(self, reason: str) -> None:

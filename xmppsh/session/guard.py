@@ -8,8 +8,9 @@ through no pipe and to no file. It waits at one end of a socket pair; the other 
     .        a heartbeat of its event loop
     bye      all is closed, the guard may go
 
-End of file without a goodbye means death. Heartbeats that stay out mean a stuck loop, unless the program is stopped
-(Ctrl-Z, SIGSTOP, a debugger): who is stopped goes on one day. A suspended machine suspends both.
+End of file without a goodbye means death, or an end of which the server could not be told. Heartbeats that stay out
+mean a stuck loop, unless the program is stopped (Ctrl-Z, SIGSTOP, a debugger): who is stopped goes on one day. A
+suspended machine suspends both.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from xmppsh.session.reconnect import may_reconnect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     from xmppsh.model import Jid
 
@@ -50,16 +52,20 @@ EXPLAINED_S = 60.0  # so long behind a takeover the server may tell its victim
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """A session as the program told of it. handled: its h then, which may have grown since."""
+    """A session as the program told of it. store: where it is written down; max_s: as `<enabled/>` granted it; handled:
+    its h then, which may have grown since.
+    """
 
+    store: str
     jid: str
     sm_id: str
     location: str | None
+    max_s: int | None
     handled: int
 
     def management(self) -> StreamManagement:
         """The counters to resume it with."""
-        return StreamManagement.of_another(Resumption(self.sm_id, self.location), self.handled)
+        return StreamManagement.of_another(Resumption(self.sm_id, self.location, self.max_s), self.handled)
 
 
 class Guard:
@@ -73,7 +79,7 @@ class Guard:
     def start(cls, close_sessions: CloseSessions, keep_trying_s: float) -> Guard:
         """Fork the guard. It calls close_sessions(names, session) when the program has died, or hangs.
 
-        keep_trying_s: as long as the server keeps the session by itself.
+        keep_trying_s: as long as the server is asked to keep the session by itself; what it grants counts, if it tells.
         """
         ours, theirs = socket.socketpair()
         program = os.getpid()
@@ -90,10 +96,13 @@ class Guard:
         """From now on sessions may be left under this name."""
         self._tell(f"+ {name}\n".encode())
 
-    def on_live(self, jid: Jid, sm: StreamManagement | None) -> None:
-        """The session is bound, or resumed."""
+    def on_live(self, store: Path, jid: Jid, sm: StreamManagement | None) -> None:
+        """The session is bound, or resumed; store: where it is written down."""
         if sm is not None and sm.resumption is not None:
-            known = KnownSession(str(jid), sm.resumption.sm_id, sm.resumption.location, sm.handled)
+            granted = sm.resumption
+            known = KnownSession(
+                str(store.absolute()), str(jid), granted.sm_id, granted.location, granted.max_s, sm.handled
+            )
             self._tell(f"= {json.dumps(asdict(known))}\n".encode())
 
     async def beat(self, on_dead: Callable[[], None]) -> NoReturn:
@@ -133,10 +142,14 @@ class Guard:
             self._taken_over_at = time.monotonic()
         return bool(said)
 
-    def release(self) -> None:
-        """All is closed; wait for the guard's end, so that no process stays behind."""
-        self._tell(b"bye\n")
+    def release(self, *, closed: bool = True) -> None:
+        """The program ends. closed: wait for the guard's end, so that no process stays behind; else it goes on alone,
+        until the server hears that the session is over."""
+        if closed:
+            self._tell(b"bye\n")
         self._channel.close()
+        if not closed:
+            return
         deadline = time.monotonic() + GOODBYE_S
         with suppress(ChildProcessError):
             while os.waitpid(self._pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
@@ -225,7 +238,8 @@ class _Watch:
             self._beating = False  # until it shows that it lives
 
     async def _close(self) -> None:
-        deadline = time.monotonic() + self._keep_trying_s
+        granted_s = None if self._session is None else self._session.max_s
+        deadline = time.monotonic() + (self._keep_trying_s if granted_s is None else granted_s)
         waits = iter(RETRY_S)
         while True:
             try:

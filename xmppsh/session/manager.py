@@ -63,6 +63,7 @@ class Session(Asking):
         self.mechanism = ""
         self.tls_version: str | None = None
         self.error: XmppshError | None = None
+        self.is_closed_at_server = True  # no session of ours stays there; False when it could not hear of the close
         self.readers_lag = False  # the link is not read until they have caught up
         self.queue = Queue()
         self.requests = Requests()
@@ -167,9 +168,9 @@ class Session(Asking):
         """
         if self.phase in (Phase.LIVE, Phase.LINGERING, Phase.RECONCILING) and drain_s > 0:
             await self._drain(drain_s, hurry)
-        await self.recovery.close(0.0 if hurry is not None and hurry.is_set() else wait_s)
+        ended = await self.recovery.close(wait_s, hurry)
         self.fail(None)
-        self.outbound.close()
+        self.is_closed_at_server = self.outbound.close(ended=ended)
 
     async def _drain(self, drain_s: float, hurry: asyncio.Event | None) -> None:
         if not self.queue.open_count:
@@ -293,6 +294,7 @@ class Session(Asking):
             case ev.StanzaArrived(stanza, number):
                 self._on_stanza(stanza, number)
             case ev.StanzasAcked(count):
+                self.recovery.on_ack()
                 self.outbound.on_acked(count)
             case ev.HandledNoted(h):
                 self.outbound.on_handled(h)

@@ -124,10 +124,10 @@ class Outbound:
 
     # ── Acks ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def ask_for_ack(self) -> None:
-        """Ask how far the server is, if anything was written since the last time."""
+    def ask_for_ack(self, *, idle: bool = False) -> None:
+        """Ask how far the server is, if anything was written since the last time. idle: whether it is there at all."""
         driver = self._session.driver
-        if driver is None or self._asked_up_to == self._written:
+        if driver is None or (self._asked_up_to == self._written and not idle):
             return
         self._asked_up_to = self._written
         if driver.stream.sm is not None:
@@ -145,12 +145,12 @@ class Outbound:
         covered = self._ack_pings.pop(stanza_id, None)
         if covered is None:
             return False
+        self._session.recovery.on_ack()
         self.on_acked(covered - self._settled)
         return True
 
     def on_acked(self, count: int) -> None:
         """The server has handled the `count` oldest stanzas in flight."""
-        self._session.recovery.stirred.set()
         if count <= 0:
             return
         entries = self._queue.acked(min(count, self._queue.in_flight))
@@ -178,8 +178,15 @@ class Outbound:
             self.journal.change([entry for entry in doubted if entry not in final])
         self._session.progress.set()
 
-    def close(self) -> None:
-        """Leave the disk as the next start wants to find it."""
-        if self.journal is not None:
+    def close(self, *, ended: bool) -> bool:
+        """Leave the disk as the next start wants to find it. ended: the server has said that the stream is over.
+
+        Returns whether no session is left there, which could stay online without us.
+        """
+        if self.journal is None:
+            return True
+        if ended:
             self.journal.closed()
-            self.journal.close()
+        left = self.journal.has_session
+        self.journal.close()
+        return not left

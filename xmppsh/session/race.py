@@ -152,6 +152,8 @@ class Race:
 
     async def _failed(self, opening: Opening, error: BaseException | None) -> None:
         """A stream ended on its way; error: None when it was too slow. Raises what makes other places senseless."""
+        if isinstance(error, XmppshError):
+            error.unproven = not opening.secured
         if error is not None and not (isinstance(error, XmppshError) and _may_try_others(opening, error)):
             raise error
         self._openings.remove(opening)

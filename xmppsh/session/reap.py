@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import IoError
+from xmppsh.errors import ConnectError, IoError
+from xmppsh.model import Jid
 from xmppsh.outbox.journal import Journal
-from xmppsh.outbox.owner import GUARD, Owner, forget, processes
+from xmppsh.outbox.owner import GUARD, Owner, forget, is_alive, processes
+from xmppsh.outbox.registry import owner_of
 from xmppsh.session.remains import Reaped, Remains
+from xmppsh.session.takeover import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from pathlib import Path
 
     from xmppsh.outbox.owner import Process
     from xmppsh.output.trace import Trace
+    from xmppsh.session.guard import KnownSession
     from xmppsh.session.options import SessionOptions
 
 
@@ -46,7 +50,8 @@ async def reap(
     account = str(options.jid.bare)
     reaped: list[Reaped] = []
     damaged: IoError | None = None
-    for process in processes(locks):
+    closed_locks: list[IoError] = []
+    for process in processes(locks, closed_locks.append):
         if process.alive if names is None else process.name not in names:
             continue
         claims = [
@@ -65,9 +70,30 @@ async def reap(
         is_done = all(claim.is_done for claim in claims)
         if is_done and all(owner == account or not path.exists() for owner, path in process.stores):
             await _forget(locks, process.name, DYING_S if names is not None else 0.0)
+    if closed_locks:
+        log(0, f"whether a program lives, or died and left a session, cannot be told: {closed_locks[0]}")
     if damaged is not None:
         raise damaged
     return reaped
+
+
+async def close_known(
+    options: SessionOptions, locks: Path, log: Callable[[int, str], None], names: Collection[str], known: KnownSession
+) -> None:
+    """Close the session that a program told its guard of, unless its store tells that it is over or somebody else's.
+
+    names: the program's. Raises ConnectError, so that it is tried again, while another process is about to close it.
+    """
+    try:
+        owner = owner_of(Path(known.store), str(options.jid.bare), known.sm_id)
+    except IoError as error:
+        log(1, f"{known.jid}, by what its program told: {error}")
+    else:
+        if owner is not None and owner.startswith(GUARD) and owner not in names and is_alive(locks, owner):
+            raise ConnectError(f"another process is closing {known.jid}")  # if it fails, it gives it back
+        if owner not in names:
+            return
+    await take_over(options, log, Jid.parse(known.jid), known.management())
 
 
 async def _forget(locks: Path, name: str, wait_s: float) -> None:

@@ -2,17 +2,23 @@
 
 The archive of our own account (XEP-0313) keeps what we sent with its origin-id (XEP-0359). What is in it has arrived;
 what is missing has not, as far as the archive is known to keep everything. No proof, no second sending.
+
+An origin-id proves arrival only when we made it, for this one stanza. An id that came with the input may be on a copy
+that a former run sent, and no stamp tells them apart: a stanza leaves milliseconds after it is stored, and servers
+stamp in whole seconds of a clock of their own. Such a message has not arrived when it is missing; else it is uncertain.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.session.ids import new_id
 from xmppsh.xmlio.build import Xml, element
-from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.reader import read_element, tree
+from xmppsh.xmlio.stanzas import ORIGIN_ID, origin_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +29,6 @@ if TYPE_CHECKING:
 MAM = "urn:xmpp:mam:2"
 RSM = "http://jabber.org/protocol/rsm"
 FORWARD = "{urn:xmpp:forward:0}forwarded"
-ORIGIN_ID = "{urn:xmpp:sid:0}origin-id"
 CLIENT = "{jabber:client}"
 PAGE = 100
 MAX_PAGES = 50
@@ -32,6 +37,14 @@ MAX_PAGES = 50
 SETTLING_S = 0.5  # between two looks
 MIN_SETTLING_S = 3.0  # from the first look to the last
 AGREEING_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What the archive knows a message by: the value of its origin-id element, else of its id attribute."""
+
+    value: str
+    is_origin: bool
 
 
 class AsksOwn(Protocol):
@@ -63,31 +76,45 @@ def _own(entry: Entry) -> Fate | None:
 async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[str], settle_s: float) -> list[Fate]:
     """Look the messages up in the archive; IQ and presence have ended with their session.
 
-    known: ids of messages that were acknowledged just before, where looking back may stop; settle_s: how long the
-    server may still need to file what it had read.
+    known: origin-ids of messages that were acknowledged just before, where looking back may stop; settle_s: how long
+    the server may still need to file what it had read.
     """
-    wanted = {entry.stanza_id for entry in entries if entry.number and entry.kind == "message"}
-    found: set[str] = set()
+    names = [_name(entry) if entry.number and entry.kind == "message" else None for entry in entries]
+    wanted, stops = {name for name in names if name is not None and name.value}, {Name(one, True) for one in known}
+    found: set[Name] = set()
     complete = bool(wanted) and await keeps_everything(session)
     agreeing, until = 0, asyncio.get_running_loop().time() + settle_s + MIN_SETTLING_S
     while found != wanted and (agreeing < AGREEING_LOOKS or asyncio.get_running_loop().time() < until):
-        seen = await _look_up(session, wanted, known)
-        if seen is None:
-            complete = False
-            break
+        seen, conclusive = await _look_up(session, wanted, stops)
         agreeing = agreeing + 1 if seen <= found else 1
         found |= seen
+        if not conclusive:
+            complete = False
+            break
         if found != wanted:
             await asyncio.sleep(SETTLING_S)
-    return [_fate(entry, found, complete=complete) for entry in entries]
+    return [_fate(entry, name, found, complete=complete) for entry, name in zip(entries, names, strict=True)]
 
 
-def _fate(entry: Entry, found: set[str], *, complete: bool) -> Fate:
-    if not entry.number or entry.kind != "message":
+def _name(entry: Entry) -> Name:
+    if _is_ours(entry):
+        return Name(entry.stanza_id, True)
+    message = tree(read_element(entry.xml))
+    origin = message.find(ORIGIN_ID)
+    return Name(message.get("id", ""), False) if origin is None else Name(origin.get("id", ""), True)
+
+
+def _is_ours(entry: Entry) -> bool:
+    """Did we make its origin-id, so that no other stanza has it?"""
+    return origin_id(entry.stanza_id) in entry.xml
+
+
+def _fate(entry: Entry, name: Name | None, found: set[Name], *, complete: bool) -> Fate:
+    if name is None:
         return Fate.FAILED
-    if entry.stanza_id in found:
-        return Fate.ACKED
-    return Fate.QUEUED if complete else Fate.UNCERTAIN
+    if name in found:
+        return Fate.ACKED if _is_ours(entry) else Fate.UNCERTAIN
+    return Fate.QUEUED if complete and name.value else Fate.UNCERTAIN
 
 
 async def keeps_everything(session: AsksOwn) -> bool:
@@ -100,23 +127,24 @@ async def keeps_everything(session: AsksOwn) -> bool:
     return prefs.get("default") == "always" and (never is None or len(never) == 0)
 
 
-async def _look_up(session: Asker, wanted: set[str], known: frozenset[str]) -> set[str] | None:
-    """Page backwards through the archive until everything is found or older; None when there is no archive."""
-    found: set[str] = set()
+async def _look_up(session: Asker, wanted: set[Name], stops: set[Name]) -> tuple[set[Name], bool]:
+    """Page backwards through the archive until everything is found or older; what is found, and whether it was read so
+    far: there may be no archive, or a longer one."""
+    found: set[Name] = set()
     before = ""
     for _ in range(MAX_PAGES):
         page = await _page(session, before)
         if page is None:
-            return None
-        ids, before, complete = page
-        found |= ids & wanted
-        if complete or not before or found == wanted or ids & known:
             break
-    return found
+        names, before, complete = page
+        found |= names & wanted
+        if complete or not before or found == wanted or names & stops:
+            return found, True
+    return found, False
 
 
-async def _page(session: Asker, before: str) -> tuple[set[str], str, bool] | None:
-    """One page (XEP-0313 §4): the ids of our own messages in it, its first item, and whether it was the last page."""
+async def _page(session: Asker, before: str) -> tuple[set[Name], str, bool] | None:
+    """One page (XEP-0313 §4): the names of our own messages in it, its first item, and whether it was the last page."""
     query_id = new_id()
     paging = element("set", {"xmlns": RSM}, element("max", None, str(PAGE)), element("before", None, before))
     with session.collecting(query_id) as results:
@@ -124,13 +152,13 @@ async def _page(session: Asker, before: str) -> tuple[set[str], str, bool] | Non
     fin = answer.find(f"{{{MAM}}}fin")
     if answer.get("type") != "result" or fin is None:
         return None
-    ids = {found for stanza in results for found in _ids(stanza, query_id, session.jid)}
+    names = {found for stanza in results for found in _names(stanza, query_id, session.jid)}
     first = fin.findtext(f"{{{RSM}}}set/{{{RSM}}}first") or ""
-    return ids, first, fin.get("complete") in ("true", "1")
+    return names, first, fin.get("complete") in ("true", "1")
 
 
-def _ids(stanza: Element, query_id: str, own: Jid) -> set[str]:
-    """The id and origin-id of an archived message of ours; nothing for what was not asked for (spoofed results)."""
+def _names(stanza: Element, query_id: str, own: Jid) -> set[Name]:
+    """Those of an archived message of ours; none for what was not asked for (spoofed results)."""
     if stanza.sender not in ("", str(own.bare)):
         return set()
     result = tree(stanza).find(f"{{{MAM}}}result")
@@ -140,4 +168,5 @@ def _ids(stanza: Element, query_id: str, own: Jid) -> set[str]:
     if message.get("from", "").partition("/")[0] != str(own.bare):
         return set()
     origin = message.find(ORIGIN_ID)
-    return {value for value in (message.get("id"), None if origin is None else origin.get("id")) if value}
+    names = {Name(message.get("id", ""), False)}
+    return names if origin is None else names | {Name(origin.get("id", ""), True)}

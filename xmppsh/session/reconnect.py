@@ -6,7 +6,15 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, SaslError, StreamError, XmppshError
+from xmppsh.errors import (
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    ProtocolError,
+    SaslError,
+    StreamError,
+    XmppshError,
+)
 from xmppsh.protocol.backoff import Backoff
 from xmppsh.session.pace import Pace
 
@@ -45,6 +53,10 @@ def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:
     """Is it worth another try? resumed: the stream that ended was a resumed one."""
     match error:
         case None:
+            return True
+        case ProtocolError() | StreamError() if error.unproven:
+            # Who was logged in knows that the server is there: what answers in its place, with a page or a certificate
+            # of its own, will let us through one day.
             return True
         case StreamError():
             condition = error.condition or ""

@@ -54,7 +54,7 @@ class Recovery:
         self._connector = Connector(session.options, session.log, session.outbound.on_handled, self._on_bound, trace)
         self._sm: StreamManagement | None = None
         self._resumed = False  # the present stream is a resumed one
-        self._silences = 0
+        self._silences = 0  # dead links in a row, without an ack between them
         self._not_before = 0.0
         self._high_water = 0  # the highest number of an inbound stanza
         self._lost = LostSessions()
@@ -213,8 +213,12 @@ class Recovery:
         return base_s + BACKLOG_PATIENCE * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
 
     def _ask(self) -> None:
-        if self.driver is not None:
-            self.driver.carry_out(self.driver.stream.request_ack())
+        self._session.outbound.ask_for_ack(idle=True)
+
+    def on_ack(self) -> None:
+        """The server answers on this stream."""
+        self._silences = 0
+        self.stirred.set()
 
     def _on_silence(self) -> None:
         if self.driver is None or self._session.readers_lag:
@@ -241,9 +245,14 @@ class Recovery:
 
     # ── The close ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def close(self, wait_s: float) -> None:
-        """Close the stream. A cut one gets a moment to come back first: only a resumed session can be closed."""
+    async def close(self, wait_s: float, hurry: asyncio.Event | None) -> bool:
+        """Close the stream. A cut one gets a moment to come back first: only a resumed session can be closed.
+
+        hurry: once it is set, nothing is waited for. Returns whether the server has said that the stream is over.
+        """
         session = self._session
+        if hurry is not None and hurry.is_set():
+            wait_s = 0.0
         if session.phase is Phase.LINGERING and self._healing is not None and wait_s > 0:
             await asyncio.wait({self._healing}, timeout=wait_s)
         if session.phase is not Phase.OVER:
@@ -251,8 +260,10 @@ class Recovery:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if (driver := self.driver or self._old) is not None:
-            await driver.close(wait_s)
+        if (driver := self.driver or self._old) is None:
+            return False
+        await driver.close(wait_s, hurry)
+        return driver.stream.peer_ended
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -76,7 +76,8 @@ class Remains:
         self._queue = Queue()
         self._queue.restore(in_wire_order(rows, stored.acked))
         self._rows = {row.row for row in rows}
-        self._base = stored.acked  # the oldest in flight has the next number
+        # The oldest in flight has the next number; None when they have none any more.
+        self._base: int | None = stored.acked
 
     async def close(self, *, settle: bool) -> Reaped:
         """Close the session; raises when it cannot be reached. settle: wait for the archive, if it has to decide."""
@@ -85,26 +86,31 @@ class Remains:
         taken = await take_over(
             self._options, self._log, jid, management(stored), self._trace, before_close=self._on_resumed
         )
-        if not taken.resumed and taken.h is not None:
-            self._release(taken.h)
+        proven = not taken.resumed and taken.h is not None and self._release(taken.h)
         how = "resumed and closed" if taken.resumed else "gone already" if stored.sm_id else "replaced and closed"
         self._log(1, f"{jid}, left by a process that died: {how}")
         store.close_session(stored.id)
         if settle and self._open_entries():
-            await self._settle(taken)
+            await self._settle(taken, proven=proven)
         left = sum(1 for row in self._journal.store.entries(self._journal.account) if row.row in self._rows)
         return Reaped(jid, taken.resumed, max(0.0, time.time() - stored.started), len(self._rows) - left, left)
 
     def _open_entries(self) -> list[Entry]:
         return [entry for entry in self._queue if entry.xml]
 
-    def _release(self, h: int) -> None:
-        """The server has handled everything up to h."""
-        released = (h - self._base) % MODULUS
-        if released < MODULUS // 2:
-            done = self._queue.acked(min(released, self._queue.in_flight))
-            self._base = h
-            self._journal.store.finish(self._stored.id, done, h)
+    def _release(self, h: int) -> bool:
+        """The server has handled everything up to h; False when that is no count of what is in flight."""
+        if self._base is None or (released := (h - self._base) % MODULUS) >= MODULUS // 2:
+            return False
+        done = self._queue.acked(min(released, self._queue.in_flight))
+        self._base = h
+        self._journal.store.finish(self._stored.id, done, h)
+        return True
+
+    def _void_numbers(self) -> None:
+        """A question of ours goes first: from h on the server counts what is written on the resumed stream."""
+        self._base = None
+        self._journal.change(list(self._queue))
 
     # ── On the resumed stream ───────────────────────────────────────────────────────────────────────────────────
 
@@ -116,6 +122,8 @@ class Remains:
         try:
             if self._open_entries():
                 still_routing = time.time() < self._stored.written + routing_s(self._queue.in_flight)
+                if still_routing:
+                    self._void_numbers()
                 if not still_routing or not await server.has_full_archive():
                     await self._repeat(driver, sm)
             await server.send_witness_aside(witness_of(self._options.jid))
@@ -138,7 +146,8 @@ class Remains:
             return
         batch = self._queue.repeat()
         self._base = sm.sent  # a question of ours may stand before
-        self._journal.store.write(self._journal.account, [], self._stored.id, batch, self._base + 1)
+        account, wire = self._journal.account, (self._base + 1) % MODULUS
+        self._journal.store.write(account, [], self._stored.id, batch, wire, acked=self._base)
         for entry in batch:
             driver.carry_out(driver.stream.send(entry.xml))
         driver.carry_out(driver.stream.request_ack())
@@ -152,19 +161,26 @@ class Remains:
 
     # ── When it is closed ───────────────────────────────────────────────────────────────────────────────────────
 
-    async def _settle(self, taken: TakenOver) -> None:
-        """On a session of our own: what the archive lacks goes out again, after what the server had read is routed."""
-        stored = None
-        if taken.resumed:
-            fate = Fate.UNCERTAIN
-        elif taken.h is not None:
+    async def _settle(self, taken: TakenOver, *, proven: bool) -> None:
+        """On a session of our own: what the archive lacks goes out again, after what the server had read is routed.
+
+        proven: the server's final count says that what is open was not handled.
+        """
+        stored, entries = None, self._open_entries()
+        if proven:
             fate = Fate.QUEUED  # the session had expired, so nothing of it is routed any more
+        elif taken.resumed or taken.h is not None or self._base is None:
+            fate = Fate.UNCERTAIN
         else:
-            stored, fate = self._stored, Fate.SENT  # to ask again: a witness may have closed it, and know its h
-        entries = [replace(entry, fate=fate) for entry in self._open_entries()]
-        options = replace(self._options, heals=False, resumable_s=None)
+            # To ask again: a witness may have closed it, and know its h. That counts from our base, and covers the
+            # session's own stanzas, too.
+            stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, list(self._queue)
+        entries = [replace(entry, fate=fate) for entry in entries]
+        # The server chooses the resource: by one of ours we might throw out a program that was started again under it.
+        options = replace(self._options, jid=self._options.jid.bare, heals=False, resumable_s=None)
         session = Session(options, self._log, self._trace, self._journal)
         session.restore(LeftBehind(stored, entries, 0, self._stored.written))
+        session.jid = options.jid  # where the session that is asked for again cannot be resumed
         try:
             await session.open()
             await session.acked(session.sent_count)
@@ -172,7 +188,6 @@ class Remains:
             self._log(1, f"not everything is settled: {error}")  # it stays in the outbox
         finally:
             await session.close(wait_s=0)
-        self._queue = session.queue
 
 
 class _Answers:

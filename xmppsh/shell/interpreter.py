@@ -17,7 +17,7 @@ from xmppsh.shell import runner
 from xmppsh.shell.line import Blank, Command, Text
 from xmppsh.xmlio.build import verbatim, with_id
 from xmppsh.xmlio.reader import tree
-from xmppsh.xmlio.stanzas import Message
+from xmppsh.xmlio.stanzas import Message, with_origin_id
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
@@ -98,7 +98,9 @@ class Interpreter:
             if stanza.kind == "iq" and kind in ("get", "set"):
                 await self._ask(xml, stanza_id, to)
                 continue
-            self._session.send(xml, kind=stanza.kind, stanza_id=stanza_id, to=stanza.attributes.get("to", ""))
+            origin = new_id() if stanza.id else stanza_id
+            xml = with_origin_id(stanza, xml, origin) if stanza.kind == "message" else xml
+            self._session.send(xml, kind=stanza.kind, stanza_id=origin, to=stanza.attributes.get("to", ""))
             if stanza.kind == "message" and kind != "error":
                 self._sent.remember(stanza_id, to, place)
 

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from xmppsh.xmlio.build import Xml, element
+from xmppsh.xmlio.build import Xml, element, with_child
+from xmppsh.xmlio.reader import tree
 
+if TYPE_CHECKING:
+    from xmppsh.model import Element
+
+SID = "urn:xmpp:sid:0"
+ORIGIN_ID = f"{{{SID}}}origin-id"
 RECEIPTS = "urn:xmpp:receipts"
 MESSAGE_TYPES = ("chat", "normal", "headline", "groupchat")
 
 
-def origin_id(stanza_id: str) -> Xml:
+def origin_id(value: str) -> Xml:
     """XEP-0359 §3: our own id, by which the archive can tell whether a message has arrived."""
-    return element("origin-id", {"xmlns": "urn:xmpp:sid:0", "id": stanza_id})
+    return element("origin-id", {"xmlns": SID, "id": value})
+
+
+def with_origin_id(message: Element, xml: Xml, value: str) -> Xml:
+    """`xml`, which is that message with an id, with our origin-id; one that brings its own keeps that alone, since a
+    stanza may have only one."""
+    brings_one = SID in message.xml and tree(message).find(ORIGIN_ID) is not None
+    return xml if brings_one else with_child(xml, origin_id(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +41,18 @@ class Message:
     oob: tuple[str, ...] = ()
     receipt: bool = False  # ask for a receipt (XEP-0184)
 
-    def xml(self, to: str, stanza_id: str) -> Xml:
-        """The stanza for one recipient; raises DataError for characters outside XML 1.0."""
+    def xml(self, to: str, stanza_id: str, origin: str | None = None) -> Xml:
+        """The stanza for one recipient; raises DataError for characters outside XML 1.0.
+
+        origin: its origin-id, which no other stanza has; None for an id that no other has.
+        """
         parts: list[Xml | None] = [
             None if self.subject is None else element("subject", None, self.subject),
             None if self.body is None else element("body", None, self.body),
             None if self.thread is None else element("thread", None, self.thread),
             *(element("x", {"xmlns": "jabber:x:oob"}, element("url", None, url)) for url in self.oob),
             element("request", {"xmlns": RECEIPTS}) if self.receipt else None,
-            origin_id(stanza_id),
+            origin_id(origin or stanza_id),
         ]
         kind = None if self.type == "normal" else self.type
         return element("message", {"to": to, "type": kind, "id": stanza_id, "xml:lang": self.lang}, *parts)
