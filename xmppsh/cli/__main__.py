@@ -19,8 +19,7 @@ def _open_closed_streams() -> None:
 
 def main() -> None:
     """Start xmppsh."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the imports: no traceback; supervise.py takes over
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
     _open_closed_streams()
     if sys.argv[1:] == ["--version"]:
         from xmppsh import __version__

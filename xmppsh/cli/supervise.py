@@ -15,7 +15,7 @@ from xmppsh.commands.dry_run import check_account, check_plan
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
-from xmppsh.session.signals import Shutdown, is_ignored
+from xmppsh.session.signals import Shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +39,7 @@ def run_work(work: Work) -> int:
     )
     as_json = settings.format == "json"
     try:
-        # For the password prompt, and the shell's commands: who sits at a terminal means us with Ctrl-C in any case.
-        if app.may_prompt or not is_ignored(signal.SIGINT):
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
         app.check_output()
         if work.account and settings.dry_run:
             check_account(app)

@@ -12,12 +12,6 @@ if TYPE_CHECKING:
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def is_ignored(number: signal.Signals) -> bool:
-    """Was the signal ignored by whoever started us? `nohup` does it with SIGHUP, `sh` with the SIGINT of a background
-    job, so that the Ctrl-C for its script does not end it."""
-    return signal.getsignal(number) is signal.SIG_IGN
-
-
 class Shutdown:
     """What the outside has asked for.
 
@@ -32,11 +26,12 @@ class Shutdown:
         self.on_interrupt: Callable[[], bool] | None = None  # the shell's prompt may take a SIGINT for itself
 
     def install(self) -> None:
-        """Take the signals over; an inherited ignore of SIGHUP or SIGINT is kept."""
+        """Take the signals over; an inherited ignore of SIGHUP (nohup) is kept."""
         loop = asyncio.get_running_loop()
         for number in HANDLED:
-            if number == signal.SIGTERM or not is_ignored(number):
-                loop.add_signal_handler(number, self.request, int(number))
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            loop.add_signal_handler(number, self.request, int(number))
 
     def request(self, number: int) -> None:
         """A signal came."""
