@@ -187,7 +187,8 @@ async def test_listen_survives_a_restart_of_the_server(
         async with Contact(server, server.account()) as contact:
             await contact.send(stage.jid, "still there?")
             assert stage.process.stdout is not None
-            assert b"still there?" in await asyncio.wait_for(stage.process.stdout.readline(), 20)
+            # The longer the server was away, the longer the pause between two tries: at most 30 s (backoff.py).
+            assert b"still there?" in await asyncio.wait_for(stage.process.stdout.readline(), 60)
         stage.process.terminate()
         assert (await finish(stage.process)).code == 143
 

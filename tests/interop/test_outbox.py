@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -160,6 +161,10 @@ async def test_drop_forgets_what_is_named_and_everything_only_when_sure(
     program = Program(tmp_path, server, server.account())
     await killed_in_mid_send(program, server, server.account().jid, "second", "third")
     records = (await program.run("--format", "json", "outbox", "list")).records
+    for action in ("retry", "drop"):
+        dry = await program.run("-n", "--no-guard", "outbox", action)
+        assert (dry.code, len(dry.stdout.splitlines())) == (0, len(records)), dry.stderr
+    assert (await program.run("--format", "json", "outbox", "list")).records == records
     assert (await program.run("outbox", "drop", records[0]["id"])).code == 0
     unsure = await program.run("outbox", "drop")
     assert unsure.code == 64
@@ -168,6 +173,23 @@ async def test_drop_forgets_what_is_named_and_everything_only_when_sure(
     assert (await program.run("outbox", "drop", "--yes")).code == 0
     assert (await program.run("outbox", "list")).stdout == ""
     assert (await program.run("outbox", "drop", "no-such-id")).code == 64
+
+
+async def test_a_checkpoint_that_is_no_file_is_refused_and_left_as_it_is(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path, 0o644)
+    outcome = await program.run("pipe", "--checkpoint", str(path), stdin=b"<presence/>")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (74, f"xmppsh: {path} is no regular file")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    again = await program.run("ping")
+    assert (again.code, again.stderr) == (0, "")
+
+
+async def test_a_descriptor_that_is_not_open_is_refused_before_the_number_is_that_of_a_file_of_ours(
+    program: Program,
+) -> None:
+    outcome = await program.run("listen", "--ready", "11", "-W", "1")
+    assert (outcome.code, outcome.stderr) == (74, "xmppsh: file descriptor 11: bad file descriptor\n")
 
 
 async def test_a_state_folder_that_cannot_be_written_is_74_and_sends_nothing(

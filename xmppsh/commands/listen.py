@@ -12,7 +12,7 @@ import click
 
 from xmppsh.commands.base import command
 from xmppsh.commands.params import KINDS, SECONDS
-from xmppsh.errors import DeadlineExceeded, IoError
+from xmppsh.errors import DeadlineExceeded, IoError, translate
 from xmppsh.session.responder import bounce_of
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.stanzas import presence
@@ -29,6 +29,14 @@ CLOSE_WAIT_S = 2.0
 WITHOUT_MESSAGES = element("presence", None, element("priority", None, "-1"))
 
 
+def _open_fd(_ctx: click.Context, _param: click.Parameter, fd: int | None) -> int | None:
+    """It must be open from the start: later, the number may be that of a file or a socket of our own."""
+    if fd is not None:
+        with translate(OSError, lambda reason: IoError(f"file descriptor {fd}: {reason.lower()}")):
+            os.fstat(fd)
+    return fd
+
+
 @command("listen", "Print what arrives, one record each.", guarded=True)
 @click.option(
     "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Of message,presence,iq [message]."
@@ -36,7 +44,9 @@ WITHOUT_MESSAGES = element("presence", None, element("priority", None, "-1"))
 @click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N records.")
 @click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
 @click.option("--ready-file", metavar="FILE", help="Create FILE when the session is up.")
-@click.option("--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", help="Write a line to FD then.")
+@click.option(
+    "--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", callback=_open_fd, help="Write a line to FD then."
+)
 async def listen(
     app: App,
     kinds: tuple[str, ...],

@@ -29,7 +29,8 @@ async def outbox(app: App, action: str, ids: tuple[str, ...], yes: bool) -> None
     """List the account's unconfirmed messages; retry or drop them, all or those with these IDs.
 
     retry asks the server's archive first: what has arrived is only struck off, what has not is sent. What nobody can
-    tell is sent again only when its ID is given.
+    tell is sent again only when its ID is given. With --dry-run retry prints what may be sent, and drop what would be
+    forgotten; nothing is changed.
 
     Example:  xmppsh outbox list
     """
@@ -41,11 +42,14 @@ async def outbox(app: App, action: str, ids: tuple[str, ...], yes: bool) -> None
         if action == "list":
             for stanza in left:
                 await _show(app, stanza)
+        elif app.settings.dry_run:
+            for stanza in left:
+                await (app.stdout.write(stanza.xml + "\n") if action == "retry" else _show(app, stanza))
         elif action == "drop":
             await _drop(app, journal, left, sure=yes or bool(ids))
     finally:
         journal.close()
-    if action == "retry" and left:
+    if action == "retry" and left and not app.settings.dry_run:
         await _retry(app, left, ids)
 
 

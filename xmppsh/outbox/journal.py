@@ -94,7 +94,11 @@ class Journal:
         """The open file."""
         if self._store is None:
             self.owner.take(self.account, self.path)
-            self._store = Store(self.path, self.owner.name)
+            try:
+                self._store = Store(self.path, self.owner.name)
+            except IoError:
+                self.owner.close()  # nothing of ours can be in there
+                raise
         return self._store
 
     def close(self) -> None:
