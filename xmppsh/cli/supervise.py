@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
 from xmppsh.commands.app import App
-from xmppsh.commands.dry_run import check_account, check_plan
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
@@ -42,6 +41,8 @@ def run_work(work: Work) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
         app.check_output()
         if work.account and settings.dry_run:
+            from xmppsh.commands.dry_run import check_account
+
             check_account(app)
         elif work.account:
             _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work
@@ -84,6 +85,8 @@ def _guarded(work: Work, app: App) -> Iterator[None]:
 
 async def _run(work: Work, app: App) -> None:
     if work.account and app.settings.dry_run:
+        from xmppsh.commands.dry_run import check_plan
+
         await check_plan(app)
     await work.run(app)
 
