@@ -10,10 +10,10 @@ from support.places import refused
 from support.program import Program
 
 from xmppsh.commands.app import App
+from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.model import Credentials, Jid
 from xmppsh.output.streams import InputStream, OutputStream
-from xmppsh.session.signals import Shutdown
 
 OWN, OTHER = "hostile.example", "good.example"
 ZONE = {f"SRV _xmpp-client._tcp.{OTHER}": ["0 0 5222 a.example.net"], "A a.example.net": [HOST]}

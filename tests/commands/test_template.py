@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from xmppsh.commands.app import App
+from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.output.streams import InputStream, OutputStream
-from xmppsh.session.signals import Shutdown
 from xmppsh.xmlio.reader import read_element
 
 MESSAGE = read_element("<message from='a@b/c'><body>But soft!</body></message>")

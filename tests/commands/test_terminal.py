@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from xmppsh.commands.app import App
+from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.output.streams import InputStream, OutputStream
-from xmppsh.session.signals import Shutdown
 from xmppsh.xmlio.reader import read_element
 
 EVIL = read_element("<message from='a@b/\u202e'><body>\u009b31m\u202ex&#13;</body><subject>\u200b</subject></message>")

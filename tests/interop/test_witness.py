@@ -47,7 +47,7 @@ def machine(tmp_path: Path, server: Server, alice: Account) -> Callable[..., Mac
 
 
 def test_times_are_those_of_the_documentation() -> None:
-    from xmppsh.session.witness import INTERVAL_S, PATIENCE_S
+    from xmppsh.witness.judgement import INTERVAL_S, PATIENCE_S
 
     assert 2 * PATIENCE_S > HELD_OUT_S
     assert INTERVAL_S + 2 * PATIENCE_S + 1.0 < GONE_WITHIN_S

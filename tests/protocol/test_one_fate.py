@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from protocol.playbook import BIND_RESULT, HEADER, NS, GoodServer, bound_features, new_stream, step, written
 
+from xmppsh.connection.lasting import Recovery
 from xmppsh.outbox.queue import Entry, Fate, Queue
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Output, Write
 from xmppsh.protocol.sm import StreamManagement
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
-from xmppsh.session.reconcile import by_handled
-from xmppsh.session.recovery import Recovery
+from xmppsh.session.archive import by_handled
 from xmppsh.xmlio.build import Xml
 
 MODULUS = 2**32

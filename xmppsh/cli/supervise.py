@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
 from xmppsh.commands.app import App
+from xmppsh.commands.shutdown import Shutdown
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
-from xmppsh.session.signals import Shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xmppsh.commands.base import Work
-    from xmppsh.session.guard import KnownSession
+    from xmppsh.ghosts.guard import KnownSession
 
 SIGINT_CODE = 130
 
@@ -68,8 +68,8 @@ def _guarded(work: Work, app: App) -> Iterator[None]:
         gc.freeze()
         yield
         return
-    import xmppsh.session.reap  # noqa: F401 - the guard must not lose time with it
-    from xmppsh.session.guard import Guard
+    import xmppsh.ghosts.reap  # noqa: F401 - the guard must not lose time with it
+    from xmppsh.ghosts.guard import Guard
 
     async def close_sessions(names: frozenset[str], known: KnownSession | None) -> None:
         app.settings = settings.with_values(trace=None, verbose=0)  # a trace's reader may be what the program hangs on

@@ -25,16 +25,16 @@ from xmppsh.xmlio.splitter import Limits
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 
+    from xmppsh.commands.shutdown import Shutdown
     from xmppsh.config.load import Settings
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.ghosts.dead_session import Reaped
+    from xmppsh.ghosts.guard import Guard, KnownSession
     from xmppsh.model import Element
     from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.output.streams import InputStream, OutputStream
     from xmppsh.resolve.options import LookupOptions
-    from xmppsh.session.guard import Guard, KnownSession
-    from xmppsh.session.manager import Session
-    from xmppsh.session.options import SessionOptions
-    from xmppsh.session.remains import Reaped
-    from xmppsh.session.signals import Shutdown
+    from xmppsh.session.session import Session
 
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
 OF_ACCOUNT = (*PASSWORDS, "cert", "key")  # what proves who we are
@@ -84,8 +84,8 @@ class App:
 
     def options_for(self, jid: Jid, credentials: Credentials) -> SessionOptions:
         """The same settings for another address."""
+        from xmppsh.connection.options import SessionOptions
         from xmppsh.net.tls import TlsPolicy
-        from xmppsh.session.options import SessionOptions
 
         settings = self.settings
         paths = {name: Path(value).expanduser() for name in ("ca", "cert", "key") if (value := getattr(settings, name))}
@@ -163,7 +163,7 @@ class App:
         if self.shared is not None:
             yield self.shared
             return
-        from xmppsh.session.manager import Session
+        from xmppsh.session.session import Session
 
         options = self.session_options()
         if options.policy.insecure:
@@ -209,8 +209,8 @@ class App:
         return state_folder(dict(self.env)) / "locks"
 
     async def reap(self, *, names: Collection[str] | None = None, settle: bool = False) -> list[Reaped]:
-        """Close the sessions that dead processes of this account left (session/reap.py)."""
-        from xmppsh.session.reap import reap
+        """Close the sessions that dead processes of this account left (ghosts/reap.py)."""
+        from xmppsh.ghosts.reap import reap
 
         watch = self.guard.watch if self.guard is not None else lambda _: None
         return await reap(
@@ -219,7 +219,7 @@ class App:
 
     async def close_for_program(self, names: Collection[str], known: KnownSession | None) -> None:
         """For the guard: close what the store tells of, and the session that the program told of itself."""
-        from xmppsh.session.reap import close_known
+        from xmppsh.ghosts.reap import close_known
 
         reaped: list[Reaped] = []
         try:

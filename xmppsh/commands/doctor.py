@@ -16,9 +16,9 @@ from xmppsh.output import safe
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
+    from xmppsh.doctor.case import Case
+    from xmppsh.doctor.report import Check
     from xmppsh.model import Jid
-    from xmppsh.session.checkup.case import Case
-    from xmppsh.session.checkup.report import Check
 
 GROUP_WIDTH, STATUS_WIDTH, CHECK_WIDTH = 7, 4, 31
 NO_PASSWORD = "no password is given"
@@ -43,8 +43,8 @@ async def doctor(app: App, account: Jid | None) -> None:
     Example:  xmppsh doctor example.org
               xmppsh --password-file secret doctor romeo@example.org
     """
-    from xmppsh.session.checkup.examine import examine
-    from xmppsh.session.checkup.report import Report
+    from xmppsh.doctor.examine import examine
+    from xmppsh.doctor.report import Report
 
     async def emit(check: Check) -> None:
         await app.emit(check.record(), _shown(check))
@@ -63,7 +63,7 @@ def _shown(check: Check) -> str:
 
 
 def _case(app: App, account: Jid | None) -> Case:
-    from xmppsh.session.checkup.case import Case
+    from xmppsh.doctor.case import Case
 
     jid = (account or app.settings.jid or (app.jid if app.shared is None else app.shared.jid)).bare
     app = app.for_account(jid)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.session.bus import Subscription
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 CLOSE_WAIT_S = 2.0
 # RFC 6121 §4.7.2.3: no message to the account comes to a resource of negative priority; presence does.

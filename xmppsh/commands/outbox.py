@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
     from xmppsh.outbox.store import StoredStanza
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 
 @command("outbox", "Show, settle or forget messages that were never confirmed.", account=False)
@@ -112,7 +112,7 @@ def _tell_of_others(app: App, journal: Journal, seen: list[StoredStanza], taken:
 
 async def _settled(session: Session, journal: Journal, taken: list[StoredStanza], *, blindly: bool) -> list[Entry]:
     """Strike off what has arrived; what is to be sent again."""
-    from xmppsh.session.reconcile import by_archive
+    from xmppsh.session.archive import by_archive
 
     entries = [stanza.entry() for stanza in taken]
     doubted = [entry for entry in entries if entry.fate is not Fate.QUEUED]

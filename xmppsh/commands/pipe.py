@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.outbox.journal import Journal, LeftBehind
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 MAX_REMEMBERED = 10_000  # ids and domains of recent stanzas, to know their bounces
 MAX_FENCED_DOMAINS = 16
@@ -131,7 +131,7 @@ class _Run:
 
         The input's id is not enough: who pipes the same file again sends it again.
         """
-        from xmppsh.session.manager import new_id
+        from xmppsh.session.session import new_id
 
         stanza_id = stanza.id or new_id()
         self._remember(self._recent, stanza_id)

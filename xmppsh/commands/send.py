@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from xmppsh.commands.app import App
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
 
@@ -209,7 +209,7 @@ def _key(stanza_id: str, recipient: Jid) -> str:
 
 
 async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Message]) -> None:
-    from xmppsh.session.manager import new_id
+    from xmppsh.session.session import new_id
 
     if app.settings.dry_run:
         async for message in messages:
@@ -234,7 +234,7 @@ async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Messag
 
 
 async def _send_all(session: Session, delivery: _Delivery, first: Message, messages: AsyncIterator[Message]) -> None:
-    from xmppsh.session.manager import new_id
+    from xmppsh.session.session import new_id
 
     async def all_messages() -> AsyncIterator[Message]:
         yield first

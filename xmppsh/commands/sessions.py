@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppsh import ns
 from xmppsh.commands.base import command
 from xmppsh.config.paths import state_folder
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid
 from xmppsh.output import safe
-from xmppsh.protocol import ns
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
     from xmppsh.commands.app import App
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.ghosts.dead_session import Reaped
     from xmppsh.outbox.registry import HeldSession
-    from xmppsh.session.manager import Session
-    from xmppsh.session.options import SessionOptions
-    from xmppsh.session.remains import Reaped
-    from xmppsh.session.resources import Resource
+    from xmppsh.session.session import Session
+    from xmppsh.xep.own_resources import Resource
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
@@ -81,7 +81,7 @@ def _options(app: App) -> SessionOptions:
 
 @asynccontextmanager
 async def _new_session(app: App) -> AsyncIterator[Session]:
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
     options = _options(app)
     if options.policy.insecure and app.shared is None:
@@ -117,7 +117,7 @@ def _held(app: App) -> dict[Jid, HeldSession]:
 
 
 async def _list(app: App, *, visible: bool) -> None:
-    from xmppsh.session.resources import find, items_request
+    from xmppsh.xep.own_resources import find, items_request
 
     if app.settings.dry_run:
         await app.stdout.write(element("iq", {"type": "get", "id": "…"}, items_request()) + "\n")
@@ -212,7 +212,7 @@ def _span(seconds: float) -> str:
 
 
 async def _close(app: App, jid: Jid) -> None:
-    from xmppsh.session.resources import NoSuchResource, exists, replace_and_close
+    from xmppsh.xep.own_resources import NoSuchResource, exists, replace_and_close
 
     if app.settings.dry_run:
         await app.stdout.write(_bind_request(jid) + "\n")
@@ -269,6 +269,6 @@ async def _reap(app: App) -> None:
 
 async def _reap_now(app: App, names: Collection[str] | None) -> list[Reaped]:
     """Close what these dead programs left, or all of them."""
-    from xmppsh.session.reap import reap
+    from xmppsh.ghosts.reap import reap
 
     return await reap(_options(app), app.locks, app.log, app.trace, names=names, settle=True)

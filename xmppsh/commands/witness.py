@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.errors import XmppshError
     from xmppsh.model import Jid
-    from xmppsh.session.watcher import Failed
-    from xmppsh.session.witness import Tell
+    from xmppsh.witness.judgement import Tell
+    from xmppsh.witness.watcher import Failed
 
     News = Tell | Failed
 
@@ -43,9 +43,9 @@ async def witness(app: App, interval_s: float | None) -> None:
 
     Example:  xmppsh witness --jid romeo@example.net
     """
-    from xmppsh.session.announce import witness_of
-    from xmppsh.session.watcher import Watcher
-    from xmppsh.session.witness import INTERVAL_S
+    from xmppsh.witness.announcer import witness_of
+    from xmppsh.witness.judgement import INTERVAL_S
+    from xmppsh.witness.watcher import Watcher
 
     options = app.session_options() if app.shared is None else app.shared.options
     if app.settings.dry_run:
@@ -85,7 +85,7 @@ async def _first(*works: Any) -> None:
 
 
 async def _print(app: App, news: asyncio.Queue[News]) -> None:
-    from xmppsh.session.watcher import Failed
+    from xmppsh.witness.watcher import Failed
 
     while True:
         match await news.get():

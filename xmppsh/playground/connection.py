@@ -9,11 +9,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.errors import MalformedJid, SaslError, XmlError
 from xmppsh.playground import login, management
 from xmppsh.playground.stanza import error_reply, made, parse_jid, random_id
 from xmppsh.playground.wire import Wire
-from xmppsh.protocol import ns
 from xmppsh.protocol.sm import HandledCountTooHigh
 from xmppsh.xmlio.build import Xml, element, start_tag
 from xmppsh.xmlio.reader import STREAM_NAME, Footer, Header, Limits, StreamReader, tree

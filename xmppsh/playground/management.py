@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from xmppsh.protocol import ns
+from xmppsh import ns
 from xmppsh.protocol.sm import MODULUS, HandledCountTooHigh, StreamManagement
 from xmppsh.xmlio.build import Xml, element
 

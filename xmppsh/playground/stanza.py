@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.model import Element, Jid
-from xmppsh.protocol import ns
 from xmppsh.xmlio.build import Xml, element, escape
 from xmppsh.xmlio.reader import tree
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.errors import StanzaError
-from xmppsh.protocol import ns
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.errors import MalformedJid, ProtocolError, ProtocolViolation, SaslError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import events as ev
-from xmppsh.protocol import ns, sasl
+from xmppsh.protocol import sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of, number, stanza_error
 from xmppsh.protocol.sm import Resumption, StreamManagement

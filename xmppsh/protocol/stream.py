@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.errors import (
     ConnectionLost,
     ProtocolError,
@@ -20,7 +21,6 @@ from xmppsh.errors import (
     XmppshError,
 )
 from xmppsh.protocol import events as ev
-from xmppsh.protocol import ns
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of
 from xmppsh.protocol.negotiation import PORT_HINT, Negotiation, StreamConfig, read_h, violation

@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from xmppsh import ns
 from xmppsh.protocol import events as ev
-from xmppsh.protocol import ns
 
 
 class State(StrEnum):

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import DeadlineExceeded, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.ids import new_id
 from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from xmppsh.connection.options import SessionOptions
     from xmppsh.model import Element
-    from xmppsh.session.options import SessionOptions
     from xmppsh.session.outbound import Outbound
     from xmppsh.session.requests import Requests
     from xmppsh.xmlio.build import Xml

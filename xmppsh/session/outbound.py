@@ -8,19 +8,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from xmppsh.connection.pace import Pace
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.outbox.queue import Fate
-from xmppsh.session.ids import new_id
-from xmppsh.session.pace import Pace
 from xmppsh.session.phase import Phase
 from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
     from xmppsh.xmlio.build import Xml
 
 MAX_WINDOW = 1000  # stanzas in flight at most, whatever the pace says

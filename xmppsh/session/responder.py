@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppsh.protocol import ns
+from xmppsh import ns
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 

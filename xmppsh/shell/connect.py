@@ -16,7 +16,7 @@ from xmppsh.shell.script import run_script
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 CLOSE_WAIT_S = 2.0
 LAST_ACKS_S = 5.0

@@ -12,7 +12,7 @@ from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.manager import new_id
+from xmppsh.session.session import new_id
 from xmppsh.shell import runner
 from xmppsh.shell.line import Blank, Command, Text
 from xmppsh.xmlio.build import verbatim, with_id
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.output.streams import InputStream
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
     from xmppsh.shell.sent import Place, Sent
     from xmppsh.xmlio.build import Xml
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 
 class WholeRecords(OutputStream):

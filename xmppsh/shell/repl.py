@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
     from xmppsh.shell.line import Line
 
 LEAVE_S = 5.0  # for the acks of what was typed last

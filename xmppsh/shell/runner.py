@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.commands.base import Work
     from xmppsh.output.streams import InputStream
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 # Commands that would hold the shell or its streams, and what does their work here.
 REFUSED = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 MAX_LINE_BYTES = 1024 * 1024
 WINDOW = 1000  # unacknowledged stanzas; past it stdin is not read

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from xmppsh.errors import StanzaError
     from xmppsh.model import Element
-    from xmppsh.session.manager import Session
+    from xmppsh.session.session import Session
 
 MAX_REMEMBERED = 10_000  # messages; a bounce later than that is shown without its line
 PREVIEW_CHARACTERS = 30

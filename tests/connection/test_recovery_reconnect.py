@@ -1,0 +1,215 @@
+"""Whether another try makes sense, when it is made, and when silence means a dead link."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from xmppsh import errors
+from xmppsh.connection import reconnect
+from xmppsh.connection.reconnect import FAULTS_OF_RESUMED, FINAL_CONDITIONS, Reconnector, may_reconnect, watch
+from xmppsh.errors import ConnectionLost, SaslError, StreamError, XmppshError
+from xmppsh.protocol.backoff import CAP_S, FIRST_S, Backoff
+from xmppsh.protocol.sm import HandledCountTooHigh
+
+AGAIN, NEVER = True, False
+
+
+def unproven(error: XmppshError) -> XmppshError:
+    """From somebody who had not proved to be the server."""
+    error.unproven = True
+    return error
+
+
+ERRORS: list[tuple[XmppshError | None, bool]] = [
+    (None, AGAIN),
+    *((StreamError(condition), NEVER) for condition in sorted(FINAL_CONDITIONS)),
+    *((StreamError(condition), AGAIN) for condition in ("system-shutdown", "reset", "connection-timeout")),
+    *((StreamError(condition), AGAIN) for condition in ("internal-server-error", "resource-constraint")),
+    *((StreamError(condition), AGAIN) for condition in ("remote-connection-failed", "undefined-condition")),
+    *((SaslError.refused("a@b", condition), NEVER) for condition in ("not-authorized", "account-disabled")),
+    *((SaslError.refused("a@b", condition), NEVER) for condition in ("credentials-expired", "invalid-mechanism")),
+    (SaslError("no mechanism in common"), NEVER),
+    (SaslError.refused("a@b", "temporary-auth-failure"), AGAIN),
+    (errors.TlsError("certificate is for a.net, not example.org"), NEVER),
+    (errors.ProtocolViolation("the server sent <x/>"), NEVER),
+    (errors.ProtocolError("the server sent bad XML"), NEVER),
+    (HandledCountTooHigh(9, 3), NEVER),
+    (errors.IoError("no space left"), NEVER),
+    (errors.UsageError("--tls off is refused"), NEVER),
+    (errors.NameNotFound("no such name"), AGAIN),
+    (errors.LookupFailed("no name server answers"), AGAIN),
+    (errors.ServiceRefused("no XMPP there"), AGAIN),
+    (errors.ConnectError("connection refused"), AGAIN),
+    (ConnectionLost("reset by peer"), AGAIN),
+    (unproven(errors.TlsError("certificate is for portal.example, not example.org")), AGAIN),
+    (unproven(errors.ProtocolError("the server does not speak XMPP")), AGAIN),
+    (unproven(StreamError("host-unknown")), AGAIN),
+    (unproven(errors.UsageError("--ca is gone")), NEVER),
+    (errors.DeadlineExceeded("does not answer"), AGAIN),
+]
+
+
+@pytest.mark.parametrize(("error", "expected"), ERRORS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_only_what_may_pass_is_tried_again(error: XmppshError | None, expected: bool, resumed: bool) -> None:
+    if resumed and error is not None and error.condition in FAULTS_OF_RESUMED:
+        expected = AGAIN  # measured: Prosody 0.12 feeds a resumed stream to the first one's parser
+    assert may_reconnect(error, resumed=resumed) is expected
+
+
+@pytest.mark.parametrize("condition", ["conflict", "not-authorized", "policy-violation", "host-unknown"])
+def test_the_design_names_what_is_final(condition: str) -> None:
+    assert condition in FINAL_CONDITIONS
+    assert may_reconnect(StreamError(condition), resumed=False) is NEVER
+
+
+# ── Delays ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_delays_double_up_to_a_cap_and_are_jittered(chance: float) -> None:
+    backoff = Backoff(lambda: chance)
+    delays = [backoff.next_s() for _ in range(1000)]
+    share = 0.5 + 0.5 * chance
+    assert delays[:4] == pytest.approx([FIRST_S * share * 2**turn for turn in range(4)])
+    assert delays == sorted(delays)
+    assert max(delays) == pytest.approx(CAP_S * share)
+    backoff.reset()
+    assert backoff.next_s() == pytest.approx(FIRST_S * share)
+
+
+def test_an_outage_may_last_for_days() -> None:
+    backoff = Backoff(lambda: 1.0)
+    assert {backoff.next_s() for _ in range(20_000)} <= {FIRST_S * 2**turn for turn in range(8)} | {CAP_S}
+
+
+class Clock:
+    """A loop whose time passes only in sleeps, which end at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.slept = 1000.0, []  # type: tuple[float, list[float]]
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+        monkeypatch.setattr(reconnect.asyncio, "sleep", self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def tries(*outcomes: XmppshError | None) -> tuple[Callable[[float], Any], list[float]]:
+    """A connect that fails with these errors in turn, the last one for ever; and the limits it was given."""
+    limits: list[float] = []
+
+    async def connect(limit_s: float) -> None:
+        limits.append(limit_s)
+        outcome = outcomes[min(len(limits), len(outcomes)) - 1]
+        if outcome is not None:
+            raise outcome
+
+    return connect, limits
+
+
+async def test_tries_go_on_with_growing_delays_and_limits_until_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, log = Clock(monkeypatch), []  # type: tuple[Clock, list[str]]
+    connect, limits = tries(ConnectionLost("refused"), errors.LookupFailed("no answer"), ConnectionLost("reset"), None)
+    await Reconnector(connect, lambda: 0.0).run(ConnectionLost("cut"), None, lambda _, text: log.append(text))
+    assert limits == [reconnect.FIRST_TRY_S * 2**turn for turn in range(4)]
+    for turn, slept in enumerate(clock.slept):
+        assert FIRST_S * 2**turn / 2 <= slept <= FIRST_S * 2**turn
+    assert [text.partition(";")[0] for text in log][:4] == ["cut", "refused", "no answer", "reset"]
+
+
+async def test_the_servers_backlog_is_waited_for_before_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, backlog = Clock(monkeypatch), iter([7.0, 5.0])
+    connect, _ = tries(ConnectionLost("refused"), None)
+    await Reconnector(connect, lambda: next(backlog)).run(None, None, lambda *_: None)
+    assert 7.1 <= clock.slept[0] <= 7.2
+    assert 5.2 <= clock.slept[1] <= 5.4
+
+
+@pytest.mark.parametrize("give_up_s", [0.0, 1.0, 60.0, 600.0])
+async def test_the_last_error_ends_it_before_the_time_to_give_up(
+    give_up_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, refused = Clock(monkeypatch), ConnectionLost("refused")
+    connect, limits = tries(refused)
+    cut = ConnectionLost("cut")
+    with pytest.raises(ConnectionLost) as caught:
+        await Reconnector(connect, lambda: 0.0).run(cut, give_up_s, lambda *_: None)
+    assert caught.value is (refused if limits else cut)
+    assert clock.now <= 1000.0 + give_up_s
+    assert bool(limits) == (give_up_s > 0)
+    assert max(clock.slept, default=0.0) <= CAP_S
+
+
+async def test_an_error_that_will_not_pass_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch)
+    connect, limits = tries(ConnectionLost("refused"), SaslError.refused("a@b", "not-authorized"))
+    with pytest.raises(SaslError):
+        await Reconnector(connect, lambda: 0.0).run(None, None, lambda *_: None)
+    assert len(limits) == 2
+
+
+# ── A dead link ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Watched:
+    """A link under watch: `calls` gets `ask` and `dead`."""
+
+    def __init__(self, patience: Callable[[], float | None]) -> None:
+        self.stirred = asyncio.Event()
+        self.calls: asyncio.Queue[str] = asyncio.Queue()
+        work = watch(
+            self.stirred, patience, lambda: self.calls.put_nowait("ask"), lambda: self.calls.put_nowait("dead")
+        )
+        self.task = asyncio.get_running_loop().create_task(work)
+
+    async def next(self) -> str:
+        async with asyncio.timeout(5):
+            return await self.calls.get()
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def test_a_link_that_owes_an_ack_and_is_silent_is_dead() -> None:
+    watched = Watched(lambda: 0.01)
+    assert await watched.next() == "dead"
+    await watched.stop()
+
+
+async def test_an_idle_link_is_asked_first_and_dead_when_it_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "IDLE_S", 0.01)
+    monkeypatch.setattr(reconnect, "ACK_BASE_S", 0.02)
+    watched = Watched(lambda: None)
+    assert [await watched.next() for _ in range(4)] == ["ask", "dead", "ask", "dead"]
+    await watched.stop()
+
+
+async def test_an_idle_link_that_answers_is_asked_again_and_never_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "IDLE_S", 0.01)
+    watched = Watched(lambda: None)
+    for _ in range(5):
+        assert await watched.next() == "ask"
+        watched.stirred.set()
+    await watched.stop()
+
+
+async def test_a_link_that_keeps_acknowledging_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = 0
+
+    def patience() -> float | None:
+        nonlocal rounds
+        rounds += 1
+        asyncio.get_running_loop().call_soon(watched.stirred.set)  # an ack, each time
+        return 30.0 if rounds < 50 else 0.0
+
+    watched = Watched(patience)
+    while rounds < 50:
+        assert watched.calls.empty()
+        await asyncio.sleep(0)
+    await watched.stop()

@@ -1,0 +1,173 @@
+"""The final count of a session that the witness has closed: what it settles, and what it proves nothing about."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from connection.test_lasting import Cut, PaperDriver
+from protocol.playbook import JULIET, NS
+from witness.test_announcer import WITNESS, check, until_written
+
+from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
+from xmppsh.session.settle import LostSessions, proven
+from xmppsh.witness import announcer as announce
+from xmppsh.witness.announcer import Attendant
+from xmppsh.xmlio.build import Xml
+from xmppsh.xmlio.reader import read_element
+
+
+@pytest.fixture
+async def session() -> Any:
+    session = Cut()
+    yield session
+    await session.close(wait_s=0)
+
+
+async def answered(driver: PaperDriver, content: str, kind: str = "result") -> None:
+    """The witness answers the question how the session ended."""
+    text = await until_written(driver, "<closed")
+    stanza_id = text.partition("<closed")[0].rpartition(' id="')[2].partition('"')[0]
+    driver.hear(f"<iq type='{kind}' id='{stanza_id}' from='{WITNESS}' to='{JULIET}'>{content}</iq>")
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+NOBODY = f"<error type='cancel'><service-unavailable xmlns='{NS['stanzas']}'/></error>"
+
+
+def closed(h: object) -> str:
+    return f"<closed xmlns='xmppsh:witness:0' sm-id='sm1' h='{h}'/>"
+
+
+async def test_the_count_of_the_witness_settles_what_it_covers_and_the_rest_goes_out_again(session: Cut) -> None:
+    session.bound()
+    for name in ("m1", "m2", "m3"):
+        session.message(name)
+    await asyncio.sleep(0)
+    session.cut()
+    driver = session.bound()
+    await answered(driver, closed(2))
+    assert session.acked_count == 2
+    text = driver.written.decode()
+    assert "id='m3'" in text
+    assert "id='m2'" not in text
+    assert "urn:xmpp:mam:2" not in text, "nothing is left to ask the archive"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ("", "error"),
+        (closed(4), "result"),
+        (closed("many"), "result"),
+        ("<closed xmlns='xmppsh:witness:0'/>", "result"),
+    ],
+    ids=["unknown", "too many", "no number", "without a count"],
+)
+async def test_what_the_witness_cannot_prove_is_left_to_the_archive(session: Cut, content: str, kind: str) -> None:
+    session.bound()
+    for name in ("m1", "m2", "m3"):
+        session.message(name)
+    await asyncio.sleep(0)
+    session.cut()
+    driver = session.bound()
+    await answered(driver, content, kind)
+    await until_written(driver, "urn:xmpp:mam:2")
+    assert session.fates() == dict.fromkeys(("m1", "m2", "m3"), "uncertain")
+
+
+async def test_a_witness_that_stepped_aside_is_asked_until_it_is_back(
+    session: Cut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announce, "ASK_AGAIN_S", 0.01)
+    session.bound().hear(check())  # so there is a witness
+    for name in ("m1", "m2", "m3"):
+        session.message(name)
+    await asyncio.sleep(0)
+    session.cut()
+    driver = session.bound()
+    for _ in range(3):
+        await answered(driver, NOBODY, "error")
+        assert session.acked_count == 0
+    await answered(driver, closed(4))  # the answer to the check, and three messages
+    assert session.acked_count == 3
+
+
+async def test_a_witness_that_never_was_is_asked_once(session: Cut) -> None:
+    session.bound()
+    session.message("m1")
+    await asyncio.sleep(0)
+    session.cut()
+    driver = session.bound()
+    await answered(driver, NOBODY, "error")
+    await until_written(driver, "urn:xmpp:mam:2")
+
+
+def entries(*names: str) -> list[Entry]:
+    return [Entry(n, Xml("<message/>"), "message", name, "", Fate.UNCERTAIN) for n, name in enumerate(names, 1)]
+
+
+@pytest.mark.parametrize("acked", [0, 7, MODULUS - 1])
+@pytest.mark.parametrize("handled", [0, 1, 3])
+def test_a_final_count_proves_every_stanza(acked: int, handled: int) -> None:
+    sm = StreamManagement.restored(Resumption("sm1"), acked=acked, sent=(acked + 3) % MODULUS, handled=0)
+    fates = proven(entries("a", "b", "c"), sm, (acked + handled) % MODULUS)
+    assert fates == [Fate.ACKED] * handled + [Fate.QUEUED] * (3 - handled)
+
+
+@pytest.mark.parametrize("h", [None, 6, 11, MODULUS - 1])
+def test_what_is_no_count_of_the_session_proves_nothing(h: int | None) -> None:
+    sm = StreamManagement.restored(Resumption("sm1"), acked=7, sent=10, handled=0)
+    assert proven(entries("a", "b", "c"), sm, h) == [None] * 3
+    assert proven(entries("a"), None, 7) == [None]
+
+
+class Asked:
+    """A session that tells how former ones ended."""
+
+    jid = JULIET
+
+    def __init__(self, counts: dict[str, int], uncertain: list[Entry]) -> None:
+        self.counts, self.queue, self.questions = counts, uncertain, 0
+        self.attendant = Attendant()
+
+    async def ask(self, _type: str, _to: object, payload: str, _timeout_s: float, *, own: bool) -> Any:
+        self.questions += 1
+        sm_id = payload.partition('sm-id="')[2].partition('"')[0]
+        h = self.counts.get(sm_id)
+        content = "" if h is None else f"<closed xmlns='xmppsh:witness:0' h='{h}'/>"
+        kind = "error" if h is None else "result"
+        return read_element(f"<iq type='{kind}' id='q'>{content}</iq>")
+
+
+def lost_session(sm_id: str, count: int) -> StreamManagement:
+    return StreamManagement.restored(Resumption(sm_id), acked=0, sent=count, handled=0)
+
+
+async def test_each_lost_session_is_settled_by_its_own_count() -> None:
+    lost = LostSessions()
+    lost.add(lost_session("a", 2), 0, 2)
+    lost.add(lost_session("b", 3), 2, 3)
+    uncertain = entries("a1", "a2", "b1", "b2", "b3")
+    uncertain[2].number = 0  # of the session's own
+    fates = await lost.ask_witness(Asked({"b": 2}, uncertain))  # type: ignore[arg-type]
+    assert fates == [None, None, Fate.FAILED, Fate.ACKED, Fate.QUEUED]
+
+
+async def test_stanzas_of_sessions_that_nobody_knows_are_not_taken_for_others() -> None:
+    lost = LostSessions()
+    lost.add(lost_session("a", 2), 0, 2)
+    lost.add(lost_session("b", 1), 3, 1)  # one more is uncertain: nobody can tell whose they are
+    fates = await lost.ask_witness(Asked({"a": 2, "b": 1}, entries("x", "y", "z", "b1")))  # type: ignore[arg-type]
+    assert fates == [None, None, None, Fate.ACKED]
+
+
+async def test_the_witness_is_not_asked_when_nothing_of_the_user_is_open() -> None:
+    lost = LostSessions()
+    own = entries("own")
+    own[0].number = 0
+    lost.add(lost_session("a", 1), 0, 1)
+    asked = Asked({"a": 1}, own)
+    assert await lost.ask_witness(asked) == [None]  # type: ignore[arg-type]
+    assert asked.questions == 0

@@ -1,0 +1,224 @@
+"""The way to a bound session: plan, dial, negotiate; the next candidate when one is dead, all inside one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from xmppsh.connection.driver import Driver
+from xmppsh.connection.opening import Listeners, Opening
+from xmppsh.connection.race import Race
+from xmppsh.errors import ConnectError, ProtocolError, XmppshError
+from xmppsh.model import is_address, split_host_port
+from xmppsh.net.attempts import Attempt, no_answer
+from xmppsh.net.dial import STAGGER_S, Dialler
+from xmppsh.net.tls import TlsPolicy
+from xmppsh.protocol.negotiation import StreamConfig
+from xmppsh.protocol.stream import Stream
+from xmppsh.resolve.addresses import name_look_up
+from xmppsh.resolve.plan import BY_HOST, dial_plan
+from xmppsh.resolve.services import forget
+from xmppsh.xmlio.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.model import Candidate, Jid
+    from xmppsh.net.dial import Connected
+    from xmppsh.net.link import Link
+    from xmppsh.output.trace import Trace
+    from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
+    from xmppsh.protocol.sm import StreamManagement
+    from xmppsh.resolve.options import LookupOptions
+    from xmppsh.resolve.plan import Plan
+
+    OnLive = Callable[[Driver, SessionEstablished | SessionResumed, ResumeFailed | None], None]
+
+MAX_REDIRECTS = 2
+PEEK_TIMEOUT_S = 2.0
+
+MAX_PATIENCE_S = 2.0
+PATIENCE_ROUND_TRIPS = 2  # a server far away takes longer than the stagger for its first answer
+
+
+class Connector:
+    """Opens one stream for an account.
+
+    log(level, text) is told each step; on_handled(h) before an h is written; on_bound(jid) before a session begins that
+    may outlive its socket; trace sees the XML.
+    """
+
+    def __init__(
+        self,
+        options: SessionOptions,
+        log: Callable[[int, str], None],
+        on_handled: Callable[[int], None],
+        on_bound: Callable[[Jid], None],
+        trace: Trace | None = None,
+    ) -> None:
+        self.options, self._log, self._trace = options, log, trace
+        self._on_handled, self._on_bound = on_handled, on_bound
+        self._deadline = 0.0
+        self._remembers = True  # SRV records of an earlier run
+        self._redirect = ""  # where the server says that we are to go
+
+    async def connect(
+        self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None, limit_s: float | None = None
+    ) -> None:
+        """Bring a stream to life and hand its driver to `on_live`; raises what made it impossible.
+
+        jid: the address to bind; resume: the session to resume first; limit_s: at most the connect timeout.
+        """
+        timeout_s = min(self.options.connect_timeout_s, limit_s or self.options.connect_timeout_s)
+        self._deadline = asyncio.get_running_loop().time() + timeout_s
+        self._on_live, self._jid, self._resume = on_live, jid, resume
+        hosts, self._redirect = self.options.hosts, ""
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                outcome = await self._try_plan(hosts)
+            except XmppshError as error:
+                self._tell_redirect(error)
+                raise
+            if outcome is None:
+                return
+            self._log(1, f"redirected to {outcome}")
+            try:
+                hosts, self._redirect = (split_host_port(outcome),), outcome
+            except ValueError as error:
+                raise ProtocolError(
+                    f"the server redirects to what is no address: {error}", condition="see-other-host"
+                ) from error
+        raise ProtocolError(f"the server redirects more than {MAX_REDIRECTS} times", condition="see-other-host")
+
+    def _tell_redirect(self, error: XmppshError) -> None:
+        """Nobody asked for that place: the sentence says who did."""
+        if self._redirect:
+            domain = self.options.jid.domainpart
+            what = str(error).removeprefix(f"{domain}: ").removeprefix(f"{self._redirect}: ")
+            error.args = (f"{domain} redirects to {self._redirect}: {what}",)
+
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+
+    async def _plan(self, hosts: tuple[tuple[str, int | None], ...]) -> Plan:
+        options, lookup = self.options, self._lookup
+        resumption = None if self._resume is None else self._resume.resumption
+        first: Plan | None = None
+        if resumption is not None and resumption.location is not None:
+            # XEP-0198 §3: the server wants to be resumed there; the name that TLS checks stays the domain.
+            with suppress(ValueError, ConnectError):
+                there, source = split_host_port(resumption.location), "where the server wants to be resumed"
+                first = await dial_plan(options.jid, (there,), options.tls, 1.0, lookup, self._log, source=source)
+        source = "the server's redirect" if self._redirect else BY_HOST
+        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s(), lookup, self._log, source=source)
+        return plan if first is None else replace(plan, steps=first.steps + plan.steps)
+
+    @property
+    def _lookup(self) -> LookupOptions:
+        options = self.options
+        cache = options.lookup.cache if self._remembers else None
+        return replace(options.lookup, family=options.family, proxied=options.proxy is not None, cache=cache)
+
+    def _dialler(self, plan: Iterable[Candidate], deadline: float) -> Dialler:
+        options = self.options
+        look_up = name_look_up(self._lookup, max(0.0, deadline - asyncio.get_running_loop().time()), self._log)
+        return Dialler(plan, deadline, look_up, options.family, options.proxy, self._log)
+
+    async def _try_plan(self, hosts: tuple[tuple[str, int | None], ...]) -> str | None:
+        """Nothing when a stream is live, or where the server redirects to."""
+        options, domain = self.options, self.options.jid.domainpart
+        plan = await self._plan(hosts)
+        dialler = self._dialler(plan.candidates, self._deadline)
+        dialler.attempts += [Attempt(candidate, outcome=str(trouble)) for candidate, trouble in plan.misses]
+        try:
+            opening = await Race(dialler, self._begin, self._deadline, domain, self._log).run()
+        except XmppshError:
+            self._forget(plan)
+            raise
+        if opening is None:
+            if self._forget(plan):
+                return await self._try_plan(hosts)
+            hint = _dial_hint(options, redirected=bool(self._redirect))
+            raise no_answer(domain, dialler.attempts, hint, options.proxy)
+        redirect = opening.outcome.result()
+        if redirect is not None:
+            await opening.close()
+            return redirect
+        stream = opening.stream
+        resumed = stream.sm is not None and stream.sm is self._resume
+        what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
+        self._log(1, f"{what} by {stream.mechanism}, {opening.link.tls_version or 'no TLS'}")
+        return None
+
+    def _forget(self, plan: Plan) -> bool:
+        """Where a remembered plan leads nowhere, the DNS may know better by now."""
+        if plan.remembered:
+            self._log(1, f"the remembered SRV records of {plan.domain} lead nowhere")
+            forget(plan.tls_name, self._lookup, self._log)
+            self._remembers = False  # even where the file cannot be written
+        return plan.remembered
+
+    def _begin(self, connected: Connected, link: Link) -> Opening:
+        options, attempt = self.options, connected.attempt
+        config = StreamConfig(
+            self._jid,
+            options.credentials,
+            tls=attempt.candidate.tls,
+            limits=options.limits,
+            acks=options.acks,
+            replaces=options.replaces,
+            resumable_s=options.resumable_s,
+            resume=self._resume,
+            bind_id=new_id(),
+        )
+        return Opening(
+            attempt,
+            link,
+            config,
+            options.policy,
+            Listeners(self._on_live, self._on_handled, self._on_bound),
+            patience_s=min(max(STAGGER_S, PATIENCE_ROUND_TRIPS * connected.took_s), MAX_PATIENCE_S),
+            trace=self._trace,
+            peek=lambda: self._peek(attempt),
+        )
+
+    async def _peek(self, attempt: Attempt) -> bytes | None:
+        """The certificate of a server whose handshake failed, for the error's sentence; nothing else is sent."""
+        there = replace(attempt.candidate, addresses=(attempt.address,) if attempt.address else ())
+        deadline = asyncio.get_running_loop().time() + PEEK_TIMEOUT_S
+        with suppress(XmppshError, TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                connected = await self._dialler([there], deadline).next()
+                return None if connected is None else await self._look(connected)
+        return None
+
+    async def _look(self, connected: Connected) -> bytes | None:
+        link = await connected.link()
+        stream = Stream(StreamConfig(self.options.jid, self.options.credentials, tls=connected.attempt.candidate.tls))
+        seen: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+        def settle(_event: object = None) -> None:
+            if not seen.done():
+                seen.set_result(link.certificate)
+
+        driver = Driver(stream, link, TlsPolicy(insecure=True), settle, on_secured=settle)
+        driver.start()
+        try:
+            return await seen
+        finally:
+            await driver.abandon()
+
+
+def _dial_hint(options: SessionOptions, *, redirected: bool) -> str:
+    if options.proxy is not None:
+        return "check that --proxy may go there; --host HOST:PORT dials a place of your choice"
+    if redirected:
+        return "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
+    if options.hosts:
+        return "check --host, and that the server listens there"
+    if is_address(options.jid.domainpart):
+        return "--host HOST:PORT dials another place; the domain of the JID stays as it is"
+    return f"xmppsh doctor {options.jid.bare}"

@@ -1,0 +1,125 @@
+"""When a cut link is noticed, whether another try makes sense, and when to make it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from xmppsh.connection.pace import Pace
+from xmppsh.errors import (
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    ProtocolError,
+    SaslError,
+    StreamError,
+    XmppshError,
+)
+from xmppsh.protocol.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead; plus four times the backlog
+FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; each next one gets twice
+IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
+BACKLOG_PATIENCE = 4
+RESTART_DELAY_S = 1.0
+BACKLOG_DELAY = 2  # the server's old session may still route what it has read (measured on ejabberd)
+
+# Streams end with these for reasons that reconnecting repeats (RFC 6120 §4.9.3); a conflict would become a fight.
+REFUSALS = frozenset(
+    {"conflict", "not-authorized", "policy-violation", "host-unknown", "host-gone", "see-other-host", "invalid-from"}
+)
+# What we sent is refused; it would be refused again.
+REFUSED_STANZAS = frozenset(
+    {"not-well-formed", "xml-not-well-formed", "invalid-xml", "restricted-xml", "unsupported-stanza-type"}
+)
+FINAL_CONDITIONS = REFUSALS | REFUSED_STANZAS
+# Measured: Prosody 0.12 feeds a resumed stream to the first one's parser and then refuses valid XML with these.
+FAULTS_OF_RESUMED = frozenset({"not-well-formed", "xml-not-well-formed", "policy-violation", "invalid-xml"})
+
+
+def routing_s(in_flight: int) -> float:
+    """How long behind a process's death its session may still route what the server had read of it (as after a cut).
+
+    Its pace is not known to anybody, so the wait is twice as careful.
+    """
+    return RESTART_DELAY_S + 2 * BACKLOG_DELAY * Pace().backlog_s(in_flight)
+
+
+def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:
+    """Is it worth another try? resumed: the stream that ended was a resumed one."""
+    match error:
+        case None:
+            return True
+        case ProtocolError() | StreamError() if error.unproven:
+            # Who was logged in knows that the server is there: what answers in its place, with a page or a certificate
+            # of its own, will let us through one day.
+            return True
+        case StreamError():
+            condition = error.condition or ""
+            return condition not in FINAL_CONDITIONS or (resumed and condition in FAULTS_OF_RESUMED)
+        case SaslError():
+            return error.condition == "temporary-auth-failure"
+        case _:
+            return isinstance(error, (ConnectError, DeadlineExceeded))
+
+
+class Reconnector:
+    """Tries again with growing delays until a connection stands.
+
+    connect: one try, with its time limit; delay_s: what the server needs before it (its backlog).
+    """
+
+    def __init__(self, connect: Callable[[float], Awaitable[None]], delay_s: Callable[[], float]) -> None:
+        self._connect, self._delay_s = connect, delay_s
+
+    async def run(self, error: XmppshError | None, give_up_s: float | None, log: Callable[[int, str], None]) -> None:
+        """Return when connected; raise the error that made more tries senseless."""
+        loop = asyncio.get_running_loop()
+        deadline = None if give_up_s is None else loop.time() + give_up_s
+        backoff = Backoff(random.SystemRandom().random)
+        limit_s = FIRST_TRY_S
+        last = error or ConnectionLost("the connection broke")
+        while True:
+            wait_s = backoff.next_s() + self._delay_s()
+            if deadline is not None and loop.time() + wait_s > deadline:
+                raise last
+            log(0 if last is error else 1, f"{last}; trying again in {wait_s:.1f} s")
+            await asyncio.sleep(wait_s)
+            try:
+                await self._connect(limit_s)
+                return log(0, "connected again")
+            except XmppshError as failure:
+                limit_s *= 2
+                if not may_reconnect(failure, resumed=False):
+                    raise
+                last = failure
+
+
+async def watch(
+    stirred: asyncio.Event, patience_s: Callable[[], float | None], ask: Callable[[], None], dead: Callable[[], None]
+) -> None:
+    """Notice a dead link (XEP-0198 §4): silent for as long as `patience_s` says, which is None when it may be silent.
+
+    stirred: set by each ack, and when something leaves on an idle link; ask: wants an ack of an idle link; dead: called
+    when it stays silent.
+    """
+    asked = False
+    while True:
+        patience = patience_s()
+        waiting = patience is not None or asked
+        stirred.clear()
+        try:
+            async with asyncio.timeout(IDLE_S if not waiting else patience or ACK_BASE_S):
+                await stirred.wait()
+            asked = False
+        except TimeoutError:
+            if patience_s() is not None or asked:
+                asked = False
+                dead()
+            else:
+                asked = True
+                ask()

@@ -1,0 +1,100 @@
+"""Ending somebody else's session, so that no ghost stays: resume it, acknowledge nothing, close the stream.
+
+Whatever its owner had not acknowledged goes to the offline store or to the next client (measured on Prosody and
+ejabberd; with an ack it would be lost). A session whose id nobody knows is replaced by binding its resource, with
+XEP-0198 on and no acks for the same reason. When resuming fails the session is gone, and its resource is left alone:
+somebody else may have it by now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from xmppsh.connection.connect import Connector
+from xmppsh.errors import ConnectionLost, ProtocolError, StreamError
+from xmppsh.protocol.events import SessionResumed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from xmppsh.connection.driver import Driver
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.model import Jid
+    from xmppsh.output.trace import Trace
+    from xmppsh.protocol.events import ResumeFailed, SessionEstablished
+    from xmppsh.protocol.sm import StreamManagement
+
+CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """How a session ended. resumed: else it was gone, or could only be replaced; h: the server's final count of what it
+    had sent, where the server told.
+    """
+
+    resumed: bool
+    h: int | None
+
+
+async def take_over(
+    options: SessionOptions,
+    log: Callable[[int, str], None],
+    jid: Jid,
+    sm: StreamManagement | None,
+    trace: Trace | None = None,
+    before_close: Callable[[Driver], Awaitable[None]] | None = None,
+) -> TakenOver:
+    """Close the session of the full JID `jid`; raises what made it impossible.
+
+    sm: its id and counters, None when they are not known. before_close: runs on the resumed stream, which has nothing
+    written on it yet.
+    """
+    takeover = _Takeover(options, log, trace, replaces=sm is None)
+    place = jid if sm is None else jid.bare
+    try:
+        return await takeover.run(place, sm, before_close)
+    except (ConnectionLost, StreamError, ProtocolError) as error:
+        if sm is None:
+            raise
+        # Measured: with an h below one that it knows Prosody ends the connection without a word, and the session with
+        # it; with one that is too high ejabberd ends the stream. So asked again it says that the session is gone.
+        log(1, f"{jid} cannot be resumed: {error}")
+        return await takeover.run(place, sm, before_close)
+
+
+class _Takeover:
+    def __init__(
+        self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None, *, replaces: bool
+    ) -> None:
+        # Not to be resumed again: it dies with its socket.
+        options = replace(options, acks=True, replaces=replaces, heals=False, resumable_s=None)
+        self._connector = Connector(options, log, lambda _: None, lambda _: None, trace)
+        self._driver: Driver | None = None
+        self._outcome = TakenOver(False, None)
+
+    async def run(
+        self, jid: Jid, sm: StreamManagement | None, before_close: Callable[[Driver], Awaitable[None]] | None
+    ) -> TakenOver:
+        await self._connector.connect(self._on_live, jid, sm)
+        driver = self._driver
+        assert driver is not None
+        try:
+            if self._outcome.resumed and before_close is not None:
+                await before_close(driver)
+            if driver.ended.is_set():
+                raise ConnectionLost("the connection broke before the session was closed")
+        finally:
+            await asyncio.shield(driver.close(CLOSE_WAIT_S))
+        return self._outcome
+
+    def _on_live(self, driver: Driver, event: SessionEstablished | SessionResumed, failed: ResumeFailed | None) -> None:
+        driver.on_event = lambda _: None  # nothing that comes is taken, so nothing is acknowledged
+        self._driver = driver
+        if isinstance(event, SessionResumed):
+            assert driver.stream.sm is not None
+            self._outcome = TakenOver(True, driver.stream.sm.acked)
+        elif failed is not None:
+            self._outcome = TakenOver(False, failed.h)

@@ -1,0 +1,191 @@
+"""The login, the bind, and requests on the stream that stands then: a visit without a session's memory.
+
+It goes to a place that was looked at, by the same steps as every session. The server chooses the resource: one of our
+own choice could belong to a program that runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.connection.opening import Listeners, Opening
+from xmppsh.doctor.check_tcp import dead_end
+from xmppsh.doctor.report import because
+from xmppsh.errors import ConnectError, ConnectionLost, ProtocolError, StreamError, XmppshError
+from xmppsh.protocol.events import StanzaArrived, StreamEnded
+from xmppsh.protocol.negotiation import StreamConfig
+from xmppsh.protocol.table import State
+from xmppsh.session.asking import Asking
+from xmppsh.session.requests import Requests
+from xmppsh.session.responder import response_to
+from xmppsh.xmlio.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from xmppsh.connection.driver import Driver
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.doctor.case import Case
+    from xmppsh.doctor.report import Report
+    from xmppsh.net.attempts import Attempt
+    from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.events import SessionEstablished
+    from xmppsh.xmlio.build import Xml
+
+CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
+LOGGED_IN = (State.AUTHENTICATED, State.BINDING, State.BOUND, State.LIVE)
+BOUND = (State.BOUND, State.LIVE)
+REDIRECTED = "because the server redirects to another host"
+
+
+class Visit(Asking):
+    """A bound stream that asks, and answers what it must. error: what ended it."""
+
+    def __init__(self, driver: Driver, event: SessionEstablished, options: SessionOptions) -> None:
+        self.jid, self.options, self.requests = event.jid, options, Requests()
+        self.established = event
+        self.error: XmppshError | None = None
+        self._driver = driver
+        driver.on_event = self._on_event
+
+    def send(
+        self, stanza: Xml, *, kind: str = "", stanza_id: str = "", to: str = "", position: int | None = None
+    ) -> int:
+        """Write it at once."""
+        if self.error is not None:
+            raise self.error
+        self._driver.carry_out(self._driver.stream.send(stanza))
+        return 0
+
+    async def close(self) -> None:
+        """End the stream cleanly."""
+        await self._driver.close(CLOSE_WAIT_S)
+
+    def _on_event(self, event: SessionEvent) -> None:
+        match event:
+            case StanzaArrived(stanza, number):
+                answers = self.requests.answer(stanza, self.jid)
+                if not answers and stanza.kind == "iq" and stanza.attributes.get("type") in ("get", "set"):
+                    self.send(response_to(stanza))
+                self._driver.carry_out(self._driver.stream.taken(number))
+            case StreamEnded(error):
+                self.error = _as_ours(error or ConnectionLost("the server closed the stream"))
+                self.requests.fail(self.error)
+
+
+@asynccontextmanager
+async def visiting(case: Case, place: Attempt, report: Report) -> AsyncIterator[Visit | None]:
+    """Log in and bind there, and tell how that went; a visit as long as the block lasts, None when there is none."""
+    visits: list[Visit] = []
+    try:
+        opening = await _open(case, place, visits)
+    except ConnectError as unreachable:
+        await report.fail("sasl", "login", unreachable)
+        await report.skip("bind", "resource", because("login"))
+        yield None
+        return
+    try:
+        redirect, error, where = await _outcome(case, opening)
+        if redirect is not None:
+            await _tell_redirect(case, redirect, report)
+        else:
+            await _tell(case, opening, error, where, report)
+        yield visits[0] if visits else None
+    finally:
+        await (asyncio.shield(visits[0].close()) if visits else opening.give_up())
+
+
+async def _open(case: Case, place: Attempt, visits: list[Visit]) -> Opening:
+    options = case.options
+    connected = await case.dial(place, case.deadline())
+    if connected is None:
+        raise ConnectError(f"{place} {place.outcome}")
+
+    def on_live(driver: Driver, event: Any, _failed: object) -> None:
+        visits.append(Visit(driver, event, options))
+
+    config = StreamConfig(
+        options.jid.bare,
+        options.credentials,
+        tls=place.candidate.tls,
+        acks=options.acks,
+        resumable_s=options.resumable_s,
+        bind_id=new_id(),
+        limits=options.limits,
+    )
+    # Nothing is written down of a session that ends with the report.
+    listeners = Listeners(on_live, lambda _h: None, lambda _jid: None)
+    opening = Opening(
+        place, await connected.link(), config, options.policy, listeners, patience_s=0.0, trace=case.trace
+    )
+    opening.start()
+    return opening
+
+
+async def _outcome(case: Case, opening: Opening) -> tuple[str | None, XmppshError | None, State]:
+    """Where the server redirects to, what went wrong, and in which state of the stream."""
+    done, _ = await asyncio.wait({opening.outcome}, timeout=case.options.connect_timeout_s)
+    if not done:
+        return None, opening.too_late(), opening.stream.state
+    error = opening.outcome.exception()
+    where = opening.stream.ended_in or opening.stream.state
+    if error is None:
+        return opening.outcome.result(), None, where
+    if not isinstance(error, XmppshError):
+        raise error
+    return None, _as_ours(error), where
+
+
+def _as_ours(error: XmppshError) -> XmppshError:
+    """The same error; who is told of a conflict is told to choose another resource, and here the server chooses."""
+    if isinstance(error, StreamError) and error.condition == "conflict":
+        error.hint = "run it again, for another resource"
+    return error
+
+
+async def _tell_redirect(case: Case, target: str, report: Report) -> None:
+    """Every command follows it: where nothing answers there, that is the end of the way."""
+    error = await dead_end(case, target)
+    if error is not None:
+        await report.fail("sasl", "login", error)
+        await report.skip("bind", "resource", because("login"))
+        return
+    await report.warn("sasl", "login", f"the server redirects to {target}", f"--host {target}, if you trust that")
+    await report.skip("bind", "resource", REDIRECTED)
+
+
+async def _tell(case: Case, opening: Opening, error: XmppshError | None, where: State, report: Report) -> None:
+    if error is not None and (where not in LOGGED_IN or error.layer == "sasl"):
+        await report.fail("sasl", "login", error)
+        await report.skip("bind", "resource", because("login"))
+        return
+    await report.ok("sasl", "login", f"{case.options.jid.bare} by {opening.stream.mechanism}")
+    if error is not None and where not in BOUND:
+        await report.fail("bind", "resource", error)
+        return
+    await report.ok("bind", "resource", f"{opening.stream.jid}, chosen by the server")
+    if error is not None:
+        await report.fail("session", "stream management", error)
+
+
+async def check_stream_management(visit: Visit, report: Report) -> None:
+    """Are stanzas acknowledged, and will the session outlive its socket, for how long (XEP-0198)?"""
+    check, options = "stream management", visit.options
+    asked, granted = options.resumable_s, visit.established.resumption
+    if not options.acks:
+        await report.skip("session", check, "--no-sm was given")
+    elif not visit.established.acks:
+        missing = "the server has no stream management: acks are pings, and a cut session is lost"
+        await report.fail("session", check, ProtocolError(missing, hint="switch XEP-0198 on at the server"))
+    elif asked is None:
+        await report.ok("session", check, "stanzas are acknowledged; resumption was not asked for")
+    elif granted is None:
+        detail = "stanzas are acknowledged, and sessions cannot be resumed: a cut session is lost"
+        await report.warn("session", check, detail, "switch resumption on at the server")
+    else:
+        kept = "a time that the server does not tell" if granted.max_s is None else f"{granted.max_s} s"
+        elsewhere = f", at {granted.location}" if granted.location else ""
+        detail = f"stanzas are acknowledged; a cut session can be resumed for {kept} ({asked} s were asked for)"
+        await report.ok("session", check, detail + elsewhere)

@@ -1,0 +1,159 @@
+"""Groups stream and sasl: what the server says of itself under TLS, and how one could log in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.doctor.report import CHECKS, because
+from xmppsh.errors import ProtocolError, SaslError
+from xmppsh.model import Jid, brief
+from xmppsh.protocol import sasl
+from xmppsh.protocol.conditions import number
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element as Tree
+
+    from xmppsh.doctor.probe import Probe
+    from xmppsh.doctor.report import Report
+
+LIMITS = f"{{{ns.STREAM_LIMITS}}}limits"
+NOBODY = Jid("nobody", "invalid")  # for a bare domain: which mechanism would be used does not depend on the name
+SPOKEN = f"switch one of these on at the server: {', '.join(sasl.MECHANISMS)}"
+
+
+async def check_stream(probe: Probe, report: Report) -> bool:
+    """Header, features and limits under TLS; does the stream get as far as its features?"""
+    place, stream = probe.label, probe.stream
+    if probe.group == "tls" or stream.features is None:
+        await _tell_no_features(probe, report)
+        return False
+    await _check_header(probe, report)
+    names = brief((child.tag.rpartition("}")[2] for child in stream.features), 12)
+    await report.ok("stream", f"features {place}", names or "none")
+    await _check_limits(stream.features, f"limits {place}", report)
+    return True
+
+
+async def _tell_no_features(probe: Probe, report: Report) -> None:
+    place, checks = probe.label, list(CHECKS["stream"])
+    if probe.group != "tls" and probe.error is not None:
+        if probe.is_secured and probe.stream.header:
+            await _check_header(probe, report)
+            checks.remove("header")
+        probe.failed = f"{checks.pop(0)} {place}"
+        await report.fail("stream", probe.failed, probe.error)
+    for check in checks:
+        await report.skip("stream", f"{check} {place}", because(probe.failed))
+
+
+async def _check_header(probe: Probe, report: Report) -> None:
+    header, jid = probe.stream.header, probe.case.options.jid
+    version, sender = header.get("version"), header.get("from")
+    check, detail = f"header {probe.label}", f"version {version or 'not given'}, from {sender or 'nobody'}"
+    if sender is not None and sender.lower() not in (jid.domainpart, jid.dial_name):
+        await report.warn("stream", check, f"{detail}: it should be {jid.domainpart} (RFC 6120 §4.7.1)")
+    elif version != "1.0":
+        await report.warn("stream", check, f"{detail}: it should be 1.0 (RFC 6120 §4.7.5)")
+    else:
+        await report.ok("stream", check, detail)
+
+
+async def _check_limits(features: Tree, check: str, report: Report) -> None:
+    """XEP-0478: what the server allows before the login; it may say something else behind it."""
+    limits = features.find(LIMITS)
+    if limits is None:
+        await report.skip("stream", check, "the server announces none (XEP-0478)")
+        return
+    found = []
+    for name, unit in (("max-bytes", "bytes a stanza"), ("idle-seconds", "s without traffic")):
+        value = number(limits.findtext(f"{{{ns.STREAM_LIMITS}}}{name}"))
+        if value is not None:
+            found.append(f"{value} {unit}")
+    await report.ok("stream", check, ", ".join(found) or "none")
+
+
+# ── SASL ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def check_sasl(probe: Probe, report: Report) -> bool:
+    """Mechanisms, channel bindings and the choice among them; could one log in there?"""
+    place, features = probe.label, probe.stream.features
+    if features is None:
+        for check in CHECKS["sasl"][:-1]:
+            await report.skip("sasl", f"{check} {place}", because(probe.failed))
+        return False
+    listed = features.find(f"{{{ns.SASL}}}mechanisms")
+    offered = frozenset((mechanism.text or "").strip() for mechanism in (() if listed is None else listed))
+    types = _binding_types(features)
+    try:
+        if listed is None:
+            raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
+        chosen, how = _choice(probe, offered, types)
+    except (ProtocolError, SaslError) as error:
+        await report.fail("sasl", f"mechanisms {place}", error)
+        for check in CHECKS["sasl"][1:-1]:
+            await report.skip("sasl", f"{check} {place}", because(f"mechanisms {place}"))
+        return False
+    names = brief(sorted(offered), 12)
+    if offered & {*sasl.SCRAM, "PLAIN"} == {"PLAIN"}:
+        detail = f"only {names}: with PLAIN the server sees the password itself"
+        await report.warn("sasl", f"mechanisms {place}", detail, "switch SCRAM on at the server")
+    else:
+        await report.ok("sasl", f"mechanisms {place}", names)
+    await _check_binding(offered, types, f"channel binding {place}", report)
+    bound = f", bound to TLS by {sasl.END_POINT}" if chosen.endswith("-PLUS") else ""
+    await report.ok("sasl", f"choice {place}", f"{chosen}{bound}{how}")
+    return True
+
+
+def _binding_types(features: Tree) -> frozenset[str]:
+    bindings = features.find(f"{{{ns.SASL_CHANNEL_BINDING}}}sasl-channel-binding")
+    return frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings))
+
+
+def _choice(probe: Probe, offered: frozenset[str], types: frozenset[str]) -> tuple[str, str]:
+    """The mechanism that would be used, and with what; raises SaslError when there is none."""
+    options = probe.case.options
+    given = options.credentials
+    if given.password is not None or given.anonymous or given.certificate:
+        ways = [(given, "")]
+    else:  # nobody logs in; what would it take?
+        ways = [
+            (replace(given, password="x"), ""),
+            (replace(given, anonymous=True), " (--anonymous)"),
+            (replace(given, certificate=True), " (--cert FILE --key FILE)"),
+        ]
+    jid = NOBODY if options.jid.localpart is None else options.jid
+    jid = replace(jid, domainpart=options.jid.domainpart)
+    refusal: SaslError | None = None
+    for credentials, how in ways:
+        try:
+            exchange = sasl.choose(
+                jid,
+                credentials,
+                offered,
+                secure=probe.place.candidate.tls != "off",
+                binding_types=types,
+                certificate=probe.certificate,
+            )
+        except SaslError as error:
+            refusal = refusal or error
+        else:
+            return exchange.name, how
+    assert refusal is not None
+    if given.mechanism is None and not given.anonymous and probe.place.candidate.tls != "off":
+        refusal.hint = SPOKEN  # the fault is the server's: the command line has not narrowed the choice
+    raise refusal
+
+
+async def _check_binding(offered: frozenset[str], types: frozenset[str], check: str, report: Report) -> None:
+    plus = sorted(name for name in offered if name.endswith("-PLUS"))
+    if types:
+        usable = "" if sasl.END_POINT in types else f"; of these we know none, ours is {sasl.END_POINT}"
+        await report.ok("sasl", check, f"{brief(sorted(types))}{usable}")
+    elif plus:
+        await report.ok("sasl", check, "the server names no type (XEP-0440), so none is used")
+    else:
+        await report.skip("sasl", check, "the server offers no mechanism with channel binding")

@@ -1,0 +1,237 @@
+"""What a dead process left of one session: its place on the server, and stanzas that were written and not acknowledged.
+
+The session is closed at once, so that nobody sees a ghost. What it had in flight is settled by the h of `<resumed/>`:
+what that does not cover never arrived, and goes out again. But right after a crash the server may still route what it
+had read, which its h does not tell (measured on ejabberd): then the archive decides, when the session is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from xmppsh.connection.reconnect import routing_s
+from xmppsh.connection.takeover import TakenOver, take_over
+from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
+from xmppsh.model import Jid
+from xmppsh.outbox.journal import LeftBehind, in_wire_order, management
+from xmppsh.outbox.queue import Fate, Queue
+from xmppsh.protocol.events import StanzaArrived, StanzasAcked, StreamEnded
+from xmppsh.protocol.sm import MODULUS
+from xmppsh.session.archive import keeps_everything
+from xmppsh.session.session import Session
+from xmppsh.witness.announcer import form, witness_of
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.connection.driver import Driver
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.model import Element
+    from xmppsh.outbox.journal import Journal
+    from xmppsh.outbox.queue import Entry
+    from xmppsh.outbox.store import StoredSession
+    from xmppsh.output.trace import Trace
+    from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.sm import StreamManagement
+    from xmppsh.xmlio.build import Xml
+
+ANSWER_S = 0.7  # for each answer on the resumed stream, while a contact still sees the session
+ASIDE_S = 1.0  # for the witness
+ACKS_S = 2.0  # for each ack of what goes out again
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """A session that was closed. resumed: else it was gone already, or was replaced; age_s: since it began.
+
+    settled: its stanzas whose fate is known now; left: those that the outbox still holds.
+    """
+
+    jid: Jid
+    resumed: bool
+    age_s: float
+    settled: int
+    left: int
+
+
+class Remains:
+    """One session of a dead process, in a journal that has claimed it."""
+
+    def __init__(
+        self,
+        options: SessionOptions,
+        log: Callable[[int, str], None],
+        trace: Trace | None,
+        journal: Journal,
+        stored: StoredSession,
+    ) -> None:
+        self._options, self._log, self._trace = options, log, trace
+        self._journal, self._stored = journal, stored
+        rows = [row for row in journal.store.entries(journal.account, stored.id) if row.wire is not None]
+        self._queue = Queue()
+        self._queue.restore(in_wire_order(rows, stored.acked))
+        self._rows = {row.row for row in rows}
+        # The oldest in flight has the next number; None when they have none any more.
+        self._base: int | None = stored.acked
+
+    async def close(self, *, settle: bool) -> Reaped:
+        """Close the session; raises when it cannot be reached. settle: wait for the archive, if it has to decide."""
+        stored, store = self._stored, self._journal.store
+        jid = Jid.parse(stored.full_jid)
+        taken = await take_over(
+            self._options, self._log, jid, management(stored), self._trace, before_close=self._on_resumed
+        )
+        proven = not taken.resumed and taken.h is not None and self._release(taken.h)
+        how = "resumed and closed" if taken.resumed else "gone already" if stored.sm_id else "replaced and closed"
+        self._log(1, f"{jid}, left by a process that died: {how}")
+        store.close_session(stored.id)
+        if settle and self._open_entries():
+            await self._settle(taken, proven=proven)
+        left = sum(1 for row in self._journal.store.entries(self._journal.account) if row.row in self._rows)
+        return Reaped(jid, taken.resumed, max(0.0, time.time() - stored.started), len(self._rows) - left, left)
+
+    def _open_entries(self) -> list[Entry]:
+        return [entry for entry in self._queue if entry.xml]
+
+    def _release(self, h: int) -> bool:
+        """The server has handled everything up to h; False when that is no count of what is in flight."""
+        if self._base is None or (released := (h - self._base) % MODULUS) >= MODULUS // 2:
+            return False
+        done = self._queue.acked(min(released, self._queue.in_flight))
+        self._base = h
+        self._journal.store.finish(self._stored.id, done, h)
+        return True
+
+    def _void_numbers(self) -> None:
+        """A question of ours goes first: from h on the server counts what is written on the resumed stream."""
+        self._base = None
+        self._journal.change(list(self._queue))
+
+    # ── On the resumed stream ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _on_resumed(self, driver: Driver) -> None:
+        sm = driver.stream.sm
+        assert sm is not None
+        self._release(sm.acked)
+        server = _Answers(driver)
+        try:
+            if self._open_entries():
+                still_routing = time.time() < self._stored.written + routing_s(self._queue.in_flight)
+                if still_routing:
+                    self._void_numbers()
+                if not still_routing or not await server.has_full_archive():
+                    await self._repeat(driver, sm)
+            await server.send_witness_aside(witness_of(self._options.jid))
+        except (DeadlineExceeded, ConnectionLost) as error:
+            # Measured: where the connection broke within a stanza, Prosody 0.12 takes what is written on the resumed
+            # stream for its rest, and is deaf or ends it. The session must not stay online for that.
+            self._log(1, f"{self._stored.full_jid}: {error}")
+
+    async def _repeat(self, driver: Driver, sm: StreamManagement) -> None:
+        """XEP-0198 §5: what h does not cover goes out again, in order."""
+        progress = asyncio.Event()
+
+        def on_event(event: SessionEvent) -> None:
+            if isinstance(event, StanzasAcked):
+                self._release(sm.acked)
+                progress.set()
+
+        driver.on_event = on_event
+        if driver.ended.is_set():
+            return
+        batch = self._queue.repeat()
+        self._base = sm.sent  # a question of ours may stand before
+        account, wire = self._journal.account, (self._base + 1) % MODULUS
+        self._journal.store.write(account, [], self._stored.id, batch, wire, acked=self._base)
+        for entry in batch:
+            driver.carry_out(driver.stream.send(entry.xml))
+        driver.carry_out(driver.stream.request_ack())
+        try:
+            while self._queue.in_flight and not driver.ended.is_set():
+                progress.clear()
+                async with asyncio.timeout(ACKS_S):
+                    await progress.wait()
+        except TimeoutError:
+            self._log(1, "what was sent again is not acknowledged")  # its fate stays open
+
+    # ── When it is closed ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _settle(self, taken: TakenOver, *, proven: bool) -> None:
+        """On a session of our own: what the archive lacks goes out again, after what the server had read is routed.
+
+        proven: the server's final count says that what is open was not handled.
+        """
+        stored, entries = None, self._open_entries()
+        if proven:
+            fate = Fate.QUEUED  # the session had expired, so nothing of it is routed any more
+        elif taken.resumed or taken.h is not None or self._base is None:
+            fate = Fate.UNCERTAIN
+        else:
+            # To ask again: a witness may have closed it, and know its h. That counts from our base, and covers the
+            # session's own stanzas, too.
+            stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, list(self._queue)
+        entries = [replace(entry, fate=fate) for entry in entries]
+        # The server chooses the resource: by one of ours we might throw out a program that was started again under it.
+        options = replace(self._options, jid=self._options.jid.bare, heals=False, resumable_s=None)
+        session = Session(options, self._log, self._trace, self._journal)
+        session.restore(LeftBehind(stored, entries, 0, self._stored.written))
+        session.jid = options.jid  # where the session that is asked for again cannot be resumed
+        try:
+            await session.open()
+            await session.acked(session.sent_count)
+        except XmppshError as error:
+            self._log(1, f"not everything is settled: {error}")  # it stays in the outbox
+        finally:
+            await session.close(wait_s=0)
+
+
+class _Answers:
+    """Asks on a stream where nothing is acknowledged."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def has_full_archive(self) -> bool:
+        """Will the archive tell what has arrived?"""
+        return await keeps_everything(self)
+
+    async def send_witness_aside(self, witness: Jid) -> None:
+        """What this session has not acknowledged is kept only if it is the account's last one (docs/witness.md)."""
+        until = time.monotonic() + ASIDE_S
+        # Until the answer is an error: nobody is there, or not any more.
+        while (await self.ask("set", form("aside"), witness)).attributes.get("type") == "result":
+            if time.monotonic() > until:
+                break  # it is not heard of either
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """A question to the own account."""
+        return await self.ask(iq_type, payload, None)
+
+    async def ask(self, iq_type: str, payload: Xml, to: Jid | None) -> Element:
+        """Send an IQ and give its answer; raises DeadlineExceeded for silence, ConnectionLost when the stream ends."""
+        if self._driver.ended.is_set():
+            raise ConnectionLost("the server ended the resumed stream")
+        stanza_id = new_id()
+        answer: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
+
+        def on_event(event: SessionEvent) -> None:
+            if answer.done():
+                return
+            if isinstance(event, StanzaArrived) and event.element.id == stanza_id:
+                answer.set_result(event.element)
+            elif isinstance(event, StreamEnded):
+                answer.set_exception(ConnectionLost("the server ended the resumed stream"))
+
+        self._driver.on_event = on_event
+        attributes = {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}
+        self._driver.carry_out(self._driver.stream.send(element("iq", attributes, payload)))
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await answer
+        except TimeoutError:
+            raise DeadlineExceeded(f"no answer on the resumed stream within {ANSWER_S} s") from None

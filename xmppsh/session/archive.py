@@ -1,0 +1,172 @@
+"""What became of the unacknowledged after a session that cannot be resumed: by h, else by the archive, else unknown.
+
+The archive of our own account (XEP-0313) keeps what we sent with its origin-id (XEP-0359). What is in it has arrived;
+what is missing has not, as far as the archive is known to keep everything. No proof, no second sending.
+
+An origin-id proves arrival only when we made it, for this one stanza. An id that came with the input may be on a copy
+that a former run sent, and no stamp tells them apart: a stanza leaves milliseconds after it is stored, and servers
+stamp in whole seconds of a clock of their own. Such a message has not arrived when it is missing; else it is uncertain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.xmlio.build import Xml, element
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import read_element, tree
+from xmppsh.xmlio.stanzas import ORIGIN_ID, origin_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from xmppsh.model import Element, Jid
+
+MAM = "urn:xmpp:mam:2"
+RSM = "http://jabber.org/protocol/rsm"
+FORWARD = "{urn:xmpp:forward:0}forwarded"
+CLIENT = "{jabber:client}"
+PAGE = 100
+MAX_PAGES = 50
+# Measured on ejabberd: the process of a lost session goes on routing what it had read, seconds after a new session is
+# bound when the machine is busy. What is missing counts as missing only when several looks over a while agree.
+SETTLING_S = 0.5  # between two looks
+MIN_SETTLING_S = 3.0  # from the first look to the last
+AGREEING_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What the archive knows a message by: the value of its origin-id element, else of its id attribute."""
+
+    value: str
+    is_origin: bool
+
+
+class AsksOwn(Protocol):
+    """Can ask the own account."""
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """An IQ to the own account that goes before everything queued; its answer, result or error."""
+
+
+class Asker(AsksOwn, Protocol):
+    """What reconciling needs of a session."""
+
+    jid: Jid
+
+    def collecting(self, query_id: str) -> AbstractContextManager[list[Element]]:
+        """The archive's results for an open query (XEP-0313 §4.2)."""
+
+
+def by_handled(entries: Sequence[Entry], released: int) -> list[Fate]:
+    """XEP-0198 §5: `<failed h=…/>` says that the server had handled the `released` oldest; the others never arrived."""
+    return [_own(entry) or (Fate.ACKED if place < released else Fate.QUEUED) for place, entry in enumerate(entries)]
+
+
+def _own(entry: Entry) -> Fate | None:
+    """The session's own stanzas ended with it."""
+    return None if entry.number else Fate.FAILED
+
+
+async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[str], settle_s: float) -> list[Fate]:
+    """Look the messages up in the archive; IQ and presence have ended with their session.
+
+    known: origin-ids of messages that were acknowledged just before, where looking back may stop; settle_s: how long
+    the server may still need to file what it had read.
+    """
+    names = [_name(entry) if entry.number and entry.kind == "message" else None for entry in entries]
+    wanted, stops = {name for name in names if name is not None and name.value}, {Name(one, True) for one in known}
+    found: set[Name] = set()
+    complete = bool(wanted) and await keeps_everything(session)
+    agreeing, until = 0, asyncio.get_running_loop().time() + settle_s + MIN_SETTLING_S
+    while found != wanted and (agreeing < AGREEING_LOOKS or asyncio.get_running_loop().time() < until):
+        seen, conclusive = await _look_up(session, wanted, stops)
+        agreeing = agreeing + 1 if seen <= found else 1
+        found |= seen
+        if not conclusive:
+            complete = False
+            break
+        if found != wanted:
+            await asyncio.sleep(SETTLING_S)
+    return [_fate(entry, name, found, complete=complete) for entry, name in zip(entries, names, strict=True)]
+
+
+def _name(entry: Entry) -> Name:
+    if _is_ours(entry):
+        return Name(entry.stanza_id, True)
+    message = tree(read_element(entry.xml))
+    origin = message.find(ORIGIN_ID)
+    return Name(message.get("id", ""), False) if origin is None else Name(origin.get("id", ""), True)
+
+
+def _is_ours(entry: Entry) -> bool:
+    """Did we make its origin-id, so that no other stanza has it?"""
+    return origin_id(entry.stanza_id) in entry.xml
+
+
+def _fate(entry: Entry, name: Name | None, found: set[Name], *, complete: bool) -> Fate:
+    if name is None:
+        return Fate.FAILED
+    if name in found:
+        return Fate.ACKED if _is_ours(entry) else Fate.UNCERTAIN
+    return Fate.QUEUED if complete and name.value else Fate.UNCERTAIN
+
+
+async def keeps_everything(session: AsksOwn) -> bool:
+    """Does the archive keep every message (XEP-0441)? Only then a missing one has not arrived."""
+    answer = await session.ask_own("get", element("prefs", {"xmlns": MAM}))
+    prefs = tree(answer).find(f"{{{MAM}}}prefs")
+    if answer.attributes.get("type") != "result" or prefs is None:
+        return False
+    never = prefs.find(f"{{{MAM}}}never")
+    return prefs.get("default") == "always" and (never is None or len(never) == 0)
+
+
+async def _look_up(session: Asker, wanted: set[Name], stops: set[Name]) -> tuple[set[Name], bool]:
+    """Page backwards through the archive until everything is found or older; what is found, and whether it was read so
+    far: there may be no archive, or a longer one."""
+    found: set[Name] = set()
+    before = ""
+    for _ in range(MAX_PAGES):
+        page = await _page(session, before)
+        if page is None:
+            break
+        names, before, complete = page
+        found |= names & wanted
+        if complete or not before or found == wanted or names & stops:
+            return found, True
+    return found, False
+
+
+async def _page(session: Asker, before: str) -> tuple[set[Name], str, bool] | None:
+    """One page (XEP-0313 §4): the names of our own messages in it, its first item, and whether it was the last page."""
+    query_id = new_id()
+    paging = element("set", {"xmlns": RSM}, element("max", None, str(PAGE)), element("before", None, before))
+    with session.collecting(query_id) as results:
+        answer = tree(await session.ask_own("set", element("query", {"xmlns": MAM, "queryid": query_id}, paging)))
+    fin = answer.find(f"{{{MAM}}}fin")
+    if answer.get("type") != "result" or fin is None:
+        return None
+    names = {found for stanza in results for found in _names(stanza, query_id, session.jid)}
+    first = fin.findtext(f"{{{RSM}}}set/{{{RSM}}}first") or ""
+    return names, first, fin.get("complete") in ("true", "1")
+
+
+def _names(stanza: Element, query_id: str, own: Jid) -> set[Name]:
+    """Those of an archived message of ours; none for what was not asked for (spoofed results)."""
+    if stanza.sender not in ("", str(own.bare)):
+        return set()
+    result = tree(stanza).find(f"{{{MAM}}}result")
+    message = None if result is None else result.find(f"{FORWARD}/{CLIENT}message")
+    if result is None or message is None or result.get("queryid") != query_id:
+        return set()
+    if message.get("from", "").partition("/")[0] != str(own.bare):
+        return set()
+    origin = message.find(ORIGIN_ID)
+    names = {Name(message.get("id", ""), False)}
+    return names if origin is None else names | {Name(origin.get("id", ""), True)}
