@@ -10,6 +10,7 @@ import pytest
 from xmppsh.config.load import Settings, load
 from xmppsh.config.paths import config_file
 from xmppsh.config.schema import SETTINGS
+from xmppsh.config.secrets import password_setting
 from xmppsh.errors import ConfigError, UsageError, XmppshError
 from xmppsh.model import Jid
 
@@ -276,3 +277,42 @@ def test_the_mode_of_a_file_is_not_changed(home: Home) -> None:
     home.write("timeout = 3", 0o644)
     home.load()
     assert stat.S_IMODE(home.file.stat().st_mode) == 0o644
+
+
+ALICE = 'jid = "alice@a.example"\npassword = "alices"\n'
+WORK = '[profile.work]\njid = "carol@c.example"\npassword_command = "cat carols"\n'.replace("_", "-")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "env", "given"),
+    [
+        (ALICE, {}, {}, "password"),
+        (ALICE, {"jid": Jid.parse("alice@a.example/laptop")}, {}, "password"),
+        (ALICE, {"jid": Jid.parse("bob@b.example")}, {}, None),
+        (ALICE, {"jid": Jid.parse("bob@a.example")}, {}, None),
+        (ALICE, {}, {"XMPPSH_JID": "bob@b.example"}, None),
+        (ALICE, {"jid": Jid.parse("bob@b.example")}, {"XMPPSH_PASSWORD": "bobs"}, "password"),
+        (ALICE + WORK, {"profile": "work"}, {}, "password_command"),
+        (ALICE + WORK, {"profile": "work", "jid": Jid.parse("alice@a.example")}, {}, "password"),
+        (ALICE + WORK, {"profile": "work", "jid": Jid.parse("bob@b.example")}, {}, None),
+        (ALICE + '[profile.phone]\npassword-file = "phone"\n', {"profile": "phone"}, {}, "password_file"),
+        (
+            ALICE + '[profile.phone]\npassword-file = "phone"\n',
+            {"profile": "phone", "jid": Jid.parse("bob@b.example")},
+            {},
+            None,
+        ),
+        ('password = "for any"\n', {"jid": Jid.parse("bob@b.example")}, {}, "password"),
+    ],
+)
+def test_a_password_beside_a_jid_serves_that_account_alone(
+    home: Home, text: str, options: dict[str, Any], env: dict[str, str], given: str | None
+) -> None:
+    home.write(text)
+    assert password_setting(home.load(options, **env)) == given
+
+
+def test_a_certificate_beside_a_jid_is_shown_to_no_other_server(home: Home) -> None:
+    home.write('jid = "alice@a.example"\ncert = "alice.pem"\nkey = "alice.key"\n')
+    settings = home.load({"jid": Jid.parse("bob@b.example")})
+    assert (settings.cert, settings.key) == (None, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import state_folder
-from xmppsh.config.schema import PASSWORDS
+from xmppsh.config.schema import OF_ACCOUNT
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, UsageError, XmppshError
 from xmppsh.model import Credentials, Jid
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
 
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
-OF_ACCOUNT = (*PASSWORDS, "cert", "key")  # what proves who we are
 OF_SERVER = ("host", "tls", "ca", "pin", "insecure", "anonymous", "mechanism")  # what is true of one server alone
 
 

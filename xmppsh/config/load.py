@@ -6,14 +6,16 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import config_file, refuse_readable_by_others
-from xmppsh.config.schema import ALTERNATIVES, BY_NAME, SETTINGS, Setting
+from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Setting
 from xmppsh.errors import ConfigError, UsageError, XmppshError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from xmppsh.model import Jid
 
+Layer = tuple[str, "Mapping[str, Any]"]  # where its values come from, and the values
 YES, NO = ("1", "y", "yes", "true", "on"), ("0", "n", "no", "false", "off")
 
 
@@ -68,6 +70,7 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
     path = config_file(dict(env))
     document = _read(path)
     profile_name, layers = _layers(options, env, document, path)
+    layers = _for_its_own_account(layers)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for setting in SETTINGS:
@@ -80,6 +83,26 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
     values["profile"] = profile_name
     settings = Settings(values, origins)
     return settings.without(_outdone(settings, path))
+
+
+def _for_its_own_account(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers without what proves who another account is.
+
+    What stands in a file beside a `jid` serves that bare JID alone: no other server ever gets alice's password. A
+    profile without a `jid` has the one of the file that it belongs to.
+    """
+    jid = _jid_of(layers)
+    kept: list[Layer] = []
+    for place, (origin, layer) in enumerate(layers):
+        owner = _jid_of(layers[place:])
+        if origin not in ("option", "environment") and jid is not None and owner is not None and owner.bare != jid.bare:
+            layer = {name: value for name, value in layer.items() if name not in OF_ACCOUNT}
+        kept.append((origin, layer))
+    return kept
+
+
+def _jid_of(layers: Sequence[Layer]) -> Jid | None:
+    return next((layer["jid"] for _, layer in layers if "jid" in layer), None)
 
 
 def _outdone(settings: Settings, path: Path) -> list[str]:
@@ -99,13 +122,13 @@ def _outdone(settings: Settings, path: Path) -> list[str]:
 
 def _layers(
     options: Mapping[str, Any], env: Mapping[str, str], document: dict[str, Any], path: Path
-) -> tuple[str | None, list[tuple[str, Mapping[str, Any]]]]:
+) -> tuple[str | None, list[Layer]]:
     environment = {setting.name: _from_env(setting, env[setting.env]) for setting in SETTINGS if env.get(setting.env)}
     profiles = document.get("profile", {})
     if not isinstance(profiles, dict):
         raise ConfigError(f"{path}: profile is not a table", hint="write [profile.NAME]")
     name = options.get("profile") or environment.get("profile") or ("default" if "default" in profiles else None)
-    layers: list[tuple[str, Mapping[str, Any]]] = [("option", options), ("environment", environment)]
+    layers: list[Layer] = [("option", options), ("environment", environment)]
     if name is not None:
         if name not in profiles:
             raise ConfigError(f"{path} has no [profile.{name}]", hint="xmppsh --profile NAME takes one that is there")

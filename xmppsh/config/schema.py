@@ -203,6 +203,7 @@ SETTINGS: tuple[Setting, ...] = (
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 PASSWORDS = ("password_file", "password_command", "password_fd", "password")
+OF_ACCOUNT = (*PASSWORDS, "cert", "key")  # what proves who we are
 # Of these a nearer layer's puts those of the layers behind it out of force.
 ALTERNATIVES = (
     ("ipv4", "ipv6"),

@@ -1,8 +1,8 @@
 """The session: what commands talk to. It owns the connection, counts what the server has acknowledged, and closes.
 
 Numbers, not futures: `send` gives the stanza's number in this session, `acked(number)` waits until the server has
-handled it. A session with `resumable_s` survives its link (connection/lasting.py): what was unacknowledged goes out again, in
-order, before anything new.
+handled it. A session with `resumable_s` survives its link (connection/lasting.py): what was unacknowledged goes out
+again, in order, before anything new.
 """
 
 from __future__ import annotations
