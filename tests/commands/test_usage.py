@@ -7,7 +7,11 @@ import pytest
 from support.program import Program
 
 BAD = {
-    "unknown command": (["bogus"], "No such command 'bogus'", "xmppsh --help"),
+    "unknown command": (["bogus"], "'bogus' is not a command", "xmppsh --help"),
+    "mistyped command": (["lsiten"], "'lsiten' is not a command", "xmppsh listen"),
+    "mistyped subcommand": (["outbox", "lst"], "'outbox lst' is not a command", "xmppsh outbox list"),
+    "mistyped option": (["pipe", "--windw", "1"], "No such option '--windw'. (Did you mean", "xmppsh pipe --help"),
+    "unknown topic": (["help", "exitcodes"], "'exitcodes' is not a command", "xmppsh help exit-codes"),
     "unknown option": (["send", "--bogus", "a@b"], "No such option '--bogus'", "xmppsh send --help"),
     "more than a year": (["ping", "--connect-timeout", "1e9"], "--connect-timeout: 1e9 seconds is more than 3", ""),
     "no recipient": (["send"], "Missing argument 'TO'", "xmppsh send --help"),

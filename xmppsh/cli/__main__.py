@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+SOFTWARE = 70  # errors.ExitCode.SOFTWARE, which may be what cannot be loaded
+
 
 def _open_closed_streams() -> None:
     """A closed 0, 1 or 2 would become the number of a socket or a file, and be read and written as such."""
@@ -21,14 +23,17 @@ def main() -> None:
     """Start xmppsh."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
     _open_closed_streams()
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] in (["--version"], ["-V"]):
         from xmppsh import __version__
 
         sys.stdout.write(f"xmppsh {__version__}\n")
         return
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
-    from xmppsh.cli.run import main as run_main
-
+    try:
+        from xmppsh.cli.run import main as run_main
+    except ImportError as error:
+        sys.stderr.write(f"xmppsh: cannot be loaded: {error}\n  try: install xmppsh again: something is missing\n")
+        sys.exit(SOFTWARE)
     run_main()
 
 

@@ -1,61 +1,39 @@
-"""The command line's root: global options, and the commands, each imported when it is named."""
+"""The command line's root: what it means to give no command, and how the words are read."""
 
 from __future__ import annotations
 
-import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from xmppsh.commands import COMMANDS
-from xmppsh.commands.base import global_options
+from xmppsh.commands.base import HelpAsked
+from xmppsh.commands.groups import WIDTH, Root
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xmppsh.commands.base import Work
 
 
-class LazyGroup(click.Group):
-    """Lists commands without importing them; `xmppsh user@host` is `xmppsh connect user@host`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command's name."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        command: click.Command = getattr(importlib.import_module(entry.module), cmd_name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """An address in the place of a command means `connect`."""
-        if args and args[0] not in COMMANDS and ("@" in args[0] or args[0].lower().startswith("xmpp:")):
-            args = ["connect", *args]
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of commands, from the list alone."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-
-def build_group() -> LazyGroup:
+def build_group() -> Root:
     """The root command."""
-    return LazyGroup(
-        "xmppsh",
-        params=global_options(hidden=False),
-        help="The command-line shell for XMPP.\n\nxmppsh user@host opens the shell; each command works there too.",
-        epilog="Exit codes, formats and examples: the manual. A command's own options: xmppsh COMMAND --help",
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-        no_args_is_help=True,
-    )
+    return Root(_without_command)
 
 
-def parse(arguments: list[str]) -> Work | None:
-    """Read a command line; None when it asked for help or the like and has its answer. Raises click's exceptions."""
-    result: Any = build_group().main(args=arguments, prog_name="xmppsh", standalone_mode=False)
-    return result if not isinstance(result, int) else None
+def _without_command(options: Mapping[str, Any]) -> list[str] | None:
+    """At a terminal and with a known account the shell opens, as psql does."""
+    from xmppsh.config.load import load
+
+    if not all(os.isatty(fd) for fd in (0, 1)):
+        return None
+    return ["connect"] if load(options, os.environ).jid is not None else None
+
+
+def parse(arguments: list[str]) -> Work | str:
+    """Read a command line: what to do, or the text of the help that was asked for. Raises click's exceptions."""
+    try:
+        work: Work = build_group().main(
+            args=arguments, prog_name="xmppsh", standalone_mode=False, max_content_width=WIDTH, terminal_width=WIDTH
+        )
+    except HelpAsked as asked:
+        return asked.text
+    return work

@@ -22,6 +22,15 @@ def report(error: XmppshError, *, as_json: bool) -> int:
 def write_error(text: str) -> None:
     """Write to stderr; when it is closed there is nobody left to tell."""
     with suppress(OSError):
-        data = text.encode("utf-8", "backslashreplace")
-        while data:
-            data = data[os.write(2, data) :]
+        _write(2, text)
+
+
+def write_output(text: str) -> None:
+    """Write to stdout before there is an event loop; raises OSError."""
+    _write(1, text)
+
+
+def _write(fd: int, text: str) -> None:
+    data = text.encode("utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(fd, data) :]

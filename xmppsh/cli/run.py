@@ -9,7 +9,7 @@ from itertools import pairwise
 import click
 
 from xmppsh.cli.main import parse
-from xmppsh.cli.report import report, write_error
+from xmppsh.cli.report import report, write_error, write_output
 from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError
 
 SIGINT_CODE = 130
@@ -21,7 +21,8 @@ def run(arguments: list[str]) -> int:
     as_json = _wants_json(arguments)
     try:
         work = parse(arguments)
-        if work is None:
+        if isinstance(work, str):
+            write_output(work)
             return ExitCode.OK
         from xmppsh.cli.supervise import run_work
 
@@ -34,7 +35,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return report(_usage_error(error), as_json=as_json)
     except BrokenPipeError:
-        return ExitCode.OK
+        return ExitCode.OK  # the reader of the help has read enough
     except OSError as error:
         return report(IoError(f"stdout: {(error.strerror or str(error)).lower()}"), as_json=as_json)
     except (click.Abort, KeyboardInterrupt):

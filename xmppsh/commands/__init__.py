@@ -1,31 +1,125 @@
-"""The list of commands: name, module, one line of help. A command's module is imported when it runs, not before."""
+"""The registry: every command and every fact about it. A command's module is imported when it runs, not before.
+
+A command is one function in its module, named after its path (`("outbox", "list")` is `outbox_list`), and one `Spec`
+here. The command line, the shell, `xmppsh help` and completion all read this list.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Path = tuple[str, ...]
+
+SECTIONS = {
+    "talk": "Talk",
+    "stream": "Streams of stanzas",
+    "account": "Account",
+    "server": "Server",
+    "machine": "This machine",
+}
 
 
-class Entry(NamedTuple):
-    """Where a command lives; its module has it under its own name."""
+class Spec(NamedTuple):
+    """The facts of one command.
+
+    module: where its function is. help: one line. section: its group in the help, a key of SECTIONS.
+    session: `none` for a command that needs no account, `one-shot` for one whose session dies with its socket,
+    `lasting` for one that survives a cut and is watched by a guard.
+    not_in_shell: why it does not run on the shell's open session, and what to do instead; None when it runs there.
+    tail: in the shell, `text` keeps what follows the first argument as it stands; `words` splits it as sh does.
+    reports_bounces: it tells by itself what came back, so that the shell need not.
+    """
 
     module: str
     help: str
+    section: str
+    session: Literal["none", "one-shot", "lasting"] = "one-shot"
+    not_in_shell: str | None = None
+    tail: Literal["words", "text"] = "words"
+    reports_bounces: bool = False
 
 
-COMMANDS: dict[str, Entry] = {
-    "connect": Entry("xmppsh.shell.connect", "Open the shell on a session."),
-    "send": Entry("xmppsh.commands.send", "Send a message; success means that the server has it."),
-    "pipe": Entry("xmppsh.commands.pipe", "Send a stream of stanzas from stdin or a file."),
-    "listen": Entry("xmppsh.commands.listen", "Print what arrives, one record each."),
-    "iq": Entry("xmppsh.commands.iq", "Ask with an IQ of your own and print the answer."),
-    "raw": Entry("xmppsh.commands.raw", "Send stanzas as they are."),
-    "ping": Entry("xmppsh.commands.ping", "Measure the round trip to an XMPP address."),
-    "explain": Entry("xmppsh.commands.explain", "Show where would be dialled, in which order and why."),
-    "doctor": Entry("xmppsh.commands.doctor", "Examine the way to a server, from the DNS to stream management."),
-    "outbox": Entry("xmppsh.commands.outbox", "Show, settle or forget messages that were never confirmed."),
-    "sessions": Entry("xmppsh.commands.sessions", "Show or close the account's own sessions, and those that died."),
-    "witness": Entry(
-        "xmppsh.commands.witness", "Close this account's sessions on other machines when they fall silent."
+class Group(NamedTuple):
+    """The facts of a group of commands, such as `outbox`."""
+
+    help: str
+    section: str
+
+
+COMMANDS: dict[Path, Spec] = {
+    ("connect",): Spec(
+        "xmppsh.shell.connect",
+        "Open the shell on a session.",
+        "talk",
+        "lasting",
+        not_in_shell="the shell is open already: /quit, then xmppsh connect JID",
     ),
-    "playground": Entry("xmppsh.shell.playground", "Start a throw-away server on loopback, and the shell on it."),
+    ("send",): Spec(
+        "xmppsh.commands.send",
+        "Send a message; success means that the server has it.",
+        "talk",
+        tail="text",
+        reports_bounces=True,
+    ),
+    ("listen",): Spec(
+        "xmppsh.commands.listen",
+        "Print what arrives, one record each.",
+        "talk",
+        "lasting",
+        not_in_shell="the shell prints what arrives by itself",
+    ),
+    ("pipe",): Spec(
+        "xmppsh.commands.pipe",
+        "Send a stream of stanzas from stdin or a file.",
+        "stream",
+        "lasting",
+        not_in_shell="the shell's lines are its input: xmppsh pipe runs outside",
+    ),
+    ("iq",): Spec("xmppsh.commands.iq", "Ask with an IQ of your own and print the answer.", "stream"),
+    ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream"),
+    ("sessions", "list"): Spec("xmppsh.commands.sessions", "Show the sessions that are online as you.", "account"),
+    ("sessions", "close"): Spec("xmppsh.commands.sessions", "Close one of your sessions.", "account"),
+    ("sessions", "reap"): Spec("xmppsh.commands.sessions", "Close what dead programs of this machine left.", "account"),
+    ("witness",): Spec(
+        "xmppsh.commands.witness", "Close this account's sessions on other machines when they fall silent.", "account"
+    ),
+    ("ping",): Spec("xmppsh.commands.ping", "Measure the round trip to an XMPP address.", "server"),
+    ("doctor",): Spec(
+        "xmppsh.commands.doctor", "Examine the way to a server, from the DNS to stream management.", "server", "none"
+    ),
+    ("explain",): Spec(
+        "xmppsh.commands.explain", "Show which places would be dialled, in which order and why.", "server", "none"
+    ),
+    ("outbox", "list"): Spec("xmppsh.commands.outbox", "Show messages that were never confirmed.", "machine", "none"),
+    ("outbox", "retry"): Spec("xmppsh.commands.outbox", "Settle them, and send what did not arrive.", "machine"),
+    ("outbox", "drop"): Spec("xmppsh.commands.outbox", "Forget them.", "machine", "none"),
+    ("playground",): Spec(
+        "xmppsh.shell.playground",
+        "Start a throw-away server on loopback, and the shell on it.",
+        "machine",
+        "none",
+        not_in_shell="xmppsh playground runs outside the shell",
+    ),
+    ("help",): Spec(
+        "xmppsh.commands.help",
+        "Tell about a command or a topic.",
+        "machine",
+        "none",
+        not_in_shell="/help and /help COMMAND do it here",
+    ),
 }
+
+GROUPS: dict[Path, Group] = {
+    ("sessions",): Group("Show or close the account's own sessions, and those that died.", "account"),
+    ("outbox",): Group("Show, settle or forget messages that were never confirmed.", "machine"),
+}
+
+
+def children(path: Path) -> dict[str, Spec | Group]:
+    """What stands directly below a path, in the order of the registry: commands, and groups at their first command."""
+    found: dict[str, Spec | Group] = {}
+    for full in COMMANDS:
+        if full[: len(path)] == path and len(full) > len(path):
+            here = full[: len(path) + 1]
+            found.setdefault(here[-1], COMMANDS[here] if here in COMMANDS else GROUPS[here])
+    return found

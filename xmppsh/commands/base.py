@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppsh.commands import COMMANDS
 from xmppsh.config.schema import SETTINGS, Setting
 from xmppsh.errors import UsageError, XmppshError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from xmppsh.commands import Spec
     from xmppsh.commands.app import App as App
     from xmppsh.config.load import Settings
 
@@ -21,14 +23,22 @@ OPTIONS = "xmppsh.options"  # the key in click's Context.meta
 
 @dataclass(frozen=True)
 class Work:
-    """A parsed command line: which handler with which arguments; `account` when it logs in, `guarded` when its session
-    outlives its socket."""
+    """A parsed command line: the command with its facts, its handler with the arguments, and the global options."""
 
     name: str
+    spec: Spec
     run: Callable[[App], Awaitable[None]]
-    account: bool
-    guarded: bool
     options: Mapping[str, Any]
+
+    @property
+    def account(self) -> bool:
+        """Does it log in?"""
+        return self.spec.session != "none"
+
+    @property
+    def guarded(self) -> bool:
+        """Does its session outlive its socket, so that a guard must watch it?"""
+        return self.spec.session == "lasting"
 
     def settings(self, env: Mapping[str, str]) -> Settings:
         """The settings in force for this command line."""
@@ -37,29 +47,48 @@ class Work:
         return load(self.options, env)
 
 
-def command(
-    name: str, short_help: str, *, account: bool = True, guarded: bool = False
-) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a click command of an async handler whose first argument is the App."""
+class HelpAsked(Exception):
+    """`--help` was given: no error. text: the help."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def command(*path: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a click command of an async handler whose first argument is the App; the registry has its other facts."""
+    spec = COMMANDS[path]
 
     def make(handler: Callable[..., Awaitable[None]]) -> click.Command:
         def parsed(**arguments: Any) -> Work:
             options = click.get_current_context().find_root().meta.get(OPTIONS, {})
-            return Work(name, lambda app: handler(app, **arguments), account, guarded, options)
+            return Work(" ".join(path), spec, lambda app: handler(app, **arguments), options)
 
         parsed.__doc__ = handler.__doc__
-        parameters = [*reversed(getattr(handler, "__click_params__", [])), *global_options(hidden=True)]
+        parameters = [*reversed(getattr(handler, "__click_params__", [])), help_option(), *global_options(hidden=True)]
         return click.Command(
-            name,
+            path[-1],
             callback=parsed,
             params=parameters,
             help=handler.__doc__,
-            short_help=short_help,
-            epilog="Options for the account, the connection and the output: xmppsh --help",
-            context_settings={"help_option_names": ["-h", "--help"]},
+            short_help=spec.help,
+            epilog="Options for the account, the server, trust and output: xmppsh --help",
+            add_help_option=False,
         )
 
     return make
+
+
+def help_option() -> click.Option:
+    """`-h`, `--help`: raises HelpAsked; click's own would print by itself."""
+
+    def show(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            raise HelpAsked(ctx.get_help() + "\n")
+
+    return click.Option(
+        ["-h", "--help"], is_flag=True, is_eager=True, expose_value=False, callback=show, help="Show this and end."
+    )
 
 
 def global_options(*, hidden: bool) -> list[click.Parameter]:

@@ -24,7 +24,7 @@ GROUP_WIDTH, STATUS_WIDTH, CHECK_WIDTH = 7, 4, 31
 NO_PASSWORD = "no password is given"
 
 
-@command("doctor", "Examine the way to a server, from the DNS to stream management.", account=False)
+@command("doctor")
 @click.argument("account", metavar="[JID or DOMAIN]", type=JID, required=False)
 async def doctor(app: App, account: Jid | None) -> None:
     """Examine the server of JID or DOMAIN, or of your own account: dns, tcp, tls, stream, sasl, bind, session.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TLS = {"direct": "direct TLS", "starttls": "STARTTLS", "off": "no TLS"}
 
 
-@command("explain", "Show where would be dialled, in which order and why.", account=False)
+@command("explain")
 @click.argument("account", metavar="[JID]", type=JID, required=False)
 async def explain(app: App, account: Jid | None) -> None:
     """Show every place that would be dialled for JID, or for your own account: dials nothing, needs no password.

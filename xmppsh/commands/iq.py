@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
 
 
-@command("iq", "Ask with an IQ of your own and print the answer.")
+@command("iq")
 @click.argument("iq_type", metavar="get|set", type=click.Choice(["get", "set"]))
 @click.argument("to", type=JID)
 @click.argument("payload")

@@ -37,7 +37,7 @@ def _open_fd(_ctx: click.Context, _param: click.Parameter, fd: int | None) -> in
     return fd
 
 
-@command("listen", "Print what arrives, one record each.", guarded=True)
+@command("listen")
 @click.option(
     "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Of message,presence,iq [message]."
 )

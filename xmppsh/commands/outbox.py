@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from xmppsh.output import safe
 from xmppsh.xmlio.reader import read_element
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xmppsh.commands.app import App
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
@@ -21,36 +24,64 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
 
 
-@command("outbox", "Show, settle or forget messages that were never confirmed.", account=False)
-@click.argument("action", metavar="list|retry|drop", type=click.Choice(["list", "retry", "drop"]))
-@click.argument("ids", metavar="[ID]…", nargs=-1)
-@click.option("--yes", is_flag=True, help="Drop everything without asking.")
-async def outbox(app: App, action: str, ids: tuple[str, ...], yes: bool) -> None:
-    """List the account's unconfirmed messages; retry or drop them, all or those with these IDs.
+IDS = click.argument("ids", metavar="[ID]…", nargs=-1)
 
-    retry asks the server's archive first: what has arrived is only struck off, what has not is sent. What nobody can
-    tell is sent again only when its ID is given. With --dry-run retry prints what may be sent, and drop what would be
-    forgotten; nothing is changed.
+
+@command("outbox", "list")
+@IDS
+async def outbox_list(app: App, ids: tuple[str, ...]) -> None:
+    """Show the account's messages that nobody has confirmed, all or those with these IDs.
 
     Example:  xmppsh outbox list
     """
-    journal = app.journal()
-    try:
-        left = _chosen(journal.abandoned(), ids)
-        if unknown := set(ids) - {_id(stanza) for stanza in left}:
-            raise UsageError(f"the outbox holds no message {sorted(unknown)[0]!r}", hint="xmppsh outbox list")
-        if action == "list":
+    with _journal(app) as journal:
+        for stanza in _chosen(journal, ids):
+            await _show(app, stanza)
+
+
+@command("outbox", "retry")
+@IDS
+async def outbox_retry(app: App, ids: tuple[str, ...]) -> None:
+    """Settle unconfirmed messages, all or those with these IDs: what has not arrived is sent.
+
+    The server's archive is asked first: what has arrived is only struck off. A message of which it cannot tell is
+    sent again only when its ID is given. With --dry-run it prints what may be sent.
+
+    Example:  xmppsh outbox retry
+    """
+    with _journal(app) as journal:
+        left = _chosen(journal, ids)
+    if app.settings.dry_run:
+        for stanza in left:
+            await app.stdout.write(stanza.xml + "\n")
+    elif left:
+        await _retry(app, left, ids)
+
+
+@command("outbox", "drop")
+@IDS
+@click.option("--yes", is_flag=True, help="Drop everything without asking.")
+async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> None:
+    """Forget unconfirmed messages, all or those with these IDs. With --dry-run they are shown, and kept.
+
+    Example:  xmppsh outbox drop --yes
+    """
+    with _journal(app) as journal:
+        left = _chosen(journal, ids)
+        if app.settings.dry_run:
             for stanza in left:
                 await _show(app, stanza)
-        elif app.settings.dry_run:
-            for stanza in left:
-                await (app.stdout.write(stanza.xml + "\n") if action == "retry" else _show(app, stanza))
-        elif action == "drop":
+        else:
             await _drop(app, journal, left, sure=yes or bool(ids))
+
+
+@contextmanager
+def _journal(app: App) -> Iterator[Journal]:
+    journal = app.journal()
+    try:
+        yield journal
     finally:
         journal.close()
-    if action == "retry" and left and not app.settings.dry_run:
-        await _retry(app, left, ids)
 
 
 def _id(stanza: StoredStanza) -> str:
@@ -58,7 +89,15 @@ def _id(stanza: StoredStanza) -> str:
     return read_element(stanza.xml).id or stanza.stanza_id
 
 
-def _chosen(left: list[StoredStanza], ids: tuple[str, ...]) -> list[StoredStanza]:
+def _chosen(journal: Journal, ids: tuple[str, ...]) -> list[StoredStanza]:
+    """The unconfirmed messages with these ids, or all; raises UsageError for an id that none has."""
+    left = _with_ids(journal.abandoned(), ids)
+    if missing := set(ids) - {_id(stanza) for stanza in left}:
+        raise UsageError(f"the outbox holds no message {min(missing)!r}", hint="xmppsh outbox list")
+    return left
+
+
+def _with_ids(left: list[StoredStanza], ids: tuple[str, ...]) -> list[StoredStanza]:
     return [stanza for stanza in left if not ids or _id(stanza) in ids]
 
 
@@ -84,7 +123,7 @@ async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> No
         journal = session.outbound.journal
         assert journal is not None
         # Not before: the session's start settles what a dead process left, and another retry may be at work.
-        taken = journal.store.take(_chosen(journal.abandoned(), ids))
+        taken = journal.store.take(_with_ids(journal.abandoned(), ids))
         _tell_of_others(app, journal, seen, taken)
         again = await _settled(session, journal, taken, blindly=bool(ids))
         session.queue_again(again)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
 
 
-@command("ping", "Measure the round trip to an XMPP address.")
+@command("ping")
 @click.argument("to", type=JID, required=False)
 @click.option("-c", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="Send N pings [1].")
 async def ping(app: App, to: Jid | None, count: int) -> None:

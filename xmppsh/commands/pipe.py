@@ -36,7 +36,7 @@ CLOSE_WAIT_S = 2.0
 GUARD_POLL_S = 0.05
 
 
-@command("pipe", "Send a stream of stanzas from stdin or a file.", guarded=True)
+@command("pipe")
 @click.argument("file", required=False)
 @click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
 @click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")

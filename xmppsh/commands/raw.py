@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 
-@command("raw", "Send stanzas as they are.")
+@command("raw")
 @click.argument("stanzas", metavar="STANZA…", nargs=-1, required=True)
 async def raw(app: App, stanzas: tuple[str, ...]) -> None:
     """Send each STANZA (message, presence or iq) as it stands; - reads them from stdin.

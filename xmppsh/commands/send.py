@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
 
 
-@command("send", "Send a message; success means that the server has it.")
+@command("send")
 @click.argument("to", type=JID)
 @click.argument("text", nargs=-1)
 @click.option("--to", "more", type=JID, multiple=True, metavar="JID", help="One more recipient; repeatable.")

@@ -30,37 +30,36 @@ if TYPE_CHECKING:
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
 
-@command("sessions", "Show or close the account's own sessions, and those that died.")
-@click.argument("action", metavar="list|close|reap", type=click.Choice(["list", "close", "reap"]))
-@click.argument("resource", metavar="[RESOURCE]", required=False)
-@click.option("--visible", is_flag=True, help="list: send presence for a moment, which contacts see.")
-async def sessions(app: App, action: str, resource: str | None, visible: bool) -> None:
-    """List the account's sessions, close the one of RESOURCE, or reap those that dead programs left on this machine.
+@command("sessions", "list")
+@click.option("--visible", is_flag=True, help="Send presence for a moment, which contacts see.")
+async def sessions_list(app: App, visible: bool) -> None:
+    """Show the sessions of the account that are online.
 
     The age is that of the session where a program of ours has it, otherwise of its last presence. Not every server
     tells what else is online without being shown presence; contacts see that, so it needs --visible.
 
-    \b
     Example:  xmppsh sessions list
-              xmppsh sessions close phone
     """
-    _check(action, resource, visible=visible)
-    match action:
-        case "list":
-            await _list(app, visible=visible)
-        case "close":
-            await _close(app, _full_jid(app, resource or ""))
-        case _:
-            await _reap(app)
+    await _list(app, visible=visible)
 
 
-def _check(action: str, resource: str | None, *, visible: bool) -> None:
-    if action == "close" and resource is None:
-        raise UsageError("sessions close wants a RESOURCE", hint="xmppsh sessions list")
-    if action != "close" and resource is not None:
-        raise UsageError(f"sessions {action} takes no RESOURCE", hint="xmppsh sessions --help")
-    if action != "list" and visible:
-        raise UsageError(f"--visible is for list, not {action}", hint="xmppsh sessions --help")
+@command("sessions", "close")
+@click.argument("resource")
+async def sessions_close(app: App, resource: str) -> None:
+    """Close the account's session of RESOURCE (its full JID will do, too).
+
+    Example:  xmppsh sessions close phone
+    """
+    await _close(app, _full_jid(app, resource))
+
+
+@command("sessions", "reap")
+async def sessions_reap(app: App) -> None:
+    """Close the account's sessions that dead programs of this machine left.
+
+    Example:  xmppsh sessions reap
+    """
+    await _reap(app)
 
 
 def _full_jid(app: App, resource: str) -> Jid:

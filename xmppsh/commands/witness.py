@@ -32,7 +32,7 @@ SENTENCES = {
 }
 
 
-@command("witness", "Close this account's sessions on other machines when they fall silent.")
+@command("witness")
 @click.option("--interval", "interval_s", type=SECONDS, metavar="S", help="Check each session every S seconds [1.5].")
 async def witness(app: App, interval_s: float | None) -> None:
     """Watch the account's sessions of xmppsh on other machines, until a signal.

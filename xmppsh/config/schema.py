@@ -123,9 +123,13 @@ def integer(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. parse: from text; many: may be given several times; flag: on or off; file_only: never an option."""
+    """One setting. parse: from text; many: may be given several times; flag: on or off; file_only: never an option.
+
+    group: where the help lists it, a key of SETTING_GROUPS.
+    """
 
     name: str
+    group: str
     help: str
     parse: Callable[[str], Any] = str
     default: Any = None
@@ -157,48 +161,82 @@ class Setting:
         return self.parse in (integer, positive_seconds, seconds_to_keep)
 
 
+SETTING_GROUPS = {
+    "account": "Account options",
+    "server": "Server options",
+    "trust": "Trust options",
+    "output": "Output options",
+}
 SETTINGS: tuple[Setting, ...] = (
-    Setting("jid", "The account; a resource is allowed.", Jid.parse, metavar="JID", short="-j"),
-    Setting("profile", "A [profile.NAME] of the config file.", metavar="NAME", short="-P"),
-    Setting("password", "The password; in the config file or the environment alone.", file_only=True),
-    Setting("password_file", "Read the password from the first line of a file of mode 0600.", metavar="FILE"),
-    Setting("password_command", "Run this command; its first line of output is the password.", metavar="CMD"),
-    Setting("password_fd", "Read the password from this file descriptor.", integer, metavar="N"),
-    Setting("host", "Dial this instead of asking DNS; repeatable, in order.", host, (), "HOST[:PORT]", many=True),
+    Setting("jid", "account", "The account; a resource is allowed.", Jid.parse, metavar="JID", short="-j"),
+    Setting("profile", "account", "A [profile.NAME] of the config file.", metavar="NAME", short="-P"),
+    Setting("password", "account", "The password; in the config file or the environment alone.", file_only=True),
+    Setting(
+        "password_file", "account", "Read the password from the first line of a file of mode 0600.", metavar="FILE"
+    ),
+    Setting(
+        "password_command", "account", "Run this command; its first line of output is the password.", metavar="CMD"
+    ),
+    Setting("password_fd", "account", "Read the password from this file descriptor.", integer, metavar="N"),
+    Setting(
+        "host", "server", "Dial this instead of asking DNS; repeatable, in order.", host, (), "HOST[:PORT]", many=True
+    ),
     Setting(
         "resolve",
+        "server",
         "Where a name is, as curl's; for the domain no SRV is asked.",
         override,
         (),
         "NAME:PORT:ADDRESS",
         many=True,
     ),
-    Setting("dns", "Ask these name servers, behind the hosts file.", name_servers, (), "ADDRESS[:PORT]", many=True),
-    Setting("tls", "auto, direct, starttls or off (loopback alone).", choice("tls", TLS_MODES), "auto", "MODE"),
-    Setting("ca", "Trust the authorities in this PEM file instead of the system's.", metavar="FILE"),
-    Setting("pin", "Trust a certificate by its fingerprint alone.", pin, (), "sha256:HEX", many=True),
-    Setting("insecure", "Trust any certificate; warns each time.", flag=True, default=False),
-    Setting("cert", "Client certificate for SASL EXTERNAL, PEM.", metavar="FILE"),
-    Setting("key", "Its key, PEM.", metavar="FILE"),
-    Setting("anonymous", "Log in without an account (SASL ANONYMOUS).", flag=True, default=False),
-    Setting("mechanism", "Only this SASL mechanism.", metavar="NAME"),
-    Setting("ipv4", "Only IPv4 addresses.", flag=True, default=False, short="-4"),
-    Setting("ipv6", "Only IPv6 addresses.", flag=True, default=False, short="-6"),
     Setting(
-        "proxy", "Go by socks5h:// or http://; it looks names up, no DNS question is sent.", Proxy.parse, metavar="URL"
+        "dns", "server", "Ask these name servers, behind the hosts file.", name_servers, (), "ADDRESS[:PORT]", many=True
     ),
-    Setting("connect_timeout", "Seconds for the way to a bound session.", positive_seconds, 10.0, "S"),
-    Setting("timeout", "Seconds for each answer.", positive_seconds, 30.0, "S"),
-    Setting("resume_max", "Seconds that the server is asked to keep a cut session.", seconds_to_keep, 120, "S"),
-    Setting("no_guard", "Start no guard: after kill -9 the session stays online.", flag=True, default=False),
-    Setting("no_sm", "Without stream management: no resumption, acks by pings.", flag=True, default=False),
-    Setting("format", "Output as text, json (one object a line) or xml.", choice("format", FORMATS), "text", "FORMAT"),
-    Setting("template", "Output by a template: %f from, %b body, … (see the manual).", metavar="FMT", short="-F"),
-    Setting("color", "auto, always or never; NO_COLOR is honoured.", choice("color", COLORS), "auto", "WHEN"),
-    Setting("verbose", "Log to stderr; repeat for more.", integer, 0, "N", "-v", count=True),
-    Setting("quiet", "Errors alone on stderr.", flag=True, default=False, short="-q"),
-    Setting("trace", "Write the XML of both directions, secrets masked, to FILE; - is stderr.", metavar="FILE"),
-    Setting("dry_run", "Print what would be sent; open no connection.", flag=True, default=False, short="-n"),
+    Setting(
+        "tls", "server", "auto, direct, starttls or off (loopback alone).", choice("tls", TLS_MODES), "auto", "MODE"
+    ),
+    Setting("ca", "trust", "Trust the authorities in this PEM file instead of the system's.", metavar="FILE"),
+    Setting("pin", "trust", "Trust a certificate by its fingerprint alone.", pin, (), "sha256:HEX", many=True),
+    Setting("insecure", "trust", "Trust any certificate; warns each time.", flag=True, default=False),
+    Setting("cert", "account", "Client certificate for SASL EXTERNAL, PEM.", metavar="FILE"),
+    Setting("key", "account", "Its key, PEM.", metavar="FILE"),
+    Setting("anonymous", "account", "Log in without an account (SASL ANONYMOUS).", flag=True, default=False),
+    Setting("mechanism", "account", "Only this SASL mechanism.", metavar="NAME"),
+    Setting("ipv4", "server", "Only IPv4 addresses.", flag=True, default=False, short="-4"),
+    Setting("ipv6", "server", "Only IPv6 addresses.", flag=True, default=False, short="-6"),
+    Setting(
+        "proxy",
+        "server",
+        "Go by socks5h:// or http://; it looks names up, no DNS question is sent.",
+        Proxy.parse,
+        metavar="URL",
+    ),
+    Setting("connect_timeout", "server", "Seconds for the way to a bound session.", positive_seconds, 10.0, "S"),
+    Setting("timeout", "server", "Seconds for each answer.", positive_seconds, 30.0, "S"),
+    Setting(
+        "resume_max", "server", "Seconds that the server is asked to keep a cut session.", seconds_to_keep, 120, "S"
+    ),
+    Setting("no_guard", "server", "Start no guard: after kill -9 the session stays online.", flag=True, default=False),
+    Setting("no_sm", "server", "Without stream management: no resumption, acks by pings.", flag=True, default=False),
+    Setting(
+        "format",
+        "output",
+        "Output as text, json (one object a line) or xml.",
+        choice("format", FORMATS),
+        "text",
+        "FORMAT",
+    ),
+    Setting(
+        "template", "output", "Output by a template: %f from, %b body, … (see the manual).", metavar="FMT", short="-F"
+    ),
+    Setting("color", "output", "auto, always or never; NO_COLOR is honoured.", choice("color", COLORS), "auto", "WHEN"),
+    Setting("verbose", "output", "Log to stderr; repeat for more.", integer, 0, "N", "-v", count=True),
+    Setting("quiet", "output", "Errors alone on stderr.", flag=True, default=False, short="-q"),
+    Setting(
+        "trace", "output", "Write the XML of both directions, secrets masked, to FILE; - is stderr.", metavar="FILE"
+    ),
+    Setting("dry_run", "output", "Print what would be sent; open no connection.", flag=True, default=False, short="-n"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 

@@ -28,7 +28,7 @@ def _account(ctx: click.Context, _param: click.Parameter, value: Jid | None) -> 
         ctx.find_root().meta.setdefault(OPTIONS, {})["jid"] = value
 
 
-@command("connect", "Open the shell on a session.", guarded=True)
+@command("connect")
 @click.argument("account", metavar="[JID]", type=JID, required=False, callback=_account, expose_value=False)
 @click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
 async def connect(app: App, stop_on_error: bool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from typing import TYPE_CHECKING
 
+from xmppsh.commands import COMMANDS
 from xmppsh.commands.params import parse_address
 from xmppsh.errors import ClosedOutput, DeadlineExceeded, UsageError, XmppshError
 from xmppsh.model import Jid
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from xmppsh.shell.sent import Place, Sent
     from xmppsh.xmlio.build import Xml
 
-REPORTS_BOUNCES = frozenset({"send"})  # commands that tell themselves what came back
-
 
 class Quit(Exception):
     """`/quit`: no error."""
@@ -41,6 +40,12 @@ class Interpreter:
         self.target: Jid | None = None
         self.command: str | None = None  # the one that runs
         self._app, self._session, self._sent, self._stdin = app, session, sent, stdin
+
+    @property
+    def reports_bounces(self) -> bool:
+        """Does a command run that tells by itself what came back?"""
+        spec = COMMANDS.get((self.command or "",))
+        return spec is not None and spec.reports_bounces
 
     async def carry_out(self, line: Blank | Command | Text, place: Place) -> None:
         """Do what a line says; raises XmppshError, Quit, ClosedOutput."""
@@ -69,8 +74,7 @@ class Interpreter:
                 words = _words(name, tail, 1)
                 self.target = parse_address(words[0]) if words else None
             case "help":
-                words = _words(name, tail, 1)
-                await self._app.stdout.write(runner.help_text(words[0] if words else None))
+                await self._app.stdout.write(runner.help_text(_words(name, tail, 3)))
             case _:
                 await self._run_registered(name, tail)
 

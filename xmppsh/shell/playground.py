@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.playground.server import PlaygroundServer
 
 
-@command("playground", "Start a throw-away server on loopback, and the shell on it.", account=False)
+@command("playground")
 @click.option("--serve", is_flag=True, help="Only serve: print one JSON line, run until a signal.")
 @click.option("--tour", is_flag=True, help="Show what xmppsh does, with real commands; as without a terminal.")
 async def playground(app: App, serve: bool, tour: bool) -> None:

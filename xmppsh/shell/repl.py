@@ -21,7 +21,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.shell import xmlinput
 from xmppsh.shell.failure import placed, report
-from xmppsh.shell.interpreter import REPORTS_BOUNCES, Interpreter, Quit
+from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Command, Xml, classify
 from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, keyboard
@@ -171,7 +171,7 @@ class Repl:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _tell_bounce(self, stanza: Element) -> bool:
-        if self._sent.place_of(stanza) is None and self._interpreter.command not in REPORTS_BOUNCES:
+        if self._sent.place_of(stanza) is None and not self._interpreter.reports_bounces:
             report(self._app, bounce(stanza))
         return True
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import io
 import shlex
 from dataclasses import replace
@@ -11,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands import COMMANDS
+from xmppsh.commands import COMMANDS, GROUPS, Path, Spec, children
+from xmppsh.commands.base import HelpAsked
+from xmppsh.commands.groups import load, unknown
 from xmppsh.errors import UsageError
 from xmppsh.shell.failure import usage_error
 
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from xmppsh.output.streams import InputStream
     from xmppsh.session.session import Session
 
-# Commands that would hold the shell or its streams, and what does their work here.
-REFUSED = {
-    "connect": "the shell is open already: /quit, then xmppsh connect JID",
-    "listen": "the shell prints what arrives by itself",
-    "pipe": "the shell's lines are its input: xmppsh pipe runs outside",
-    "playground": "xmppsh playground runs outside the shell",
-}
 BUILTINS = {
     "to": ("/to [JID]", "Send what is typed to JID; without JID, to nobody."),
     "help": ("/help [COMMAND]", "This list, or a command's own help."),
@@ -37,9 +30,9 @@ BUILTINS = {
 OF_A_COMMAND = frozenset({"format", "template", "color", "verbose", "quiet", "dry_run"})
 
 
-def available() -> dict[str, str]:
-    """The commands that run here, each with its line of help."""
-    return {name: entry.help for name, entry in COMMANDS.items() if name not in REFUSED}
+def available() -> dict[Path, Spec]:
+    """The commands that run here."""
+    return {path: spec for path, spec in COMMANDS.items() if spec.not_in_shell is None}
 
 
 async def run(app: App, session: Session, stdin: InputStream, name: str, tail: str) -> None:
@@ -61,35 +54,54 @@ async def run(app: App, session: Session, stdin: InputStream, name: str, tail: s
 
 def parse(name: str, tail: str) -> Work | str:
     """The parsed command, or the text of its help when it was asked for that. Raises UsageError."""
-    command = find(name)
+    path, tail = find(name, tail)
+    if isinstance(path, str):
+        return path
+    command, label = load(path), " ".join(path)
     try:
-        words = send_words(command, tail) if name == "send" else shlex.split(tail)
+        words = text_words(command, tail) if COMMANDS[path].tail == "text" else shlex.split(tail)
     except ValueError as error:
-        raise UsageError(f"/{name}: {str(error).lower()}", hint="close the quote, or write \\ before it") from None
-    shown = io.StringIO()
+        raise UsageError(f"/{label}: {str(error).lower()}", hint="close the quote, or write \\ before it") from None
     try:
-        with contextlib.redirect_stdout(shown):  # click prints help by itself
-            context = command.make_context(f"/{name}", words)
-            work: Work = command.invoke(context)
-    except click.exceptions.Exit:
-        return shown.getvalue()
+        work: Work = command.invoke(command.make_context(f"/{label}", words))
+    except HelpAsked as asked:
+        return asked.text
     except click.ClickException as error:
-        raise usage_error(error, name) from None
+        raise usage_error(error, label) from None
     return work
 
 
-def find(name: str) -> click.Command:
-    """Import a command; raises UsageError when there is none, or none that runs here."""
-    if name in REFUSED:
-        raise UsageError(f"/{name} does not run in the shell: {REFUSED[name]}")
-    entry = COMMANDS.get(name)
-    if entry is None:
-        raise UsageError(f"/{name} is not a command", hint="/help lists them; // at the start sends a slash")
-    command: click.Command = getattr(importlib.import_module(entry.module), name)
-    return command
+def find(name: str, tail: str) -> tuple[Path | str, str]:
+    """The command that a line names, and what follows; in place of the command the help of a group that stands alone.
+
+    Raises UsageError when there is none, or none that runs here.
+    """
+    path: Path = (name,)
+    while path in GROUPS:
+        word, _, rest = tail.lstrip().partition(" ")
+        if word in ("", "-h", "--help"):
+            return group_help(path), ""
+        if word not in children(path):
+            raise unknown(word, path, "/")
+        path, tail = (*path, word), rest
+    if path not in COMMANDS:
+        error = unknown(name, (), "/")
+        hint = error.hint if error.hint != "/--help" else "/help lists them; // at the start sends a slash"
+        raise UsageError(f"/{name} is not a command", hint=hint)
+    if (why := COMMANDS[path].not_in_shell) is not None:
+        raise UsageError(f"/{' '.join(path)} does not run in the shell: {why}")
+    return path, tail
 
 
-def send_words(command: click.Command, tail: str) -> list[str]:
+def group_help(path: Path) -> str:
+    """The commands of a group."""
+    rows = [(f"/{' '.join([*path, name])}", below.help) for name, below in children(path).items()]
+    width = max(len(usage) for usage, _ in rows)
+    listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
+    return f"{GROUPS[path].help}\n{listed}/help {' '.join(path)} COMMAND tells more.\n"
+
+
+def text_words(command: click.Command, tail: str) -> list[str]:
     """The words of `/send [OPTIONS] TO TEXT`: TEXT stays as it stands, quotes, dashes, spaces and all.
 
     One white space ends TO; what comes behind it is the text.
@@ -126,16 +138,20 @@ def _takes_next(command: click.Command, word: str) -> bool:
     return False
 
 
-def help_text(name: str | None) -> str:
+def help_text(words: list[str]) -> str:
     """All commands, or the help of one."""
-    if name is not None:
-        name = name.removeprefix("/")
+    if words:
+        name, tail = words[0].removeprefix("/"), " ".join(words[1:])
         if name in BUILTINS:
             usage, meaning = BUILTINS[name]
             return f"{usage}\n  {meaning}\n"
-        command = find(name)
-        return command.get_help(click.Context(command, info_name=f"/{name}")) + "\n"
-    rows = [*BUILTINS.values(), *((f"/{name}", text) for name, text in available().items())]
+        path, _ = find(name, tail)
+        if isinstance(path, str):
+            return path
+        command = load(path)
+        return command.get_help(click.Context(command, info_name=f"/{' '.join(path)}")) + "\n"
+    commands = ((f"/{' '.join(path)}", spec.help) for path, spec in available().items())
+    rows = [*BUILTINS.values(), *commands]
     width = max(len(usage) for usage, _ in rows)
     listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
     return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import DataError, XmlError, XmppshError
 from xmppsh.output.streams import InputStream
 from xmppsh.shell.failure import placed, report, with_text
-from xmppsh.shell.interpreter import REPORTS_BOUNCES, Interpreter, Quit
+from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Xml, classify
 from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.sent import Place, Sent
@@ -78,7 +78,7 @@ class Script:
 
     def is_reported(self, stanza: Element) -> bool:
         """Does a line of ours, or the command that runs, tell of this bounce?"""
-        return self._interpreter.command in REPORTS_BOUNCES or self.sent.place_of(stanza) is not None
+        return self._interpreter.reports_bounces or self.sent.place_of(stanza) is not None
 
     async def play(self) -> None:
         """Carry out every line; with -e, up to the first error, be it a bounce that comes while we wait for a line."""

@@ -1,0 +1,45 @@
+"""`help`: what `COMMAND --help` shows, and the topics that belong to no command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands import COMMANDS, GROUPS
+from xmppsh.commands.base import command
+from xmppsh.commands.groups import Root, group, load, unknown
+from xmppsh.commands.topics import TOPICS
+
+if TYPE_CHECKING:
+    from xmppsh.commands.app import App
+
+
+@command("help")
+@click.argument("words", metavar="[COMMAND|TOPIC]…", nargs=-1)
+async def help(app: App, words: tuple[str, ...]) -> None:  # noqa: A001 - it is the command's name
+    """Tell about COMMAND, or about exit-codes, formats, environment or recipes.
+
+    Example:  xmppsh help exit-codes
+    """
+    await app.stdout.write(text_of(words))
+
+
+def text_of(words: tuple[str, ...]) -> str:
+    """The help of a command, a group or a topic; raises UsageError for what there is not."""
+    if not words:
+        root = Root(lambda _: None)
+        return root.get_help(click.Context(root, info_name="xmppsh", max_content_width=80, terminal_width=80)) + "\n"
+    if len(words) == 1 and words[0] in TOPICS:
+        return TOPICS[words[0]]()
+    if words in COMMANDS:
+        found: click.Command = load(words)
+    elif words in GROUPS:
+        found = group(words, GROUPS[words])
+    else:
+        known = 0
+        while words[: known + 1] in GROUPS:
+            known += 1
+        raise unknown(words[known], words[:known], "xmppsh help ", TOPICS if known == 0 else ())
+    name = f"xmppsh {' '.join(words)}"
+    return found.get_help(click.Context(found, info_name=name, max_content_width=80, terminal_width=80)) + "\n"
