@@ -5,7 +5,8 @@ import math
 import pytest
 
 from xmppsh.commands.params import JID, SECONDS, parse_address
-from xmppsh.config.schema import BY_NAME, SETTINGS, host, integer, pin, positive_seconds
+from xmppsh.config.schema import BY_NAME, SETTINGS
+from xmppsh.config.values import host, integer, pin, positive_seconds
 from xmppsh.errors import MalformedJid, UsageError, XmppshError
 from xmppsh.model import Jid
 

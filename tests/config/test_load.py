@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from xmppsh.config.load import Settings, load
+from xmppsh.config.load import load
 from xmppsh.config.paths import config_file
-from xmppsh.config.schema import SETTINGS
+from xmppsh.config.schema import SETTINGS, Origin, Settings
 from xmppsh.config.secrets import password_setting
 from xmppsh.errors import ConfigError, UsageError, XmppshError
 from xmppsh.model import Jid
@@ -39,25 +39,25 @@ def home(tmp_path: Path) -> Home:
 def test_without_anything_the_defaults_are_in_force(home: Home) -> None:
     settings = home.load()
     assert (settings.tls, settings.connect_timeout, settings.timeout, settings.host) == ("auto", 10.0, 30.0, ())
-    assert settings.origin("tls") == "default"
+    assert settings.origin("tls") is Origin.DEFAULT
     assert settings.profile is None
 
 
 LAYERS = [
-    ({"timeout": 1.0}, {"XMPPSH_TIMEOUT": "2"}, "timeout = 4\n[profile.default]\ntimeout = 3", 1.0, "option"),
-    ({}, {"XMPPSH_TIMEOUT": "2"}, "timeout = 4\n[profile.default]\ntimeout = 3", 2.0, "environment"),
-    ({}, {}, "timeout = 4\n[profile.default]\ntimeout = 3", 3.0, "profile default"),
-    ({}, {}, "timeout = 4\n[profile.default]\n[profile.other]\ntimeout = 3", 4.0, "config file"),
-    ({"profile": "other"}, {}, "timeout = 4\n[profile.default]\n[profile.other]\ntimeout = 3", 3.0, "profile other"),
-    ({}, {"XMPPSH_PROFILE": "other"}, "[profile.other]\ntimeout = 3", 3.0, "profile other"),
-    ({}, {}, "[profile.other]\ntimeout = 3", 30.0, "default"),
-    ({}, {"XMPPSH_TIMEOUT": ""}, "timeout = 4", 4.0, "config file"),
+    ({"timeout": 1.0}, {"XMPPSH_TIMEOUT": "2"}, "timeout = 4\n[profile.default]\ntimeout = 3", 1.0, Origin.OPTION),
+    ({}, {"XMPPSH_TIMEOUT": "2"}, "timeout = 4\n[profile.default]\ntimeout = 3", 2.0, Origin.ENVIRONMENT),
+    ({}, {}, "timeout = 4\n[profile.default]\ntimeout = 3", 3.0, Origin.PROFILE),
+    ({}, {}, "timeout = 4\n[profile.default]\n[profile.other]\ntimeout = 3", 4.0, Origin.CONFIG_FILE),
+    ({"profile": "other"}, {}, "timeout = 4\n[profile.default]\n[profile.other]\ntimeout = 3", 3.0, Origin.PROFILE),
+    ({}, {"XMPPSH_PROFILE": "other"}, "[profile.other]\ntimeout = 3", 3.0, Origin.PROFILE),
+    ({}, {}, "[profile.other]\ntimeout = 3", 30.0, Origin.DEFAULT),
+    ({}, {"XMPPSH_TIMEOUT": ""}, "timeout = 4", 4.0, Origin.CONFIG_FILE),
 ]
 
 
 @pytest.mark.parametrize(("options", "env", "text", "value", "origin"), LAYERS)
 def test_the_first_layer_that_has_a_value_wins(
-    home: Home, options: dict[str, Any], env: dict[str, str], text: str, value: float, origin: str
+    home: Home, options: dict[str, Any], env: dict[str, str], text: str, value: float, origin: Origin
 ) -> None:
     home.write(text)
     settings = home.load(options, **env)
@@ -72,8 +72,8 @@ def test_every_setting_has_an_environment_variable_and_every_one_but_flags_a_tex
     }  # fmt: skip
     names = {setting.name for setting in SETTINGS} - {"profile", "ipv6"}  # -4 and -6 exclude each other
     settings = home.load(**{f"XMPPSH_{name.upper()}": samples.get(name, "1") for name in names})
-    assert {settings.origin(name) for name in names} == {"environment"}
-    assert home.load(XMPPSH_IPV6="1").origin("ipv6") == "environment"
+    assert {settings.origin(name) for name in names} == {Origin.ENVIRONMENT}
+    assert home.load(XMPPSH_IPV6="1").origin("ipv6") is Origin.ENVIRONMENT
     assert settings.jid == Jid.parse("a@b")
     assert settings.host == (("a", 1), ("::1", 2))
     assert settings.verbose == 2
@@ -164,7 +164,7 @@ def test_a_fault_of_the_environment_names_the_variable(home: Home, variable: str
 
 IPV4, IPV6 = "ipv4 = true\n", "ipv6 = true\n"
 A_PIN = "sha256:" + "a" * 64
-OUTDONE: dict[str, tuple[dict[str, Any], dict[str, str], str, dict[str, Any]]] = {
+SUPERSEDED: dict[str, tuple[dict[str, Any], dict[str, str], str, dict[str, Any]]] = {
     "-6 and XMPPSH_IPV4": ({"ipv6": True}, {"XMPPSH_IPV4": "1"}, "", {"ipv4": False, "ipv6": True}),
     "-4 and ipv6 of the file": ({"ipv4": True}, {}, IPV6, {"ipv4": True, "ipv6": False}),
     "XMPPSH_IPV6 and a profile's ipv4": (
@@ -185,7 +185,7 @@ OUTDONE: dict[str, tuple[dict[str, Any], dict[str, str], str, dict[str, Any]]] =
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("options", "env", "text", "expected"), OUTDONE.values(), ids=OUTDONE)
+@pytest.mark.parametrize(("options", "env", "text", "expected"), SUPERSEDED.values(), ids=SUPERSEDED)
 def test_of_settings_that_exclude_each_other_the_nearer_one_is_in_force(
     home: Home, options: dict[str, Any], env: dict[str, str], text: str, expected: dict[str, Any]
 ) -> None:
@@ -261,9 +261,9 @@ def test_the_config_lives_where_xdg_says() -> None:
 def test_a_changed_copy_leaves_the_settings_as_they_are(home: Home) -> None:
     settings = home.load()
     changed = settings.with_values(format="json")
-    assert (settings.format, changed.format, changed.origin("format")) == ("text", "json", "option")
+    assert (settings.format, changed.format, changed.origin("format")) == ("text", "json", Origin.OPTION)
     back = changed.without(["format"])
-    assert (back.format, back.origin("format")) == ("text", "default")
+    assert (back.format, back.origin("format")) == ("text", Origin.DEFAULT)
     with pytest.raises(AttributeError):
         _ = settings.nothing
 

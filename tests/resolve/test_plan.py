@@ -12,7 +12,7 @@ import pytest
 from resolve.zones import ROWS, Place, Row
 from support.dns import NameServer, serving
 
-from xmppsh.config.schema import override
+from xmppsh.config.values import override
 from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, Jid
 from xmppsh.resolve.options import LookupOptions

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.dns import NameServer, Silent, serving
 
-from xmppsh.config.schema import Override, override
-from xmppsh.config.schema import name_servers as dns_option
+from xmppsh.config.values import Override, override
+from xmppsh.config.values import name_servers as dns_option
 from xmppsh.errors import UsageError
 from xmppsh.model import Candidate
 from xmppsh.resolve.addresses import find_addresses, name_look_up

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import state_folder
-from xmppsh.config.schema import OF_ACCOUNT
+from xmppsh.config.schema import OF_ACCOUNT, Origin
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, UsageError, XmppshError
 from xmppsh.model import Credentials, Jid
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 
     from xmppsh.commands.shutdown import Shutdown
-    from xmppsh.config.load import Settings
+    from xmppsh.config.schema import Settings
     from xmppsh.connection.options import SessionOptions
     from xmppsh.ghosts.dead_session import Reaped
     from xmppsh.ghosts.guard import Guard, KnownSession
@@ -62,7 +62,7 @@ class App:
     def jid(self) -> Jid:
         """The account; raises UsageError when none was given."""
         if self.settings.jid is not None:
-            jid: Jid = self.settings.jid
+            jid = self.settings.jid
             if jid.localpart is None and not self.settings.anonymous:
                 raise UsageError(f"{jid} is a domain, not an account", hint="--jid user@domain")
             return jid
@@ -87,8 +87,8 @@ class App:
         from xmppsh.net.tls import TlsPolicy
 
         settings = self.settings
-        paths = {name: Path(value).expanduser() for name in ("ca", "cert", "key") if (value := getattr(settings, name))}
-        policy = TlsPolicy(paths.get("ca"), settings.pin, settings.insecure, paths.get("cert"), paths.get("key"))
+        ca, certificate, key = map(_path, (settings.ca, settings.cert, settings.key))
+        policy = TlsPolicy(ca, settings.pin, settings.insecure, certificate, key)
         lookup = self.lookup_options()
         return SessionOptions(
             jid,
@@ -126,13 +126,13 @@ class App:
         server is left out, for another domain, where the config file has it: the environment is set by hand, for
         whatever is run in it. In the shell all of it was given for the shell's own session.
         """
-        in_shell, rank = self.shared is not None, self.settings.rank
+        in_shell, origin = self.shared is not None, self.settings.origin
         own = self.settings.jid if self.shared is None else self.shared.jid
         if own is None or own.bare == jid.bare:
             return self
-        left_out = [name for name in OF_ACCOUNT if in_shell or rank(name) > 0]
+        left_out = [name for name in OF_ACCOUNT if in_shell or origin(name) > Origin.OPTION]
         if own.domainpart != jid.domainpart:
-            left_out += [name for name in OF_SERVER if in_shell or rank(name) > 1]
+            left_out += [name for name in OF_SERVER if in_shell or origin(name) > Origin.ENVIRONMENT]
         return replace(self, settings=self.settings.without(left_out))
 
     @property
@@ -294,7 +294,7 @@ class App:
     @cached_property
     def _template(self) -> text.Template | None:
         settings = self.settings
-        if settings.template is None or settings.rank("format") < settings.rank("template"):
+        if settings.template is None or settings.origin("format") < settings.origin("template"):
             return None  # a --format outdoes the template of the config file
         return text.template(settings.template)
 
@@ -339,6 +339,10 @@ class App:
                 raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
 
         return Trace(write)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text).expanduser()
 
 
 def _private(path: str, flags: int) -> int:

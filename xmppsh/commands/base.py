@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands import Spec
     from xmppsh.commands.app import App as App
-    from xmppsh.config.load import Settings
+    from xmppsh.config.schema import Settings
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import click
 
-from xmppsh.config.schema import positive_seconds
+from xmppsh.config.values import positive_seconds
 from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.model import Jid
 

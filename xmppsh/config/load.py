@@ -6,60 +6,17 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.paths import config_file, refuse_readable_by_others
-from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Setting
+from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Origin, Setting, Settings
 from xmppsh.errors import ConfigError, UsageError, XmppshError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from xmppsh.model import Jid
 
-Layer = tuple[str, "Mapping[str, Any]"]  # where its values come from, and the values
+Layer = tuple[Origin, "Mapping[str, Any]"]  # where its values come from, and the values
 YES, NO = ("1", "y", "yes", "true", "on"), ("0", "n", "no", "false", "off")
-
-
-class Settings:
-    """The values in force, as attributes; `origin` tells where each came from. `with_values` makes a changed copy."""
-
-    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-        self._values, self._origins = dict(values), dict(origins)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_values"][name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def origin(self, name: str) -> str:
-        """`option`, `environment`, `profile NAME`, `config file` or `default`."""
-        return self._origins.get(name, "default")
-
-    def rank(self, name: str) -> int:
-        """How near the layer is that a value came from: 0 is an option."""
-        order = ("option", "environment", "profile", "config file", "default")
-        return order.index(self.origin(name).partition(" ")[0] if self.origin(name) != "config file" else "config file")
-
-    def source(self, name: str) -> str:
-        """Who says so: the option, the variable, or the place in the config file."""
-        setting, origin = BY_NAME[name], self.origin(name)
-        if origin == "environment":
-            return setting.env
-        if origin == "config file":
-            return f"{setting.key} in the config file"
-        if origin.startswith("profile "):
-            return f"{setting.key} in [profile.{origin.removeprefix('profile ')}]"
-        return setting.option
-
-    def with_values(self, **values: Any) -> Settings:
-        """A copy with these values, as if given as options."""
-        return Settings({**self._values, **values}, {**self._origins, **dict.fromkeys(values, "option")})
-
-    def without(self, names: Iterable[str]) -> Settings:
-        """A copy in which these have their defaults."""
-        defaults = {name: BY_NAME[name].default for name in names}
-        origins = {name: origin for name, origin in self._origins.items() if name not in defaults}
-        return Settings({**self._values, **defaults}, origins)
 
 
 def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
@@ -72,17 +29,13 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
     profile_name, layers = _layers(options, env, document, path)
     layers = _for_its_own_account(layers)
     values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for setting in SETTINGS:
-        for origin, layer in layers:
-            if setting.name in layer:
-                values[setting.name], origins[setting.name] = layer[setting.name], origin
-                break
-        else:
-            values[setting.name] = setting.default
+    origins: dict[str, Origin] = {}
+    for origin, layer in reversed(layers):  # the nearest last: it overwrites
+        values.update(layer)
+        origins.update(dict.fromkeys(layer, origin))
     values["profile"] = profile_name
-    settings = Settings(values, origins)
-    return settings.without(_outdone(settings, path))
+    settings = Settings(**values, origins=origins)
+    return settings.without(_superseded(settings, path))
 
 
 def _for_its_own_account(layers: Sequence[Layer]) -> list[Layer]:
@@ -95,7 +48,7 @@ def _for_its_own_account(layers: Sequence[Layer]) -> list[Layer]:
     kept: list[Layer] = []
     for place, (origin, layer) in enumerate(layers):
         owner = _jid_of(layers[place:])
-        if origin not in ("option", "environment") and jid is not None and owner is not None and owner.bare != jid.bare:
+        if origin > Origin.ENVIRONMENT and jid is not None and owner is not None and owner.bare != jid.bare:
             layer = {name: value for name, value in layer.items() if name not in OF_ACCOUNT}
         kept.append((origin, layer))
     return kept
@@ -105,19 +58,19 @@ def _jid_of(layers: Sequence[Layer]) -> Jid | None:
     return next((layer["jid"] for _, layer in layers if "jid" in layer), None)
 
 
-def _outdone(settings: Settings, path: Path) -> list[str]:
+def _superseded(settings: Settings, path: Path) -> list[str]:
     """What a nearer layer puts out of force; raises UsageError or ConfigError where no layer is the nearer one."""
-    outdone: list[str] = []
+    superseded: list[str] = []
     for group in ALTERNATIVES:
         given = [name for name in group if getattr(settings, name) != BY_NAME[name].default]
-        nearest = min(map(settings.rank, given), default=0)
-        outdone += [name for name in given if settings.rank(name) > nearest]
-    if settings.ipv4 and settings.ipv6 and settings.rank("ipv4") == settings.rank("ipv6"):
-        if settings.origin("ipv4") == "option":
+        nearest = min(map(settings.origin, given), default=Origin.OPTION)
+        superseded += [name for name in given if settings.origin(name) > nearest]
+    if settings.ipv4 and settings.ipv6 and settings.origin("ipv4") == settings.origin("ipv6"):
+        if settings.origin("ipv4") is Origin.OPTION:
             raise UsageError("-4 and -6 exclude each other")
         both = f"{settings.source('ipv4')} and {settings.source('ipv6')} exclude each other"
-        raise UsageError(both) if settings.origin("ipv4") == "environment" else ConfigError(f"{path}: {both}")
-    return outdone
+        raise UsageError(both) if settings.origin("ipv4") is Origin.ENVIRONMENT else ConfigError(f"{path}: {both}")
+    return superseded
 
 
 def _layers(
@@ -128,12 +81,12 @@ def _layers(
     if not isinstance(profiles, dict):
         raise ConfigError(f"{path}: profile is not a table", hint="write [profile.NAME]")
     name = options.get("profile") or environment.get("profile") or ("default" if "default" in profiles else None)
-    layers: list[Layer] = [("option", options), ("environment", environment)]
+    layers: list[Layer] = [(Origin.OPTION, options), (Origin.ENVIRONMENT, environment)]
     if name is not None:
         if name not in profiles:
             raise ConfigError(f"{path} has no [profile.{name}]", hint="xmppsh --profile NAME takes one that is there")
-        layers.append((f"profile {name}", _from_table(profiles[name], path, f"[profile.{name}] ")))
-    layers.append(("config file", _from_table(_without(document, "profile"), path, "")))
+        layers.append((Origin.PROFILE, _from_table(profiles[name], path, f"[profile.{name}] ")))
+    layers.append((Origin.CONFIG_FILE, _from_table(_without(document, "profile"), path, "")))
     return name, layers
 
 

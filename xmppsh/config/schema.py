@@ -1,4 +1,4 @@
-"""Every setting in one place: its type, default, help and names.
+"""Every setting in one place: the fields of `Settings`, each with its type, default, help and names.
 
 A setting `connect_timeout` is the option `--connect-timeout`, the environment variable `XMPPSH_CONNECT_TIMEOUT` and
 the key `connect-timeout` of the config file, at its top or in a `[profile.NAME]`.
@@ -6,139 +6,56 @@ the key `connect-timeout` of the config file, at its top or in a `[profile.NAME]
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, fields, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
+from xmppsh.config import values
 from xmppsh.config.proxy import Proxy
-from xmppsh.errors import UsageError
-from xmppsh.model import Jid, a_labels, is_address, split_host_port
+from xmppsh.model import Jid, TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
-TLS_MODES = ("auto", "direct", "starttls", "off")
-FORMATS = ("text", "json", "xml")
-DNS_PORT = 53
-MAX_KEPT_S = 86_400
-MAX_S = 31_536_000  # a year
-COLORS = ("auto", "always", "never")
-
-
-def positive_seconds(text: str) -> float:
-    """A number of seconds above zero, and at most a year."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if math.isnan(seconds):
-        raise UsageError(f"{text!r} is not a number of seconds")
-    if seconds <= 0:
-        raise UsageError(f"{text} seconds is not a span above zero")
-    if seconds > MAX_S:
-        raise UsageError(f"{text} seconds is more than {MAX_S}, which is a year")
-    return seconds
+T = TypeVar("T")
+Format = Literal["text", "json", "xml"]
+TLS_MODES: tuple[TlsMode, ...] = get_args(TlsMode)
+Color = Literal["auto", "always", "never"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+COLORS: tuple[Color, ...] = get_args(Color)
 
 
-def seconds_to_keep(text: str) -> int:
-    """A whole number of seconds; 0: nothing is kept."""
-    seconds = integer(text)
-    if not 0 <= seconds <= MAX_KEPT_S:
-        raise UsageError(f"{text} seconds is not a span from 0 to {MAX_KEPT_S}")
-    return seconds
+class Origin(IntEnum):
+    """Which layer a value came from; the nearer a layer is to the user, the smaller it is, and it wins."""
 
-
-def host(text: str) -> tuple[str, int | None]:
-    """HOST[:PORT]."""
-    try:
-        return split_host_port(text)
-    except ValueError as error:
-        raise UsageError(f"--host: {error}") from None
-
-
-class Override(NamedTuple):
-    """What `--resolve` says of a name: its addresses for one port. name: in A-labels, or `*`."""
-
-    name: str
-    port: int
-    addresses: tuple[str, ...]
-
-
-def name_servers(text: str) -> tuple[tuple[str, int], ...]:
-    """ADDRESS[:PORT], several of them separated by commas."""
-    found = []
-    for part in text.split(","):
-        try:
-            address, port = split_host_port(part.strip())
-        except ValueError as error:
-            raise UsageError(f"--dns: {error}") from None
-        if not is_address(address):
-            raise UsageError(f"--dns: {address!r} is not an address", hint="--dns 192.0.2.1 or --dns [2001:db8::1]:53")
-        found.append((address, DNS_PORT if port is None else port))
-    return tuple(found)
-
-
-def override(text: str) -> Override:
-    """NAME:PORT:ADDRESS[,ADDRESS]…, as curl has it: `*` for every name, brackets around IPv6 or none."""
-    name, _, rest = text.removeprefix("+").partition(":")  # curl's +: forget it in time, which the end of a run does
-    port, _, listed = rest.partition(":")
-    addresses = tuple(part.strip().removeprefix("[").removesuffix("]") for part in listed.split(","))
-    try:
-        split_host_port(f"{name}:{port}")  # complains of the name and the port
-        name = name if name == "*" else a_labels(name).lower().removesuffix(".")
-        for address in addresses:
-            if not is_address(address):
-                raise ValueError(f"{address!r} is not an address")
-    except ValueError as error:
-        raise UsageError(f"--resolve: {error}", hint="--resolve NAME:PORT:ADDRESS[,ADDRESS]…") from None
-    return Override(name, int(port), addresses)
-
-
-def pin(text: str) -> str:
-    """sha256:HEX, with or without colons between the bytes, as `openssl x509 -fingerprint -sha256` prints it."""
-    algorithm, _, value = text.partition(":")
-    value = value.replace(":", "").lower()
-    if algorithm.lower() != "sha256" or len(value) != 64 or any(digit not in "0123456789abcdef" for digit in value):
-        raise UsageError(f"--pin: {text!r} is not sha256: and 64 hex digits")
-    return value
-
-
-def choice(name: str, allowed: tuple[str, ...]) -> Callable[[str], str]:
-    """One of a few words."""
-
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise UsageError(f"--{name}: {text!r} is not one of {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
-def integer(text: str) -> int:
-    """A whole number from zero up."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise UsageError(f"{text!r} is not a number")
-    return int(text)
+    OPTION = 0
+    ENVIRONMENT = 1
+    PROFILE = 2
+    CONFIG_FILE = 3
+    DEFAULT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. parse: from text; many: may be given several times; flag: on or off; file_only: never an option.
+    """What the layers need to know of a setting.
 
-    group: where the help lists it, a key of SETTING_GROUPS.
+    parse: from text; many: may be given several times; flag: on or off; count: how often the option stands there;
+    file_only: never an option; is_path: names a file, in the config file relative to that file; group: where the help
+    lists it, a key of SETTING_GROUPS.
     """
 
     name: str
     group: str
     help: str
-    parse: Callable[[str], Any] = str
-    default: Any = None
-    metavar: str = "TEXT"
-    short: str | None = None
-    many: bool = False
-    flag: bool = False
-    count: bool = False
-    file_only: bool = False
+    parse: Callable[[str], Any]
+    default: Any
+    metavar: str
+    short: str | None
+    many: bool
+    flag: bool
+    count: bool
+    file_only: bool
+    is_path: bool
 
     @property
     def option(self) -> str:
@@ -158,7 +75,139 @@ class Setting:
     @property
     def is_number(self) -> bool:
         """May it be a number in the config file? Everything else is text in quotes there."""
-        return self.parse in (integer, positive_seconds, seconds_to_keep)
+        return self.parse in (values.integer, values.positive_seconds, values.seconds_to_keep)
+
+
+def _field(group: str, help_text: str, default: Any, parse: Callable[[str], Any] = str, **facts: Any) -> Any:
+    known: dict[str, Any] = {
+        "metavar": "TEXT", "short": None, "many": False, "flag": False, "count": False, "file_only": False,
+        "is_path": False, **facts,
+    }  # fmt: skip
+    metadata = {"group": group, "help": help_text, "parse": parse, **known}
+    return field(default=default, repr=not known["file_only"], metadata=metadata)
+
+
+# Four kinds of fields. What each returns is what the type checker holds against the field's type.
+
+
+def _value(group: str, help_text: str, default: T, parse: Callable[[str], T], metavar: str, **facts: Any) -> T:
+    return cast("T", _field(group, help_text, default, parse, metavar=metavar, **facts))
+
+
+def _optional(group: str, help_text: str, parse: Callable[[str], T], metavar: str, **facts: Any) -> T | None:
+    return cast("T | None", _field(group, help_text, None, parse, metavar=metavar, **facts))
+
+
+def _several(group: str, help_text: str, parse: Callable[[str], T], metavar: str) -> tuple[T, ...]:
+    return cast("tuple[T, ...]", _field(group, help_text, (), parse, metavar=metavar, many=True))
+
+
+def _flag(group: str, help_text: str, short: str | None = None) -> bool:
+    return cast("bool", _field(group, help_text, False, short=short, flag=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The values in force; `origin` tells where each came from, `with_values` makes a changed copy."""
+
+    jid: Jid | None = _optional("account", "The account; a resource is allowed.", Jid.parse, "JID", short="-j")
+    profile: str | None = _optional("account", "A [profile.NAME] of the config file.", str, "NAME", short="-P")
+    password: str | None = _optional(
+        "account", "The password; in the config file or the environment alone.", str, "TEXT", file_only=True
+    )
+    password_file: str | None = _optional(
+        "account", "Read the password from the first line of a file of mode 0600.", str, "FILE", is_path=True
+    )
+    password_command: str | None = _optional(
+        "account", "Run this command; its first line of output is the password.", str, "CMD"
+    )
+    password_fd: int | None = _optional("account", "Read the password from this file descriptor.", values.integer, "N")
+    host: tuple[tuple[str, int | None], ...] = _several(
+        "server", "Dial this instead of asking DNS; repeatable, in order.", values.host, "HOST[:PORT]"
+    )
+    resolve: tuple[values.Override, ...] = _several(
+        "server", "Where a name is, as curl's; for the domain no SRV is asked.", values.override, "NAME:PORT:ADDRESS"
+    )
+    dns: tuple[tuple[tuple[str, int], ...], ...] = _several(
+        "server", "Ask these name servers, after the hosts file.", values.name_servers, "ADDRESS[:PORT]"
+    )
+    tls: TlsMode = _value(
+        "server",
+        "auto, direct, starttls or off (loopback alone).",
+        TLS_MODES[0],
+        values.choice("tls", TLS_MODES),
+        "MODE",
+    )
+    ca: str | None = _optional(
+        "trust", "Trust the authorities in this PEM file instead of the system's.", str, "FILE", is_path=True
+    )
+    pin: tuple[str, ...] = _several("trust", "Trust a certificate by its fingerprint alone.", values.pin, "sha256:HEX")
+    insecure: bool = _flag("trust", "Trust any certificate; warns each time.")
+    cert: str | None = _optional("account", "Client certificate for SASL EXTERNAL, PEM.", str, "FILE", is_path=True)
+    key: str | None = _optional("account", "Its key, PEM.", str, "FILE", is_path=True)
+    anonymous: bool = _flag("account", "Log in without an account (SASL ANONYMOUS).")
+    mechanism: str | None = _optional("account", "Only this SASL mechanism.", str, "NAME")
+    ipv4: bool = _flag("server", "Only IPv4 addresses.", "-4")
+    ipv6: bool = _flag("server", "Only IPv6 addresses.", "-6")
+    proxy: Proxy | None = _optional(
+        "server", "Go by socks5h:// or http://; it looks names up, no DNS question is sent.", Proxy.parse, "URL"
+    )
+    connect_timeout: float = _value(
+        "server", "Seconds for the way to a bound session.", 10.0, values.positive_seconds, "S"
+    )
+    timeout: float = _value("server", "Seconds for each answer.", 30.0, values.positive_seconds, "S")
+    resume_max: int = _value(
+        "server", "Seconds that the server is asked to keep a cut session.", 120, values.seconds_to_keep, "S"
+    )
+    no_guard: bool = _flag("server", "Start no guard: after kill -9 the session stays online.")
+    no_sm: bool = _flag("server", "Without stream management: no resumption, acks by pings.")
+    format: Format = _value(
+        "output",
+        "Output as text, json (one object a line) or xml.",
+        FORMATS[0],
+        values.choice("format", FORMATS),
+        "FORMAT",
+    )
+    template: str | None = _optional(
+        "output", "Output by a template: %f from, %b body, … (see the manual).", str, "FMT", short="-F"
+    )
+    color: Color = _value(
+        "output", "auto, always or never; NO_COLOR is honoured.", COLORS[0], values.choice("color", COLORS), "WHEN"
+    )
+    verbose: int = _value("output", "Log to stderr; repeat for more.", 0, values.integer, "N", short="-v", count=True)
+    quiet: bool = _flag("output", "Errors alone on stderr.", "-q")
+    trace: str | None = _optional(
+        "output", "Write the XML of both directions, secrets masked, to FILE; - is stderr.", str, "FILE", is_path=True
+    )
+    dry_run: bool = _flag("output", "Print what would be sent; open no connection.", "-n")
+    origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
+
+    def origin(self, name: str) -> Origin:
+        """The layer that the value came from."""
+        return self.origins.get(name, Origin.DEFAULT)
+
+    def source(self, name: str) -> str:
+        """Who says so: the option, the variable, or the place in the config file."""
+        setting = BY_NAME[name]
+        match self.origin(name):
+            case Origin.ENVIRONMENT:
+                return setting.env
+            case Origin.CONFIG_FILE:
+                return f"{setting.key} in the config file"
+            case Origin.PROFILE:
+                return f"{setting.key} in [profile.{self.profile}]"
+            case _:
+                return setting.option
+
+    def with_values(self, **values: Any) -> Settings:
+        """A copy with these values, as if given as options."""
+        return replace(self, **values, origins={**self.origins, **dict.fromkeys(values, Origin.OPTION)})
+
+    def without(self, names: Iterable[str]) -> Settings:
+        """A copy in which these have their defaults."""
+        defaults: dict[str, Any] = {name: BY_NAME[name].default for name in names}
+        kept = {name: origin for name, origin in self.origins.items() if name not in defaults}
+        return replace(self, **defaults, origins=kept)
 
 
 SETTING_GROUPS = {
@@ -167,82 +216,12 @@ SETTING_GROUPS = {
     "trust": "Trust options",
     "output": "Output options",
 }
-SETTINGS: tuple[Setting, ...] = (
-    Setting("jid", "account", "The account; a resource is allowed.", Jid.parse, metavar="JID", short="-j"),
-    Setting("profile", "account", "A [profile.NAME] of the config file.", metavar="NAME", short="-P"),
-    Setting("password", "account", "The password; in the config file or the environment alone.", file_only=True),
-    Setting(
-        "password_file", "account", "Read the password from the first line of a file of mode 0600.", metavar="FILE"
-    ),
-    Setting(
-        "password_command", "account", "Run this command; its first line of output is the password.", metavar="CMD"
-    ),
-    Setting("password_fd", "account", "Read the password from this file descriptor.", integer, metavar="N"),
-    Setting(
-        "host", "server", "Dial this instead of asking DNS; repeatable, in order.", host, (), "HOST[:PORT]", many=True
-    ),
-    Setting(
-        "resolve",
-        "server",
-        "Where a name is, as curl's; for the domain no SRV is asked.",
-        override,
-        (),
-        "NAME:PORT:ADDRESS",
-        many=True,
-    ),
-    Setting(
-        "dns", "server", "Ask these name servers, behind the hosts file.", name_servers, (), "ADDRESS[:PORT]", many=True
-    ),
-    Setting(
-        "tls", "server", "auto, direct, starttls or off (loopback alone).", choice("tls", TLS_MODES), "auto", "MODE"
-    ),
-    Setting("ca", "trust", "Trust the authorities in this PEM file instead of the system's.", metavar="FILE"),
-    Setting("pin", "trust", "Trust a certificate by its fingerprint alone.", pin, (), "sha256:HEX", many=True),
-    Setting("insecure", "trust", "Trust any certificate; warns each time.", flag=True, default=False),
-    Setting("cert", "account", "Client certificate for SASL EXTERNAL, PEM.", metavar="FILE"),
-    Setting("key", "account", "Its key, PEM.", metavar="FILE"),
-    Setting("anonymous", "account", "Log in without an account (SASL ANONYMOUS).", flag=True, default=False),
-    Setting("mechanism", "account", "Only this SASL mechanism.", metavar="NAME"),
-    Setting("ipv4", "server", "Only IPv4 addresses.", flag=True, default=False, short="-4"),
-    Setting("ipv6", "server", "Only IPv6 addresses.", flag=True, default=False, short="-6"),
-    Setting(
-        "proxy",
-        "server",
-        "Go by socks5h:// or http://; it looks names up, no DNS question is sent.",
-        Proxy.parse,
-        metavar="URL",
-    ),
-    Setting("connect_timeout", "server", "Seconds for the way to a bound session.", positive_seconds, 10.0, "S"),
-    Setting("timeout", "server", "Seconds for each answer.", positive_seconds, 30.0, "S"),
-    Setting(
-        "resume_max", "server", "Seconds that the server is asked to keep a cut session.", seconds_to_keep, 120, "S"
-    ),
-    Setting("no_guard", "server", "Start no guard: after kill -9 the session stays online.", flag=True, default=False),
-    Setting("no_sm", "server", "Without stream management: no resumption, acks by pings.", flag=True, default=False),
-    Setting(
-        "format",
-        "output",
-        "Output as text, json (one object a line) or xml.",
-        choice("format", FORMATS),
-        "text",
-        "FORMAT",
-    ),
-    Setting(
-        "template", "output", "Output by a template: %f from, %b body, … (see the manual).", metavar="FMT", short="-F"
-    ),
-    Setting("color", "output", "auto, always or never; NO_COLOR is honoured.", choice("color", COLORS), "auto", "WHEN"),
-    Setting("verbose", "output", "Log to stderr; repeat for more.", integer, 0, "N", "-v", count=True),
-    Setting("quiet", "output", "Errors alone on stderr.", flag=True, default=False, short="-q"),
-    Setting(
-        "trace", "output", "Write the XML of both directions, secrets masked, to FILE; - is stderr.", metavar="FILE"
-    ),
-    Setting("dry_run", "output", "Print what would be sent; open no connection.", flag=True, default=False, short="-n"),
-)
+SETTINGS = tuple(Setting(one.name, default=one.default, **one.metadata) for one in fields(Settings) if one.metadata)
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 PASSWORDS = ("password_file", "password_command", "password_fd", "password")
 OF_ACCOUNT = (*PASSWORDS, "cert", "key")  # what proves who we are
-# Of these a nearer layer's puts those of the layers behind it out of force.
+# Of these a nearer layer's puts those of the layers after it out of force.
 ALTERNATIVES = (
     ("ipv4", "ipv6"),
     ("insecure", "pin", "ca"),

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.config.paths import refuse_readable_by_others
-from xmppsh.config.schema import PASSWORDS
+from xmppsh.config.schema import PASSWORDS, Origin
 from xmppsh.errors import ConfigError, NoInputError, SaslError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xmppsh.config.load import Settings
+    from xmppsh.config.schema import Settings
     from xmppsh.model import Jid
 
 COMMAND_TIMEOUT_S = 60  # a password manager may ask its user first
@@ -37,11 +37,11 @@ def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_p
 def password_setting(settings: Settings) -> str | None:
     """Which setting gives the password, or tells where it is; raises UsageError when options give more than one."""
     given = [name for name in PASSWORDS if getattr(settings, name) is not None]
-    options = [name for name in given if settings.origin(name) == "option"]
+    options = [name for name in given if settings.origin(name) is Origin.OPTION]
     if len(options) > 1 and "password" not in options:
         raise UsageError("more than one source of the password is given", hint="keep one of " + _spelled(options))
     # The nearest layer decides which source it is: an option, then the environment, a profile, the file.
-    return min(given, key=lambda one: (settings.rank(one), one != "password"), default=None)
+    return min(given, key=lambda one: (settings.origin(one), one != "password"), default=None)
 
 
 def _spelled(names: list[str]) -> str:
@@ -49,20 +49,27 @@ def _spelled(names: list[str]) -> str:
 
 
 def _from(settings: Settings, name: str) -> str:
-    if name == "password_file":
-        path = Path(settings.password_file).expanduser()
-        refuse_readable_by_others(path, "a password")
-        try:
-            return _first_line(path.read_bytes(), str(path))
-        except OSError as error:
-            raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    if name == "password_fd":
-        try:
-            return _first_line(_line_of(settings.password_fd), f"file descriptor {settings.password_fd}")
-        except (OSError, OverflowError) as error:
-            reason = (getattr(error, "strerror", None) or "no such descriptor").lower()
-            raise NoInputError(f"file descriptor {settings.password_fd}: {reason}") from error
-    return _from_command(settings.password_command)
+    if name == "password_file" and settings.password_file is not None:
+        return _from_file(Path(settings.password_file).expanduser())
+    if name == "password_fd" and settings.password_fd is not None:
+        return _from_fd(settings.password_fd)
+    return _from_command(settings.password_command or "")
+
+
+def _from_file(path: Path) -> str:
+    refuse_readable_by_others(path, "a password")
+    try:
+        return _first_line(path.read_bytes(), str(path))
+    except OSError as error:
+        raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _from_fd(fd: int) -> str:
+    try:
+        return _first_line(_line_of(fd), f"file descriptor {fd}")
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or "no such descriptor").lower()
+        raise NoInputError(f"file descriptor {fd}: {reason}") from error
 
 
 def _line_of(fd: int) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xmppsh.model import place
 
 if TYPE_CHECKING:
-    from xmppsh.config.schema import Override
+    from xmppsh.config.values import Override
 
 DNS_PORT = 53
 

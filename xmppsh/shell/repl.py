@@ -24,7 +24,7 @@ from xmppsh.shell.failure import placed, report
 from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Command, Xml, classify
 from xmppsh.shell.printer import Printer, WholeRecords
-from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, keyboard
+from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, color_depth, keyboard
 from xmppsh.shell.sent import Place, Sent, bounce
 from xmppsh.shell.tasks import running, unless
 from xmppsh.shell.xmlinput import XmlInput
@@ -86,6 +86,7 @@ class Repl:
             bottom_toolbar=self._toolbar,
             enable_suspend=True,
             key_bindings=self._keys(),
+            color_depth=color_depth(app.settings.color, app.env),
         )
         screen.prompt = self._prompt.app
 

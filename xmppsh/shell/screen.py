@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from xmppsh.shell.printer import WholeRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prompt_toolkit.application import Application
+
+    from xmppsh.config.schema import Color
 
 FALLBACK_SIZE = (80, 24)  # columns, rows
 PATIENCE_S = 1
@@ -26,6 +31,13 @@ PATIENCE_S = 1
 # newline becomes two. A pipe takes PIPE_BUF, a terminal does not.
 TAKEN_BYTES = 128
 TAKEN_CHARACTERS = TAKEN_BYTES // 4  # in UTF-8
+
+
+def color_depth(color: Color, env: Mapping[str, str]) -> ColorDepth:
+    """How many colours prompt and toolbar have: `--color`, and for `auto` NO_COLOR (https://no-color.org)."""
+    if color == "never" or (color == "auto" and env.get("NO_COLOR")):
+        return ColorDepth.MONOCHROME
+    return ColorDepth.DEFAULT
 
 
 class Keyboard(Vt100Input):
