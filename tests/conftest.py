@@ -9,6 +9,9 @@ import pytest
 from support.ejabberd import EjabberdServer
 from support.prosody import ProsodyServer
 from support.servers import Options, Server
+from support.signals import hand_on_defaults
+
+hand_on_defaults()
 
 SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
 LOG_TAIL_CHARACTERS = 6_000

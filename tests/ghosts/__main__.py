@@ -6,5 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as pytest's `pythonpath` does
 
 from ghosts.run import main
+from support.signals import hand_on_defaults
 
+hand_on_defaults()
 sys.exit(main())
