@@ -5,8 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as pytest's `pythonpath` does
 
-from ghosts.run import main
 from support.signals import hand_on_defaults
+
+from ghosts.run import main
 
 hand_on_defaults()
 sys.exit(main())

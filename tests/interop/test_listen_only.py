@@ -49,7 +49,7 @@ async def test_a_message_to_its_own_address_comes_back_and_holds_nothing_back(
         process.terminate()
         outcome = await finish(process)
     assert outcome.code == 143, outcome.stderr
-    handled = [int(h) for h in re.findall(rf"<a xmlns=['\"]{SM}['\"] h=['\"](\d+)", trace.read_text())]
+    handled = [int(h) for h in re.findall(rf"> <a xmlns=['\"]{SM}['\"] h=['\"](\d+)", trace.read_text())]
     assert handled[-1] > 20
 
 

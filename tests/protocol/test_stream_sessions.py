@@ -225,6 +225,14 @@ def test_a_session_without_a_resource_asks_for_none() -> None:
     ]
 
 
+@pytest.mark.parametrize(("jid", "asked"), [(JULIET.bare, "x1"), (JULIET, "balcony")])
+def test_a_resource_of_ours_is_asked_for_where_the_address_names_none(jid: Jid, asked: str) -> None:
+    stream, _ = stream_at(State.AUTHENTICATED, jid=jid, resource="x1")
+    (request,) = feed(stream, HEADER + bound_features())
+    assert isinstance(request, Write)
+    assert f"<resource>{asked}</resource>".encode() in request.data
+
+
 @pytest.mark.parametrize("how", ["not offered", "not wanted", "refused"])
 def test_a_session_without_acks_is_established_and_says_so(how: str) -> None:
     stream, _ = stream_at(State.AUTHENTICATED, acks=how != "not wanted")

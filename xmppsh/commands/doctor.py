@@ -33,8 +33,8 @@ async def doctor(app: App, account: Jid | None) -> None:
 
     No password is needed as far as the list of SASL mechanisms, and none is asked for: the login and what stands behind
     it are examined where there is an account whose password is found without a prompt (--password-file,
-    --password-command, --password-fd, XMPPSH_PASSWORD, the config file, keyring, netrc). The server chooses the
-    resource, no presence is sent. With --dry-run names are looked up and nothing is dialled.
+    --password-command, --password-fd, XMPPSH_PASSWORD, the config file, keyring, netrc). The resource is
+    random, no presence is sent. With --dry-run names are looked up and nothing is dialled.
 
     For another account than your own its secrets are not used, unless they are given as options; for another domain,
     what the config file says of your own server (host, tls, ca, pin, …) is not used either.

@@ -72,7 +72,7 @@ def _full_jid(app: App, resource: str) -> Jid:
 
 
 def _options(app: App) -> SessionOptions:
-    """For a session of its own. The server chooses the resource: one that was asked for might replace a session that is
+    """For a session of its own, with a random resource: the account's own might replace a session that is
     to be listed. What dead programs left is not closed before, since it is to be seen."""
     options = app.session_options() if app.shared is None else app.shared.options
     return replace(options, jid=options.jid.bare, heals=False, resumable_s=None, give_up_s=None)

@@ -173,6 +173,7 @@ class Connector:
             resumable_s=options.resumable_s,
             resume=self._resume,
             bind_id=new_id(),
+            resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line
         )
         return Opening(
             attempt,

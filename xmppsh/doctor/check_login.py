@@ -1,7 +1,7 @@
 """The login, the bind, and requests on the stream that stands then: a visit without a session's memory.
 
-It goes to a place that was looked at, by the same steps as every session. The server chooses the resource: one of our
-own choice could belong to a program that runs.
+It goes to a place that was looked at, by the same steps as every session. The resource is a random
+one: the account's own could belong to a program that runs.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ async def _open(case: Case, place: Attempt, visits: list[Visit]) -> Opening:
         acks=options.acks,
         resumable_s=options.resumable_s,
         bind_id=new_id(),
+        resource=new_id(),
         limits=options.limits,
     )
     # Nothing is written down of a session that ends with the report.
@@ -139,7 +140,7 @@ async def _outcome(case: Case, opening: Opening) -> tuple[str | None, XmppshErro
 
 
 def _as_ours(error: XmppshError) -> XmppshError:
-    """The same error; who is told of a conflict is told to choose another resource, and here the server chooses."""
+    """The same error; who is told of a conflict is told to choose another resource, and here it is random."""
     if isinstance(error, StreamError) and error.condition == "conflict":
         error.hint = "run it again, for another resource"
     return error
@@ -165,7 +166,7 @@ async def _tell(case: Case, opening: Opening, error: XmppshError | None, where: 
     if error is not None and where not in BOUND:
         await report.fail("bind", "resource", error)
         return
-    await report.ok("bind", "resource", f"{opening.stream.jid}, chosen by the server")
+    await report.ok("bind", "resource", str(opening.stream.jid))
     if error is not None:
         await report.fail("session", "stream management", error)
 

@@ -176,7 +176,7 @@ class Remains:
             # session's own stanzas, too.
             stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, list(self._queue)
         entries = [replace(entry, fate=fate) for entry in entries]
-        # The server chooses the resource: by one of ours we might throw out a program that was started again under it.
+        # A random resource: by the session's own we might throw out a program that was started again under it.
         options = replace(self._options, jid=self._options.jid.bare, heals=False, resumable_s=None)
         session = Session(options, self._log, self._trace, self._journal)
         session.restore(LeftBehind(stored, entries, 0, self._stored.written))

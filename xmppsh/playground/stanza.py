@@ -6,7 +6,6 @@ What a client wrote is passed on verbatim; only the start tag's addresses are re
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.model import Element, Jid
 from xmppsh.xmlio.build import Xml, element, escape
+from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def delayed(stanza: Stanza, domain: str) -> Stanza:
 
 def random_id() -> str:
     """An id nobody guesses."""
-    return secrets.token_urlsafe(9)
+    return new_id()
 
 
 def readdressed(xml: str, sender: Jid, to: Jid | None = None) -> Xml:

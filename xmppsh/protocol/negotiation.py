@@ -40,6 +40,7 @@ class StreamConfig:
     acks: bool = True  # XEP-0198, where the server has it
     resumable_s: int | None = None  # ask the server to keep the session that long after its socket (XEP-0198 §5)
     bind_id: str = "bind"  # of the bind request; to be one that nobody can guess
+    resource: str | None = None  # to ask for where `jid` names none; the server may give another
     replaces: bool = False  # the resource is another session's, which the bind is to end
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
     language: str = "en"
@@ -198,7 +199,7 @@ class Negotiation:
 
     def _bind(self) -> list[Output]:
         self.state = State.BINDING
-        resource = self.config.jid.resourcepart
+        resource = self.config.jid.resourcepart or self.config.resource
         wanted = element("resource", None, resource) if resource is not None else None
         request = element("iq", {"type": "set", "id": self.config.bind_id}, element("bind", {"xmlns": ns.BIND}, wanted))
         outputs: list[Output] = [Write(request.encode())]
