@@ -297,6 +297,44 @@ def test_a_file_is_guarded_while_a_living_guard_has_something_in_it(begin: Begin
     assert asking.restore().session is not None
 
 
+def whose(journal: Journal) -> list[tuple[str, str | None]]:
+    """The unconfirmed messages, and who is settling each."""
+    return [(one.stored.stanza_id, one.settled_by) for one in journal.unconfirmed()]
+
+
+def test_what_a_dead_process_left_is_unconfirmed_whoever_settles_it_and_abandoned_as_long_as_nobody_does(
+    begin: Begin,
+) -> None:
+    journal, guard, looking, queue = begin(), begin(role=GUARD), begin(), Queue()
+    fill(queue, 2)
+    journal.write(list(queue), [], 0)
+    assert whose(looking) == [], "its own process has it"
+    crash(journal)
+    assert whose(looking) == [("m1", None), ("m2", None)]
+    guard.store.claim(journal.owner.name)
+    assert whose(looking) == [("m1", guard.owner.name), ("m2", guard.owner.name)]
+    assert looking.abandoned() == []
+    guard.store.give_back(journal.owner.name)
+    assert [row.stanza_id for row in looking.abandoned()] == ["m1", "m2"]
+
+
+def test_what_a_retry_has_taken_over_is_unconfirmed_until_it_lets_go(begin: Begin) -> None:
+    journal, retry, looking, queue = begin(), begin(), begin(), Queue()
+    fill(queue, 2)
+    journal.write(list(queue), [], 0)
+    crash(journal)
+    taken = retry.take_over(retry.abandoned())
+    assert [(name, (by or "").partition("-")[0]) for name, by in whose(looking)] == [("m1", "retry"), ("m2", "retry")]
+    assert (looking.abandoned(), retry.abandoned()) == ([], [])
+    unsure = taken[0].entry()
+    unsure.fate = Fate.UNCERTAIN
+    retry.change([unsure])
+    retry.store.keep([unsure])
+    assert [row.stanza_id for row in looking.abandoned()] == ["m1"], "nobody could tell, and nobody tries any more"
+    retry.close()
+    assert whose(looking) == [("m1", None), ("m2", None)]
+
+
 def test_a_living_process_is_no_guard(begin: Begin) -> None:
     journal, asking = begin(), begin()
     open_session(journal)

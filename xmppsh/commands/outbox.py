@@ -10,20 +10,23 @@ import click
 
 from xmppsh.commands.base import command
 from xmppsh.errors import Unconfirmed, UsageError
+from xmppsh.outbox.owner import for_people
 from xmppsh.outbox.queue import Fate
 from xmppsh.output import safe
-from xmppsh.xmlio.reader import read_element
+from xmppsh.xmlio.reader import read_element, tree
+from xmppsh.xmlio.splitter import CLIENT_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xmppsh.commands.app import App
-    from xmppsh.outbox.journal import Journal
+    from xmppsh.outbox.journal import Journal, UnconfirmedMessage
     from xmppsh.outbox.queue import Entry
     from xmppsh.outbox.store import StoredStanza
     from xmppsh.session.session import Session
 
 
+BODY_CHARACTERS = 60  # of a message's text, in the list
 IDS = click.argument("ids", metavar="[ID]…", nargs=-1)
 
 
@@ -32,11 +35,14 @@ IDS = click.argument("ids", metavar="[ID]…", nargs=-1)
 async def outbox_list(app: App, ids: tuple[str, ...]) -> None:
     """Show the account's messages that nobody has confirmed, all or those with these IDs.
 
+    A message that a helper of a program that died is settling at the moment is shown with the helper's name and process
+    id (guard 4711, retry 4711), until it has arrived.
+
     Example:  xmppsh outbox list
     """
     with _journal(app) as journal:
-        for stanza in _chosen(journal, ids):
-            await _show(app, stanza)
+        for message in _listed(journal, ids):
+            await _show(app, message)
 
 
 @command("outbox", "retry")
@@ -45,12 +51,13 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> None:
     """Settle unconfirmed messages, all or those with these IDs: what has not arrived is sent.
 
     The server's archive is asked first: what has arrived is only struck off. A message of which it cannot tell is
-    sent again only when its ID is given. With --dry-run it prints what may be sent.
+    sent again only when its ID is given; what somebody is settling already is left to them. With --dry-run it prints
+    what may be sent.
 
     Example:  xmppsh outbox retry
     """
     with _journal(app) as journal:
-        left = _chosen(journal, ids)
+        left = [message.stored for message in _free(app, journal, ids)]
     if app.settings.dry_run:
         for stanza in left:
             await app.stdout.write(stanza.xml + "\n")
@@ -67,12 +74,12 @@ async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> None:
     Example:  xmppsh outbox drop --yes
     """
     with _journal(app) as journal:
-        left = _chosen(journal, ids)
+        left = _free(app, journal, ids)
         if app.settings.dry_run:
-            for stanza in left:
-                await _show(app, stanza)
+            for message in left:
+                await _show(app, message)
         else:
-            await _drop(app, journal, left, sure=yes or bool(ids))
+            await _drop(app, journal, [message.stored for message in left], sure=yes or bool(ids))
 
 
 @contextmanager
@@ -89,24 +96,48 @@ def _id(stanza: StoredStanza) -> str:
     return read_element(stanza.xml).id or stanza.stanza_id
 
 
-def _chosen(journal: Journal, ids: tuple[str, ...]) -> list[StoredStanza]:
+def _listed(journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
     """The unconfirmed messages with these ids, or all; raises UsageError for an id that none has."""
-    left = _with_ids(journal.abandoned(), ids)
-    if missing := set(ids) - {_id(stanza) for stanza in left}:
+    listed = [message for message in journal.unconfirmed() if not ids or _id(message.stored) in ids]
+    if missing := set(ids) - {_id(message.stored) for message in listed}:
         raise UsageError(f"the outbox holds no message {min(missing)!r}", hint="xmppsh outbox list")
-    return left
+    return listed
+
+
+def _free(app: App, journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
+    """Those of them that nobody is settling; raises Unconfirmed when one that is was asked for by its id."""
+    listed = _listed(journal, ids)
+    settled = [(message, for_people(message.settled_by)) for message in listed if message.settled_by is not None]
+    if settled and ids:
+        message, who = settled[0]
+        raise Unconfirmed(
+            f"{who} is finding out whether the message {_id(message.stored)!r} has arrived",
+            hint="wait for its end; xmppsh outbox list shows what is left",
+        )
+    if settled:
+        helpers = " and ".join(sorted({who for _, who in settled}))
+        app.warn(f"{len(settled)} of {len(listed)} messages are left to {helpers}, which is settling them")
+    return [message for message in listed if message.settled_by is None]
 
 
 def _with_ids(left: list[StoredStanza], ids: tuple[str, ...]) -> list[StoredStanza]:
     return [stanza for stanza in left if not ids or _id(stanza) in ids]
 
 
-async def _show(app: App, stanza: StoredStanza) -> None:
+async def _show(app: App, one: UnconfirmedMessage) -> None:
+    stanza, owner = one.stored, None if one.settled_by is None else for_people(one.settled_by)
     fate = Fate.QUEUED if stanza.fate == Fate.QUEUED else Fate.UNCERTAIN
     stored = datetime.fromtimestamp(stanza.stored, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    data = {"id": _id(stanza), "to": stanza.recipient, "state": str(fate), "stored": stored, "xml": stanza.xml}
-    shown = f"{safe.line(_id(stanza))}  {stored}  {fate:9}  {safe.line(stanza.recipient)}"
-    await app.emit(data, shown, stanza.xml)
+    body = _body(stanza)
+    data = {"id": _id(stanza), "to": stanza.recipient, "state": str(fate), "owner": owner, "stored": stored}
+    beginning = body if len(body) <= BODY_CHARACTERS else body[: BODY_CHARACTERS - 1] + "…"
+    columns = (safe.line(_id(stanza)), stored, f"{fate:9}", f"{owner or '-':10}", safe.line(stanza.recipient))
+    shown = "  ".join((*columns, safe.line(beginning)))
+    await app.emit(data | {"body": body, "xml": stanza.xml}, shown.rstrip(), stanza.xml)
+
+
+def _body(stanza: StoredStanza) -> str:
+    return tree(read_element(stanza.xml)).findtext(f"{{{CLIENT_NS}}}body") or ""
 
 
 async def _drop(app: App, journal: Journal, left: list[StoredStanza], *, sure: bool) -> None:
@@ -123,7 +154,7 @@ async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> No
         journal = session.outbound.journal
         assert journal is not None
         # Not before: the session's start settles what a dead process left, and another retry may be at work.
-        taken = journal.store.take(_with_ids(journal.abandoned(), ids))
+        taken = journal.take_over(_with_ids(journal.abandoned(), ids))
         _tell_of_others(app, journal, seen, taken)
         again = await _settled(session, journal, taken, blindly=bool(ids))
         session.queue_again(again)
@@ -163,4 +194,5 @@ async def _settled(session: Session, journal: Journal, taken: list[StoredStanza]
     finally:
         journal.finish([entry for entry in entries if entry.fate is Fate.ACKED])
         journal.change([entry for entry in entries if entry.fate is not Fate.ACKED])
+        journal.store.keep([entry for entry in entries if entry.fate is Fate.UNCERTAIN])  # settled no more
     return [entry for entry in entries if entry.fate is Fate.QUEUED]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from xmppsh.errors import IoError
-from xmppsh.outbox.owner import GUARD
+from xmppsh.outbox.owner import GUARD, RETRY, is_settling
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.outbox.store import Store
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
@@ -61,6 +61,17 @@ def management(session: StoredSession) -> StreamManagement | None:
     return StreamManagement.restored(resumption, acked=session.acked, sent=sent, handled=session.handled)
 
 
+@dataclass(frozen=True, slots=True)
+class UnconfirmedMessage:
+    """A message that a dead process left, or whose fate stayed uncertain.
+
+    settled_by: the living helper that is finding out its fate (owner.py); None: nobody has it.
+    """
+
+    stored: StoredStanza
+    settled_by: str | None
+
+
 def in_wire_order(rows: list[StoredStanza], acked: int) -> list[Entry]:
     """The stanzas in flight by their numbers; gaps are stanzas of the session's own, filled with empty entries.
 
@@ -86,6 +97,7 @@ class Journal:
     def __init__(self, path: Path, owner: Owner, account: str, *, everything: bool = False) -> None:
         self.path, self.owner, self.account, self._everything = path, owner, account, everything
         self._store: Store | None = None
+        self._retrying: Owner | None = None
         self._session: int | None = None
         self._acked: int | None = None  # the session's h, once there was an ack
 
@@ -106,6 +118,9 @@ class Journal:
         if self._store is not None:
             self._store.close()
             self._store = None
+        if self._retrying is not None:
+            self._retrying.close()
+            self._retrying = None
         self.owner.close(leaves=self.has_session)
 
     @property
@@ -152,19 +167,33 @@ class Journal:
         stanzas, sessions = self.store.entries(self.account), self.store.sessions(self.account)
         return ({row.owner for row in stanzas} | {row.owner for row in sessions}) - {self.owner.name}
 
-    def abandoned(self) -> list[StoredStanza]:
-        """The messages of processes that are dead, and those that stayed uncertain; nothing that is under way."""
-        alive = {name: self.owner.is_alive(name) for name in {row.owner for row in self.store.entries(self.account)}}
+    def unconfirmed(self) -> list[UnconfirmedMessage]:
+        """The messages that dead processes left, from their death until their fate is final, and those that stayed
+        uncertain. What a living process sends as its own is not among them."""
+        rows = [row for row in self.store.entries(self.account) if row.kind == "message"]
+        # The locks are asked after the rows are read: whoever takes a row meanwhile is not mistaken for dead.
+        alive = {name: self.owner.is_alive(name) for name in {row.owner for row in rows}}
         return [
-            row
-            for row in self.store.entries(self.account)
-            if row.kind == "message" and (row.fate == Fate.UNCERTAIN or not alive.get(row.owner, False))
+            UnconfirmedMessage(row, row.owner if alive[row.owner] and is_settling(row.owner) else None)
+            for row in rows
+            if not alive[row.owner] or is_settling(row.owner) or row.fate == Fate.UNCERTAIN
         ]
+
+    def abandoned(self) -> list[StoredStanza]:
+        """Those of the unconfirmed messages that nobody is settling."""
+        return [one.stored for one in self.unconfirmed() if one.settled_by is None]
 
     def abandoned_of(self, rows: list[StoredStanza]) -> list[StoredStanza]:
         """Those of `rows` that are still there."""
         wanted = {row.row for row in rows}
         return [row for row in self.abandoned() if row.row in wanted]
+
+    def take_over(self, rows: Sequence[StoredStanza]) -> list[StoredStanza]:
+        """Claim abandoned messages, to settle them; those that were still there."""
+        if self._retrying is None:
+            self._retrying = self.owner.with_role(RETRY)
+            self._retrying.take(self.account, self.path)
+        return self.store.take(rows, self._retrying.name)
 
     def bound(self, full_jid: str) -> None:
         """A new session that may outlive its socket begins; a former one of ours is over."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 GUARD = "guard"  # the role that closes a dead process's sessions, and is gone soon
+RETRY = "retry"  # the role of `outbox retry`, for the messages that it has taken over from dead processes
 SUFFIX = ".lock"
 
 
@@ -33,6 +34,10 @@ class Owner:
         self._folder = folder
         self.name = f"{role}-{os.getpid()}-{secrets.token_hex(6)}"
         self._fd: int | None = None
+
+    def with_role(self, role: str) -> Owner:
+        """Another name of this process, with a lock of its own."""
+        return Owner(self._folder, role)
 
     def take(self, account: str, store: Path) -> None:
         """Take the lock, before anything is written to this account's store; raises IoError (74)."""
@@ -63,6 +68,16 @@ class Owner:
                 _path(self._folder, self.name).unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = None
+
+
+def is_settling(name: str) -> bool:
+    """Does a process of that name hold what others left, to find out its fate? Any other holds what is its own."""
+    return name.startswith((f"{GUARD}-", f"{RETRY}-"))
+
+
+def for_people(name: str) -> str:
+    """The role and the process id, as in `guard 4711`."""
+    return " ".join(name.split("-")[:2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,20 +298,28 @@ class Store:
         with self._transaction(durable=True) as database:
             database.execute("INSERT INTO progress VALUES (1, 0, ?) ON CONFLICT DO NOTHING", (account,))
 
-    def take(self, rows: Iterable[StoredStanza]) -> list[StoredStanza]:
+    def take(self, rows: Iterable[StoredStanza], owner: str | None = None) -> list[StoredStanza]:
         """Take over those of these stanzas that nobody has touched since they were read; of several that try, one gets
-        each. It is under way then, and as long as nothing else is written down, its fate is not known."""
-        with self._transaction(durable=True) as database:
-            return [row for row in rows if self._take(database, row)]
+        each. It is under way then, and as long as nothing else is written down, its fate is not known.
 
-    def _take(self, database: sqlite3.Connection, row: StoredStanza) -> bool:
+        owner: another name of this process than the store's."""
+        with self._transaction(durable=True) as database:
+            return [row for row in rows if self._take(database, row, owner or self.owner)]
+
+    def _take(self, database: sqlite3.Connection, row: StoredStanza, owner: str) -> bool:
         fate = Fate.QUEUED if row.fate == Fate.QUEUED else Fate.SENT
         cursor = database.execute(
             "UPDATE stanza SET owner = ?, fate = ?, session = NULL, wire = NULL"
             " WHERE id = ? AND owner = ? AND fate = ? AND wire IS ?",
-            (self.owner, fate, row.row, row.owner, row.fate, row.wire),
+            (owner, fate, row.row, row.owner, row.fate, row.wire),
         )
         return cursor.rowcount == 1
+
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """Own these stanzas under the store's own name again."""
+        with self._transaction(durable=True) as database:
+            rows = [(self.owner, entry.row) for entry in entries]
+            database.executemany("UPDATE stanza SET owner = ? WHERE id = ?", rows)
 
     def foreign_account(self, account: str) -> str | None:
         """Another account that this checkpoint file belongs to."""
