@@ -231,7 +231,7 @@ def test_a_config_with_a_password_that_others_can_reach_is_refused(home: Home, t
     with pytest.raises(ConfigError) as caught:
         home.load()
     assert str(caught.value).startswith(f"{home.file} holds a password and its mode is {mode:04o}")
-    assert caught.value.hint == f"chmod 600 {home.file}"
+    assert caught.value.hint == f"chmod 600 {home.file}, or --password-fd N"
 
 
 def test_a_config_without_a_password_may_be_read_by_all(home: Home) -> None:

@@ -12,12 +12,15 @@ import xmppsh
 from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Origin, Settings
 
 CHOOSES_THE_LAYERS = {"profile"}
+FILES = {setting.name for setting in SETTINGS if setting.is_path}  # read by name: settings.path("ca", env)
 
 
 def _read_attributes() -> set[str]:
     """Every attribute that is read of something called settings, or of the code that turns settings into options."""
     found: set[str] = set()
     for path in Path(xmppsh.__file__).parent.rglob("*.py"):
+        if path.name == "schema.py":
+            continue  # where they are declared
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 owner = node.value
@@ -26,6 +29,8 @@ def _read_attributes() -> set[str]:
                 )
                 if name in ("settings", "_settings"):
                     found.add(node.attr)
+            elif isinstance(node, ast.Constant) and node.value in FILES:
+                found.add(node.value)
     return found
 
 

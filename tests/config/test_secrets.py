@@ -80,7 +80,7 @@ def test_a_password_file_that_others_can_read_is_refused(place: Place, mode: int
     with pytest.raises(ConfigError) as caught:
         place.find({"password_file": str(path)})
     assert str(caught.value) == f"{path} holds a password and its mode is {mode:04o}: others can read it"
-    assert (caught.value.hint, caught.value.exit_code) == (f"chmod 600 {path}", 78)
+    assert (caught.value.hint, caught.value.exit_code) == (f"chmod 600 {path}, or --password-fd N", 78)
 
 
 def test_a_password_file_may_be_a_pipe(place: Place) -> None:

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.config.paths import state_folder
+from xmppsh.config.paths import has_files, state_folder, writable_state
 from xmppsh.config.schema import OF_ACCOUNT, Origin
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, UsageError, XmppshError
@@ -19,11 +18,12 @@ from xmppsh.output import safe, text
 from xmppsh.output.failure import error_text
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.records import record
-from xmppsh.output.trace import Trace
+from xmppsh.output.trace import Trace, trace_file
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+    from pathlib import Path
 
     from xmppsh.commands.shutdown import Shutdown
     from xmppsh.config.schema import Settings
@@ -87,7 +87,7 @@ class App:
         from xmppsh.net.tls import TlsPolicy
 
         settings = self.settings
-        ca, certificate, key = map(_path, (settings.ca, settings.cert, settings.key))
+        ca, certificate, key = (settings.path(name, self.env) for name in ("ca", "cert", "key"))
         policy = TlsPolicy(ca, settings.pin, settings.insecure, certificate, key)
         lookup = self.lookup_options()
         return SessionOptions(
@@ -116,7 +116,7 @@ class App:
             settings.resolve,
             socket.AF_INET if settings.ipv4 else socket.AF_INET6 if settings.ipv6 else socket.AF_UNSPEC,
             settings.proxy is not None,
-            state_folder(dict(self.env)) / "srv.json",
+            None if (state := self.state_if_any) is None else state / "srv.json",
         )
 
     def for_account(self, jid: Jid) -> App:
@@ -170,7 +170,9 @@ class App:
         await self._reap_before()
         if lasting:
             options = replace(options, heals=True, resumable_s=self.resumable_s, give_up_s=give_up_s)
-        session = Session(options, self.log, self.trace, journal or self.journal())
+        if journal is None and (lasting or self.state_if_any is not None):
+            journal = self.journal()
+        session = Session(options, self.log, self.trace, journal)
         drain_s = 0.0
         try:
             if left is not None:
@@ -195,17 +197,33 @@ class App:
         from xmppsh.outbox.journal import Journal, account_file
         from xmppsh.outbox.owner import Owner
 
-        state, account, owner = state_folder(dict(self.env)), str(self.jid.bare), Owner(self.locks)
+        state, account, owner = self.state, str(self.jid.bare), Owner(self.locks)
         if self.guard is not None:
             self.guard.watch(owner.name)
         return Journal(path or account_file(state, account), owner, account, everything=path is not None)
+
+    # ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def state(self) -> Path:
+        """The folder of outboxes and locks; raises IoError, which names the variable to set, when there is none."""
+        return writable_state(state_folder(self.env))
+
+    @cached_property
+    def state_if_any(self) -> Path | None:
+        """The same for what can do without: None when there is none, which `-v` tells."""
+        try:
+            return self.state
+        except IoError as error:
+            self.log(1, f"nothing is kept on disk: {error}; {error.hint}")
+            return None
 
     # ── Ghosts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def locks(self) -> Path:
         """The folder of the locks that tell which processes live."""
-        return state_folder(dict(self.env)) / "locks"
+        return self.state / "locks"
 
     async def reap(self, *, names: Collection[str] | None = None, settle: bool = False) -> list[Reaped]:
         """Close the sessions that dead processes of this account left (ghosts/reap.py)."""
@@ -231,7 +249,7 @@ class App:
 
     async def _reap_before(self) -> None:
         """A session left by a dead process is closed before a new one is bound."""
-        if not any(self.locks.glob("*")):
+        if not has_files(state_folder(self.env), "locks"):
             return  # nobody left anything; nothing more is loaded
         try:
             reaped = await self.reap()
@@ -322,30 +340,9 @@ class App:
     @cached_property
     def trace(self) -> Trace | None:
         """Where the XML goes: --trace FILE, or stderr with -vvv."""
-        target = self.settings.trace
-        if target is None and self.settings.verbose < 3:
+        path = self.settings.path("trace", self.env)
+        if path is None and self.settings.verbose < 3:
             return None
-        if target in (None, "-"):
+        if path is None or self.settings.trace == "-":
             return Trace(lambda piece: self.write_error(safe.line(piece.rstrip("\n")) + "\n"))
-        try:
-            file = open(target, "a", encoding="utf-8", buffering=1, opener=_private)  # noqa: SIM115 - until the end
-        except OSError as error:
-            raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
-
-        def write(piece: str) -> None:
-            try:
-                file.write(piece)
-            except OSError as error:
-                raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
-
-        return Trace(write)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text).expanduser()
-
-
-def _private(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags, 0o600)
+        return Trace(trace_file(path))

@@ -107,7 +107,9 @@ def _held(app: App) -> dict[Jid, HeldSession]:
     """What programs of ours have, or left; of several with one address the living, then the newest."""
     from xmppsh.outbox.registry import held_sessions
 
-    found = held_sessions(state_folder(dict(app.env)), str(app.jid.bare), lambda error: app.warn(str(error)))
+    if (state := state_folder(app.env)) is None:
+        return {}
+    found = held_sessions(state, str(app.jid.bare), lambda error: app.warn(str(error)))
     found.sort(key=lambda held: (held.alive, held.row.started))
     return {Jid.parse(held.row.full_jid): held for held in found}
 

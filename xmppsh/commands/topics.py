@@ -122,6 +122,9 @@ def environment() -> str:
         parts.append(f"\n{title}:\n{_table(rows)}")
     others = {
         "XDG_CONFIG_HOME, XDG_STATE_HOME": "where xmppsh/config.toml and the state are",
+        "CONFIGURATION_DIRECTORY": "the folder of config.toml, as systemd sets it; comes first",
+        "STATE_DIRECTORY": "the folder of the state, as systemd sets it; comes first",
+        "CREDENTIALS_DIRECTORY": "where systemd puts xmppsh.password or password",
         "SSL_CERT_FILE": "the authorities to trust",
         "NO_COLOR": "no colours",
         "NETRC": "another file than ~/.netrc",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.config.paths import config_file, refuse_readable_by_others
+from xmppsh.config.paths import config_file, is_named, refuse_readable_by_others
 from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Origin, Setting, Settings
 from xmppsh.errors import ConfigError, UsageError, XmppshError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from xmppsh.model import Jid
 
 Layer = tuple[Origin, "Mapping[str, Any]"]  # where its values come from, and the values
+NO_FILE = Path("config.toml")  # for the sentences where no folder is known; it is never opened
 YES, NO = ("1", "y", "yes", "true", "on"), ("0", "n", "no", "false", "off")
 
 
@@ -24,8 +25,9 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
 
     options: what the command line gave, parsed; a setting that was not given is absent.
     """
-    path = config_file(dict(env))
-    document = _read(path)
+    path = config_file(env)
+    document = {} if path is None else _read(path, is_named(path, env))
+    path = path or NO_FILE
     profile_name, layers = _layers(options, env, document, path)
     layers = _for_its_own_account(layers)
     values: dict[str, Any] = {}
@@ -34,7 +36,7 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
         values.update(layer)
         origins.update(dict.fromkeys(layer, origin))
     values["profile"] = profile_name
-    settings = Settings(**values, origins=origins)
+    settings = Settings(**values, origins=origins, folder=path.parent)
     return settings.without(_superseded(settings, path))
 
 
@@ -94,13 +96,16 @@ def _without(table: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name != key}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, is_named: bool) -> dict[str, Any]:
+    """The document. is_named: somebody said that it is there; else a folder that we may not enter holds none."""
     try:
         with path.open("rb") as file:
             document = tomllib.load(file)
     except FileNotFoundError:
         return {}
     except OSError as error:
+        if not is_named and isinstance(error, PermissionError) and not _is_seen(path):
+            return {}
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
@@ -109,6 +114,14 @@ def _read(path: Path) -> dict[str, Any]:
     if any(isinstance(table, dict) and "password" in table for table in tables):
         refuse_readable_by_others(path, "a password")
     return document
+
+
+def _is_seen(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    return True
 
 
 def _from_env(setting: Setting, text: str) -> Any:

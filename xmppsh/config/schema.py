@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from xmppsh.config import values
+from xmppsh.config.paths import expanded
 from xmppsh.config.proxy import Proxy
 from xmppsh.model import Jid, TlsMode
 
@@ -181,6 +183,7 @@ class Settings:
     )
     dry_run: bool = _flag("output", "Print what would be sent; open no connection.", "-n")
     origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
+    folder: Path = Path()  # of the config file
 
     def origin(self, name: str) -> Origin:
         """The layer that the value came from."""
@@ -198,6 +201,17 @@ class Settings:
                 return f"{setting.key} in [profile.{self.profile}]"
             case _:
                 return setting.option
+
+    def path(self, name: str, env: Mapping[str, str]) -> Path | None:
+        """The file that a setting names, None when it names none; in the config file it is relative to that file.
+
+        Raises NoInputError for a `~` without a home.
+        """
+        text: str | None = getattr(self, name)
+        if not text:
+            return None
+        is_of_file = self.origin(name) in (Origin.PROFILE, Origin.CONFIG_FILE)
+        return (self.folder if is_of_file else Path()) / expanded(text, env)
 
     def with_values(self, **values: Any) -> Settings:
         """A copy with these values, as if given as options."""

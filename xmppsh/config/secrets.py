@@ -1,4 +1,4 @@
-"""Where the password comes from, in order: option, environment or config file, keyring, ~/.netrc, a prompt."""
+"""Where the password comes from: option, environment or config file, systemd, keyring, ~/.netrc, a prompt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmppsh.config.paths import refuse_readable_by_others
+from xmppsh.config.paths import home, refuse_readable_by_others
 from xmppsh.config.schema import PASSWORDS, Origin
 from xmppsh.errors import ConfigError, NoInputError, SaslError, UsageError
 
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from xmppsh.config.schema import Settings
     from xmppsh.model import Jid
 
+CREDENTIALS = ("xmppsh.password", "password")  # names below systemd's CREDENTIALS_DIRECTORY
 COMMAND_TIMEOUT_S = 60  # a password manager may ask its user first
 
 
 def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> str:
     """The password of `jid`; raises with the name of the missing option when there is no terminal to ask on."""
     if (name := password_setting(settings)) is not None:
-        return str(settings.password) if name == "password" else _from(settings, name)
-    found = _from_keyring(jid) or _from_netrc(jid, env)
+        return str(settings.password) if name == "password" else _from(settings, name, env)
+    found = _from_credentials(env) or _from_keyring(jid) or _from_netrc(jid, env)
     if found is not None:
         return found
     if not may_prompt:
@@ -48,9 +49,9 @@ def _spelled(names: list[str]) -> str:
     return ", ".join("--" + name.replace("_", "-") for name in names)
 
 
-def _from(settings: Settings, name: str) -> str:
-    if name == "password_file" and settings.password_file is not None:
-        return _from_file(Path(settings.password_file).expanduser())
+def _from(settings: Settings, name: str, env: Mapping[str, str]) -> str:
+    if name == "password_file":
+        return _from_file(settings.path(name, env) or Path())
     if name == "password_fd" and settings.password_fd is not None:
         return _from_fd(settings.password_fd)
     return _from_command(settings.password_command or "")
@@ -108,6 +109,19 @@ def _first_line(data: bytes, source: str) -> str:
     return line
 
 
+def _from_credentials(env: Mapping[str, str]) -> str | None:
+    """`LoadCredential=xmppsh.password:…` or `password:…` of a systemd unit, which alone can read it."""
+    folder = env.get("CREDENTIALS_DIRECTORY", "")
+    for path in (Path(folder) / name for name in CREDENTIALS if folder.startswith("/")):
+        try:
+            return _first_line(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    return None
+
+
 def _from_keyring(jid: Jid) -> str | None:
     try:
         import keyring
@@ -121,8 +135,8 @@ def _from_keyring(jid: Jid) -> str | None:
 
 
 def _from_netrc(jid: Jid, env: Mapping[str, str]) -> str | None:
-    path = Path(env.get("NETRC") or Path(env.get("HOME", "~")).expanduser() / ".netrc")
-    if not path.is_file():
+    path = _netrc(env)
+    if path is None or not os.path.isfile(path):  # which also says no to a folder that we may not enter
         return None
     import netrc
 
@@ -134,6 +148,13 @@ def _from_netrc(jid: Jid, env: Mapping[str, str]) -> str | None:
         return None
     refuse_readable_by_others(path, "a password")
     return entry[2]
+
+
+def _netrc(env: Mapping[str, str]) -> Path | None:
+    if (named := env.get("NETRC", "")).startswith("/"):
+        return Path(named)
+    below = home(env)
+    return None if below is None else below / ".netrc"
 
 
 def _prompt(jid: Jid) -> str:

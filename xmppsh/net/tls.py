@@ -90,7 +90,7 @@ def _load(path: Path, load: Callable[[], None], what: str) -> None:
 def _load_system_authorities(context: ssl.SSLContext) -> None:
     """SSL_CERT_FILE and SSL_CERT_DIR are honoured; else the hashed folder, which costs nothing to load."""
     paths = ssl.get_default_verify_paths()
-    overridden = paths.openssl_cafile_env in os.environ or paths.openssl_capath_env in os.environ
+    overridden = os.environ.get(paths.openssl_cafile_env) or os.environ.get(paths.openssl_capath_env)
     if not overridden and paths.capath is not None and any(name.endswith(".0") for name in os.listdir(paths.capath)):
         context.load_verify_locations(capath=paths.capath)
         return
