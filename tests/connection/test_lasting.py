@@ -18,7 +18,9 @@ from xmppsh.protocol.actions import Disconnect, Write
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
-from xmppsh.session.session import Phase, Session
+from xmppsh.session.phase import Phase
+from xmppsh.session.session import Session
+from xmppsh.witness.announcer import Announcer
 from xmppsh.xmlio.build import Xml
 
 
@@ -68,6 +70,7 @@ class Cut(Session):
     def __init__(self, journal: Any = None) -> None:
         options = SessionOptions(JULIET, Credentials(PASSWORD), heals=True, resumable_s=120)
         super().__init__(options, lambda *_: None, journal=journal)
+        self.interceptors.append(Announcer(self))
 
     def bound(self, failed_h: int | None = None, *, start: int = 0) -> PaperDriver:
         """A new session; after a failed resumption when there was one before."""
@@ -76,27 +79,27 @@ class Cut(Session):
         assert stream.sm is not None
         resumption, stream.sm = stream.sm.resumption, StreamManagement(start)
         stream.sm.resumption = resumption
-        failed = ev.ResumeFailed(failed_h, "item-not-found") if self.recovery._sm is not None else None
+        failed = ev.ResumeFailed(failed_h, "item-not-found") if self.connection.sm is not None else None
         driver = self._live(stream, told, failed)
-        self.recovery._high_water = start  # as long as the session lives: nothing of it has come yet
+        self.inbound._high_water = start  # as long as the session lives: nothing of it has come yet
         return driver
 
     def resumed(self, h: int) -> PaperDriver:
-        stream, _ = stream_at(State.RESUMING, resume=self.recovery._sm)
+        stream, _ = stream_at(State.RESUMING, resume=self.connection.sm)
         (told,) = feed(stream, f"<resumed xmlns='{NS['sm']}' previd='sm1' h='{h}'/>")
         return self._live(stream, told, None)
 
     def _live(self, stream: Stream, told: Any, failed: ev.ResumeFailed | None) -> PaperDriver:
         driver = PaperDriver(stream)
-        self.recovery._on_live(driver, told, failed)  # type: ignore[arg-type]
+        self.connection._on_live(driver, told, failed)  # type: ignore[arg-type]
         return driver
 
     def cut(self) -> None:
         """The link breaks; nobody heals it but the test."""
-        assert self.driver is not None
-        self.driver.stream.handle(ev.LinkLost("reset"))
-        self.recovery._heal = lambda _: asyncio.Event().wait()  # type: ignore[assignment, return-value, method-assign]
-        self.recovery.on_ended(ConnectionLost("reset"))
+        assert self.connection.driver is not None
+        self.connection.driver.stream.handle(ev.LinkLost("reset"))
+        self.connection._heal = lambda _: asyncio.Event().wait()  # type: ignore[assignment, return-value, method-assign]
+        self.connection.on_ended(ConnectionLost("reset"))
         assert self.phase is Phase.LINGERING
 
     def message(self, stanza_id: str) -> int:
@@ -104,7 +107,8 @@ class Cut(Session):
         return self.send(xml, kind="message", stanza_id=stanza_id, to="romeo@example.net")
 
     def fates(self) -> dict[str, str]:
-        return {entry.stanza_id: str(entry.fate) for entry in (*self.queue, *self.queue.lost) if entry.stanza_id}
+        queue = self.outbound.queue
+        return {entry.stanza_id: str(entry.fate) for entry in (*queue, *queue.lost) if entry.stanza_id}
 
 
 @pytest.fixture
@@ -129,7 +133,7 @@ async def test_what_was_unacknowledged_goes_out_again_first_and_in_order(session
     places = [driver.written.index(f"id='{name}'".encode()) for name in sent]
     assert places == sorted(places)
     driver.hear(f"<a xmlns='{NS['sm']}' h='4'/>")
-    assert (session.acked_count, session.queue.open_count) == (4, 0)
+    assert (session.acked_count, session.outbound.queue.open_count) == (4, 0)
 
 
 async def test_the_count_of_a_refusal_settles_what_it_covers_and_the_rest_goes_out_again(session: Cut) -> None:
@@ -163,7 +167,7 @@ async def test_the_count_of_one_lost_session_says_nothing_about_the_stanzas_of_a
         session.message(name)
     await asyncio.sleep(0)
     session.cut()
-    session.recovery.availability = Xml("<presence/>")
+    session._availability = Xml("<presence/>")
     session.bound()  # lost without h; the archive is being asked when the link breaks again
     await asyncio.sleep(0)
     assert session.phase is Phase.RECONCILING
@@ -180,7 +184,7 @@ async def test_a_count_beyond_what_a_former_process_stored_proves_all_of_it(sess
     session.restore(LeftBehind(stored, entries, 2, 0.0))
     session.bound(failed_h=3)  # two messages, and the answer to a ping, which nobody stores
     await asyncio.sleep(0)
-    assert not session.queue.lost
+    assert not session.outbound.queue.lost
     assert session.acked_count == 2
 
 
@@ -190,7 +194,7 @@ async def test_a_former_session_whose_grant_was_never_seen_is_replaced_under_its
     queued = Entry(0, Xml("<message id='m1'/>"), "message", "m1", "", Fate.QUEUED, 1)
     session.restore(LeftBehind(stored, [queued], 1, 0.0))
     assert session.jid == former, "the resource to bind"
-    assert session.recovery._sm is None, "there is nothing to resume"
+    assert session.connection.sm is None, "there is nothing to resume"
     driver = session.bound()
     await asyncio.sleep(0)
     assert session.phase is Phase.LIVE
@@ -246,8 +250,8 @@ def ack(h: int) -> str:
 
 def fall_silent(session: Cut) -> None:
     """The link is found dead; nobody heals it but the test."""
-    session.recovery._heal = lambda _: asyncio.Event().wait()  # type: ignore[assignment, return-value, method-assign]
-    session.recovery._on_silence()
+    session.connection._heal = lambda _: asyncio.Event().wait()  # type: ignore[assignment, return-value, method-assign]
+    session.connection._on_silence()
     assert session.phase is Phase.LINGERING
 
 
@@ -257,7 +261,7 @@ async def test_a_session_is_resumed_from_every_silence_of_a_link_that_had_worked
         session.message(f"m{h}")
         await asyncio.sleep(0)
         fall_silent(session)
-        assert session.recovery._sm is driver.stream.sm, "nothing to resume"
+        assert session.connection.sm is driver.stream.sm, "nothing to resume"
         driver = session.resumed(h - 1)
         driver.hear(ack(h))
     assert set(session.fates().values()) == {"acked"} or not session.fates()
@@ -270,28 +274,28 @@ async def test_a_session_that_never_acknowledges_anything_on_its_resumed_stream_
     fall_silent(session)
     session.resumed(0)
     fall_silent(session)
-    assert session.recovery._sm is None  # measured on Prosody 0.12
+    assert session.connection.sm is None  # measured on Prosody 0.12
 
 
 async def test_an_ack_that_covers_nothing_new_is_a_sign_of_life(session: Cut) -> None:
     driver = session.bound()
-    session.recovery.stirred.clear()
-    session.recovery._ask()
+    session.connection._activity.clear()
+    session.on_idle()
     assert driver.written.endswith(f'<r xmlns="{NS["sm"]}"/>'.encode())
     driver.hear(ack(0))
-    assert session.recovery.stirred.is_set()
+    assert session.connection._activity.is_set()
 
 
 async def test_without_stream_management_an_idle_link_is_asked_by_a_ping(session: Cut) -> None:
     driver = session.bound()
     driver.stream.sm = None
-    session.recovery.stirred.clear()
-    session.recovery._ask()
+    session.connection._activity.clear()
+    session.on_idle()
     ping = driver.written.rpartition(b"<iq")[2].decode()
     assert "urn:xmpp:ping" in ping
     stanza_id = ping.partition('id="')[2].partition('"')[0]
     driver.hear(f"<iq type='result' id='{stanza_id}'/>")
-    assert session.recovery.stirred.is_set()
+    assert session.connection._activity.is_set()
 
 
 # ── Inbound ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,7 +322,7 @@ async def test_what_a_reader_finishes_while_the_link_is_cut_counts_when_it_is_ba
     await anext(reader)
     session.cut()
     reader.done()
-    sm = session.recovery._sm
+    sm = session.connection.sm
     assert sm is not None
     driver = session.resumed(0)
     driver.hear((inbound(1) if sm.handled == 0 else "") + inbound(2))
@@ -347,7 +351,8 @@ async def test_what_was_finished_out_of_order_before_a_cut_is_acknowledged_after
 async def test_a_session_of_a_former_process_delivers_from_where_it_stopped(session: Cut, handled: int) -> None:
     reader = session.subscribe("message")
     sm = StreamManagement.restored(Resumption("sm1"), acked=0, sent=0, handled=handled)
-    session.recovery.restore(sm, 0.0)
+    session.connection.restore(sm, 0.0, 0)
+    session.inbound.begin(sm.received)
     session.resumed(0).hear(inbound(1))
-    session.bus.end(None)
+    session.inbound.bus.end(None)
     assert [stanza.id async for stanza in reader] == ["in1"]

@@ -1,12 +1,11 @@
 """One stanza, one fate: a stream and the outbox against a server that loses its link between any two bytes.
 
-The client's side is the real `Stream`, `Queue`, `by_handled` and `Recovery.is_new`, put together as the session does
-it. The server is plain Python: it keeps what it read, its count, an archive of everything it ever read, and sends
+The client's side is the real `Stream`, `Queue`, `Inbound` and the proofs of `settle.py`, put together as the session
+does it. The server is plain Python: it keeps what it read, its count, an archive of everything it ever read, and sends
 stanzas of its own, which it repeats until they are acknowledged. Counters start near their end.
 """
 
 import re
-from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import settings
@@ -14,19 +13,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from protocol.playbook import BIND_RESULT, HEADER, NS, GoodServer, bound_features, new_stream, step, written
 
-from xmppsh.connection.lasting import Recovery
+from xmppsh.model import Element
 from xmppsh.outbox.queue import Entry, Fate, Queue
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Output, Write
 from xmppsh.protocol.sm import StreamManagement
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
-from xmppsh.session.archive import by_handled
+from xmppsh.session.inbound import Inbound
+from xmppsh.session.ports import Interceptor
+from xmppsh.session.settle import Name, by_final_count, by_findings, name_of, without_archive
 from xmppsh.xmlio.build import Xml
+from xmppsh.xmlio.stanzas import origin_id
 
 MODULUS = 2**32
 STARTS = [0, 1, 2**31 - 2, 2**31 - 1, MODULUS - 3, MODULUS - 1]
-ELEMENT = re.compile(rb"<(message) id='(\d+)'>x*</message>|<(r|a|enable|resume)( [^>]*)/>|<(iq) .*?</iq>")
+ELEMENT = re.compile(
+    rb"<(message) id='(\d+)'>x*(?:<origin-id [^>]*/>)</message>|<(r|a|enable|resume)( [^>]*)/>|<(iq) .*?</iq>"
+)
 GRANTED = f"<enabled xmlns='{NS['sm']}' resume='true' id='sm1'/>"
 
 
@@ -77,6 +81,21 @@ class Server:
         return f"<message id='in{number}'/>".encode()
 
 
+class Reader(Interceptor):
+    """Gets what the session takes for new."""
+
+    has_acks = True  # of the wire
+
+    def __init__(self, start: int) -> None:
+        self.new: list[Element] = []
+        self.inbound = Inbound(self, [self], None, lambda _: False, lambda _: None)  # type: ignore[arg-type]
+        self.inbound.begin(start)
+
+    def intercept(self, stanza: Element, handled: object) -> bool:
+        self.new.append(stanza)
+        return True
+
+
 class OneFate(RuleBasedStateMachine):
     """up, down: bytes on their way; entries: everything ever handed in; held: inbound stanzas that a reader has."""
 
@@ -85,7 +104,7 @@ class OneFate(RuleBasedStateMachine):
         self.server, self.queue = Server(start), Queue()
         self.entries: list[Entry] = []
         self.sm: StreamManagement | None = None
-        self.inbound = SimpleNamespace(driver=None, _high_water=start)
+        self.reader = Reader(start)
         self.new_session()
         self.bound(written_before=[])
 
@@ -119,7 +138,7 @@ class OneFate(RuleBasedStateMachine):
         self.stream.sm = StreamManagement(start)  # a session that has been long on its way
         self.stream.sm.resumption = resumption
         self.sm = self.stream.sm
-        self.inbound = SimpleNamespace(driver=SimpleNamespace(stream=self.stream), _high_water=start)
+        self.reader = Reader(start)
         self.up = b""
 
     def carry_out(self, outputs: Any) -> None:
@@ -137,9 +156,10 @@ class OneFate(RuleBasedStateMachine):
                 case ev.StanzaArrived(element, number):
                     self.arrived += 1
                     assert number == self.server.wire(self.arrived)
-                    if Recovery.is_new(self.inbound, number):  # type: ignore[arg-type]
+                    self.reader.inbound.on_stanza(element, number)
+                    if self.reader.new:
                         self.delivered += 1
-                        assert element.id == f"in{self.delivered}", "lost, doubled or out of order"
+                        assert self.reader.new.pop().id == f"in{self.delivered}", "lost, doubled or out of order"
                         self.held.append(number)
                 case _:
                     raise AssertionError(output)
@@ -163,7 +183,7 @@ class OneFate(RuleBasedStateMachine):
     def a_command_hands_stanzas_in(self, count: int, size: int) -> None:
         for _ in range(count):
             number = len(self.entries) + 1
-            xml = Xml(f"<message id='{number}'>{'x' * size}</message>")
+            xml = Xml(f"<message id='{number}'>{'x' * size}{origin_id(str(number))}</message>")
             self.entries.append(self.queue.add(xml, "message", str(number), ""))
 
     @precondition(lambda self: self.is_live)
@@ -241,7 +261,6 @@ class OneFate(RuleBasedStateMachine):
         first, *others = self.stream.receive(resumed)
         assert isinstance(first, ev.SessionResumed)
         assert not others
-        self.inbound.driver.stream = self.stream
         self.queue.acked(first.acked)
         unacked = [entry for entry in self.queue if entry.fate is Fate.SENT]
         repeated = self.queue.repeat()
@@ -258,14 +277,14 @@ class OneFate(RuleBasedStateMachine):
         gone = f"<failed xmlns='{NS['sm']}'{h}><item-not-found xmlns='{NS['stanzas']}'/></failed>"
         failed, request = self.stream.receive(gone.encode())
         assert isinstance(failed, ev.ResumeFailed)
-        doubted, acked = self.queue.doubt(), self.sm.acked
+        lost = self.queue.doubt()
         if failed.h is not None:
-            fates = by_handled(doubted, (failed.h - acked) % MODULUS)
+            self.queue.settle(by_final_count(lost, self.sm, failed.h))
         elif archive:
-            fates = [Fate.ACKED if int(entry.stanza_id) in self.server.archive else Fate.QUEUED for entry in doubted]
+            found = {Name(str(number), True) for number in self.server.archive}
+            self.queue.settle([by_findings(entry, name_of(entry), found, complete=True) for entry in lost])
         else:
-            fates = [Fate.UNCERTAIN] * len(doubted)
-        self.queue.settle(fates)
+            self.queue.settle([without_archive(entry) for entry in lost])
         self.new_session()
         self.bound([request])
 

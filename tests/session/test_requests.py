@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from xmppsh.errors import ConnectionLost
+from xmppsh.errors import ConnectionLost, StanzaError
 from xmppsh.model import Element, Jid
 from xmppsh.session.requests import Requests
 from xmppsh.session.responder import response_to
+from xmppsh.xmlio.build import Xml
 from xmppsh.xmlio.reader import read_element, tree
 
 OWN = Jid.parse("juliet@example.org/balcony")
@@ -34,69 +35,109 @@ SPOOFERS = [
 ]
 
 
+class Asker:
+    """Who asks, and keeps what was sent."""
+
+    jid, timeout_s = OWN, 5.0
+
+    def __init__(self) -> None:
+        self.sent: list[Xml] = []
+        self.requests = Requests(self)
+
+    def send_iq(self, stanza: Xml) -> None:
+        self.sent.append(stanza)
+
+    def send_ahead(self, stanza: Xml) -> None:
+        self.sent.insert(0, stanza)
+
+    async def ask(self, to: str | None, stanza_id: str = "q1") -> asyncio.Task[Element]:
+        """A request that is open."""
+        jid = None if to is None else Jid.parse(to)
+        task = asyncio.ensure_future(self.requests.exchange_stanza(Xml("<iq/>"), stanza_id, jid))
+        await asyncio.sleep(0)
+        return task
+
+
 @pytest.mark.parametrize("asked", ASKED)
 async def test_only_who_was_asked_can_answer(asked: str | None) -> None:
     for sender in SPOOFERS:
-        requests = Requests()
-        future = requests.add("q1", None if asked is None else Jid.parse(asked))
+        asker = Asker()
+        task = await asker.ask(asked)
         genuine = (sender or None) in ASKED[asked]
-        assert requests.answer(answer(sender), OWN) is genuine, sender
-        assert future.done() is genuine, sender
-        future.cancel()
+        assert asker.requests.answer(answer(sender)) is genuine, sender
+        task.cancel()
 
 
 @pytest.mark.parametrize("kind", ["result", "error"])
 async def test_an_answer_is_a_result_or_an_error(kind: str) -> None:
-    requests = Requests()
-    future = requests.add("q1", Jid.parse("romeo@example.net"))
+    asker = Asker()
+    task = await asker.ask("romeo@example.net")
     stanza = answer("romeo@example.net", kind=kind)
-    assert requests.answer(stanza, OWN)
-    assert await future is stanza
+    assert asker.requests.answer(stanza)
+    assert await task is stanza
 
 
 @pytest.mark.parametrize("kind", ["get", "set", "chat"])
 async def test_a_request_with_the_same_id_is_no_answer(kind: str) -> None:
-    requests = Requests()
-    future = requests.add("q1", Jid.parse("romeo@example.net"))
-    assert not requests.answer(answer("romeo@example.net", kind=kind), OWN)
-    future.cancel()
+    asker = Asker()
+    task = await asker.ask("romeo@example.net")
+    assert not asker.requests.answer(answer("romeo@example.net", kind=kind))
+    task.cancel()
 
 
 async def test_an_answer_with_another_id_is_none() -> None:
-    requests = Requests()
-    future = requests.add("q1", None)
+    asker = Asker()
+    task = await asker.ask(None)
     for stanza in (answer(None, stanza_id="q2"), answer(None, stanza_id=""), read_element("<iq type='result'/>")):
-        assert not requests.answer(stanza, OWN)
-    future.cancel()
+        assert not asker.requests.answer(stanza)
+    task.cancel()
 
 
 async def test_each_answer_goes_to_its_own_request() -> None:
-    requests = Requests()
-    futures = {name: requests.add(name, None) for name in ("a", "b", "c")}
+    asker = Asker()
+    tasks = {name: await asker.ask(None, name) for name in ("a", "b", "c")}
     for name in ("c", "a", "b"):
-        requests.answer(answer(None, stanza_id=name), OWN)
-    assert [(await future).id for future in futures.values()] == ["a", "b", "c"]
+        asker.requests.answer(answer(None, stanza_id=name))
+    assert [(await task).id for task in tasks.values()] == ["a", "b", "c"]
 
 
 async def test_a_request_is_forgotten_when_it_is_answered_or_given_up() -> None:
-    requests = Requests()
-    answered, given_up = requests.add("q1", None), requests.add("q2", None)
-    assert len(requests) == 2
-    requests.answer(answer(None), OWN)
+    asker = Asker()
+    answered, given_up = await asker.ask(None), await asker.ask(None, "q2")
+    assert asker.requests.answer(answer(None))
     await answered
     given_up.cancel()
-    await asyncio.sleep(0)
-    assert len(requests) == 0
-    assert not requests.answer(answer(None), OWN)
+    await asyncio.gather(given_up, return_exceptions=True)
+    assert not asker.requests.answer(answer(None))
+    assert not asker.requests.answer(answer(None, stanza_id="q2"))
 
 
 async def test_at_the_end_of_the_session_every_open_request_fails() -> None:
-    requests = Requests()
-    futures = [requests.add("q1", None), requests.add("q2", None)]
-    requests.fail(ConnectionLost("gone"))
-    for future in futures:
+    asker = Asker()
+    tasks = [await asker.ask(None), await asker.ask(None, "q2")]
+    asker.requests.fail(ConnectionLost("gone"))
+    for task in tasks:
         with pytest.raises(ConnectionLost):
-            await future
+            await task
+
+
+async def test_an_error_is_raised_by_request_and_given_by_exchange() -> None:
+    asker = Asker()
+    request = asyncio.ensure_future(asker.requests.request("get", Jid.parse("a@b"), None))
+    await asyncio.sleep(0)
+    stanza_id = read_element(asker.sent[0]).id or ""
+    asker.requests.answer(answer("a@b", stanza_id=stanza_id, kind="error"))
+    with pytest.raises(StanzaError):
+        await request
+
+
+async def test_a_question_to_our_own_account_goes_before_what_is_queued() -> None:
+    asker = Asker()
+    asker.sent.append(Xml("<message/>"))
+    task = asyncio.ensure_future(asker.requests.ask_own("get", Xml("<prefs/>")))
+    await asyncio.sleep(0)
+    assert asker.sent[0].startswith("<iq")
+    task.cancel()
 
 
 # ── What we answer by ourselves ─────────────────────────────────────────────────────────────────────────────────

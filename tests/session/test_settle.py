@@ -10,11 +10,11 @@ from witness.test_announcer import WITNESS, check, until_written
 
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
-from xmppsh.session.settle import LostSessions, proven
+from xmppsh.session.outbound import Outbound
+from xmppsh.session.reconcile import Reconciler
+from xmppsh.session.settle import by_final_count
 from xmppsh.witness import announcer as announce
-from xmppsh.witness.announcer import Attendant
 from xmppsh.xmlio.build import Xml
-from xmppsh.xmlio.reader import read_element
 
 
 @pytest.fixture
@@ -112,33 +112,39 @@ def entries(*names: str) -> list[Entry]:
 @pytest.mark.parametrize("handled", [0, 1, 3])
 def test_a_final_count_proves_every_stanza(acked: int, handled: int) -> None:
     sm = StreamManagement.restored(Resumption("sm1"), acked=acked, sent=(acked + 3) % MODULUS, handled=0)
-    fates = proven(entries("a", "b", "c"), sm, (acked + handled) % MODULUS)
+    fates = by_final_count(entries("a", "b", "c"), sm, (acked + handled) % MODULUS)
     assert fates == [Fate.ACKED] * handled + [Fate.QUEUED] * (3 - handled)
 
 
 @pytest.mark.parametrize("h", [None, 6, 11, MODULUS - 1])
 def test_what_is_no_count_of_the_session_proves_nothing(h: int | None) -> None:
     sm = StreamManagement.restored(Resumption("sm1"), acked=7, sent=10, handled=0)
-    assert proven(entries("a", "b", "c"), sm, h) == [None] * 3
-    assert proven(entries("a"), None, 7) == [None]
+    assert by_final_count(entries("a", "b", "c"), sm, h) == [None] * 3
+    assert by_final_count(entries("a"), None, 7) == [None]
 
 
-class Asked:
-    """A session that tells how former ones ended."""
+class Counts:
+    """Knows how former sessions ended."""
 
-    jid = JULIET
+    def __init__(self, counts: dict[str, int]) -> None:
+        self.counts, self.questions = counts, 0
 
-    def __init__(self, counts: dict[str, int], uncertain: list[Entry]) -> None:
-        self.counts, self.queue, self.questions = counts, uncertain, 0
-        self.attendant = Attendant()
-
-    async def ask(self, _type: str, _to: object, payload: str, _timeout_s: float, *, own: bool) -> Any:
+    async def final_count(self, sm_id: str) -> int | None:
         self.questions += 1
-        sm_id = payload.partition('sm-id="')[2].partition('"')[0]
-        h = self.counts.get(sm_id)
-        content = "" if h is None else f"<closed xmlns='xmppsh:witness:0' h='{h}'/>"
-        kind = "error" if h is None else "result"
-        return read_element(f"<iq type='{kind}' id='q'>{content}</iq>")
+        return self.counts.get(sm_id)
+
+
+async def settled(lost: list[tuple[StreamManagement, int, int]], uncertain: list[Entry], counts: Counts) -> list[Any]:
+    """The fates that the counts prove. lost: the sessions, how many were uncertain before, how many it left."""
+    outbound: Any = Outbound(None, None)  # type: ignore[arg-type]
+    numbers = [entry.number for entry in uncertain]
+    outbound.queue.restore(uncertain)
+    for entry, number in zip(uncertain, numbers, strict=True):
+        entry.number = number
+    reconciler = Reconciler(outbound, counts, None, lambda *_: None)  # type: ignore[arg-type]
+    for one in lost:
+        reconciler.lost.add(*one)
+    return await reconciler.by_counts()
 
 
 def lost_session(sm_id: str, count: int) -> StreamManagement:
@@ -146,28 +152,21 @@ def lost_session(sm_id: str, count: int) -> StreamManagement:
 
 
 async def test_each_lost_session_is_settled_by_its_own_count() -> None:
-    lost = LostSessions()
-    lost.add(lost_session("a", 2), 0, 2)
-    lost.add(lost_session("b", 3), 2, 3)
     uncertain = entries("a1", "a2", "b1", "b2", "b3")
     uncertain[2].number = 0  # of the session's own
-    fates = await lost.ask_witness(Asked({"b": 2}, uncertain))  # type: ignore[arg-type]
-    assert fates == [None, None, Fate.FAILED, Fate.ACKED, Fate.QUEUED]
+    lost = [(lost_session("a", 2), 0, 2), (lost_session("b", 3), 2, 3)]
+    assert await settled(lost, uncertain, Counts({"b": 2})) == [None, None, Fate.FAILED, Fate.ACKED, Fate.QUEUED]
 
 
 async def test_stanzas_of_sessions_that_nobody_knows_are_not_taken_for_others() -> None:
-    lost = LostSessions()
-    lost.add(lost_session("a", 2), 0, 2)
-    lost.add(lost_session("b", 1), 3, 1)  # one more is uncertain: nobody can tell whose they are
-    fates = await lost.ask_witness(Asked({"a": 2, "b": 1}, entries("x", "y", "z", "b1")))  # type: ignore[arg-type]
+    # One more is uncertain before the second session: nobody can tell whose they are.
+    lost = [(lost_session("a", 2), 0, 2), (lost_session("b", 1), 3, 1)]
+    fates = await settled(lost, entries("x", "y", "z", "b1"), Counts({"a": 2, "b": 1}))
     assert fates == [None, None, None, Fate.ACKED]
 
 
-async def test_the_witness_is_not_asked_when_nothing_of_the_user_is_open() -> None:
-    lost = LostSessions()
-    own = entries("own")
+async def test_nobody_is_asked_when_nothing_of_the_user_is_open() -> None:
+    own, counts = entries("own"), Counts({"a": 1})
     own[0].number = 0
-    lost.add(lost_session("a", 1), 0, 1)
-    asked = Asked({"a": 1}, own)
-    assert await lost.ask_witness(asked) == [None]  # type: ignore[arg-type]
-    assert asked.questions == 0
+    assert await settled([(lost_session("a", 1), 0, 1)], own, counts) == [None]
+    assert counts.questions == 0

@@ -49,7 +49,7 @@ class Announced:
 
     def __init__(self, session: Cut) -> None:
         self.session, self.driver = session, session.bound()
-        self.task = asyncio.get_running_loop().create_task(session.attendant.run())
+        self.task = asyncio.get_running_loop().create_task(session.interceptors[0].run())
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,7 +112,7 @@ async def test_nobody_but_the_witness_of_the_account_is_told_anything(session: C
     text = written(driver)
     assert "service-unavailable" in text
     assert "alive" not in text
-    assert not session.attendant.explains(StreamError("conflict"))
+    assert not session.interceptors[0].is_expected_end(StreamError("conflict"))
 
 
 async def test_a_check_of_another_session_is_refused(session: Cut) -> None:
@@ -124,13 +124,13 @@ async def test_a_check_of_another_session_is_refused(session: Cut) -> None:
 async def test_a_conflict_heals_only_behind_the_last_check_and_on_that_stream_alone(session: Cut) -> None:
     driver = session.bound()
     driver.hear(check())
-    assert not session.attendant.explains(StreamError("conflict"))
+    assert not session.interceptors[0].is_expected_end(StreamError("conflict"))
     driver.hear(check(last=True))
-    assert session.attendant.explains(StreamError("conflict"))
-    assert not session.attendant.explains(StreamError("policy-violation"))
+    assert session.interceptors[0].is_expected_end(StreamError("conflict"))
+    assert not session.interceptors[0].is_expected_end(StreamError("policy-violation"))
     session.cut()
     session.resumed(2)
-    assert not session.attendant.explains(StreamError("conflict"))
+    assert not session.interceptors[0].is_expected_end(StreamError("conflict"))
 
 
 # ── Announcements ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -232,7 +232,7 @@ async def test_a_session_whose_reader_lags_shows_by_itself_that_it_lives(
     await announced.accept()
     announced.session.subscribe("message")
     big = Element("{jabber:client}message", {}, f"<message><body>{'x' * 5 * 1024 * 1024}</body></message>")
-    announced.session.bus.publish(big, (announced.session.recovery.generation, 1))
+    announced.session.inbound.bus.publish(big, (announced.session.inbound._generation, 1))
     written(announced.driver)
     signs = 0
     async with asyncio.timeout(5):

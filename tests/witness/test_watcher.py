@@ -14,6 +14,7 @@ from xmppsh.connection.options import SessionOptions
 from xmppsh.errors import DeadlineExceeded, ProtocolError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol.table import State
+from xmppsh.session.phase import Phase
 from xmppsh.witness import judgement
 from xmppsh.witness import watcher as watcher_module
 from xmppsh.witness.announcer import witness_of
@@ -68,7 +69,9 @@ class OnPaper:
         stream, _ = stream_at(State.BOUND)
         (told,) = feed(stream, f"<enabled xmlns='{NS['sm']}'/>")
         driver: Any = PaperDriver(stream)
-        self.watcher.session.recovery._on_live(driver, replace(told, jid=jid), None)  # type: ignore[arg-type, type-var]
+        if self.watcher.session.phase is Phase.LIVE:
+            self.watcher.session.on_cut()
+        self.watcher.session.connection._on_live(driver, replace(told, jid=jid), None)  # type: ignore[arg-type, type-var]
         return driver  # type: ignore[no-any-return]
 
     async def close(self) -> None:
@@ -255,7 +258,7 @@ async def test_who_asked_on_a_former_stream_is_answered_on_the_next_one(silent: 
                 witness.answer_pings()
                 await asyncio.sleep(0.005)
         witness.hear(f"<iq type='get' id='q1' from='{JULIET.bare}/new'><closed {ME} sm-id='sm1'/></iq>")
-        witness.watcher.session.recovery.driver = None  # the link is cut
+        witness.watcher.session.connection.driver = None  # the link is cut
         await until(lambda: any(isinstance(one, Failed) for one in witness.news), "the takeover fails")
         witness.driver = witness.live(WITNESS)
         assert '<iq type="error" id="q1"' in witness.driver.written.decode()

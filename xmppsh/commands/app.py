@@ -163,6 +163,7 @@ class App:
             yield self.shared
             return
         from xmppsh.session.session import Session
+        from xmppsh.witness.announcer import Announcer
 
         options = self.session_options()
         if options.policy.insecure:
@@ -173,6 +174,7 @@ class App:
         if journal is None and (lasting or self.state_if_any is not None):
             journal = self.journal()
         session = Session(options, self.log, self.trace, journal)
+        session.interceptors.append(Announcer(session))
         drain_s = 0.0
         try:
             if left is not None:
@@ -273,7 +275,7 @@ class App:
             self.log(0, "the guard has ended: after kill -9 this session stays online for a while")
 
         if (journal := session.outbound.journal) is not None:
-            session.on_live = partial(self.guard.on_live, journal.path)
+            session.on_session = partial(self.guard.on_live, journal.path)
         session.excuses.append(self.guard.explains)
         beating = asyncio.ensure_future(self.guard.beat(on_dead))
         try:

@@ -75,7 +75,7 @@ async def listen(
 
             async def begin() -> None:
                 # However long it takes: the program may be stopped meanwhile, and a dead link heals.
-                await session.acked(session.announce(availability), math.inf)
+                await session.acked(session.broadcast_presence(availability), math.inf)
                 await _tell_ready(ready_file, ready_fd)
                 app.log(1, f"listening as {session.jid}")
 

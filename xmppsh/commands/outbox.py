@@ -157,7 +157,7 @@ async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> No
         taken = journal.take_over(_with_ids(journal.abandoned(), ids))
         _tell_of_others(app, journal, seen, taken)
         again = await _settled(session, journal, taken, blindly=bool(ids))
-        session.queue_again(again)
+        session.resend(again)
         await session.acked(session.sent_count)
     checking = app.journal()
     try:

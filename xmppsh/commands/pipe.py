@@ -131,7 +131,7 @@ class _Run:
 
         The input's id is not enough: who pipes the same file again sends it again.
         """
-        from xmppsh.session.session import new_id
+        from xmppsh.xmlio.ids import new_id
 
         stanza_id = stanza.id or new_id()
         self._remember(self._recent, stanza_id)
@@ -162,7 +162,7 @@ class _Run:
                     position += 1
                     if position <= done:
                         continue
-                    await session.room(self.window)
+                    await session.wait_for_window(self.window)
                     xml, origin = self.prepared(stanza)
                     to = stanza.attributes.get("to", "")
                     try:
@@ -176,7 +176,7 @@ class _Run:
                 self.first_error = error
             await session.acked(session.sent_count)
             self._count(session)
-            await session.fence(self._fenced_domains())
+            await session.requests.fence(self._fenced_domains())
             await self._wait_for_answers(session.options.timeout_s)
         finally:
             self._count(session)

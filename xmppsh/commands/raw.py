@@ -30,7 +30,7 @@ async def raw(app: App, stanzas: tuple[str, ...]) -> None:
         for element in elements:
             await app.stdout.write(element.xml + "\n")
         return
-    from xmppsh.session.session import new_id
+    from xmppsh.xmlio.ids import new_id
 
     async with app.session() as session:
         number = 0

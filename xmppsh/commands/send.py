@@ -209,7 +209,7 @@ def _key(stanza_id: str, recipient: Jid) -> str:
 
 
 async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Message]) -> None:
-    from xmppsh.session.session import new_id
+    from xmppsh.xmlio.ids import new_id
 
     if app.settings.dry_run:
         async for message in messages:
@@ -234,7 +234,7 @@ async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Messag
 
 
 async def _send_all(session: Session, delivery: _Delivery, first: Message, messages: AsyncIterator[Message]) -> None:
-    from xmppsh.session.session import new_id
+    from xmppsh.xmlio.ids import new_id
 
     async def all_messages() -> AsyncIterator[Message]:
         yield first
@@ -251,7 +251,7 @@ async def _send_all(session: Session, delivery: _Delivery, first: Message, messa
     if delivery.wait.what == "sent":
         return await session.written()
     domains = {recipient.domainpart for recipient in delivery.recipients}
-    await asyncio.gather(session.acked(number), session.fence(domains))
+    await asyncio.gather(session.acked(number), session.requests.fence(domains))
     if delivery.wait.what == "delivered":
         await _wait_for_receipts(delivery, delivery.wait.seconds or session.options.timeout_s)
     return None

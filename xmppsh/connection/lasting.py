@@ -1,6 +1,6 @@
-"""A cut heals: the connection of a session over its life, from the first one through resumptions to the close.
+"""A connection over its life: the first stream, the ones after a cut, the dead link that is noticed, the close.
 
-Whoever holds a driver of an older link is not heard any more: events count only from the driver in use.
+Events count from the driver in use alone; those of a driver of an older link are ignored.
 """
 
 from __future__ import annotations
@@ -15,49 +15,48 @@ from xmppsh.connection.reconnect import (
     BACKLOG_DELAY,
     BACKLOG_PATIENCE,
     Reconnector,
-    may_reconnect,
     routing_s,
     watch,
 )
 from xmppsh.errors import ConnectionLost, XmppshError
-from xmppsh.outbox.queue import Fate
 from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
-from xmppsh.protocol.sm import MODULUS, StreamManagement
-from xmppsh.session.archive import by_archive, by_handled
-from xmppsh.session.phase import Phase
-from xmppsh.session.settle import LostSessions
+from xmppsh.protocol.table import State
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from xmppsh.connection.driver import Driver
-    from xmppsh.model import Jid
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.connection.ports import StreamOwner
     from xmppsh.output.trace import Trace
-    from xmppsh.session.session import Session
+    from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.sm import StreamManagement
     from xmppsh.xmlio.build import Xml
 
 FIRST_TRIES = 3  # when the first connection is cut in its handshake
-MAX_SETTLE_S = 10.0  # for an archive to file what the server had read
 SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
 
 
-class Recovery:
-    """Holds the session's driver, and gets a new one when the link breaks."""
+class Connection:
+    """Holds the driver of the stream in use, and gets a new one when the link breaks.
 
-    def __init__(self, session: Session, trace: Trace | None) -> None:
+    sm: the counters of the session, which outlive its streams; None where the server does not count.
+    """
+
+    def __init__(
+        self, owner: StreamOwner, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None
+    ) -> None:
         self.driver: Driver | None = None
-        self.stirred = asyncio.Event()  # an ack came, or something left on an idle or a new link
+        self.sm: StreamManagement | None = None
         self.last_error: XmppshError | None = None
-        self.generation = 0  # of the session, not of the link
-        self.availability: Xml | None = None
-        self._session, self._options = session, session.options
-        self._connector = Connector(session.options, session.log, session.outbound.on_handled, self._on_bound, trace)
-        self._sm: StreamManagement | None = None
-        self._resumed = False  # the present stream is a resumed one
+        self.tls_version: str | None = None
+        self.mechanism = ""
+        self._owner, self._options, self._log = owner, options, log
+        self._connector = Connector(options, log, owner.on_ack_due, owner.on_bound, trace)
+        self._activity = asyncio.Event()
+        self._resumed = False  # the stream in use is a resumed one
         self._silences = 0  # dead links in a row, without an ack between them
         self._not_before = 0.0
-        self._high_water = 0  # the highest number of an inbound stanza
-        self._lost = LostSessions()
         self._old: Driver | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._healing: asyncio.Task[None] | None = None
@@ -68,195 +67,187 @@ class Recovery:
         tries = FIRST_TRIES if self._options.heals else 1
         for left in reversed(range(tries)):
             try:
-                await self._connector.connect(self._on_live, self._session.jid, self._sm)
+                await self._connector.connect(self._on_live, self._owner.jid, self.sm)
                 break
             except ConnectionLost as error:
                 # What survives a cut later survives one in the first handshake too.
                 if left == 0:
                     raise
-                self._session.log(1, f"{error}; trying again")
+                self._log(1, f"{error}; trying again")
         if self._options.heals:
-            self._spawn(watch(self.stirred, self._patience_s, self._ask, self._on_silence))
-        if self._options.resumable_s is not None:
-            self._spawn(self._session.attendant.run())
+            self.spawn(watch(self._activity, self._patience_s, self._owner.on_idle, self._on_silence))
 
-    def restore(self, sm: StreamManagement | None, newest: float) -> None:
+    def restore(self, sm: StreamManagement | None, newest: float, in_flight: int) -> None:
         """Begin by resuming a session that a former process left; newest: when its last stanza left."""
-        self._sm = sm
-        self._high_water = 0 if sm is None else sm.received
-        self._not_before = min(time.time(), newest) + routing_s(self._session.queue.in_flight)
+        self.sm = sm
+        self._not_before = min(time.time(), newest) + routing_s(in_flight)
 
-    def _on_bound(self, jid: Jid) -> None:
-        if self._session.outbound.journal is not None:
-            self._session.outbound.journal.bound(str(jid))
+    # ── The stream in use, as the session sees it (session/ports.py: Wire) ──────────────────────────────────────
 
-    # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
+    @property
+    def is_up(self) -> bool:
+        """Is there a stream to write on?"""
+        return self.driver is not None
 
-    def _on_live(self, driver: Driver, event: SessionEstablished | SessionResumed, failed: ResumeFailed | None) -> None:
-        session = self._session
-        self.driver = driver
-        self.stirred.set()
-        driver.on_event = lambda later: session.on_event(later) if self.driver is driver else None
-        driver.link.hold_reading("readers", session.readers_lag)
-        session.tls_version, session.mechanism = driver.link.tls_version, driver.stream.mechanism
-        self._resumed = isinstance(event, SessionResumed)
-        if isinstance(event, SessionResumed):
-            session.outbound.on_acked(event.acked)
-            session.outbound.repeat()
-        else:
-            self._on_new_session(event, failed)
-        self._sm = driver.stream.sm
-        session.on_live(session.jid, self._sm)
-        session.attendant.on_live()
-        if session.queue.in_doubt:
-            session.phase = Phase.RECONCILING
-            self._spawn(self._reconcile())
-        else:
-            self._go_live()
+    @property
+    def is_live(self) -> bool:
+        """May stanzas be written on it?"""
+        return self.driver is not None and self.driver.stream.state is State.LIVE
 
-    def _on_new_session(self, event: SessionEstablished, failed: ResumeFailed | None) -> None:
-        session, previous = self._session, self._sm
-        self.generation += 1
-        self._high_water = self._silences = 0
-        older = session.queue.uncertain_count  # of a session before that, whose archive was not asked yet
-        doubted = session.queue.doubt()
-        session.outbound.reset()
-        session.jid = event.jid
-        if session.outbound.journal is not None:
-            session.outbound.journal.opened(event.resumption)
-        if event.resumption is not None and event.resumption.max_s != self._options.resumable_s:
-            kept = "for a time it does not tell" if event.resumption.max_s is None else f"{event.resumption.max_s} s"
-            session.log(1, f"the server keeps a lost session {kept}, not {self._options.resumable_s} s as asked")
-        if session.phase is not Phase.OFFLINE:
-            session.requests.fail(ConnectionLost("the session was lost before the answer came"))
-        if self.availability is not None:
-            session.outbound.send_own(self.availability)
-        if failed is not None and failed.h is not None and previous is not None:
-            released = (failed.h - previous.acked) % MODULUS
-            if released <= previous.unacked:  # else it is no count of ours, and proves nothing
-                session.outbound.settle([*[None] * older, *by_handled(doubted[older:], released)])
-                return
-        self._lost.add(None if failed is None else previous, older, len(doubted) - older)
+    @property
+    def has_acks(self) -> bool:
+        """Does the server acknowledge stanzas on it (XEP-0198)?"""
+        return self._stream_sm is not None
 
-    def _go_live(self) -> None:
-        self._session.phase = Phase.LIVE
-        self.stirred.set()
-        self._session.outbound.schedule()
+    @property
+    def _stream_sm(self) -> StreamManagement | None:
+        return None if self.driver is None else self.driver.stream.sm
 
-    async def _reconcile(self) -> None:
-        session, driver = self._session, self.driver
-        try:
-            proved = await self._lost.ask_witness(session)
-        except XmppshError:
-            return  # the link broke meanwhile; the next one tries again
-        if self.driver is not driver:
-            return
-        session.outbound.settle(proved)
-        doubted = [entry for entry in session.queue if entry.fate is Fate.UNCERTAIN]
-        settle_s = min(MAX_SETTLE_S, BACKLOG_DELAY * session.outbound.pace.backlog_s(len(doubted)))
-        try:
-            fates = await by_archive(session, doubted, frozenset(session.queue.recent), settle_s)
-        except XmppshError as error:
-            if self.driver is not driver:
-                return  # the link broke meanwhile; the next one tries again
-            session.log(1, f"the archive does not answer: {error}")
-            fates = [Fate.UNCERTAIN if entry.kind == "message" else Fate.FAILED for entry in doubted]
-        if self.driver is driver:
-            settled = [*proved, *fates]
-            counts = ", ".join(f"{settled.count(fate)} {fate}" for fate in Fate if fate in settled)
-            session.log(1, f"after the lost session: {counts}")
-            session.outbound.settle(fates)
-            self._go_live()
+    @property
+    def next_number(self) -> int:
+        """The number that the next stanza will have in the server's count; 0 where it does not count."""
+        return 0 if self._stream_sm is None else self._stream_sm.sent + 1
 
-    # ── It ended ────────────────────────────────────────────────────────────────────────────────────────────────
+    @property
+    def acked(self) -> int | None:
+        """The last h of the server's; None where it does not count."""
+        return None if self._stream_sm is None else self._stream_sm.acked
 
-    def on_ended(self, error: XmppshError | None) -> None:
-        """The stream is over; heal it, or end the session."""
-        session = self._session
-        self.driver, self._old = None, self.driver
-        self.last_error = error
-        heals = self._options.heals and session.phase not in (Phase.CLOSING, Phase.OVER, Phase.OFFLINE)
-        if not heals or not (may_reconnect(error, resumed=self._resumed) or session.is_explained(error)):
-            session.fail(error)
-            return
-        session.phase = Phase.LINGERING
-        session.outbound.pace.on_pause()
-        self._healing = self._spawn(self._heal(error))
+    @property
+    def max_stanza_bytes(self) -> int:
+        """How big a stanza may be (XEP-0478)."""
+        return self._options.limits.stanza_bytes if self.driver is None else self.driver.stream.max_stanza_bytes
 
-    async def _heal(self, error: XmppshError | None) -> None:
-        def delay_s() -> float:
-            return BACKLOG_DELAY * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
+    def write(self, stanza: Xml) -> None:
+        """Count a stanza and hand its bytes to the link; raises ConnectionLost when there is none."""
+        driver = self._in_use
+        driver.carry_out(driver.stream.send(stanza))
 
-        async def connect(limit_s: float) -> None:
-            await self._session.attendant.before_connecting()
-            resume = self._sm if self._sm is not None and self._sm.resumption is not None else None
-            await self._connector.connect(self._on_live, self._session.jid, resume, limit_s)
+    def request_ack(self) -> None:
+        """Write `<r/>`; raises ConnectionLost when there is no link."""
+        driver = self._in_use
+        driver.carry_out(driver.stream.request_ack())
 
-        try:
-            await Reconnector(connect, delay_s).run(error, self._options.give_up_s, self._session.log)
-        except XmppshError as failure:
-            self._session.fail(failure)
+    @property
+    def _in_use(self) -> Driver:
+        if self.driver is None:
+            raise ConnectionLost("the connection is cut")
+        return self.driver
+
+    def mark_handled(self, number: int) -> None:
+        """An inbound stanza is dealt with; while the link is cut it counts when the session is back."""
+        if self.driver is not None:
+            self.driver.carry_out(self.driver.stream.taken(number))
+        elif self.sm is not None:
+            self.sm.on_taken(number)
+
+    def hold_reading(self, held: bool) -> None:
+        """Stop reading from the link, or go on."""
+        if self.driver is not None:
+            self.driver.link.hold_reading("readers", held)
+
+    async def drained(self) -> None:
+        """Wait until the link takes more."""
+        if self.driver is not None:
+            await self.driver.link.drained()
+
+    def note_activity(self) -> None:
+        """The link is no longer idle: its silence is counted from now on."""
+        self._activity.set()
+
+    def on_ack(self) -> None:
+        """The server answers on this stream."""
+        self._silences = 0
+        self._activity.set()
 
     def abandon(self, error: XmppshError) -> None:
         """End the session for a reason of ours, cleanly."""
         if self.driver is not None:
             self.driver.carry_out(self.driver.stream.abort(error))
         else:
-            self._session.fail(error)
+            self._owner.on_over(error)
+
+    # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
+
+    def _on_live(self, driver: Driver, event: SessionEstablished | SessionResumed, failed: ResumeFailed | None) -> None:
+        def on_event(later: SessionEvent) -> None:
+            if self.driver is driver:
+                self._owner.on_event(later)
+
+        self.driver = driver
+        self._activity.set()
+        driver.on_event = on_event
+        self.hold_reading(not self._owner.is_reading)
+        self.tls_version, self.mechanism = driver.link.tls_version, driver.stream.mechanism
+        self._resumed = isinstance(event, SessionResumed)
+        if isinstance(event, SessionResumed):
+            self._owner.on_resumed(event.acked)
+        else:
+            self._silences = 0
+            self._owner.on_new_session(event, failed, self.sm)
+        self.sm = driver.stream.sm
+        self._owner.on_live()
+
+    # ── It ended ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_ended(self, error: XmppshError | None) -> None:
+        """The stream is over; heal it, or tell the owner that none will follow."""
+        self.driver, self._old = None, self.driver
+        self.last_error = error
+        if not self._options.heals or not self._owner.may_heal(error, resumed=self._resumed):
+            self._owner.on_over(error)
+            return
+        self._owner.on_cut()
+        self._healing = self.spawn(self._heal(error))
+
+    async def _heal(self, error: XmppshError | None) -> None:
+        async def connect(limit_s: float) -> None:
+            await self._owner.before_connecting()
+            resume = self.sm if self.sm is not None and self.sm.resumption is not None else None
+            await self._connector.connect(self._on_live, self._owner.jid, resume, limit_s)
+
+        def delay_s() -> float:
+            return BACKLOG_DELAY * self._owner.backlog_s()
+
+        try:
+            await Reconnector(connect, delay_s).run(error, self._options.give_up_s, self._log)
+        except XmppshError as failure:
+            self._owner.on_over(failure)
 
     # ── A dead link ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _patience_s(self) -> float | None:
-        if self.driver is None or self._session.readers_lag or not self._session.queue.in_flight:
-            return None  # what nobody reads is no silence
+        if self.driver is None or not self._owner.is_reading or not self._owner.in_flight:
+            return None
         base_s = max(1.0, min(ACK_BASE_S, self._options.timeout_s / 3))
-        return base_s + BACKLOG_PATIENCE * self._session.outbound.pace.backlog_s(self._session.queue.in_flight)
-
-    def _ask(self) -> None:
-        self._session.outbound.ask_for_ack(idle=True)
-
-    def on_ack(self) -> None:
-        """The server answers on this stream."""
-        self._silences = 0
-        self.stirred.set()
+        return base_s + BACKLOG_PATIENCE * self._owner.backlog_s()
 
     def _on_silence(self) -> None:
-        if self.driver is None or self._session.readers_lag:
+        if self.driver is None or not self._owner.is_reading:
             return
         self._silences += 1
         if self._silences >= SILENT_RESUMES:
-            self._sm = None  # this session acks no more: the archive settles what is open
+            self.sm = None  # this session acks no more: the archive settles what is open
         # No </stream:stream>: the session must stay resumable.
         self.driver.drop("the server stopped answering")
 
-    def on_taken_offline(self, number: int) -> None:
-        """A reader is done with a stanza while the link is cut: it counts when the session is back."""
-        if self._sm is not None:
-            self._sm.on_taken(number)
-
-    def is_new(self, number: int) -> bool:
-        """Is this inbound stanza new, or one that the server repeats after a resume while its reader still holds it?"""
-        if self.driver is None or self.driver.stream.sm is None:
-            return True
-        if not 0 < (number - self._high_water) % MODULUS <= MODULUS // 2:
-            return False
-        self._high_water = number
-        return True
-
     # ── The close ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def close(self, wait_s: float, hurry: asyncio.Event | None) -> bool:
-        """Close the stream. A cut one gets a moment to come back first: only a resumed session can be closed.
+    async def end_stream(self, wait_s: float) -> None:
+        """End the stream in use cleanly, and go on with another one. wait_s: for the server's `</stream:stream>`."""
+        if self.driver is not None:
+            await self.driver.close(wait_s)
 
-        hurry: once it is set, nothing is waited for. Returns whether the server has said that the stream is over.
-        """
-        session = self._session
-        if hurry is not None and hurry.is_set():
-            wait_s = 0.0
-        if session.phase is Phase.LINGERING and self._healing is not None and wait_s > 0:
+    async def healed(self, wait_s: float) -> None:
+        """Give a cut connection a moment to come back."""
+        if self._healing is not None and wait_s > 0:
             await asyncio.wait({self._healing}, timeout=wait_s)
-        if session.phase is not Phase.OVER:
-            session.phase = Phase.CLOSING
+
+    async def close(self, wait_s: float, hurry: asyncio.Event | None) -> bool:
+        """Close the stream, and end all work. hurry: once it is set, nothing is waited for.
+
+        Returns whether the server has said that the stream is over.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -265,7 +256,8 @@ class Recovery:
         await driver.close(wait_s, hurry)
         return driver.stream.peer_ended
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run something as long as the connection lives."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -17,7 +17,6 @@ from xmppsh.errors import ConnectError, ConnectionLost, ProtocolError, StreamErr
 from xmppsh.protocol.events import StanzaArrived, StreamEnded
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.table import State
-from xmppsh.session.asking import Asking
 from xmppsh.session.requests import Requests
 from xmppsh.session.responder import response_to
 from xmppsh.xmlio.ids import new_id
@@ -40,24 +39,30 @@ BOUND = (State.BOUND, State.LIVE)
 REDIRECTED = "because the server redirects to another host"
 
 
-class Visit(Asking):
+class Visit:
     """A bound stream that asks, and answers what it must. error: what ended it."""
 
     def __init__(self, driver: Driver, event: SessionEstablished, options: SessionOptions) -> None:
-        self.jid, self.options, self.requests = event.jid, options, Requests()
+        self.jid, self.options, self.requests = event.jid, options, Requests(self)
         self.established = event
         self.error: XmppshError | None = None
         self._driver = driver
         driver.on_event = self._on_event
 
-    def send(
-        self, stanza: Xml, *, kind: str = "", stanza_id: str = "", to: str = "", position: int | None = None
-    ) -> int:
-        """Write it at once."""
+    @property
+    def timeout_s(self) -> float:
+        """How long an answer is waited for, in seconds."""
+        return self.options.timeout_s
+
+    def send_iq(self, stanza: Xml) -> None:
+        """Write it at once; raises what ended the stream."""
         if self.error is not None:
             raise self.error
         self._driver.carry_out(self._driver.stream.send(stanza))
-        return 0
+
+    def send_ahead(self, stanza: Xml) -> None:
+        """The same: nothing is queued here."""
+        self.send_iq(stanza)
 
     async def close(self) -> None:
         """End the stream cleanly."""
@@ -66,9 +71,9 @@ class Visit(Asking):
     def _on_event(self, event: SessionEvent) -> None:
         match event:
             case StanzaArrived(stanza, number):
-                answers = self.requests.answer(stanza, self.jid)
+                answers = self.requests.answer(stanza)
                 if not answers and stanza.kind == "iq" and stanza.attributes.get("type") in ("get", "set"):
-                    self.send(response_to(stanza))
+                    self.send_iq(response_to(stanza))
                 self._driver.carry_out(self._driver.stream.taken(number))
             case StreamEnded(error):
                 self.error = _as_ours(error or ConnectionLost("the server closed the stream"))

@@ -92,20 +92,20 @@ async def _tell_missing(check: str, report: Report) -> None:
 
 
 async def _carbons(visit: Visit) -> str:
-    await visit.request("set", None, element("enable", {"xmlns": CARBONS}))
+    await visit.requests.request("set", None, element("enable", {"xmlns": CARBONS}))
     return "switched on for this session (XEP-0280)"
 
 
 async def _archive(visit: Visit) -> str:
     nothing = element("set", {"xmlns": RSM}, element("max", None, "0"))  # XEP-0059 §2.7: only how many there are
     query = element("query", {"xmlns": ARCHIVE, "queryid": new_id()}, nothing)
-    answer = tree(await visit.request("set", None, query))
+    answer = tree(await visit.requests.request("set", None, query))
     count = number(answer.findtext(f"{{{ARCHIVE}}}fin/{{{RSM}}}set/{{{RSM}}}count"))
     return "it answers" if count is None else f"{count} messages"
 
 
 async def _blocking(visit: Visit) -> str:
-    answer = tree(await visit.request("get", None, element("blocklist", {"xmlns": BLOCKING})))
+    answer = tree(await visit.requests.request("get", None, element("blocklist", {"xmlns": BLOCKING})))
     count = len(answer.findall(f"{{{BLOCKING}}}blocklist/{{{BLOCKING}}}item"))
     return f"{count} blocked"
 
@@ -113,7 +113,9 @@ async def _blocking(visit: Visit) -> str:
 async def _clock(visit: Visit, now: Callable[[], datetime]) -> str:
     """XEP-0202, compared with ours in the middle of the round trip."""
     begun = now()
-    answer = tree(await visit.request("get", Jid(None, visit.jid.domainpart), element("time", {"xmlns": TIME})))
+    answer = tree(
+        await visit.requests.request("get", Jid(None, visit.jid.domainpart), element("time", {"xmlns": TIME}))
+    )
     ended = now()
     text = answer.findtext(f"{{{TIME}}}time/{{{TIME}}}utc") or ""
     try:
@@ -134,7 +136,7 @@ async def _clock(visit: Visit, now: Callable[[], datetime]) -> str:
 async def _upload(visit: Visit) -> str:
     """XEP-0363 §4: the service is the server itself or one of its items, and tells how big a file may be."""
     domain = Jid(None, visit.jid.domainpart)
-    answer = tree(await visit.request("get", domain, element("query", {"xmlns": f"{DISCO}#items"})))
+    answer = tree(await visit.requests.request("get", domain, element("query", {"xmlns": f"{DISCO}#items"})))
     places = [domain]
     for item in answer.iterfind(f"{{{DISCO}#items}}query/{{{DISCO}#items}}item"):
         try:
@@ -155,7 +157,7 @@ async def _info(visit: Visit, place: Jid) -> Tree | None:
     query = element("query", {"xmlns": f"{DISCO}#info"})
     limit_s = min(SERVICE_S, visit.options.timeout_s)
     try:
-        answer = tree(await visit.request("get", place, query, limit_s))
+        answer = tree(await visit.requests.request("get", place, query, limit_s))
     except (StanzaError, DeadlineExceeded, ProtocolError):
         return None  # one of many, and it may be another one
     return answer.find(f"{{{DISCO}#info}}query")

@@ -21,10 +21,9 @@ from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.protocol.events import StanzaArrived, StanzasAcked, StreamEnded
 from xmppsh.protocol.sm import MODULUS
 from xmppsh.session.archive import keeps_everything
+from xmppsh.session.requests import Requests
 from xmppsh.session.session import Session
-from xmppsh.witness.announcer import form, witness_of
-from xmppsh.xmlio.build import element
-from xmppsh.xmlio.ids import new_id
+from xmppsh.witness.announcer import Announcer, form, witness_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +117,7 @@ class Remains:
         sm = driver.stream.sm
         assert sm is not None
         self._release(sm.acked)
-        server = _Answers(driver)
+        server = _Answers(driver, Jid.parse(self._stored.full_jid))
         try:
             if self._open_entries():
                 still_routing = time.time() < self._stored.written + routing_s(self._queue.in_flight)
@@ -179,6 +178,7 @@ class Remains:
         # A random resource: by the session's own we might throw out a program that was started again under it.
         options = replace(self._options, jid=self._options.jid.bare, heals=False, resumable_s=None)
         session = Session(options, self._log, self._trace, self._journal)
+        session.interceptors.append(Announcer(session))  # asks a witness how it ended
         session.restore(LeftBehind(stored, entries, 0, self._stored.written))
         session.jid = options.jid  # where the session that is asked for again cannot be resumed
         try:
@@ -191,10 +191,34 @@ class Remains:
 
 
 class _Answers:
-    """Asks on a stream where nothing is acknowledged."""
+    """Asks on a stream where nothing is acknowledged (session/ports.py: Sender)."""
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+    timeout_s = ANSWER_S
+
+    def __init__(self, driver: Driver, jid: Jid) -> None:
+        self.jid, self._driver = jid, driver
+        self.requests = Requests(self)
+        driver.on_event = self._on_event
+
+    def send_iq(self, stanza: Xml) -> None:
+        """Write it at once; raises ConnectionLost when the server has ended the stream."""
+        if self._driver.ended.is_set():
+            raise ConnectionLost("the server ended the resumed stream")
+        self._driver.carry_out(self._driver.stream.send(stanza))
+
+    def send_ahead(self, stanza: Xml) -> None:
+        """The same: nothing is queued here."""
+        self.send_iq(stanza)
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """A question to our own account."""
+        return await self.requests.ask_own(iq_type, payload)
+
+    def _on_event(self, event: SessionEvent) -> None:
+        if isinstance(event, StanzaArrived):
+            self.requests.answer(event.element)
+        elif isinstance(event, StreamEnded):
+            self.requests.fail(ConnectionLost("the server ended the resumed stream"))
 
     async def has_full_archive(self) -> bool:
         """Will the archive tell what has arrived?"""
@@ -202,36 +226,9 @@ class _Answers:
 
     async def send_witness_aside(self, witness: Jid) -> None:
         """What this session has not acknowledged is kept only if it is the account's last one (docs/witness.md)."""
+        self._driver.on_event = self._on_event
         until = time.monotonic() + ASIDE_S
         # Until the answer is an error: nobody is there, or not any more.
-        while (await self.ask("set", form("aside"), witness)).attributes.get("type") == "result":
+        while (await self.requests.exchange("set", witness, form("aside"))).attributes.get("type") == "result":
             if time.monotonic() > until:
                 break  # it is not heard of either
-
-    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
-        """A question to the own account."""
-        return await self.ask(iq_type, payload, None)
-
-    async def ask(self, iq_type: str, payload: Xml, to: Jid | None) -> Element:
-        """Send an IQ and give its answer; raises DeadlineExceeded for silence, ConnectionLost when the stream ends."""
-        if self._driver.ended.is_set():
-            raise ConnectionLost("the server ended the resumed stream")
-        stanza_id = new_id()
-        answer: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
-
-        def on_event(event: SessionEvent) -> None:
-            if answer.done():
-                return
-            if isinstance(event, StanzaArrived) and event.element.id == stanza_id:
-                answer.set_result(event.element)
-            elif isinstance(event, StreamEnded):
-                answer.set_exception(ConnectionLost("the server ended the resumed stream"))
-
-        self._driver.on_event = on_event
-        attributes = {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}
-        self._driver.carry_out(self._driver.stream.send(element("iq", attributes, payload)))
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                return await answer
-        except TimeoutError:
-            raise DeadlineExceeded(f"no answer on the resumed stream within {ANSWER_S} s") from None

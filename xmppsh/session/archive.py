@@ -1,35 +1,28 @@
-"""What became of the unacknowledged after a session that cannot be resumed: by h, else by the archive, else unknown.
+"""The archive of our own account (XEP-0313), as proof: which messages of ours it has, and whether it keeps them all.
 
-The archive of our own account (XEP-0313) keeps what we sent with its origin-id (XEP-0359). What is in it has arrived;
-what is missing has not, as far as the archive is known to keep everything. No proof, no second sending.
-
-An origin-id proves arrival only when we made it, for this one stanza. An id that came with the input may be on a copy
-that a former run sent, and no stamp tells them apart: a stanza leaves milliseconds after it is stored, and servers
-stamp in whole seconds of a clock of their own. Such a message has not arrived when it is missing; else it is uncertain.
+settle.py says what the findings prove.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from xmppsh.outbox.queue import Entry, Fate
-from xmppsh.xmlio.build import Xml, element
+from xmppsh import ns
+from xmppsh.session.settle import Name, by_findings, name_of
+from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
-from xmppsh.xmlio.reader import read_element, tree
-from xmppsh.xmlio.stanzas import ORIGIN_ID, origin_id
+from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.stanzas import ORIGIN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from xmppsh.model import Element, Jid
+    from xmppsh.outbox.queue import Entry, Fate
+    from xmppsh.xmlio.build import Xml
 
-MAM = "urn:xmpp:mam:2"
-RSM = "http://jabber.org/protocol/rsm"
-FORWARD = "{urn:xmpp:forward:0}forwarded"
-CLIENT = "{jabber:client}"
 PAGE = 100
 MAX_PAGES = 50
 # Measured on ejabberd: the process of a lost session goes on routing what it had read, seconds after a new session is
@@ -37,14 +30,6 @@ MAX_PAGES = 50
 SETTLING_S = 0.5  # between two looks
 MIN_SETTLING_S = 3.0  # from the first look to the last
 AGREEING_LOOKS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """What the archive knows a message by: the value of its origin-id element, else of its id attribute."""
-
-    value: str
-    is_origin: bool
 
 
 class AsksOwn(Protocol):
@@ -63,23 +48,13 @@ class Asker(AsksOwn, Protocol):
         """The archive's results for an open query (XEP-0313 §4.2)."""
 
 
-def by_handled(entries: Sequence[Entry], released: int) -> list[Fate]:
-    """XEP-0198 §5: `<failed h=…/>` says that the server had handled the `released` oldest; the others never arrived."""
-    return [_own(entry) or (Fate.ACKED if place < released else Fate.QUEUED) for place, entry in enumerate(entries)]
-
-
-def _own(entry: Entry) -> Fate | None:
-    """The session's own stanzas ended with it."""
-    return None if entry.number else Fate.FAILED
-
-
 async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[str], settle_s: float) -> list[Fate]:
     """Look the messages up in the archive; IQ and presence have ended with their session.
 
     known: origin-ids of messages that were acknowledged just before, where looking back may stop; settle_s: how long
     the server may still need to file what it had read.
     """
-    names = [_name(entry) if entry.number and entry.kind == "message" else None for entry in entries]
+    names = [name_of(entry) for entry in entries]
     wanted, stops = {name for name in names if name is not None and name.value}, {Name(one, True) for one in known}
     found: set[Name] = set()
     complete = bool(wanted) and await keeps_everything(session)
@@ -93,37 +68,16 @@ async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[
             break
         if found != wanted:
             await asyncio.sleep(SETTLING_S)
-    return [_fate(entry, name, found, complete=complete) for entry, name in zip(entries, names, strict=True)]
-
-
-def _name(entry: Entry) -> Name:
-    if _is_ours(entry):
-        return Name(entry.stanza_id, True)
-    message = tree(read_element(entry.xml))
-    origin = message.find(ORIGIN_ID)
-    return Name(message.get("id", ""), False) if origin is None else Name(origin.get("id", ""), True)
-
-
-def _is_ours(entry: Entry) -> bool:
-    """Did we make its origin-id, so that no other stanza has it?"""
-    return origin_id(entry.stanza_id) in entry.xml
-
-
-def _fate(entry: Entry, name: Name | None, found: set[Name], *, complete: bool) -> Fate:
-    if name is None:
-        return Fate.FAILED
-    if name in found:
-        return Fate.ACKED if _is_ours(entry) else Fate.UNCERTAIN
-    return Fate.QUEUED if complete and name.value else Fate.UNCERTAIN
+    return [by_findings(entry, name, found, complete=complete) for entry, name in zip(entries, names, strict=True)]
 
 
 async def keeps_everything(session: AsksOwn) -> bool:
     """Does the archive keep every message (XEP-0441)? Only then a missing one has not arrived."""
-    answer = await session.ask_own("get", element("prefs", {"xmlns": MAM}))
-    prefs = tree(answer).find(f"{{{MAM}}}prefs")
+    answer = await session.ask_own("get", element("prefs", {"xmlns": ns.MAM}))
+    prefs = tree(answer).find(f"{{{ns.MAM}}}prefs")
     if answer.attributes.get("type") != "result" or prefs is None:
         return False
-    never = prefs.find(f"{{{MAM}}}never")
+    never = prefs.find(f"{{{ns.MAM}}}never")
     return prefs.get("default") == "always" and (never is None or len(never) == 0)
 
 
@@ -146,14 +100,14 @@ async def _look_up(session: Asker, wanted: set[Name], stops: set[Name]) -> tuple
 async def _page(session: Asker, before: str) -> tuple[set[Name], str, bool] | None:
     """One page (XEP-0313 §4): the names of our own messages in it, its first item, and whether it was the last page."""
     query_id = new_id()
-    paging = element("set", {"xmlns": RSM}, element("max", None, str(PAGE)), element("before", None, before))
+    paging = element("set", {"xmlns": ns.RSM}, element("max", None, str(PAGE)), element("before", None, before))
     with session.collecting(query_id) as results:
-        answer = tree(await session.ask_own("set", element("query", {"xmlns": MAM, "queryid": query_id}, paging)))
-    fin = answer.find(f"{{{MAM}}}fin")
+        answer = tree(await session.ask_own("set", element("query", {"xmlns": ns.MAM, "queryid": query_id}, paging)))
+    fin = answer.find(f"{{{ns.MAM}}}fin")
     if answer.get("type") != "result" or fin is None:
         return None
     names = {found for stanza in results for found in _names(stanza, query_id, session.jid)}
-    first = fin.findtext(f"{{{RSM}}}set/{{{RSM}}}first") or ""
+    first = fin.findtext(f"{{{ns.RSM}}}set/{{{ns.RSM}}}first") or ""
     return names, first, fin.get("complete") in ("true", "1")
 
 
@@ -161,8 +115,8 @@ def _names(stanza: Element, query_id: str, own: Jid) -> set[Name]:
     """Those of an archived message of ours; none for what was not asked for (spoofed results)."""
     if stanza.sender not in ("", str(own.bare)):
         return set()
-    result = tree(stanza).find(f"{{{MAM}}}result")
-    message = None if result is None else result.find(f"{FORWARD}/{CLIENT}message")
+    result = tree(stanza).find(f"{{{ns.MAM}}}result")
+    message = None if result is None else result.find(f"{{{ns.FORWARD}}}forwarded/{{{ns.CLIENT}}}message")
     if result is None or message is None or result.get("queryid") != query_id:
         return set()
     if message.get("from", "").partition("/")[0] != str(own.bare):

@@ -1,51 +1,43 @@
-"""Open IQ requests (RFC 6120 §8.2.3): an answer counts only with the right id and from the right address."""
+"""IQ requests: ask, and wait for the one who was asked (RFC 6120 §8.2.3).
+
+One rule says who may answer, for everybody who asks: the id, the type and the sender must fit (RFC 6120 §8.1.2.1).
+An id alone can be guessed or copied.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import MalformedJid
+from xmppsh import ns
+from xmppsh.errors import DeadlineExceeded, MalformedJid, XmppshError
 from xmppsh.model import Jid
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from xmppsh.errors import XmppshError
+    from collections.abc import Iterable
+
     from xmppsh.model import Element
+    from xmppsh.session.ports import Sender
+    from xmppsh.xmlio.build import Xml
+
+FENCE_TIMEOUT_S = 5.0  # how long a bounce from another server is waited for
 
 
-class Requests:
-    """The requests that wait for an answer, by id."""
+def is_answer(stanza: Element, stanza_id: str, to: Jid | None, own: Jid) -> bool:
+    """Does this stanza answer the request of that id?
 
-    def __init__(self) -> None:
-        self._open: dict[str, tuple[Jid | None, asyncio.Future[Element]]] = {}
-
-    def add(self, stanza_id: str, to: Jid | None) -> asyncio.Future[Element]:
-        """Remember a request; the future gets the answer, error or result."""
-        future: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
-        self._open[stanza_id] = (to, future)
-        future.add_done_callback(lambda _: self._open.pop(stanza_id, None))
-        return future
-
-    def answer(self, stanza: Element, own: Jid) -> bool:
-        """Give an inbound IQ to the request it answers; False when there is none."""
-        entry = self._open.get(stanza.id or "")
-        if entry is None or stanza.attributes.get("type") not in ("result", "error"):
-            return False
-        to, future = entry
-        if not _is_from(stanza.sender, to, own):
-            return False
-        if not future.done():
-            future.set_result(stanza)
-        return True
-
-    def fail(self, error: XmppshError) -> None:
-        """The session is over: nobody will answer."""
-        for _, future in list(self._open.values()):
-            if not future.done():
-                future.set_exception(error)
-
-    def __len__(self) -> int:
-        return len(self._open)
+    to: who was asked, None for our own account; own: our full JID.
+    """
+    return (
+        stanza.kind == "iq"
+        and stanza.id == stanza_id
+        and stanza.attributes.get("type") in ("result", "error")
+        and _is_from(stanza.sender, to, own)
+    )
 
 
 def _is_from(sender: str, to: Jid | None, own: Jid) -> bool:
@@ -56,3 +48,83 @@ def _is_from(sender: str, to: Jid | None, own: Jid) -> bool:
         return Jid.parse(sender) == to
     except MalformedJid:
         return False
+
+
+class Requests:
+    """The requests that wait for an answer, by id. sender: who sends them."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._open: dict[str, tuple[Jid | None, asyncio.Future[Element]]] = {}
+
+    async def request(
+        self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None
+    ) -> Element:
+        """Send an IQ and give its result.
+
+        iq_type: `get` or `set`; to: None for our own account; timeout_s: the sender's where it is None. Raises
+        StanzaError for an error, DeadlineExceeded for silence, ConnectionLost when the session ends before.
+        """
+        answer = await self.exchange(iq_type, to, payload, timeout_s)
+        if answer.attributes.get("type") == "error":
+            raise stanza_error(tree(answer), answer.sender or self._sender.jid.domainpart)
+        return answer
+
+    async def exchange(
+        self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None, *, ahead: bool = False
+    ) -> Element:
+        """Send an IQ and give its answer, a result or an error. ahead: before everything that is queued."""
+        stanza_id = new_id()
+        stanza = element("iq", {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}, payload)
+        return await self.exchange_stanza(stanza, stanza_id, to, timeout_s, ahead=ahead)
+
+    async def exchange_stanza(
+        self, stanza: Xml, stanza_id: str, to: Jid | None, timeout_s: float | None = None, *, ahead: bool = False
+    ) -> Element:
+        """Send an IQ that stands already, and give its answer, a result or an error."""
+        timeout_s = self._sender.timeout_s if timeout_s is None else timeout_s
+        future: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
+        self._open[stanza_id] = (to, future)
+        try:
+            (self._sender.send_ahead if ahead else self._sender.send_iq)(stanza)
+            async with asyncio.timeout(timeout_s):
+                return await future
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{to or self._sender.jid.domainpart} did not answer within {timeout_s:.3g} s",
+                layer="stanza",
+                hint="--timeout S waits longer",
+            ) from None
+        finally:
+            self._open.pop(stanza_id, None)
+            future.cancel()
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """An IQ to our own account that goes before everything queued; its answer, a result or an error."""
+        return await self.exchange(iq_type, None, payload, ahead=True)
+
+    async def fence(self, domains: Iterable[str]) -> None:
+        """Wait until every bounce that these domains send at once has come: each answers a ping after our stanzas."""
+        limit_s = min(FENCE_TIMEOUT_S, self._sender.timeout_s)
+        ping = element("ping", {"xmlns": ns.PING})
+        pings = (self.exchange("get", Jid.parse(domain), ping, limit_s) for domain in domains)
+        for outcome in await asyncio.gather(*pings, return_exceptions=True):
+            # Any answer will do, and a domain that gives none in time cannot bounce in time either.
+            if isinstance(outcome, BaseException) and not isinstance(outcome, XmppshError):
+                raise outcome
+
+    def answer(self, stanza: Element) -> bool:
+        """Give an inbound IQ to the request that it answers; False when there is none."""
+        stanza_id = stanza.id or ""
+        to, future = self._open.get(stanza_id, (None, None))
+        if future is None or not is_answer(stanza, stanza_id, to, self._sender.jid):
+            return False
+        if not future.done():
+            future.set_result(stanza)
+        return True
+
+    def fail(self, error: XmppshError) -> None:
+        """Nobody will answer any more."""
+        for _, future in list(self._open.values()):
+            if not future.done():
+                future.set_exception(error)

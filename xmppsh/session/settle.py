@@ -1,60 +1,122 @@
-"""Sessions that were lost without a count, and what a witness may know of them.
+"""What became of the stanzas of a lost session: counters and proofs in, fates out. Pure: it asks nobody.
 
-What is uncertain in the queue belongs to these sessions, in their order. Whoever closed one knows the server's final
-count of what it had sent, which proves the fate of every stanza of it, as the h of `<failed/>` does (XEP-0198 §5).
+What is uncertain in the queue belongs to the lost sessions, in their order. Proof is, first to last: the h of
+`<failed/>` (XEP-0198 §5), the server's final count that a witness kept, the archive of our own account (XEP-0313).
+No proof, no second sending.
+
+An origin-id (XEP-0359) proves arrival only when we made it, for this one stanza. An id that came with the input may be
+on a copy that a former run sent, and no stamp tells them apart: a stanza leaves milliseconds after it is stored, and
+servers stamp in whole seconds of a clock of their own. Such a message has not arrived when it is missing from the
+archive; else it is uncertain.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xmppsh.outbox.queue import Fate
+from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.protocol.sm import MODULUS
-from xmppsh.session.archive import by_handled
-from xmppsh.witness.announcer import final_count
+from xmppsh.xmlio.reader import read_element, tree
+from xmppsh.xmlio.stanzas import ORIGIN_ID, origin_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
-    from xmppsh.outbox.queue import Entry
     from xmppsh.protocol.sm import StreamManagement
-    from xmppsh.session.session import Session
+
+
+# ── Counters ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def by_handled(entries: Sequence[Entry], released: int) -> list[Fate]:
+    """XEP-0198 §5: the server had handled the `released` oldest; the others never arrived."""
+    return [_own(entry) or (Fate.ACKED if index < released else Fate.QUEUED) for index, entry in enumerate(entries)]
+
+
+def _own(entry: Entry) -> Fate | None:
+    """The session's own stanzas ended with it."""
+    return None if entry.number else Fate.FAILED
+
+
+def by_final_count(entries: Sequence[Entry], sm: StreamManagement | None, h: int | None) -> Sequence[Fate | None]:
+    """The fates that the server's final count proves; None for each when it is no count of this session.
+
+    sm: our counters of the lost session; h: how many stanzas the server had handled when it ended.
+    """
+    released = None if sm is None or h is None else (h - sm.acked) % MODULUS
+    if sm is None or released is None or released > sm.unacked:
+        return [None] * len(entries)
+    return by_handled(entries, released)
+
+
+@dataclass(frozen=True, slots=True)
+class LostSession:
+    """A session that was lost with `count` stanzas in flight. sm: its counters; None when nobody can know its end."""
+
+    sm: StreamManagement | None
+    count: int
 
 
 class LostSessions:
     """The lost sessions whose stanzas are still uncertain, the oldest first."""
 
     def __init__(self) -> None:
-        self._lost: list[tuple[StreamManagement | None, int]] = []  # its counters, and how many uncertain ones it has
+        self._lost: list[LostSession] = []
 
     def add(self, sm: StreamManagement | None, older: int, count: int) -> None:
-        """A session was lost, with `count` stanzas in flight; `older` ones were uncertain before.
+        """A session was lost, with `count` stanzas in flight; `older` ones were uncertain before."""
+        if older != sum(lost.count for lost in self._lost):
+            self._lost = [LostSession(None, older)]  # of former processes, or the witness was asked already
+        self._lost.append(LostSession(sm, count))
 
-        sm: None when nobody can know how it ended.
-        """
-        if older != sum(size for _, size in self._lost):
-            self._lost = [(None, older)]  # of former processes, or the witness was asked already
-        self._lost.append((sm, count))
-
-    async def ask_witness(self, session: Session) -> list[Fate | None]:
-        """What the witness can prove: a fate for each uncertain entry, None where it knows nothing.
-
-        Raises XmppshError when the link breaks meanwhile.
-        """
-        doubted = [entry for entry in session.queue if entry.fate is Fate.UNCERTAIN]
-        fates: list[Fate | None] = []
-        for sm, count in self._lost:
-            entries = doubted[len(fates) : len(fates) + count]
-            h = None
-            if sm is not None and sm.resumption is not None and any(entry.number for entry in entries):
-                h = await final_count(session, sm.resumption.sm_id)
-            fates += proven(entries, sm, h)
-        return [*fates, *[None] * (len(doubted) - len(fates))]
+    def split(self, uncertain: Sequence[Entry]) -> list[tuple[StreamManagement | None, Sequence[Entry]]]:
+        """The uncertain stanzas of each lost session; last those that belong to none."""
+        parts: list[tuple[StreamManagement | None, Sequence[Entry]]] = []
+        start = 0
+        for lost in self._lost:
+            parts.append((lost.sm, uncertain[start : start + lost.count]))
+            start += lost.count
+        return [*parts, (None, uncertain[start:])]
 
 
-def proven(entries: Sequence[Entry], sm: StreamManagement | None, h: int | None) -> Sequence[Fate | None]:
-    """The fates that the server's final count proves; None for each when it is no count of this session."""
-    released = None if sm is None or h is None else (h - sm.acked) % MODULUS
-    if sm is None or released is None or released > sm.unacked:
-        return [None] * len(entries)
-    return by_handled(entries, released)
+# ── The archive ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What the archive knows a message by: the value of its origin-id element, else of its id attribute."""
+
+    value: str
+    is_origin: bool
+
+
+def name_of(entry: Entry) -> Name | None:
+    """The name to look for; None for what no archive keeps: IQ, presence, and the session's own stanzas."""
+    if not entry.number or entry.kind != "message":
+        return None
+    if _is_ours(entry):
+        return Name(entry.stanza_id, True)
+    message = tree(read_element(entry.xml))
+    origin = message.find(ORIGIN_ID)
+    return Name(message.get("id", ""), False) if origin is None else Name(origin.get("id", ""), True)
+
+
+def _is_ours(entry: Entry) -> bool:
+    """Did we make its origin-id, so that no other stanza has it?"""
+    return origin_id(entry.stanza_id) in entry.xml
+
+
+def by_findings(entry: Entry, name: Name | None, found: AbstractSet[Name], *, complete: bool) -> Fate:
+    """The fate that the archive proves. complete: it keeps every message, and was read back far enough."""
+    if name is None:
+        return Fate.FAILED
+    if name in found:
+        return Fate.ACKED if _is_ours(entry) else Fate.UNCERTAIN
+    return Fate.QUEUED if complete and name.value else Fate.UNCERTAIN
+
+
+def without_archive(entry: Entry) -> Fate:
+    """The fate when nobody can tell."""
+    return Fate.UNCERTAIN if entry.kind == "message" else Fate.FAILED

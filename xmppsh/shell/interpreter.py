@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from typing import TYPE_CHECKING
 
 from xmppsh.commands import COMMANDS
 from xmppsh.commands.params import parse_address
-from xmppsh.errors import ClosedOutput, DeadlineExceeded, UsageError, XmppshError
+from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.session import new_id
 from xmppsh.shell import runner
 from xmppsh.shell.line import Blank, Command, Text
 from xmppsh.xmlio.build import verbatim, with_id
+from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import Message, with_origin_id
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from xmppsh.output.streams import InputStream
     from xmppsh.session.session import Session
     from xmppsh.shell.sent import Place, Sent
-    from xmppsh.xmlio.build import Xml
 
 
 class Quit(Exception):
@@ -100,42 +98,13 @@ class Interpreter:
             kind = stanza.attributes.get("type")
             to = Jid.parse(stanza.attributes["to"]) if stanza.attributes.get("to") else None
             if stanza.kind == "iq" and kind in ("get", "set"):
-                await self._ask(xml, stanza_id, to)
+                await self._show(await self._session.requests.exchange_stanza(xml, stanza_id, to))
                 continue
             origin = new_id() if stanza.id else stanza_id
             xml = with_origin_id(stanza, xml, origin) if stanza.kind == "message" else xml
             self._session.send(xml, kind=stanza.kind, stanza_id=origin, to=stanza.attributes.get("to", ""))
             if stanza.kind == "message" and kind != "error":
                 self._sent.remember(stanza_id, to, place)
-
-    async def _ask(self, xml: Xml, stanza_id: str, to: Jid | None) -> None:
-        session, timeout_s = self._session, self._session.options.timeout_s
-        answers = session.subscribe("iq")
-        session.send(xml)
-        try:
-            async with asyncio.timeout(timeout_s):
-                async for answer in answers:
-                    if answer.id == stanza_id and self._answers(answer, to):
-                        await self._show(answer)
-                        return
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"{to or session.jid.domainpart} did not answer within {timeout_s:.3g} s",
-                layer="stanza",
-                hint="xmppsh connect --timeout S waits longer",
-            ) from None
-        finally:
-            answers.cancel()
-
-    def _answers(self, answer: Element, to: Jid | None) -> bool:
-        """Does it come from whom we asked? An id alone can be guessed (RFC 6120 §8.1.3, §10.3.3)."""
-        if answer.attributes.get("type") not in ("result", "error"):
-            return False
-        jid = self._session.jid
-        sender = Jid.parse(answer.sender) if answer.sender else jid.bare
-        if to is None:
-            return sender in (jid.bare, jid, Jid(None, jid.domainpart))
-        return sender == to or (sender == jid.bare and to == jid)
 
     async def _show(self, answer: Element) -> None:
         if answer.attributes.get("type") == "error":

@@ -92,7 +92,7 @@ class Repl:
 
     async def run(self) -> None:
         """Prompt and carry out, until the end."""
-        self._session.announce(presence())
+        self._session.broadcast_presence(presence())
         self._confirm(None)
         async with running(self._printer.run()) as watch, running(self._sent.collect()):
             self._app.shutdown.on_interrupt = self._on_interrupt

@@ -38,7 +38,7 @@ async def run_script(app: App, session: Session, *, stop_on_error: bool) -> None
     with _no_input() as no_input:
         script = Script(app, session, no_input, stop_on_error=stop_on_error)
         printer = Printer(app, session, script.is_reported)
-        session.announce(presence())
+        session.broadcast_presence(presence())
         async with running(printer.run()) as watch, running(script.sent.collect()):
             try:
                 await unless(watch, asyncio.ensure_future(script.play()))
@@ -100,7 +100,7 @@ class Script:
                     break
                 self._line += 1
                 await self._carry_out(data)
-                await self._session.room(WINDOW)
+                await self._session.wait_for_window(WINDOW)
             except Quit:
                 return
             except XmppshError as error:
@@ -161,7 +161,9 @@ class Script:
 
     async def settle(self) -> None:
         """Wait until the server has everything, and until what bounces at once has come back."""
-        await asyncio.gather(self._session.acked(self._session.sent_count), self._session.fence(self.sent.domains))
+        await asyncio.gather(
+            self._session.acked(self._session.sent_count), self._session.requests.fence(self.sent.domains)
+        )
 
     def judge(self) -> None:
         """Raise what decides the exit code: the error that stopped us, or that of the last line that failed."""

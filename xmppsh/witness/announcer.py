@@ -16,8 +16,8 @@ from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, StreamError
 from xmppsh.protocol.conditions import number, stanza_error
 from xmppsh.protocol.sm import MODULUS, Resumption
-from xmppsh.protocol.table import State
-from xmppsh.session.phase import Phase
+from xmppsh.session.ports import Interceptor
+from xmppsh.session.requests import is_answer
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -110,38 +110,7 @@ class Standing:
 # ── The session's side ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Attendant:
-    """Who attends a session: hears what happens to its stream, and sees every stanza first. This one does nothing."""
-
-    async def run(self) -> None:
-        """Work as long as the session lives."""
-
-    async def before_connecting(self) -> None:
-        """The link is cut, and the next one is about to be tried: wait if it has to."""
-
-    def on_live(self) -> None:
-        """A stream came to life."""
-
-    def takes(self, stanza: Element, taken: Callable[[], None]) -> bool:
-        """Deal with an inbound stanza, or leave it to the session; call `taken` when it may be acknowledged."""
-        return False
-
-    def before_ack(self, h: int) -> None:
-        """An `<a h>` is written next."""
-
-    def on_lag(self) -> None:
-        """The link is not read, since the readers lag; or it is again."""
-
-    def knows_witness_of(self, sm_id: str) -> bool:
-        """Did a witness watch this session?"""
-        return False
-
-    def explains(self, error: XmppshError | None) -> bool:
-        """Is this how a stream ends whose session the witness has closed? Then another one may begin."""
-        return False
-
-
-class Announcer(Attendant):
+class Announcer(Interceptor):
     """Keeps the witness informed about a session that can be resumed."""
 
     def __init__(self, session: Session) -> None:
@@ -161,7 +130,7 @@ class Announcer(Attendant):
     async def run(self) -> None:
         """Announce the session until the witness checks it, and whenever the checks stay out."""
         while True:
-            if self._session.readers_lag and self._watched:
+            if not self._session.is_reading and self._watched:
                 self._tell(busy=True)
             else:
                 self._announce()
@@ -180,7 +149,7 @@ class Announcer(Attendant):
     def _pause_s(self) -> float:
         if not self._watched:
             return min(ANNOUNCE_S, self._retry_s)
-        return BUSY_S if self._session.readers_lag else self._quiet_s
+        return BUSY_S if not self._session.is_reading else self._quiet_s
 
     def _at_once(self) -> None:
         self._due = True
@@ -194,19 +163,19 @@ class Announcer(Attendant):
             self._told = self._acked = standing.handled
         self._at_once()
 
-    def takes(self, stanza: Element, taken: Callable[[], None]) -> bool:
+    def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
         """Answer the witness's checks, and note whether it watches."""
         if stanza.sender != self._witness or stanza.kind != "iq":
             return False
-        stanza_type = stanza.attributes.get("type")
-        if stanza.id == self._announcement and stanza_type in ("result", "error"):
-            taken()
+        session, stanza_type = self._session, stanza.attributes.get("type")
+        if is_answer(stanza, self._announcement, witness_of(session.jid), session.jid):
+            handled()
             self._on_answer(tree(stanza), accepted=stanza_type == "result")
             return True
         check = payload(tree(stanza), "alive") if stanza_type == "get" else None
         if check is None:
             return False
-        taken()  # before the answer: its h counts the check, as the server's next <a/> will
+        handled()  # before the answer: its h counts the check, as the server's next <a/> will
         self._answer(stanza, check)
         return True
 
@@ -228,12 +197,12 @@ class Announcer(Attendant):
         if standing is None:
             return  # the session is being closed, or cannot be resumed
         if check.get("sm-id") != standing.sm_id:
-            return self._session.outbound.send_own(refusal(stanza, "item-not-found"))
+            return self._session.send_ahead(refusal(stanza, "item-not-found"))
         self._on_watched(standing.sm_id)
         self._told = standing.handled
         self._stirred.set()
         self._warned = self._warned or check.get("last") == "true"
-        return self._session.outbound.send_own(reply(stanza, standing.alive()))
+        return self._session.send_ahead(reply(stanza, standing.alive()))
 
     def before_ack(self, h: int) -> None:
         """The witness hears it first."""
@@ -248,21 +217,14 @@ class Announcer(Attendant):
         """A session whose readers lag reads no checks: it shows by itself that it lives."""
         self._at_once()
 
-    def knows_witness_of(self, sm_id: str) -> bool:
-        """Did a witness watch this session?"""
-        return sm_id == self._watched_id
-
-    def explains(self, error: XmppshError | None) -> bool:
+    def is_expected_end(self, error: XmppshError | None) -> bool:
         """XEP-0198 §5: the server ends the former stream of a session that is resumed elsewhere with `conflict`."""
         return self._warned and isinstance(error, StreamError) and error.condition == "conflict"
 
     def _standing(self) -> Standing | None:
         """How to resume the session, when something may be written on it."""
-        driver = self._session.driver
-        if driver is None or driver.stream.state is not State.LIVE or self._session.phase is Phase.CLOSING:
-            return None
-        sm = driver.stream.sm
-        return None if sm is None or sm.resumption is None else Standing(sm.resumption, sm.handled)
+        resumable = self._session.resumable
+        return None if resumable is None else Standing(*resumable)
 
     def _announce(self) -> None:
         standing = self._standing()
@@ -272,31 +234,31 @@ class Announcer(Attendant):
         if standing is not None:
             self._announcement, self._told = new_id(), standing.handled
             attributes = {"type": "set", "id": self._announcement, "to": self._witness}
-            self._session.outbound.send_own(element("iq", attributes, standing.watch()))
+            self._session.send_ahead(element("iq", attributes, standing.watch()))
 
     def _tell(self, *, busy: bool = False) -> None:
         """A sign of life that needs no answer: a headline is not stored, copied or bounced (RFC 6121 §8.5)."""
         if (standing := self._standing()) is not None:
             self._told = standing.handled
             attributes = {"type": "headline", "to": self._witness}
-            self._session.outbound.send_own(element("message", attributes, standing.alive(busy=busy)))
+            self._session.send_ahead(element("message", attributes, standing.alive(busy=busy)))
 
+    async def final_count(self, sm_id: str) -> int | None:
+        """The server's final count of what a session of ours had sent, when the witness has closed it and knows.
 
-async def final_count(session: Session, sm_id: str) -> int | None:
-    """The server's final count of what a session of ours had sent, when the witness has closed it and knows.
-
-    Raises ConnectionLost when the link breaks meanwhile.
-    """
-    question, loop = form("closed", sm_id=sm_id), asyncio.get_running_loop()
-    until = loop.time() + (AWAY_S if session.attendant.knows_witness_of(sm_id) else 0.0)
-    while True:
-        try:
-            answer = tree(await session.ask("get", witness_of(session.jid), question, ANSWER_S, own=True))
-        except DeadlineExceeded:
-            return None
-        if (closed := payload(answer, "closed")) is not None and answer.get("type") == "result":
-            return number(closed.get("h"))
-        away = answer.get("type") == "error" and stanza_error(answer, "").condition in NOBODY_THERE
-        if not away or loop.time() >= until:
-            return None
-        await asyncio.sleep(ASK_AGAIN_S)
+        Raises ConnectionLost when the link breaks meanwhile.
+        """
+        question, loop = form("closed", sm_id=sm_id), asyncio.get_running_loop()
+        until = loop.time() + (AWAY_S if sm_id == self._watched_id else 0.0)
+        requests, witness = self._session.requests, witness_of(self._session.jid)
+        while True:
+            try:
+                answer = tree(await requests.exchange("get", witness, question, ANSWER_S, ahead=True))
+            except DeadlineExceeded:
+                return None
+            if (closed := payload(answer, "closed")) is not None and answer.get("type") == "result":
+                return number(closed.get("h"))
+            away = answer.get("type") == "error" and stanza_error(answer, "").condition in NOBODY_THERE
+            if not away or loop.time() >= until:
+                return None
+            await asyncio.sleep(ASK_AGAIN_S)

@@ -17,11 +17,11 @@ from xmppsh.errors import MalformedJid, ProtocolError, StreamError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.protocol.sm import StreamManagement
-from xmppsh.protocol.table import State
-from xmppsh.session.phase import Phase
+from xmppsh.session.ports import Interceptor
+from xmppsh.session.requests import is_answer
 from xmppsh.session.responder import bounce_of
 from xmppsh.session.session import Session
-from xmppsh.witness.announcer import RESOURCE, Attendant, Standing, form, payload, refusal, reply, witness_of
+from xmppsh.witness.announcer import RESOURCE, Standing, form, payload, refusal, reply, witness_of
 from xmppsh.witness.judgement import MAX_WATCHED, Check, LetGo, Ping, Reply, TakeOver, Tell, Witness
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
@@ -56,7 +56,7 @@ class Failed:
     error: XmppshError
 
 
-class Watcher(Attendant):
+class Watcher(Interceptor):
     """Watches the sessions of one account: `open`, `run`, and `close` in the end.
 
     tell: hears what the witness sees and does; interval_s: between two checks of a session that answers.
@@ -76,7 +76,7 @@ class Watcher(Attendant):
         self._log, self._tell, self._trace = log, tell, trace
         self._witness = Witness(interval_s)
         self.session = Session(self._options, log, trace)
-        self.session.attendant = self
+        self.session.interceptors.append(self)
         self._stirred = asyncio.Event()
         self._checks: dict[str, tuple[Jid, str]] = {}  # by stanza id: whom it asked, about which session
         self._pings: dict[str, int] = {}
@@ -113,7 +113,7 @@ class Watcher(Attendant):
 
     async def _end(self) -> None:
         try:
-            async for _ in self.session.bus.subscribe(lambda _: False):
+            async for _ in self.session.inbound.bus.subscribe(lambda _: False):
                 pass
         except StreamError as error:
             if error.condition != "conflict":
@@ -184,12 +184,11 @@ class Watcher(Attendant):
 
     @property
     def _may_write(self) -> bool:
-        driver = self.session.driver
-        return driver is not None and driver.stream.state is State.LIVE and self.session.phase is not Phase.CLOSING
+        return self.session.can_write
 
     def _send(self, stanza: Xml) -> None:
         if self._may_write:  # what is asked on a link that is cut is asked again on the next one
-            self.session.outbound.send_own(stanza)
+            self.session.send_ahead(stanza)
 
     async def _take_over(self, wish: TakeOver) -> None:
         sm_id, loop = wish.resumption.sm_id, asyncio.get_running_loop()
@@ -249,7 +248,7 @@ class Watcher(Attendant):
             self._send(answer)
         self._carry_out(self._witness.link_up(asyncio.get_running_loop().time()))
 
-    def takes(self, stanza: Element, taken: Callable[[], None]) -> bool:
+    def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
         """Deal with the stanzas of the protocol, from the own account alone; answers of the server, too.
 
         Any other message comes back: acknowledgements are cumulative, so one that was left unread would hold back all
@@ -263,17 +262,16 @@ class Watcher(Attendant):
             actions = []
             if (bounce := bounce_of(stanza)) is not None:
                 self._send(bounce)
-        taken()
+        handled()
         self._carry_out(actions)
         return True
 
     def _on_answer(self, stanza: Element) -> list[Action] | None:
-        now, stanza_id = asyncio.get_running_loop().time(), stanza.id or ""
-        own = self.session.jid
-        if stanza_id in self._pings and stanza.sender in ("", own.domainpart, str(own.bare), str(own)):
+        now, stanza_id, own = asyncio.get_running_loop().time(), stanza.id or "", self.session.jid
+        if stanza_id in self._pings and is_answer(stanza, stanza_id, None, own):
             return self._witness.pong(now, self._pings.pop(stanza_id))
         jid, sm_id = self._checks.get(stanza_id, (None, ""))
-        if jid is None or stanza.sender != str(jid):
+        if jid is None or not is_answer(stanza, stanza_id, jid, own):
             return None
         del self._checks[stanza_id]
         answer = tree(stanza)

@@ -124,7 +124,7 @@ async def find(
 
 async def listed(session: Session) -> Listing:
     """The own resources by disco#items; nobody sees that."""
-    answer = await session.ask("get", None, items_request())
+    answer = await session.requests.exchange("get", None, items_request())
     jids = set()
     for item in tree(answer).iterfind(f"{{{DISCO_ITEMS}}}query/{{{DISCO_ITEMS}}}item"):
         jid = _parsed(item.get("jid", ""))
@@ -170,7 +170,7 @@ async def replace_and_close(
 
 async def _is_unseen(session: Session) -> bool:
     """Would presence of ours reach no contact? With the initial one servers repeat subscription requests too."""
-    answer = await session.ask("get", None, element("query", {"xmlns": ROSTER}))
+    answer = await session.requests.exchange("get", None, element("query", {"xmlns": ROSTER}))
     roster = tree(answer).find(f"{{{ROSTER}}}query")
     if answer.attributes.get("type") != "result" or roster is None:
         return False
@@ -186,7 +186,7 @@ async def _by_presence(session: Session) -> dict[Jid, Availability]:
         session.send(element("presence", None, element("priority", None, "-1")))
         try:
             # Behind our presence, and behind what it brought: a server handles a stream's stanzas in order.
-            await session.ask("get", Jid(None, session.jid.domainpart), element("ping", {"xmlns": PING}))
+            await session.requests.exchange("get", Jid(None, session.jid.domainpart), element("ping", {"xmlns": PING}))
         finally:
             if not session.is_over:
                 session.send(element("presence", {"type": "unavailable"}))
@@ -235,7 +235,7 @@ async def _asked(session: Session, jid: Jid) -> tuple[bool, str | None]:
 
 async def _answer(session: Session, jid: Jid, payload: Xml) -> Element | None:
     try:
-        return await session.ask("get", jid, payload, min(ANSWER_S, session.options.timeout_s))
+        return await session.requests.exchange("get", jid, payload, min(ANSWER_S, session.options.timeout_s))
     except DeadlineExceeded:
         return None
 

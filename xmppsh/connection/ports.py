@@ -1,0 +1,64 @@
+"""What a connection asks of its owner, and tells it: the session, which has the memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from xmppsh.errors import XmppshError
+    from xmppsh.model import Jid
+    from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.events import ResumeFailed, SessionEstablished
+    from xmppsh.protocol.sm import StreamManagement
+
+
+class StreamOwner(Protocol):
+    """The owner of a connection over all its streams."""
+
+    jid: Jid  # the address to bind, and the one that was bound
+
+    @property
+    def in_flight(self) -> int:
+        """How many stanzas are written and not acknowledged."""
+
+    @property
+    def is_reading(self) -> bool:
+        """Is the link read? While the readers lag it is not, and missing acks mean nothing."""
+
+    def backlog_s(self) -> float:
+        """How long the server needs for what is in flight, in seconds."""
+
+    def may_heal(self, error: XmppshError | None, *, resumed: bool) -> bool:
+        """May another stream follow the one that ended with this error? resumed: it was a resumed one."""
+
+    async def before_connecting(self) -> None:
+        """Another try is about to be made: wait if something else has to be done first."""
+
+    def on_bound(self, jid: Jid) -> None:
+        """A session that may outlive its socket is about to begin; raises IoError where that cannot be stored."""
+
+    def on_ack_due(self, h: int) -> None:
+        """An `<a h>` or `<resume h>` is written next: what it acknowledges must be stored first."""
+
+    def on_resumed(self, acked: int) -> None:
+        """The session goes on; the server has handled `acked` more stanzas than it had acknowledged."""
+
+    def on_new_session(
+        self, event: SessionEstablished, failed: ResumeFailed | None, former: StreamManagement | None
+    ) -> None:
+        """Another session began. former: the counters of the one before, which is lost; failed: how resuming ended."""
+
+    def on_live(self) -> None:
+        """Stanzas may flow on the new stream."""
+
+    def on_event(self, event: SessionEvent) -> None:
+        """What the stream in use tells."""
+
+    def on_idle(self) -> None:
+        """Nothing was heard for a while: ask the server whether it is there."""
+
+    def on_cut(self) -> None:
+        """The stream ended, and another one is tried for."""
+
+    def on_over(self, error: XmppshError | None) -> None:
+        """The stream ended, and none will follow."""

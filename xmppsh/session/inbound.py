@@ -1,0 +1,106 @@
+"""The way in: is a stanza new, who deals with it, and when is it handled.
+
+In this order: a stanza that the server repeats is dropped; the interceptors look at it; answers go to their requests;
+requests of others are answered; results of the archive go to their query; the rest goes to the readers.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.protocol.sm import MODULUS
+from xmppsh.session.bus import Bus
+from xmppsh.session.responder import response_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from xmppsh.model import Element
+    from xmppsh.session.bus import Token
+    from xmppsh.session.ports import Interceptor, Wire
+    from xmppsh.session.requests import Requests
+    from xmppsh.xmlio.build import Xml
+
+
+class Inbound:
+    """Gives every inbound stanza to the one who deals with it, and counts it as handled when he has.
+
+    interceptors: who sees it first, in order. requests: the open ones of the session. is_ack: is an IQ the answer to a
+    ping that stands for an acknowledgement? answer: sends what a request of somebody else is answered with, or returns
+    without sending when there is no stream.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        interceptors: list[Interceptor],
+        requests: Requests,
+        is_ack: Callable[[str], bool],
+        answer: Callable[[Xml], None],
+    ) -> None:
+        self.bus = Bus(self._on_reader_done, lambda: self._hold(True), lambda: self._hold(False))
+        self.readers_lag = False  # the link is not read until they have caught up
+        self._wire, self._interceptors, self._requests = wire, interceptors, requests
+        self._is_ack, self._answer = is_ack, answer
+        self._generation = 0  # of the session, not of the link
+        self._high_water = 0  # the highest number of an inbound stanza
+        self._collections: dict[str, list[Element]] = {}
+
+    def begin(self, received: int = 0) -> None:
+        """Another session: its stanzas are counted from `received` on."""
+        self._generation += 1
+        self._high_water = received
+
+    def on_stanza(self, stanza: Element, number: int) -> None:
+        """A stanza arrived, the number-th of its session in our count."""
+        if self._wire.has_acks and not self._is_new(number):
+            return  # repeated by the server after a resume, and still in the hands of its reader
+        if any(one.intercept(stanza, lambda: self._wire.mark_handled(number)) for one in self._interceptors):
+            return
+        if self._is_served(stanza):
+            self._wire.mark_handled(number)
+        else:
+            self.bus.publish(stanza, (self._generation, number))
+
+    def _is_new(self, number: int) -> bool:
+        if not 0 < (number - self._high_water) % MODULUS <= MODULUS // 2:
+            return False
+        self._high_water = number
+        return True
+
+    def _is_served(self, stanza: Element) -> bool:
+        """Is it for the session itself? A request of somebody else is answered, and shown to readers all the same."""
+        if stanza.kind == "iq":
+            if self._is_ack(stanza.id or "") or self._requests.answer(stanza):
+                return True
+            if stanza.attributes.get("type") in ("get", "set"):
+                self._answer(response_to(stanza))
+        elif stanza.kind == "message" and self._collections and ns.MAM in stanza.xml:
+            for query_id, results in self._collections.items():
+                if query_id in stanza.xml:
+                    results.append(stanza)
+                    return True
+        return False
+
+    @contextmanager
+    def collecting(self, query_id: str) -> Iterator[list[Element]]:
+        """The archive's results for an open query; they reach nobody else (XEP-0313 §4.2)."""
+        results: list[Element] = []
+        self._collections[query_id] = results
+        try:
+            yield results
+        finally:
+            del self._collections[query_id]
+
+    def _on_reader_done(self, token: Token) -> None:
+        generation, number = token
+        if generation == self._generation:
+            self._wire.mark_handled(number)
+
+    def _hold(self, full: bool) -> None:
+        self.readers_lag = full
+        self._wire.hold_reading(full)
+        for one in self._interceptors:
+            one.on_lag()
