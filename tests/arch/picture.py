@@ -1,15 +1,23 @@
-"""Draws the stream's states from the table, for ARCHITECTURE.md: `python tests/arch/picture.py` writes it there."""
+"""Draws the states of the stream and the phases of a session from their tables, for ARCHITECTURE.md.
+
+`python tests/arch/picture.py` writes them there.
+"""
 
 from pathlib import Path
 
 from xmppsh.protocol.table import TABLE, State
+from xmppsh.session import phase
+from xmppsh.session.phase import Phase
 
 DOCUMENT = Path(__file__).parents[2] / "ARCHITECTURE.md"
-BEGIN, END = "<!-- states -->\n", "<!-- /states -->"
 
 
-def picture() -> str:
-    """A mermaid diagram: each way from one state to another, with the events that lead there."""
+def diagram(lines: list[str]) -> str:
+    return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```", ""])
+
+
+def states() -> str:
+    """Each way from one state of the stream to another, with the events that lead there."""
     ways: dict[tuple[State, State], list[str]] = {}
     for (state, event), step in TABLE.items():
         for target in step.to:
@@ -22,14 +30,31 @@ def picture() -> str:
         "    live --> closing: close",
         "    closing --> closed",
     ]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *ours, *lines, "```", ""])
+    return diagram([*ours, *lines])
 
 
-def with_picture(document: str) -> str:
-    """The document with its picture drawn anew."""
-    head, _, rest = document.partition(BEGIN)
-    return head + BEGIN + picture() + END + rest.partition(END)[2]
+def phases() -> str:
+    """Each way from one phase of a session to another, with the turns that lead there."""
+    ways: dict[tuple[Phase, Phase], list[str]] = {}
+    for (before, turn), after in phase.TABLE.items():
+        if after is not before:
+            ways.setdefault((before, after), []).append(turn)
+    lines = [f"    {before} --> {after}: {', '.join(turns)}" for (before, after), turns in ways.items()]
+    return diagram(["    [*] --> offline", *lines, "    over --> [*]"])
+
+
+PICTURES = {"states": states, "phases": phases}
+
+
+def with_pictures(document: str) -> str:
+    """The document with its pictures drawn anew."""
+    for name, draw in PICTURES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        head, mark, rest = document.partition(begin)
+        assert mark, f"ARCHITECTURE.md has no place for the picture {name!r}"
+        document = head + begin + draw() + end + rest.partition(end)[2]
+    return document
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(with_picture(DOCUMENT.read_text()))
+    DOCUMENT.write_text(with_pictures(DOCUMENT.read_text()))

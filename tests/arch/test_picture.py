@@ -1,4 +1,4 @@
-"""The picture of the states in ARCHITECTURE.md is the table's."""
+"""The pictures in ARCHITECTURE.md are those of the tables."""
 
 import importlib.util
 from pathlib import Path
@@ -13,9 +13,9 @@ drawing = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(drawing)
 
 
-def test_the_picture_of_the_states_is_drawn_from_the_table() -> None:
+def test_the_pictures_of_states_and_phases_are_drawn_from_their_tables() -> None:
     document = drawing.DOCUMENT.read_text()
-    assert drawing.with_picture(document) == document, "run: python tests/arch/picture.py"
+    assert drawing.with_pictures(document) == document, "run: python tests/arch/picture.py"
 
 
 def test_every_handler_of_the_table_exists() -> None:
