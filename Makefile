@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
 GHOSTS_PACKAGES := go-sendxmpp iproute2
 
-.PHONY: demo test lint soak ghosts bench servers clean
+.PHONY: demo test lint soak ghosts bench servers upgrade clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -39,17 +39,23 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
 # Prosody and ejabberd: by apt when we may, otherwise a line that says what to do. They are never started as services.
 servers:
 	@sh tests/support/install-servers $(SERVER_PACKAGES)
+
+# The newest versions that pyproject.toml allows become the tested ones. Run the tests before you commit constraints.txt.
+upgrade: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
+	{ echo "# The versions that were tested, for Python 3.11; renewed by make upgrade."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -v '@ file:'; } > constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

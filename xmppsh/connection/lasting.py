@@ -164,8 +164,10 @@ class Connection:
         """End the session for a reason of ours, cleanly."""
         if self.driver is not None:
             self.driver.carry_out(self.driver.stream.abort(error))
-        else:
-            self._owner.on_over(error)
+            return
+        if self._healing is not None:
+            self._healing.cancel()
+        self._owner.on_over(error)
 
     # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
 

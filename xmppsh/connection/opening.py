@@ -147,7 +147,8 @@ class Opening:
             case ResumeFailed():
                 self._resume_failed = event
             case HandledNoted(h):
-                self._listeners.on_handled(h)
+                with self._failing():
+                    self._listeners.on_handled(h)
             case ResourceBound(jid):
                 with self._failing():  # what cannot be written down is not begun
                     self._listeners.on_bound(jid)

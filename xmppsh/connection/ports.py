@@ -38,7 +38,7 @@ class StreamOwner(Protocol):
         """A session that may outlive its socket is about to begin; raises IoError where that cannot be stored."""
 
     def on_ack_due(self, h: int) -> None:
-        """An `<a h>` or `<resume h>` is written next: what it acknowledges must be stored first."""
+        """A `<resume h>` is written next: what it acknowledges is stored first; raises IoError where it cannot be."""
 
     def on_resumed(self, acked: int) -> None:
         """The session goes on; the server has handled `acked` more stanzas than it had acknowledged."""

@@ -185,32 +185,34 @@ class Outbound:
 
     def on_acked(self, count: int) -> None:
         """The server has handled the `count` oldest stanzas in flight."""
+        with self.ending_if_full():
+            self.release(count)
+
+    def release(self, count: int) -> None:
+        """The `count` oldest stanzas in flight have their fate; raises IoError where that cannot be stored."""
         if count <= 0:
             return
         entries = self.queue.acked(min(count, self.queue.in_flight))
         self._settled += len(entries)
         self.pace.on_acked(len(entries), self.queue.in_flight, asyncio.get_running_loop().time())
-        if self.journal is not None:
-            with self.ending_if_full():
-                self.journal.finish(entries, self._wire.acked)
         self.progress.set()
+        if self.journal is not None:
+            self.journal.finish(entries, self._wire.acked)
         self.schedule()
 
-    def on_ack_due(self, h: int) -> None:
-        """An `<a h>` is written next: on disk first."""
+    def note_handled(self, h: int) -> None:
+        """What an `<a h>` or `<resume h>` acknowledges is on disk before it is written; raises IoError."""
         if self.journal is not None:
-            with self.ending_if_full():
-                self.journal.note_handled(h)
+            self.journal.note_handled(h)
 
     def settle(self, fates: Sequence[Fate | None]) -> None:
-        """The fates of the uncertain stanzas are known; None: of this one not yet."""
+        """The fates of the uncertain stanzas are known; None: of this one not yet. Raises IoError."""
         uncertain = [entry for entry in self.queue if entry.fate is Fate.UNCERTAIN]
         final = self.queue.settle(fates)
-        if self.journal is not None:
-            with self.ending_if_full():
-                self.journal.finish(final)
-                self.journal.change([entry for entry in uncertain if entry not in final])
         self.progress.set()
+        if self.journal is not None:
+            self.journal.finish(final)
+            self.journal.change([entry for entry in uncertain if entry not in final])
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -42,7 +42,7 @@ class Reconciler:
     async def run(self, is_current: Callable[[], bool]) -> bool:
         """Settle everything uncertain. is_current: is the stream still in use that is asked?
 
-        Returns False when the link broke meanwhile: the next one tries again.
+        Returns False when the link broke meanwhile: the next one tries again. Raises IoError.
         """
         try:
             counted = await self.by_counts()

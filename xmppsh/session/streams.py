@@ -222,12 +222,12 @@ class Streams:
         self.outbound.bound(jid)
 
     def on_ack_due(self, h: int) -> None:
-        """An `<a h>` is written next."""
-        self.outbound.on_ack_due(h)
+        """A `<resume h>` is written next; raises IoError, which the opening fails with."""
+        self.outbound.note_handled(h)
 
     def on_resumed(self, acked: int) -> None:
         """The session goes on; the server has handled `acked` more stanzas."""
-        self.outbound.on_acked(acked)
+        self.outbound.release(acked)
         self.outbound.repeat()
 
     def on_new_session(
@@ -272,9 +272,10 @@ class Streams:
 
     async def _reconcile(self) -> None:
         driver = self.connection.driver
-        if await self._reconciler.run(lambda: self.connection.driver is driver) and not self.is_over:
-            self._turn(Turn.SETTLED)
-            self.connection.note_activity()
+        with self.outbound.ending_if_full():
+            if await self._reconciler.run(lambda: self.connection.driver is driver):
+                self._turn(Turn.SETTLED)
+                self.connection.note_activity()
 
     def on_event(self, event: SessionEvent) -> None:
         """What the stream in use tells."""
@@ -285,7 +286,8 @@ class Streams:
                 self.connection.on_ack()
                 self.outbound.on_acked(count)
             case ev.HandledNoted(h):
-                self.outbound.on_ack_due(h)
+                with self.outbound.ending_if_full():
+                    self.outbound.note_handled(h)
                 for one in self.interceptors:
                     one.before_ack(h)
             case ev.StreamEnded(error):

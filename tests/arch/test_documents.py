@@ -1,0 +1,45 @@
+"""The documents say what the code does: the reference is made from it, and what they refer to is there."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from xmppsh.commands import COMMANDS
+from xmppsh.config.schema import SETTINGS
+from xmppsh.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+spec = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
+assert spec is not None
+assert spec.loader is not None
+making = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(making)
+
+
+def test_the_reference_is_made_from_the_code() -> None:
+    assert making.DOCUMENT.read_text() == making.reference(), "run: python tests/arch/reference.py"
+
+
+def test_the_reference_has_every_command_setting_and_exit_code() -> None:
+    text = making.reference()
+    assert [path for path in COMMANDS if f"#### {' '.join(path)}\n" not in text] == []
+    assert [setting.key for setting in SETTINGS if f"`{setting.key}`" not in text] == []
+    assert [code for code in ExitCode if f"| {int(code)} | {code.name} |" not in text] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_link_of_a_document_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_a_file_that_a_document_names_is_there(document: str) -> None:
+    for name in re.findall(
+        r"`((?:xmppsh|session|connection|ghosts|witness|outbox|tests)/[\w/]+\.py)`", (ROOT / document).read_text()
+    ):
+        assert (ROOT / name).exists() or (ROOT / "xmppsh" / name).exists(), name
