@@ -6,8 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from support.chaos import ChaosProxy, reset_server_only
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import reset_server_only
 from support.program import Outcome, Program, finish
 from support.servers import Server
 from support.until import until

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support.chaos import ChaosProxy, Fault, reset_client_only, silent_hole
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import Fault, reset_client_only, silent_hole
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until

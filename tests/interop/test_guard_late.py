@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.chaos import ChaosProxy, Fault, Kind, refuse, silent_hole
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import Fault, Kind, refuse, silent_hole
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S, is_running, until

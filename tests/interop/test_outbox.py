@@ -11,8 +11,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from support.chaos import ChaosProxy, silent_hole
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import silent_hole
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from outbox.disks import needs_mount
-from support.chaos import ChaosProxy, refuse, silent_hole
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import refuse, silent_hole
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S, until

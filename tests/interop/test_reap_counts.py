@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chaos import ChaosProxy, reset_both, silent_hole
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import reset_both, silent_hole
 from support.program import Program
 from support.servers import Account, Server
 from support.until import DEADLINE_S, until

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.chaos import ChaosProxy, Fault, Kind
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import Fault, Kind
 from support.program import Program
 from support.servers import Account, Server
 from support.until import DEADLINE_S, until

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from support.chaos import ChaosProxy, reset_both
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import reset_both
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chaos import ChaosProxy, Fault, hold_acks, silent_hole
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import Fault, hold_acks, silent_hole
 from support.program import finish
 from support.servers import Account, Server
 from support.witness import DEADLINE_S, Machine, Witnessing, witness_on

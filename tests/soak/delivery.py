@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from support.chaos import mark
+from support.faults import mark
 from support.servers import Server
 
 from soak.plan import FIRST_LOGIN_BYTES, Plan

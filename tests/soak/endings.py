@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from support.chaos import Fault, cut_between_writes, mark, refuse, reset_both, silent_hole
 from support.contact import Contact
+from support.faults import Fault, cut_between_writes, mark, refuse, reset_both, silent_hole
 from support.servers import Server
 
 from soak.delivery import QUIET_S

@@ -2,13 +2,14 @@
 
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from support.chaos import (
-    ChaosProxy,
+from support.chaos import ChaosProxy
+from support.faults import (
     Fault,
     hold_acks,
+    late,
     mark,
     reset_after_bytes,
     reset_both,
@@ -26,6 +27,7 @@ WEIGHTS = {
     "reset down": 3,
     "reset client": 3,
     "hold": 3,
+    "late": 3,
     "refuse": 2,
     "reset server": 2,
     "hole": 2,
@@ -46,7 +48,14 @@ class Plan:
     """`faults` faults over the `total_bytes` that a client will send at least; `kicks` of them with a third party."""
 
     def __init__(
-        self, seed: int, faults: int = 20, *, total_bytes: int, lead_bytes: int = FIRST_LOGIN_BYTES, kicks: int = 0
+        self,
+        seed: int,
+        faults: int = 20,
+        *,
+        total_bytes: int,
+        lead_bytes: int = FIRST_LOGIN_BYTES,
+        kicks: int = 0,
+        weights: Mapping[str, int] = WEIGHTS,
     ) -> None:
         self.seed = seed
         self.struck = 0
@@ -55,7 +64,7 @@ class Plan:
         positions = sorted(source.uniform(lead_bytes, last) for _ in range(faults))
         kicked = set(source.sample(range(faults), min(kicks, faults)))
         self.steps = [
-            Step(int(position), source.randint(1, 400), _draw(source, number in kicked), number in kicked)
+            Step(int(position), source.randint(1, 400), _draw(source, weights, number in kicked), number in kicked)
             for number, position in enumerate(positions)
         ]
         if faults:
@@ -88,9 +97,9 @@ class Plan:
             await injection.over.wait()
 
 
-def _draw(source: random.Random, kicked: bool) -> Fault:
+def _draw(source: random.Random, weights: Mapping[str, int], kicked: bool) -> Fault:
     # Everything is drawn in any case: one more kind of fault must not change the rest of a plan.
-    kind = source.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    kind = source.choices(list(weights), list(weights.values()))[0]
     refused_s, held_s, answered = source.uniform(0.1, 1.5), source.uniform(0.2, 1.0), source.randint(1, 60)
     if kicked:
         return reset_both(refuse_s=math.inf)
@@ -103,6 +112,8 @@ def _draw(source: random.Random, kicked: bool) -> Fault:
             return reset_client_only()
         case "hold":
             return hold_acks(for_s=held_s)
+        case "late":
+            return late(for_s=held_s)
         case "refuse":
             return reset_both(refuse_s=refused_s)
         case "reset server":

@@ -2,10 +2,11 @@
 
 import argparse
 import asyncio
+import itertools
 import random
 import tempfile
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +18,15 @@ from support.servers import Options, Server
 
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
+from soak.load import LOADS, QUIET_S, SLOW, series
 from soak.result import Count, Result, table
 from soak.withheld import withheld_acks
 
 SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
-SCENARIOS = ("chaos", "kicks", "no-archive", "kills", "endings", "handshake", "withheld")
+SCENARIOS = ("chaos", "kicks", "no-archive", "kills", "endings", "handshake", "withheld", *LOADS, "slow")
+MESSAGES, FAULTS, SEEDS = 10_000, 20, 3
+LOAD_MESSAGES, LOAD_FAULTS, LOAD_SEEDS = 1_200, 10, 10
+MESSAGE_DELAY_MS = 8
 HANDSHAKE_CHUNKS = range(1, 16)
 KILLED_SHARE = 2  # the runs that are killed have half of the messages: enough for so many kills
 
@@ -33,9 +38,13 @@ class Plan:
     """What was asked for on the command line."""
 
     servers: list[str]
-    messages: int
-    faults: int
+    archives: list[bool]
+    messages: int | None
+    faults: int | None
     seeds: list[int]
+    load_seeds: list[int]
+    quiet_s: float
+    at_once: int
     kills: int
     only: list[str]
     verbose: bool
@@ -43,12 +52,27 @@ class Plan:
     @property
     def kicks(self) -> int:
         """How many of the faults come with a third party."""
-        return max(1, self.faults // 4)
+        return max(1, (self.faults or FAULTS) // 4)
 
     def of(self, server: Server) -> Iterator[tuple[str, Run]]:
-        """The runs on a server with an archive; the last one kills it."""
-        many = partial(chaos, server, messages=self.messages, faults=self.faults)
-        some = partial(kills, server, messages=max(100, self.messages // KILLED_SHARE), kills=self.kills)
+        """The runs that are for a server with these options."""
+        if server.options.message_delay_ms:
+            yield from self._loads(server, SLOW, "slow")
+            return
+        yield from self._loads(server, LOADS)
+        yield from self._with_archive(server) if server.options.archive else self._without_archive(server)
+
+    def _loads(self, server: Server, names: Iterable[str], scenario: str = "") -> Iterator[tuple[str, Run]]:
+        size = {"messages": self.messages or LOAD_MESSAGES, "faults": self.faults or LOAD_FAULTS}
+        for name in names:
+            more = {"seeds": self.load_seeds, "quiet_s": self.quiet_s, "at_once": self.at_once, **size}
+            yield scenario or name, partial(series, server, load=LOADS[name], **more)
+
+    def _with_archive(self, server: Server) -> Iterator[tuple[str, Run]]:
+        """The last one kills the server."""
+        messages = self.messages or MESSAGES
+        many = partial(chaos, server, messages=messages, faults=self.faults or FAULTS)
+        some = partial(kills, server, messages=max(100, messages // KILLED_SHARE), kills=self.kills)
         for seed in self.seeds:
             yield "chaos", partial(many, seed=seed)
         for seed in self.seeds:
@@ -60,9 +84,8 @@ class Plan:
         for ending in (black_hole, gone, server_killed):
             yield "endings", partial(ending, server, seed=self.seeds[0])
 
-    def without_archive(self, server: Server) -> Iterator[tuple[str, Run]]:
-        """The runs on a server without an archive."""
-        many = partial(chaos, server, messages=self.messages, faults=self.faults)
+    def _without_archive(self, server: Server) -> Iterator[tuple[str, Run]]:
+        many = partial(chaos, server, messages=self.messages or MESSAGES, faults=self.faults or FAULTS)
         for seed in self.seeds:
             yield "no-archive", partial(many, seed=seed, kicks=self.kicks)
 
@@ -77,33 +100,50 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{table(results)}\n")
     for result in results if plan.verbose else broken:
         print(result.details, end="\n\n")
-    print(f"{len(results)} runs, {len(broken)} broken; seeds {' '.join(map(str, plan.seeds))}")
+    print(f"{len(results)} runs, {len(broken)} broken; first seed {plan.seeds[0]}")
     return 1 if broken or not results else 0
 
 
 def _parse(arguments: list[str] | None) -> Plan:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--servers", default=",".join(SERVERS), metavar="NAMES")
-    parser.add_argument("--messages", type=int, default=10_000, metavar="N")
-    parser.add_argument("--faults", type=int, default=20, metavar="N")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds [3]")
+    parser.add_argument("--messages", type=int, metavar="N", help=f"[{MESSAGES}; under load {LOAD_MESSAGES}]")
+    parser.add_argument("--faults", type=int, metavar="N", help=f"[{FAULTS}; under load {LOAD_FAULTS}]")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"how many [{SEEDS}; under load {LOAD_SEEDS}]")
     parser.add_argument("--seed", type=int, metavar="SEED", help="the first seed; the others follow it")
     parser.add_argument("--kills", type=int, default=20, metavar="N")
     parser.add_argument("--only", default=",".join(SCENARIOS), metavar="NAMES", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--archive", choices=["with", "without", "both"], default="both")
+    parser.add_argument("--quiet", type=float, default=QUIET_S, metavar="S", help="silence after a load [30]")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="loads beside each other [1]")
     parser.add_argument("-v", "--verbose", action="store_true", help="details of every run, not only of broken ones")
     options = parser.parse_args(arguments)
     servers, only = options.servers.split(","), options.only.split(",")
     for name in [*(set(servers) - set(SERVERS)), *(set(only) - set(SCENARIOS))]:
         parser.error(f"unknown: {name}")
-    first = random.randrange(2**32 - options.seeds) if options.seed is None else options.seed
-    seeds = list(range(first, first + options.seeds))
-    return Plan(servers, options.messages, options.faults, seeds, options.kills, only, options.verbose)
+    first = random.randrange(2**31) if options.seed is None else options.seed
+    seeds, load_seeds = (list(range(first, first + (options.seeds or some))) for some in (SEEDS, LOAD_SEEDS))
+    archives = {"with": [True], "without": [False], "both": [True, False]}[options.archive]
+    return Plan(
+        servers,
+        archives,
+        options.messages,
+        options.faults,
+        seeds,
+        load_seeds,
+        options.quiet,
+        options.at_once,
+        options.kills,
+        only,
+        options.verbose,
+    )
 
 
 async def _everything(plan: Plan, folder: Path, results: list[Result]) -> None:
-    for name in plan.servers:
-        for archive in (True, False):
-            async for result in _on_server(plan, name, archive, folder):
+    for name, archive in itertools.product(plan.servers, plan.archives):
+        for delay_ms in (0, MESSAGE_DELAY_MS) if name == "ejabberd" else (0,):
+            options = Options(archive=archive, message_delay_ms=delay_ms)
+            async for result in _on_server(plan, name, options, folder):
                 _add(result, results)
     if "withheld" in plan.only:
         run = partial(withheld_acks, seed=plan.seeds[0])
@@ -116,11 +156,11 @@ def _add(result: Result, results: list[Result]) -> None:
     print(result.line, flush=True)
 
 
-async def _on_server(plan: Plan, name: str, archive: bool, folder: Path) -> AsyncIterator[Result]:
-    place = folder / f"{name}{'' if archive else '-without-archive'}"
-    with _server(name, place, archive) as server:
+async def _on_server(plan: Plan, name: str, options: Options, folder: Path) -> AsyncIterator[Result]:
+    place = folder / f"{name}{'' if options.archive else '-without-archive'}-{options.message_delay_ms}"
+    with _server(name, place, options) as server:
         # Nothing is started for nothing.
-        runs = [run for run in (plan.of if archive else plan.without_archive)(server) if run[0] in plan.only]
+        runs = [run for run in plan.of(server) if run[0] in plan.only]
         if runs:
             server.start()
         for number, (scenario, run) in enumerate(runs):
@@ -129,11 +169,11 @@ async def _on_server(plan: Plan, name: str, archive: bool, folder: Path) -> Asyn
 
 
 @contextmanager
-def _server(name: str, place: Path, archive: bool) -> Iterator[Server]:
+def _server(name: str, place: Path, options: Options) -> Iterator[Server]:
     place.mkdir()
     if missing := SERVERS[name].missing():
         raise SystemExit(f"{missing} is not installed: apt-get install {SERVERS[name].packages}")
-    server = SERVERS[name](place, Options(archive=archive))
+    server = SERVERS[name](place, options)
     try:
         yield server
     finally:

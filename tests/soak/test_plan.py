@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from support.chaos import ChaosProxy, Kind
+from support.chaos import ChaosProxy
+from support.faults import Kind
 
 from soak.plan import Plan
 

@@ -9,12 +9,14 @@ from support.servers import Server
 
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
+from soak.load import LOADS, Load, loaded
 from soak.result import Result
 from soak.withheld import withheld_acks
 
 pytestmark = pytest.mark.timeout(300)
 
 MESSAGES, FAULTS, KILLS = 400, 5, 3
+LOAD_QUIET_S = 3.0
 WINDOW = 20  # so that the faults fall into the traffic and not behind it
 
 
@@ -51,6 +53,21 @@ async def test_without_an_archive_the_exit_code_is_honest(
     server = start_server(name, archive=False)
     result = await chaos(server, tmp_path / "run", seed=seed, messages=MESSAGES, faults=FAULTS, kicks=2, window=WINDOW)
     assert_kept(result)
+
+
+@pytest.mark.parametrize("load", LOADS.values(), ids=lambda load: load.name)
+async def test_load_neither_loses_nor_doubles(server: Server, tmp_path: Path, seed: int, load: Load) -> None:
+    size = {"messages": MESSAGES, "faults": 2, "quiet_s": LOAD_QUIET_S}
+    assert_kept(await loaded(server, tmp_path / "run", load, seed=seed, **size))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+async def test_without_an_archive_nothing_is_sent_twice(
+    start_server: Callable[..., Server], tmp_path: Path, seed: int, name: str
+) -> None:
+    server = start_server(name, archive=False)
+    size = {"messages": MESSAGES, "faults": 2, "quiet_s": LOAD_QUIET_S}
+    assert_kept(await loaded(server, tmp_path / "run", LOADS["load"], seed=seed, **size))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("pauses", [False, True], ids=["at-once", "pauses"])

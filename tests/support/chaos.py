@@ -16,61 +16,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
-from typing import Literal, Self, cast
+from typing import Self, cast
 
+from support.faults import Direction, Fault, Kind
 from support.servers import PortClaim
 
+DRIP_BYTES, DRIP_EVERY_S = 8_192, 0.05  # how what was kept goes on to the server: half a TLS record at a time
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER 0: close() sends RST
-
-Direction = Literal["up", "down"]  # from the client to the server, from the server to the client
-
-
-class Kind(Enum):
-    """What a fault does."""
-
-    MARK = "nothing"
-    RESET_BOTH = "reset both sides"
-    RESET_CLIENT = "reset the client's side alone"  # the server sees no end, its bytes vanish: a NAT that forgot us
-    RESET_SERVER = "reset the server's side alone"  # the client sees no end, its bytes vanish until it gives up
-    HOLE = "silent hole"  # bytes and ends vanish both ways, until the client gives up; the server never learns of it
-    HOLD = "answers held back, then reset"  # the client's bytes pass meanwhile
-    REFUSE = "refuse"  # open connections go on
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault and its position; the names below make them."""
-
-    kind: Kind
-    after: int = 0  # bytes in `direction`
-    direction: Direction = "up"
-    chunks: int = 0  # instead of bytes: behind the n-th chunk that a connection carries up
-    every: bool = False  # strikes every later connection, too, until released; behind bytes: at its start
-    for_s: float = 0.0  # how long answers are held back
-    refuse_s: float = 0.0  # how long new connections are refused from the strike on; infinite: until released
-
-    def __str__(self) -> str:
-        position = f"chunk {self.chunks}" if self.chunks else f"{self.after} bytes {self.direction}"
-        held = f" for {self.for_s:.2f} s" if self.for_s else ""
-        refused = f", new ones refused for {self.refuse_s:.2f} s" if self.refuse_s else ""
-        return f"{self.kind.value}{held} after {position}{refused}{', every time' if self.every else ''}"
-
-
-mark = partial(Fault, Kind.MARK)  # only the moment
-reset_both = reset_after_bytes = partial(Fault, Kind.RESET_BOTH)  # the rest of a chunk behind byte n vanishes
-reset_client_only = partial(Fault, Kind.RESET_CLIENT)
-reset_server_only = partial(Fault, Kind.RESET_SERVER)
-silent_hole = partial(Fault, Kind.HOLE)
-hold_acks = partial(Fault, Kind.HOLD)  # for_s=
-refuse = partial(Fault, Kind.REFUSE, refuse_s=math.inf)
-
-
-def cut_between_writes(k: int, *, every: bool = False) -> Fault:
-    """RST to both sides behind a connection's k-th chunk up: on the first that comes so far, or on every one."""
-    return Fault(Kind.RESET_BOTH, chunks=k, every=every)
 
 
 class Injection:
@@ -191,6 +144,9 @@ class ChaosProxy:
                 injection.remaining -= size
                 if not injection.remaining and pair.live:
                     self._strike(injection, pair)
+        if pair.kept is not None and side is pair.client:
+            pair.kept += data
+            self.passed["up"] += len(data)
         for injection in [one for one in self._armed if one.fault.chunks == pair.chunks and side is pair.client]:
             if pair.live:
                 self._strike(injection, pair)
@@ -235,6 +191,7 @@ class _Pair:
         self.struck = False
         self._on_over: Callable[[], None] = lambda: None
         self._timer: asyncio.TimerHandle | None = None
+        self.kept: bytearray | None = None  # what the client wrote, for the server to get late
 
     @property
     def live(self) -> bool:
@@ -256,8 +213,11 @@ class _Pair:
             self.client.reset()
         if fault.kind in (Kind.RESET_BOTH, Kind.RESET_SERVER):
             self.server.reset()
-        if fault.kind is Kind.HOLD:
-            self._timer = asyncio.get_running_loop().call_later(fault.for_s, self.reset)
+        if fault.kind is Kind.LATE:
+            self.kept = bytearray()
+        if fault.kind in (Kind.HOLD, Kind.LATE):
+            end = self.reset if fault.kind is Kind.HOLD else self.client.reset
+            self._timer = asyncio.get_running_loop().call_later(fault.for_s, end)
         if not self.client.open:
             self.finish()
 
@@ -273,6 +233,14 @@ class _Pair:
             self._timer.cancel()
         on_over, self._on_over = self._on_over, lambda: None
         on_over()
+        if self.kept is not None:
+            self._drip()
+
+    def _drip(self) -> None:
+        if self.kept and self.server.open:
+            self.server.write(bytes(self.kept[:DRIP_BYTES]))
+            del self.kept[:DRIP_BYTES]
+            self._timer = asyncio.get_running_loop().call_later(DRIP_EVERY_S, self._drip)
 
 
 class _Side(asyncio.Protocol):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from support import slow_ejabberd
 from support.servers import LOOPBACK, Account, Options, Server, ServerFailed
 
 API_TIMEOUT_S = 10.0
@@ -124,6 +125,8 @@ class EjabberdServer(Server):
         if not database.exists():
             _create_database(database, installation.schema)
         command = [str(installation.erl), "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none", "-noinput"]
+        if self.options.message_delay_ms:
+            command += ["-pa", str(slow_ejabberd.compiled(self.folder, self.options.message_delay_ms))]
         command += ["-mnesia", "dir", f'"{self.folder / "spool"}"', "-s", "ejabberd"]
         environment = {
             "HOME": str(self.folder / "home"),
@@ -149,6 +152,8 @@ class EjabberdServer(Server):
         }
         if options.archive:
             modules |= {"mod_mam": {"default": "always"}}
+        if options.message_delay_ms:
+            modules |= {slow_ejabberd.NAME: {}}
         return {
             "hosts": [self.domain, self.anonymous_domain],
             "loglevel": "info",

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from support import chaos
+from support import chaos, faults
 from support.chaos import ChaosProxy
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ async def test_what_a_slow_reader_does_not_take_is_left_with_the_sender(proxy: C
 
 async def test_reset_both_resets_both(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(chaos.reset_both()))
+    injection = await soon(proxy.inject(faults.reset_both()))
     assert injection.over.is_set()
     assert await peer.ending() == "RST"
     assert await soon(echo.ended(0)) == "RST"
@@ -164,7 +164,7 @@ async def test_reset_both_resets_both(proxy: ChaosProxy, echo: Echo) -> None:
 @pytest.mark.parametrize("n", [1, 7, 99, 100])
 async def test_reset_after_bytes_up_lets_exactly_n_bytes_through(proxy: ChaosProxy, echo: Echo, n: int) -> None:
     peer = await conversing(proxy)
-    injection = proxy.arm(chaos.reset_after_bytes(n, "up"))
+    injection = proxy.arm(faults.reset_after_bytes(n, "up"))
     if n == 99:
         await peer.ask(b"." * 50)  # bytes count over several chunks
         n -= 50
@@ -177,7 +177,7 @@ async def test_reset_after_bytes_up_lets_exactly_n_bytes_through(proxy: ChaosPro
 
 async def test_reset_after_bytes_down_counts_what_the_server_sends(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    proxy.arm(chaos.reset_after_bytes(3, "down"))
+    proxy.arm(faults.reset_after_bytes(3, "down"))
     await peer.say(b"abcdef")
     assert await peer.ending() == "RST"
     assert bytes(peer.received) in (b"", b"abc")  # what a reset overtakes is the kernel's to drop
@@ -187,7 +187,7 @@ async def test_reset_after_bytes_down_counts_what_the_server_sends(proxy: ChaosP
 
 async def test_reset_client_only_leaves_the_server_without_an_end(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    await soon(proxy.inject(chaos.reset_client_only()))
+    await soon(proxy.inject(faults.reset_client_only()))
     assert await peer.ending() == "RST"
     await conversing(proxy)  # everything that was under way has come
     assert echo.peers[0].end == ""
@@ -198,7 +198,7 @@ async def test_reset_client_only_leaves_the_server_without_an_end(proxy: ChaosPr
 
 async def test_reset_server_only_leaves_the_client_without_an_end(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(chaos.reset_server_only()))
+    injection = await soon(proxy.inject(faults.reset_server_only()))
     assert await soon(echo.ended(0)) == "RST"
     await peer.say(b"anybody there?")
     await conversing(proxy)
@@ -210,7 +210,7 @@ async def test_reset_server_only_leaves_the_client_without_an_end(proxy: ChaosPr
 
 async def test_a_silent_hole_swallows_bytes_and_ends_of_both_directions(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = proxy.arm(chaos.silent_hole(4))
+    injection = proxy.arm(faults.silent_hole(4))
     await peer.say(b"1234up")
     await soon(injection.struck.wait())
     await echo.peers[0].say(b"down")
@@ -224,14 +224,14 @@ async def test_a_silent_hole_swallows_bytes_and_ends_of_both_directions(proxy: C
     assert echo.peers[0].end == ""  # the server never learns of it
 
     other = await conversing(proxy)
-    await soon(proxy.inject(chaos.silent_hole()))
+    await soon(proxy.inject(faults.silent_hole()))
     echo.peers[-1].reset()
     await other.hears_nothing()
 
 
 async def test_a_hole_for_every_connection_takes_the_later_ones_too(proxy: ChaosProxy, echo: Echo) -> None:
     first = await conversing(proxy)
-    injection = await soon(proxy.inject(chaos.silent_hole(every=True)))
+    injection = await soon(proxy.inject(faults.silent_hole(every=True)))
     second = await connected(proxy)
     for peer in (first, second):
         await peer.say(b"lost")
@@ -245,7 +245,7 @@ async def test_held_acks_are_never_delivered_and_the_server_is_still_reached(pro
     peer = await conversing(proxy)
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    injection = await soon(proxy.inject(chaos.hold_acks(for_s=HELD_S)))
+    injection = await soon(proxy.inject(faults.hold_acks(for_s=HELD_S)))
     await peer.say(b"still heard")
     assert await peer.ending() == "RST"
     assert loop.time() - begin >= HELD_S
@@ -257,7 +257,7 @@ async def test_held_acks_are_never_delivered_and_the_server_is_still_reached(pro
 
 async def test_a_client_that_gives_up_ends_the_hold(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(chaos.hold_acks(for_s=math.inf)))
+    injection = await soon(proxy.inject(faults.hold_acks(for_s=math.inf)))
     peer.writer.transport.abort()
     await soon(injection.over.wait())
     assert await soon(echo.ended(0))
@@ -265,7 +265,7 @@ async def test_a_client_that_gives_up_ends_the_hold(proxy: ChaosProxy, echo: Ech
 
 async def test_connections_are_refused_until_released_and_open_ones_go_on(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(chaos.refuse()))
+    injection = await soon(proxy.inject(faults.refuse()))
     with pytest.raises(ConnectionRefusedError):
         await connected(proxy)
     await peer.ask(b"still here")
@@ -279,7 +279,7 @@ async def test_connections_are_refused_until_released_and_open_ones_go_on(proxy:
 async def test_a_refusal_ends_by_itself_and_needs_no_connection_to_begin(proxy: ChaosProxy) -> None:
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    injection = await soon(proxy.inject(chaos.refuse(refuse_s=HELD_S)))
+    injection = await soon(proxy.inject(faults.refuse(refuse_s=HELD_S)))
     with pytest.raises(ConnectionRefusedError):
         await connected(proxy)
     await soon(injection.over.wait())
@@ -289,7 +289,7 @@ async def test_a_refusal_ends_by_itself_and_needs_no_connection_to_begin(proxy: 
 
 async def test_a_cut_may_be_followed_by_a_refusal_without_a_gap(proxy: ChaosProxy, echo: Echo) -> None:
     peer = await conversing(proxy)
-    injection = await soon(proxy.inject(chaos.reset_both(refuse_s=math.inf)))
+    injection = await soon(proxy.inject(faults.reset_both(refuse_s=math.inf)))
     assert await peer.ending() == "RST"
     with pytest.raises(ConnectionRefusedError):
         await connected(proxy)
@@ -299,7 +299,7 @@ async def test_a_cut_may_be_followed_by_a_refusal_without_a_gap(proxy: ChaosProx
 
 @pytest.mark.parametrize("k", [1, 2, 5])
 async def test_a_cut_between_writes_lets_k_chunks_through(proxy: ChaosProxy, echo: Echo, k: int) -> None:
-    proxy.arm(chaos.cut_between_writes(k))
+    proxy.arm(faults.cut_between_writes(k))
     peer = await connected(proxy)
     for number in range(k - 1):
         await peer.ask(b"%d" % number)
@@ -311,7 +311,7 @@ async def test_a_cut_between_writes_lets_k_chunks_through(proxy: ChaosProxy, ech
 
 
 async def test_a_cut_of_every_connection_goes_on_until_it_is_released(proxy: ChaosProxy, echo: Echo) -> None:
-    injection = proxy.arm(chaos.cut_between_writes(2, every=True))
+    injection = proxy.arm(faults.cut_between_writes(2, every=True))
     for _ in range(3):
         peer = await conversing(proxy)
         await peer.say(b"again")
@@ -322,7 +322,7 @@ async def test_a_cut_of_every_connection_goes_on_until_it_is_released(proxy: Cha
 
 
 async def test_a_fault_without_a_connection_waits_for_one(proxy: ChaosProxy, echo: Echo) -> None:
-    injection = proxy.arm(chaos.reset_both())
+    injection = proxy.arm(faults.reset_both())
     assert not injection.struck.is_set()
     peer = await connected(proxy)
     assert await peer.ending() == "RST"
@@ -330,7 +330,7 @@ async def test_a_fault_without_a_connection_waits_for_one(proxy: ChaosProxy, ech
 
 
 async def test_two_faults_at_one_byte_strike_one_connection_each(proxy: ChaosProxy) -> None:
-    injections = [proxy.arm(chaos.reset_both(3)), proxy.arm(chaos.reset_both(3))]
+    injections = [proxy.arm(faults.reset_both(3)), proxy.arm(faults.reset_both(3))]
     peer = await connected(proxy)
     await peer.say(b"abc")
     assert await peer.ending() == "RST"
@@ -345,6 +345,6 @@ async def test_a_server_that_is_gone_is_a_reset(echo: Echo) -> None:
 
 
 def test_a_fault_says_what_it_is() -> None:
-    assert str(chaos.reset_after_bytes(10, "down")) == "reset both sides after 10 bytes down"
-    assert str(chaos.cut_between_writes(3, every=True)) == "reset both sides after chunk 3, every time"
-    assert str(chaos.hold_acks(for_s=0.5)) == "answers held back, then reset for 0.50 s after 0 bytes up"
+    assert str(faults.reset_after_bytes(10, "down")) == "reset both sides after 10 bytes down"
+    assert str(faults.cut_between_writes(3, every=True)) == "reset both sides after chunk 3, every time"
+    assert str(faults.hold_acks(for_s=0.5)) == "answers held back, then reset for 0.50 s after 0 bytes up"
