@@ -104,6 +104,10 @@ class Connection:
         """Cut the connection without a word."""
         self.wire.abort()
 
+    def leave(self) -> None:
+        """The session goes on without this connection."""
+        self.session = None
+
     def fail(self, condition: str, text: str | None = None, *application: Xml) -> None:
         """End the stream with an error (RFC 6120 §4.9), and its session with it."""
         if self.state in (State.SECURING, State.CLOSED):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Jid
-    from xmppsh.playground.router import Router
+    from xmppsh.playground.ports import Routes
     from xmppsh.playground.stanza import Stanza
 
 RESOURCE = "bot"
@@ -23,7 +23,7 @@ CLIENT = "{jabber:client}"
 class Echo:
     """A resident of the server: answers each message with its own body, confirms receipts, answers IQs."""
 
-    def __init__(self, router: Router, bare_jid: Jid) -> None:
+    def __init__(self, router: Routes, bare_jid: Jid) -> None:
         self.jid = bare_jid.with_resource(RESOURCE)
         self.presence: Stanza | None = made("presence", None, self.jid, bare_jid)
         self.priority = 0

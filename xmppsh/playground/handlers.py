@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Jid
-    from xmppsh.playground.router import Router
-    from xmppsh.playground.session import Session
+    from xmppsh.playground.ports import Client, Routes
     from xmppsh.playground.stanza import Stanza
 
 PING = "urn:xmpp:ping"  # XEP-0199
@@ -41,7 +40,7 @@ IDENTITIES = {
 class Question(NamedTuple):
     """An IQ get or set and where it was sent."""
 
-    router: Router
+    router: Routes
     stanza: Stanza
     place: str
     payload: Tree
@@ -58,7 +57,7 @@ def fault(iq: Stanza) -> str | None:
     return None
 
 
-def on_own_account(router: Router, session: Session, iq: Stanza) -> None:
+def on_own_account(router: Routes, session: Client, iq: Stanza) -> None:
     """An IQ to one's own account: the roster is there, and what the server says for the account."""
     if not iq.is_request:
         return  # the answer to a push
@@ -80,7 +79,7 @@ def on_own_account(router: Router, session: Session, iq: Stanza) -> None:
         )
 
 
-def _remove(router: Router, session: Session, contact: Jid) -> None:
+def _remove(router: Routes, session: Client, contact: Jid) -> None:
     """RFC 6121 §2.5.1: to remove a contact ends both subscriptions."""
     for kind in ("unsubscribe", "unsubscribed"):
         presence.subscription(router, session.account, made("presence", kind, session.account.jid, contact))
@@ -88,7 +87,7 @@ def _remove(router: Router, session: Session, contact: Jid) -> None:
     presence.push(session.account, contact, "remove")
 
 
-def answer(router: Router, iq: Stanza, place: str) -> Stanza:
+def answer(router: Routes, iq: Stanza, place: str) -> Stanza:
     """The answer to a get or set; service-unavailable for what is not in the table."""
     payload = iq.tree()[0]
     question = Question(router, iq, place, payload)

@@ -10,14 +10,13 @@ from xmppsh.playground.stanza import delayed, error_reply, made
 if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.playground.accounts import Account
-    from xmppsh.playground.router import Router
-    from xmppsh.playground.session import Session
+    from xmppsh.playground.ports import Client, Routes
     from xmppsh.playground.stanza import Stanza
 
 PRIORITIES = range(-128, 128)  # RFC 6121 §4.7.2.3
 
 
-def announce(router: Router, session: Session, stanza: Stanza) -> None:
+def announce(router: Routes, session: Client, stanza: Stanza) -> None:
     """Presence without `to`: available or unavailable, for everybody who is subscribed."""
     if stanza.type == "unavailable":
         withdraw(router, session, stanza)
@@ -36,7 +35,7 @@ def announce(router: Router, session: Session, stanza: Stanza) -> None:
             session.deliver(delayed(message, router.domain))
 
 
-def withdraw(router: Router, session: Session, stanza: Stanza | None) -> None:
+def withdraw(router: Routes, session: Client, stanza: Stanza | None) -> None:
     """The session is no longer available: it said so, or it ended (RFC 6121 §4.5)."""
     stanza = stanza or made("presence", "unavailable", session.jid, session.jid.bare)
     was_available, session.presence, session.priority = session.presence is not None, None, 0
@@ -58,7 +57,7 @@ def _priority(stanza: Stanza) -> int | None:
     return priority if priority in PRIORITIES else None
 
 
-def _broadcast(router: Router, session: Session, stanza: Stanza) -> None:
+def _broadcast(router: Routes, session: Client, stanza: Stanza) -> None:
     account = session.account
     for contact in (account.jid, *account.gives_presence_to()):
         receiver = router.account(contact)
@@ -66,7 +65,7 @@ def _broadcast(router: Router, session: Session, stanza: Stanza) -> None:
             resident.deliver(stanza.addressed(contact))
 
 
-def _show_contacts(router: Router, session: Session) -> None:
+def _show_contacts(router: Routes, session: Client) -> None:
     """What the probes of an initial presence bring (RFC 6121 §4.3), and the requests that wait (§3.1.3)."""
     for contact in (session.account.jid, *session.account.takes_presence_from()):
         account = router.account(contact)
@@ -77,7 +76,7 @@ def _show_contacts(router: Router, session: Session) -> None:
         session.deliver(request)
 
 
-def directed(router: Router, session: Session, stanza: Stanza) -> None:
+def directed(router: Routes, session: Client, stanza: Stanza) -> None:
     """Presence to somebody (RFC 6121 §4.6), a probe (§4.3) or a subscription stanza (§3)."""
     assert stanza.to is not None
     if stanza.type in CHANGES:
@@ -90,7 +89,7 @@ def directed(router: Router, session: Session, stanza: Stanza) -> None:
     router.route(stanza)
 
 
-def probe(router: Router, account: Account, stanza: Stanza) -> None:
+def probe(router: Routes, account: Account, stanza: Stanza) -> None:
     """Answer a probe to an account: its presence for subscribers, `unsubscribed` for others (RFC 6121 §4.3.2)."""
     asker = stanza.sender.bare
     item = account.roster.get(asker)
@@ -108,7 +107,7 @@ def probe(router: Router, account: Account, stanza: Stanza) -> None:
 # Subscriptions
 
 
-def subscription(router: Router, account: Account, stanza: Stanza) -> None:
+def subscription(router: Routes, account: Account, stanza: Stanza) -> None:
     """`account` sends subscribe, subscribed, unsubscribe or unsubscribed; all four come from the bare JID (§3.1.2)."""
     assert stanza.to is not None
     contact_jid = stanza.to.bare
@@ -123,7 +122,7 @@ def subscription(router: Router, account: Account, stanza: Stanza) -> None:
     CHANGES[stanza.type](router, account, contact, stanza)
 
 
-def _subscribe(router: Router, account: Account, contact: Account, stanza: Stanza) -> None:
+def _subscribe(router: Routes, account: Account, contact: Account, stanza: Stanza) -> None:
     item = account.item(contact.jid)
     if not item.to:
         item.ask = True
@@ -139,11 +138,11 @@ def _subscribe(router: Router, account: Account, contact: Account, stanza: Stanz
         _tell(contact, stanza)
 
 
-def _answer(router: Router, account: Account, contact: Account, kind: str) -> None:
+def _answer(router: Routes, account: Account, contact: Account, kind: str) -> None:
     CHANGES[kind](router, account, contact, made("presence", kind, account.jid, contact.jid))
 
 
-def _subscribed(router: Router, account: Account, contact: Account, stanza: Stanza) -> None:
+def _subscribed(router: Routes, account: Account, contact: Account, stanza: Stanza) -> None:
     mine, theirs = account.roster.get(contact.jid), contact.item(account.jid)
     if account.requests.pop(contact.jid, None) is None and (mine is None or not mine.from_):
         return  # RFC 6121 §3.1.6: nobody asked
@@ -159,7 +158,7 @@ def _subscribed(router: Router, account: Account, contact: Account, stanza: Stan
         _tell(contact, resident.presence.addressed(contact.jid))
 
 
-def _unsubscribe(router: Router, account: Account, contact: Account, stanza: Stanza) -> None:
+def _unsubscribe(router: Routes, account: Account, contact: Account, stanza: Stanza) -> None:
     contact.requests.pop(account.jid, None)
     if (mine := account.roster.get(contact.jid)) is not None:
         mine.to = mine.ask = False
@@ -171,7 +170,7 @@ def _unsubscribe(router: Router, account: Account, contact: Account, stanza: Sta
         _vanish(contact, account)
 
 
-def _unsubscribed(router: Router, account: Account, contact: Account, stanza: Stanza) -> None:
+def _unsubscribed(router: Routes, account: Account, contact: Account, stanza: Stanza) -> None:
     asked = account.requests.pop(contact.jid, None) is not None
     mine, theirs = account.roster.get(contact.jid), contact.roster.get(account.jid)
     if mine is not None and mine.from_:

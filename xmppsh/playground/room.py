@@ -11,7 +11,7 @@ from xmppsh.playground.stanza import delayed, error_reply, made, random_id, resu
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
-    from xmppsh.playground.router import Router
+    from xmppsh.playground.ports import Routes
     from xmppsh.playground.stanza import Stanza
 
 MUC = "http://jabber.org/protocol/muc"
@@ -25,7 +25,7 @@ CLIENT = "{jabber:client}"
 class RoomService:
     """The domain `rooms.…` with its one room."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Routes) -> None:
         self.domain = f"rooms.{router.domain}"
         self._router = router
         self.rooms = {LOBBY: Room(router, Jid(LOBBY, self.domain))}
@@ -58,7 +58,7 @@ class Room:
 
     name = "The lobby"
 
-    def __init__(self, router: Router, jid: Jid) -> None:
+    def __init__(self, router: Routes, jid: Jid) -> None:
         self.jid = jid
         self._router = router
         self._occupants: dict[str, Stanza] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from xmppsh.playground import handlers, presence
 from xmppsh.playground.session import Session
@@ -15,19 +15,12 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Jid
     from xmppsh.playground.accounts import Account
-    from xmppsh.playground.connection import Connection
+    from xmppsh.playground.ports import Channel, Client, Service
     from xmppsh.playground.stanza import Stanza
 
 MAX_REMEMBERED = 1000  # ended sessions whose count we can still tell (XEP-0198 §5, <failed h=…/>)
 CHAT_STATES = "http://jabber.org/protocol/chatstates"  # XEP-0085
 NO_STORE = "urn:xmpp:hints"  # XEP-0334
-
-
-class Service(Protocol):
-    """Somebody with a domain of his own on this server."""
-
-    def take(self, stanza: Stanza) -> None:
-        """Take a stanza that is addressed to this domain."""
 
 
 class Router:
@@ -51,7 +44,7 @@ class Router:
 
     # Sessions
 
-    def bind(self, account: Account, resourcepart: str | None, connection: Connection) -> Session:
+    def bind(self, account: Account, resourcepart: str | None, connection: Channel) -> Session:
         """Make a session; the older one with this resource is ended (RFC 6120 §7.7.2.2)."""
         older = account.residents.get(resourcepart or "")
         if isinstance(older, Session):
@@ -62,7 +55,12 @@ class Router:
         account.residents[resourcepart] = session
         return session
 
-    def forget(self, session: Session) -> None:
+    def keep_resumable(self, sm_id: str, client: Client) -> None:
+        """The session may be resumed by its XEP-0198 id."""
+        assert isinstance(client, Session)
+        self.resumable[sm_id] = client
+
+    def forget(self, session: Client) -> None:
         """The session has ended: nothing reaches it any more; its inbound count is remembered."""
         if session.account.residents.get(session.jid.resourcepart or "") is session:
             del session.account.residents[session.jid.resourcepart or ""]
@@ -80,7 +78,7 @@ class Router:
 
     # Stanzas
 
-    def take(self, stanza: Stanza, session: Session) -> None:
+    def take(self, stanza: Stanza, session: Client) -> None:
         """Take a stanza from a session."""
         if stanza.kind == "iq" and (fault := handlers.fault(stanza)) is not None:
             session.deliver(error_reply(stanza, "bad-request", fault))

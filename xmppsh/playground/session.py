@@ -13,8 +13,7 @@ from xmppsh.playground.stanza import error_reply, incoming, made, random_id
 if TYPE_CHECKING:
     from xmppsh.model import Element, Jid
     from xmppsh.playground.accounts import Account
-    from xmppsh.playground.connection import Connection
-    from xmppsh.playground.router import Router
+    from xmppsh.playground.ports import Channel, Routes
     from xmppsh.playground.stanza import Stanza
     from xmppsh.xmlio.build import Xml
 
@@ -26,9 +25,9 @@ class Session:
     (RFC 6121 §4.6); managed: its XEP-0198 state once `<enable/>` came.
     """
 
-    def __init__(self, router: Router, account: Account, jid: Jid, connection: Connection) -> None:
+    def __init__(self, router: Routes, account: Account, jid: Jid, connection: Channel) -> None:
         self.router, self.account, self.jid = router, account, jid
-        self.connection: Connection | None = connection
+        self.connection: Channel | None = connection
         self.presence: Stanza | None = None
         self.priority = 0
         self.interested = False
@@ -119,16 +118,16 @@ class Session:
         sm_id = random_id() if management.wants_resume(nonza) else None
         self.managed = ManagedStream(sm_id, management.wanted_max_s(nonza))
         if sm_id is not None:
-            self.router.resumable[sm_id] = self
+            self.router.keep_resumable(sm_id, self)
         return self.managed.enabled()
 
-    def resume(self, connection: Connection, h: int) -> None:
+    def resume(self, connection: Channel, h: int) -> None:
         """Go on with another connection; raises HandledCountTooHigh, and nothing has changed then."""
         assert self.managed is not None
         unacked = self.managed.on_resume(h)
         older, self.connection = self.connection, connection
         if older is not None:
-            older.session = None
+            older.leave()
             older.fail("conflict", "the session was resumed by another connection")
         if self._patience is not None:
             self._patience.cancel()
