@@ -116,7 +116,7 @@ def test_a_command_that_fails_says_how(place: Place, command: str, sentence: str
 
 
 def test_a_command_is_run_without_a_shell(place: Place) -> None:
-    assert place.find({"password_command": "echo 'a  b' $HOME ; false"}) == "a  b $HOME ; false"
+    assert place.find({"password_command": "echo 'a  b' '$HOME' '; false'"}) == "a  b $HOME ; false"
 
 
 def test_an_empty_command_is_refused(place: Place) -> None:

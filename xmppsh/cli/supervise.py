@@ -6,12 +6,14 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
 from xmppsh.commands.app import App
 from xmppsh.commands.shutdown import Shutdown
+from xmppsh.config.ahead import read_ahead
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
@@ -46,6 +48,8 @@ def run_work(work: Work) -> int:
             check_account(app)
         elif work.account:
             _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work
+        if not settings.dry_run:
+            app.contents = read_ahead(settings, os.environ)
         with _guarded(work, app):
             gc.enable()
             with asyncio.Runner() as runner:
@@ -58,6 +62,9 @@ def run_work(work: Work) -> int:
         return SIGINT_CODE
     except Exception as error:  # the last border: whatever is left is a bug of ours
         return report(bug(error, settings.verbose, write_error), as_json=as_json)
+    finally:
+        if "xmppsh.config.program" in sys.modules:
+            sys.modules["xmppsh.config.program"].end_running()
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from xmppsh.config.secrets import find_password
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, UsageError, XmppshError
 from xmppsh.model import Credentials, Jid
 from xmppsh.output import safe, text
+from xmppsh.output.appending import appending
 from xmppsh.output.failure import error_text
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.records import record
-from xmppsh.output.trace import Trace, trace_file
+from xmppsh.output.trace import Trace
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class App:
     may_prompt: bool = False
     shared: Session | None = None  # the shell's, which stays open
     guard: Guard | None = None  # of a command whose session outlives its socket
+    contents: Mapping[Path, bytes] = field(default_factory=dict)  # of the files that can be read only once
     left_open: bool = False  # a session ended here, and its server was not told
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
@@ -88,7 +90,7 @@ class App:
 
         settings = self.settings
         ca, certificate, key = (settings.path(name, self.env) for name in ("ca", "cert", "key"))
-        policy = TlsPolicy(ca, settings.pin, settings.insecure, certificate, key)
+        policy = TlsPolicy(ca, settings.pin, settings.insecure, certificate, key, self.contents)
         lookup = self.lookup_options()
         return SessionOptions(
             jid,
@@ -347,4 +349,4 @@ class App:
             return None
         if path is None or self.settings.trace == "-":
             return Trace(lambda piece: self.write_error(safe.line(piece.rstrip("\n")) + "\n"))
-        return Trace(trace_file(path))
+        return Trace(appending(path))

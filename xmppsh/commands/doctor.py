@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
 from xmppsh.config.secrets import find_password
@@ -50,7 +51,7 @@ async def doctor(app: App, account: Jid | None) -> None:
         await app.emit(check.record(), _shown(check))
 
     report = Report(emit)
-    await examine(_case(app, account), report)
+    await examine(await _case(app, account), report)
     if report.failure is not None:
         raise report.failure
 
@@ -62,12 +63,12 @@ def _shown(check: Check) -> str:
     return f"{columns}  {safe.line(check.detail + hint)}"
 
 
-def _case(app: App, account: Jid | None) -> Case:
+async def _case(app: App, account: Jid | None) -> Case:
     from xmppsh.doctor.case import Case
 
     jid = (account or app.settings.jid or (app.jid if app.shared is None else app.shared.jid)).bare
     app = app.for_account(jid)
-    credentials, no_login = _login(app, jid)
+    credentials, no_login = await _login(app, jid)
     options = app.options_for(jid, credentials)
     if options.policy.insecure:
         app.warn("certificates are not checked (--insecure): anybody can read and change what is sent")
@@ -75,7 +76,7 @@ def _case(app: App, account: Jid | None) -> Case:
     return Case(options, app.log, app.trace, app.now, no_login, dials=not app.settings.dry_run)
 
 
-def _login(app: App, jid: Jid) -> tuple[Credentials, str]:
+async def _login(app: App, jid: Jid) -> tuple[Credentials, str]:
     """What to log in with as `jid`; else nothing, and why there is no login."""
     settings = app.settings
     nothing = Credentials(mechanism=settings.mechanism)
@@ -88,7 +89,7 @@ def _login(app: App, jid: Jid) -> tuple[Credentials, str]:
     if settings.dry_run:
         return nothing, "--dry-run opens no connection"
     try:
-        password = find_password(settings, jid, app.env, may_prompt=False)
+        password = await apart(lambda: find_password(settings, jid, app.env, may_prompt=False))
     except SaslError:
         return nothing, NO_PASSWORD
     return Credentials(password, mechanism=settings.mechanism), ""

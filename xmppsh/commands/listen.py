@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import KINDS, SECONDS
 from xmppsh.errors import DeadlineExceeded, IoError, translate
@@ -125,9 +127,9 @@ async def _tell_ready(path: str | None, fd: int | None) -> None:
     """Tell the script that started us that messages are received from now on."""
     try:
         if path is not None:
-            await asyncio.to_thread(_touch, Path(os.path.realpath(path)))
+            await apart(partial(_touch, Path(os.path.realpath(path))))
         if fd is not None:
-            os.write(fd, b"ready\n")
+            await apart(partial(os.write, fd, b"ready\n"))
     except OSError as error:
         target = path if path is not None else f"file descriptor {fd}"
         raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error

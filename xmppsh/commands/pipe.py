@@ -7,11 +7,13 @@ import os
 import stat
 import time
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.errors import ConnectionLost, DataError, NoInputError, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
@@ -50,7 +52,7 @@ async def pipe(app: App, file: str | None, window: int, root: str | None, checkp
     """
     run = _Run(window)
     reader = StanzaReader(app.limits, root=root)
-    source = _open(file, app)
+    source = await _open(file, app)
     if app.settings.dry_run:
         async for element in _stanzas(source, reader):
             await app.stdout.write(run.prepared(element)[0] + "\n")
@@ -82,11 +84,11 @@ async def _restored(journal: Journal, timeout_s: float) -> LeftBehind:
     return journal.restore()
 
 
-def _open(path: str | None, app: App) -> InputStream:
+async def _open(path: str | None, app: App) -> InputStream:
     if path in (None, "-"):
         return app.stdin
     try:
-        fd = os.open(str(path), os.O_RDONLY | os.O_CLOEXEC)
+        fd = await apart(partial(os.open, str(path), os.O_RDONLY | os.O_CLOEXEC))  # of a pipe: when somebody writes
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise NoInputError(f"{path}: is a directory")
         return InputStream(fd)

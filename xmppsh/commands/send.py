@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID, WAIT, Wait, parse_address
 from xmppsh.errors import DataError, DeadlineExceeded, NoInputError, Partial, UsageError, XmppshError
@@ -69,7 +71,7 @@ async def send(
     Example:  xmppsh send romeo@example.net "But soft!"
               uptime | xmppsh send admin@example.net --subject "$(hostname)"
     """
-    recipients = list(dict.fromkeys([to, *more, *_from_file(to_file)]))
+    recipients = list(dict.fromkeys([to, *more, *await _from_file(to_file)]))
     message = Message(None, kind, subject, thread, lang, oob, receipt=wait.what == "delivered")
     if lines:
         if text or stanza_id is not None:
@@ -80,11 +82,11 @@ async def send(
     await _deliver(app, _Delivery(recipients, each, wait, stanza_id), _one(replace(message, body=body)))
 
 
-def _from_file(path: str | None) -> list[Jid]:
+async def _from_file(path: str | None) -> list[Jid]:
     if path is None:
         return []
     try:
-        lines = Path(path).read_text("utf-8").splitlines()
+        lines = (await apart(partial(Path(path).read_text, "utf-8"))).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise NoInputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
     return [parse_address(line.strip()) for line in lines if line.strip() and not line.startswith("#")]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
 
 CREDENTIALS = ("xmppsh.password", "password")  # names below systemd's CREDENTIALS_DIRECTORY
-COMMAND_TIMEOUT_S = 60  # a password manager may ask its user first
 
 
 def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> str:
@@ -82,21 +81,9 @@ def _line_of(fd: int) -> bytes:
 
 
 def _from_command(command: str) -> str:
-    import shlex
-    import subprocess
+    from xmppsh.config.program import output_of
 
-    try:
-        words = shlex.split(command)
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False, timeout=COMMAND_TIMEOUT_S
-        )
-    except (OSError, ValueError, IndexError) as error:
-        raise ConfigError(f"--password-command {command!r}: {getattr(error, 'strerror', None) or error}") from error
-    except subprocess.TimeoutExpired as error:
-        raise ConfigError(f"--password-command {command!r} did not end within {COMMAND_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        raise ConfigError(f"--password-command {command!r} ended with exit code {done.returncode}")
-    return _first_line(done.stdout, f"--password-command {command!r}")
+    return _first_line(output_of(command, "--password-command"), f"--password-command {command!r}")
 
 
 def _first_line(data: bytes, source: str) -> str:

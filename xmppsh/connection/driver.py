@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from xmppsh.apart import apart
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.net import tls
 from xmppsh.protocol import events as ev
@@ -118,22 +117,7 @@ class Driver:
             self.carry_out(self.stream.handle(ev.TlsEstablished(self.link.certificate)))
 
     async def _hash(self, work: Callable[[], bytes]) -> None:
-        # Ten million rounds take seconds. A daemon thread: a hash that nobody waits for any more must not hold the
-        # end of the program back, as the loop's own executor would.
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[bytes] = loop.create_future()
-
-        def deliver(response: bytes) -> None:
-            if not done.done():
-                done.set_result(response)
-
-        def run() -> None:
-            response = work()
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(deliver, response)
-
-        threading.Thread(target=run, daemon=True).start()
-        response = await done
+        response = await apart(work)  # ten million rounds take seconds
         if not self.stream.is_closed:
             self.carry_out(self.stream.handle(ev.PasswordHashed(response)))
 

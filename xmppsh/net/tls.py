@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-from dataclasses import dataclass
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh.errors import (
@@ -20,8 +23,7 @@ from xmppsh.errors import (
 from xmppsh.model import u_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
 ALPN = "xmpp-client"  # XEP-0368 §2
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
@@ -41,7 +43,7 @@ class TlsPolicy:
     """Whom we trust, and who we are.
 
     ca: PEM file that replaces the system's authorities; pins: SHA-256 of the server's certificate (DER), hex: when
-    given, they alone decide; insecure: anybody is trusted.
+    given, they alone decide; insecure: anybody is trusted; contents: of those of the files that can be read only once.
     """
 
     ca: Path | None = None
@@ -49,6 +51,7 @@ class TlsPolicy:
     insecure: bool = False
     certificate: Path | None = None
     key: Path | None = None
+    contents: Mapping[Path, bytes] = field(default_factory=dict, repr=False, hash=False)
 
 
 def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
@@ -61,15 +64,36 @@ def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif policy.ca is not None:
-        _load(policy.ca, lambda: context.load_verify_locations(cafile=policy.ca), "certificate authority")
+        with _readable(policy, policy.ca) as ca:
+            _load(policy.ca, lambda: context.load_verify_locations(cafile=ca), "certificate authority")
     else:
         _load_system_authorities(context)
     if policy.certificate is not None:
-        certificate = policy.certificate
-        _load(
-            certificate, lambda: context.load_cert_chain(certificate, policy.key, password=_no_password), "certificate"
-        )
+        with _readable(policy, policy.certificate) as certificate, _readable(policy, policy.key) as key:
+            _load(
+                policy.certificate,
+                lambda: context.load_cert_chain(certificate or "", key, password=_no_password),
+                "certificate",
+            )
     return context
+
+
+@contextmanager
+def _readable(policy: TlsPolicy, path: Path | None) -> Iterator[Path | None]:
+    """The file for OpenSSL; one whose content was read ahead as a file in memory."""
+    if path is None or path not in policy.contents:
+        yield path
+        return
+    if not hasattr(os, "memfd_create"):  # Linux alone has it
+        with tempfile.NamedTemporaryFile() as named:
+            named.write(policy.contents[path])
+            named.flush()
+            yield Path(named.name)
+        return
+    with os.fdopen(os.memfd_create("xmppsh"), "wb") as file:
+        file.write(policy.contents[path])
+        file.flush()
+        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def _no_password() -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import IoError
 from xmppsh.xmlio.build import start_tag
 from xmppsh.xmlio.reader import Footer, Header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from xmppsh.model import Element
 
@@ -60,26 +57,3 @@ class Trace:
                 self._write("< </stream:stream>\n")
             case _:
                 self._write(f"< {masked(item.xml)}\n")
-
-
-def trace_file(path: Path) -> Callable[[str], None]:
-    """Open the file for appending, made with mode 0600; returns what writes to it. Both raise IoError (74)."""
-
-    def failed(error: OSError) -> IoError:
-        return IoError(f"{path}: {(error.strerror or str(error)).lower()}")
-
-    def private(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o600)
-
-    try:
-        file = open(path, "a", encoding="utf-8", buffering=1, opener=private)  # noqa: SIM115 - until the end
-    except OSError as error:
-        raise failed(error) from error
-
-    def write(piece: str) -> None:
-        try:
-            file.write(piece)
-        except OSError as error:
-            raise failed(error) from error
-
-    return write

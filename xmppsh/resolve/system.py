@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from xmppsh.apart import apart
 from xmppsh.model import is_address, split_host_port
 from xmppsh.resolve.options import DNS_PORT
 
@@ -51,29 +50,7 @@ def name_servers(path: Path) -> tuple[tuple[str, int], ...]:
 async def system_addresses(name: str, family: int) -> list[str]:
     """The addresses of a name by getaddrinfo(3), in its order (RFC 6724); raises socket.gaierror or UnicodeError.
 
-    In a thread of its own, which may be left behind: the loop's threads are waited for at the end of the program, and
-    the system's patience with dead name servers (half a minute) must not become ours.
+    The system's patience with dead name servers (half a minute) must not become ours.
     """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[list[Any]] = loop.create_future()
-
-    def settle(found: list[Any], error: Exception | None) -> None:
-        if outcome.done():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(found)
-
-    def work() -> None:
-        found: list[Any] = []
-        error: Exception | None = None
-        try:
-            found = socket.getaddrinfo(name, None, family=family, type=socket.SOCK_STREAM)
-        except Exception as failure:  # whatever it is, it belongs to who asked, on the loop
-            error = failure
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, found, error)
-
-    threading.Thread(target=work, name=f"getaddrinfo {name}", daemon=True).start()
-    return list(dict.fromkeys(str(entry[4][0]) for entry in await outcome))
+    found = await apart(lambda: socket.getaddrinfo(name, None, family=family, type=socket.SOCK_STREAM))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
