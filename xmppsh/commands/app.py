@@ -206,8 +206,6 @@ class App:
             self.guard.watch(owner.name)
         return Journal(path or account_file(state, account), owner, account, everything=path is not None)
 
-    # ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────
-
     @cached_property
     def state(self) -> Path:
         """The folder of outboxes and locks; raises IoError, which names the variable to set, when there is none."""
@@ -328,8 +326,7 @@ class App:
 
     def warn(self, sentence: str) -> None:
         """One line on stderr, unless --quiet."""
-        if not self.settings.quiet:
-            self.write_error(f"xmppsh: {safe.line(sentence)}\n")
+        self.log(0, sentence)
 
     def report(self, error: XmppshError) -> None:
         """Tell the user of an error now; nobody tells it again."""
