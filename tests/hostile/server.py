@@ -271,6 +271,8 @@ class Connection(threading.Thread):
 class Server:
     """Listens on a free port of 127.0.0.1 as long as the block lasts."""
 
+    connected: type[Connection] = Connection  # what serves a client
+
     def __init__(self, spec: Spec, contexts: Mapping[str, ssl.SSLContext], other_port: int = 0) -> None:
         self.spec, self.contexts, self.other_port = spec, contexts, other_port
         self.connections: list[Connection] = []
@@ -305,7 +307,7 @@ class Server:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            connection = Connection(self, sock, len(self.connections) + 1)
+            connection = self.connected(self, sock, len(self.connections) + 1)
             self.connections.append(connection)
             connection.start()
 

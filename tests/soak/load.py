@@ -121,8 +121,8 @@ async def outbox(stage: Stage) -> dict[int, str]:
 def judge_outbox(result: Result, arrived: set[int], left: Mapping[int, str]) -> None:
     """Exit code, outbox and arrivals tell one story.
 
-    0: the outbox is empty. Otherwise what is missing is in the outbox or was never read, what waits there unsent has not
-    arrived, and everything else was acknowledged.
+    0: the outbox is empty. Otherwise what is missing is in the outbox or was never read, what waits there unsent has
+    not arrived, and everything else was acknowledged.
     """
     if result.code is None:
         return
