@@ -9,7 +9,7 @@ import pytest
 from protocol.playbook import JULIET, NS, PASSWORD, feed, stream_at
 
 from xmppsh.connection.options import SessionOptions
-from xmppsh.errors import ConnectionLost, IoError
+from xmppsh.errors import ConnectionLost, IoError, StreamError
 from xmppsh.model import Credentials
 from xmppsh.outbox.journal import LeftBehind
 from xmppsh.outbox.queue import Entry, Fate
@@ -62,7 +62,8 @@ class PaperDriver:
     def drop(self, reason: str) -> None:
         self.carry_out(self.stream.handle(ev.LinkLost(reason)))
 
-    async def close(self, wait_s: float, hurry: Any = None) -> None: ...
+    async def close(self, wait_s: float, hurry: Any = None) -> None:
+        self.carry_out(self.stream.close())
 
 
 class Cut(Session):
@@ -73,10 +74,10 @@ class Cut(Session):
         super().__init__(options, lambda *_: None, journal=journal)
         self.interceptors.append(Announcer(self))
 
-    def bound(self, failed_h: int | None = None, *, start: int = 0) -> PaperDriver:
+    def bound(self, failed_h: int | None = None, *, start: int = 0, sm_id: str = "sm1") -> PaperDriver:
         """A new session; after a failed resumption when there was one before."""
         stream, _ = stream_at(State.BOUND, resumable_s=120)
-        (told,) = feed(stream, f"<enabled xmlns='{NS['sm']}' resume='true' id='sm1'/>")
+        (told,) = feed(stream, f"<enabled xmlns='{NS['sm']}' resume='true' id='{sm_id}'/>")
         assert stream.sm is not None
         resumption, stream.sm = stream.sm.resumption, StreamManagement(start)
         stream.sm.resumption = resumption
@@ -85,9 +86,9 @@ class Cut(Session):
         self.inbound._high_water = start  # as long as the session lives: nothing of it has come yet
         return driver
 
-    def resumed(self, h: int) -> PaperDriver:
+    def resumed(self, h: int, sm_id: str = "sm1") -> PaperDriver:
         stream, _ = stream_at(State.RESUMING, resume=self.connection.sm)
-        (told,) = feed(stream, f"<resumed xmlns='{NS['sm']}' previd='sm1' h='{h}'/>")
+        (told,) = feed(stream, f"<resumed xmlns='{NS['sm']}' previd='{sm_id}' h='{h}'/>")
         return self._live(stream, told, None)
 
     def _live(self, stream: Stream, told: Any, failed: ev.ResumeFailed | None) -> PaperDriver:
@@ -200,6 +201,57 @@ async def test_a_former_session_whose_grant_was_never_seen_is_replaced_under_its
     await asyncio.sleep(0)
     assert session.phase is Phase.LIVE
     assert b"id='m1'" in driver.written
+
+
+ERLANG_ID = "g2gCbQAAAAVwaG9uZQ"  # of an ejabberd, whose h of <resumed/> is a snapshot
+
+
+async def test_what_is_in_flight_behind_a_snapshot_is_not_sent_again_before_the_former_stream_has_ended(
+    session: Cut,
+) -> None:
+    session.bound(sm_id=ERLANG_ID)
+    for name in ("m1", "m2"):
+        session.message(name)
+    await asyncio.sleep(0)
+    session.cut()
+    driver = session.resumed(1, sm_id=ERLANG_ID)
+    await asyncio.sleep(0)
+    assert b"<message" not in driver.written
+    assert b"</stream:stream>" in driver.written, "it is closed, and asked for again"
+    assert (session.acked_count, session.phase) == (1, Phase.LINGERING)
+    session.connection.on_ended(None)
+    driver = session.bound(failed_h=None)
+    await asyncio.sleep(0)
+    assert session.phase is Phase.RECONCILING
+    assert session.fates() == {"m2": "uncertain"}
+
+
+async def test_a_snapshot_with_nothing_in_flight_behind_it_goes_on(session: Cut) -> None:
+    session.bound(sm_id=ERLANG_ID)
+    session.message("m1")
+    await asyncio.sleep(0)
+    session.cut()
+    session.resumed(1, sm_id=ERLANG_ID)
+    assert (session.acked_count, session.phase) == (1, Phase.LIVE)
+
+
+async def test_a_conflict_by_our_own_older_request_to_resume_is_a_cut(session: Cut) -> None:
+    session.bound()
+    session.cut()
+    session.connection._on_resume_due(0)  # the first one has no answer
+    session.connection._on_resume_due(0)
+    session.resumed(0)
+    session.connection.on_ended(StreamError("conflict"))
+    assert session.phase is Phase.LINGERING
+
+
+async def test_a_conflict_by_somebody_else_ends_the_session(session: Cut) -> None:
+    session.bound()
+    session.cut()
+    session.connection._on_resume_due(0)
+    session.resumed(0)
+    session.connection.on_ended(StreamError("conflict"))
+    assert session.is_over
 
 
 class FullDisk:

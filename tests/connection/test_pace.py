@@ -72,12 +72,12 @@ def test_neither_is_the_time_of_a_cut() -> None:
     pace = Pace()
     pace.on_sent(0.0)
     pace.on_acked(10, 5, 1.0)
-    pace.on_pause()
+    pace.on_pause(1.0)
     pace.on_acked(5, 0, 100.0)  # what <resumed h/> released
     assert pace.rate == pytest.approx(10.0)
     pace.on_sent(100.0)
-    pace.on_acked(10, 0, 101.0)
-    assert pace.rate == pytest.approx(10.0)
+    pace.on_acked(5, 0, 101.0)
+    assert pace.rate == pytest.approx(10.0), "what the resumption released counts for the time before the cut"
 
 
 def test_an_ack_of_nothing_measures_nothing() -> None:
@@ -87,11 +87,29 @@ def test_an_ack_of_nothing_measures_nothing() -> None:
     assert pace.rate is None
 
 
-def test_acks_in_the_same_instant_are_no_division_by_zero() -> None:
+def test_acks_in_the_same_instant_measure_nothing() -> None:
     pace = Pace()
     pace.on_sent(5.0)
     pace.on_acked(1, 0, 5.0)
-    assert pace.rate == pytest.approx(1000.0)
+    assert pace.rate is None
+
+
+def test_a_burst_of_acks_after_a_stall_is_one_measurement() -> None:
+    # Measured on ejabberd: the time between two of these gave 24,000 stanzas a second, where it did 40 to 100.
+    pace = Pace()
+    pace.on_sent(0.0)
+    for count, now in ((20, 0.0), (20, 0.28), (39, 0.2895), (42, 0.2899), (24, 0.29)):
+        pace.on_acked(count, 100, now)
+    assert pace.rate is not None
+    assert pace.rate < 1000
+
+
+def test_short_bursts_of_work_add_up_to_a_stretch() -> None:
+    pace = Pace()
+    for burst in range(10):
+        pace.on_sent(burst * 10.0)
+        pace.on_acked(5, 0, burst * 10.0 + 0.05)
+    assert pace.rate == pytest.approx(100.0)
 
 
 def test_a_server_that_gets_slower_gets_less_and_one_that_gets_faster_more() -> None:

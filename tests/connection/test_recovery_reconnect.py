@@ -115,19 +115,11 @@ def tries(*outcomes: XmppshError | None) -> tuple[Callable[[float], Any], list[f
 async def test_tries_go_on_with_growing_delays_and_limits_until_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, log = Clock(monkeypatch), []  # type: tuple[Clock, list[str]]
     connect, limits = tries(ConnectionLost("refused"), errors.LookupFailed("no answer"), ConnectionLost("reset"), None)
-    await Reconnector(connect, lambda: 0.0).run(ConnectionLost("cut"), None, lambda _, text: log.append(text))
+    await Reconnector(connect).run(ConnectionLost("cut"), None, lambda _, text: log.append(text))
     assert limits == [reconnect.FIRST_TRY_S * 2**turn for turn in range(4)]
     for turn, slept in enumerate(clock.slept):
         assert FIRST_S * 2**turn / 2 <= slept <= FIRST_S * 2**turn
     assert [text.partition(";")[0] for text in log][:4] == ["cut", "refused", "no answer", "reset"]
-
-
-async def test_the_servers_backlog_is_waited_for_before_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, backlog = Clock(monkeypatch), iter([7.0, 5.0])
-    connect, _ = tries(ConnectionLost("refused"), None)
-    await Reconnector(connect, lambda: next(backlog)).run(None, None, lambda *_: None)
-    assert 7.1 <= clock.slept[0] <= 7.2
-    assert 5.2 <= clock.slept[1] <= 5.4
 
 
 @pytest.mark.parametrize("give_up_s", [0.0, 1.0, 60.0, 600.0])
@@ -138,7 +130,7 @@ async def test_the_last_error_ends_it_before_the_time_to_give_up(
     connect, limits = tries(refused)
     cut = ConnectionLost("cut")
     with pytest.raises(ConnectionLost) as caught:
-        await Reconnector(connect, lambda: 0.0).run(cut, give_up_s, lambda *_: None)
+        await Reconnector(connect).run(cut, give_up_s, lambda *_: None)
     assert caught.value is (refused if limits else cut)
     assert clock.now <= 1000.0 + give_up_s
     assert bool(limits) == (give_up_s > 0)
@@ -149,7 +141,7 @@ async def test_an_error_that_will_not_pass_ends_it_at_once(monkeypatch: pytest.M
     Clock(monkeypatch)
     connect, limits = tries(ConnectionLost("refused"), SaslError.refused("a@b", "not-authorized"))
     with pytest.raises(SaslError):
-        await Reconnector(connect, lambda: 0.0).run(None, None, lambda *_: None)
+        await Reconnector(connect).run(None, None, lambda *_: None)
     assert len(limits) == 2
 
 

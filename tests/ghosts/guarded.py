@@ -78,7 +78,7 @@ async def run(guard: Guard) -> bool:
                 guard.on_live(FOLDER / "store", Jid.parse("juliet@example.org/balcony"), sm)
                 say("told")
             case "ended":
-                say(str(guard.is_expected_end(StreamError(argument))))
+                say(str(guard.explains(StreamError(argument))))
             case "hang":
                 say("hangs")
                 _wait_for(FOLDER / argument)

@@ -10,6 +10,7 @@ from xmppsh.model import Element
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.session import archive as reconcile
 from xmppsh.session.archive import by_archive
+from xmppsh.session.settle import Step
 from xmppsh.xmlio.build import Xml, element
 from xmppsh.xmlio.reader import read_element
 from xmppsh.xmlio.stanzas import origin_id
@@ -69,8 +70,8 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "MIN_SETTLING_S", 0.0)
 
 
-async def fate(archive: Archive, entry: Entry) -> Fate:
-    (found,) = await by_archive(archive, [entry], frozenset(), 0.0)
+async def fate(archive: Archive, entry: Entry, *known: str, step: Step = Step.SEVERAL_LOOKS) -> Fate:
+    (found,) = await by_archive(archive, [entry], frozenset(known), step)
     return found
 
 
@@ -109,3 +110,22 @@ async def test_nothing_is_missing_in_an_archive_that_was_not_read_to_its_end(mon
     other = archived(origin_id("another"))
     assert await fate(Archive(archived(OURS), other, other), in_doubt(OURS)) is Fate.ACKED
     assert await fate(Archive(archived(OURS), other, other, other), in_doubt(OURS)) is Fate.UNCERTAIN
+
+
+async def test_an_archive_that_lacks_what_was_acknowledged_before_proves_nothing_about_what_is_missing() -> None:
+    kept = Archive(archived(origin_id("before")), archived(origin_id("another")))
+    assert await fate(kept, in_doubt(OURS), "before") is Fate.QUEUED
+    stopped = Archive(archived(origin_id("old")), archived(origin_id("older")))
+    assert await fate(stopped, in_doubt(OURS), "before") is Fate.UNCERTAIN
+    assert await fate(Archive(archived(OURS), archived()), in_doubt(OURS), "before") is Fate.ACKED
+
+
+@pytest.mark.parametrize(
+    ("step", "missing"),
+    [(Step.ONE_LOOK, Fate.QUEUED), (Step.SEVERAL_LOOKS, Fate.QUEUED), (Step.NO_PROOF, Fate.UNCERTAIN)],
+)
+async def test_what_is_missing_counts_as_missing_only_when_the_former_stream_has_ended(
+    step: Step, missing: Fate
+) -> None:
+    assert await fate(Archive(archived(OURS)), in_doubt(OURS), step=step) is Fate.ACKED
+    assert await fate(Archive(archived(origin_id("another"))), in_doubt(OURS), step=step) is missing

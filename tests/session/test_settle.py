@@ -12,7 +12,7 @@ from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.session.outbound import Outbound
 from xmppsh.session.reconcile import Reconciler
-from xmppsh.session.settle import by_final_count
+from xmppsh.session.settle import PROVES, Answer, Server, Step, by_final_count, server_of
 from xmppsh.witness import announcer as announce
 from xmppsh.xmlio.build import Xml
 
@@ -170,3 +170,30 @@ async def test_nobody_is_asked_when_nothing_of_the_user_is_open() -> None:
     own[0].number = 0
     assert await settled([(lost_session("a", 1), 0, 1)], own, counts) == [None]
     assert counts.questions == 0
+
+
+# ── What a resumption proves ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_answer_of_every_server_has_its_step() -> None:
+    assert set(PROVES) == {(answer, server) for answer in Answer for server in Server}
+
+
+def test_nothing_is_sent_again_at_once_where_the_former_stream_may_still_be_at_work() -> None:
+    assert [answer for answer in Answer if PROVES[answer, Server.SNAPSHOT] is Step.SEND_AGAIN] == []
+
+
+@pytest.mark.parametrize(
+    ("sm_id", "server"),
+    [
+        ("g2gCbQAAAAVwaG9uZWgDYgAABpFiAAjhcWIADEqn", Server.SNAPSHOT),  # ejabberd 23.01
+        ("NCMfsvxPSHHE", Server.EXACT),  # Prosody 0.12
+        ("3f2a0c9e-1d0b-4d21-9e57-6a3b", Server.EXACT),
+        ("", Server.EXACT),
+        ("g", Server.EXACT),
+        ("not base64!", Server.EXACT),
+        ("\u00e9\u00e9\u00e9\u00e9", Server.EXACT),
+    ],
+)
+def test_an_ejabberd_is_known_by_the_id_that_it_gives(sm_id: str, server: Server) -> None:
+    assert server_of(sm_id) is server

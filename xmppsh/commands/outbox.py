@@ -183,13 +183,16 @@ def _tell_of_others(app: App, journal: Journal, seen: list[StoredStanza], taken:
 async def _settled(session: Session, journal: Journal, taken: list[StoredStanza], *, blindly: bool) -> list[Entry]:
     """Strike off what has arrived; what is to be sent again."""
     from xmppsh.session.archive import by_archive
+    from xmppsh.session.settle import Step
 
     entries = [stanza.entry() for stanza in taken]
     doubted = [entry for entry in entries if entry.fate is not Fate.QUEUED]
     for number, entry in enumerate(doubted, 1):
         entry.number, entry.fate = number, Fate.UNCERTAIN
     try:
-        for entry, fate in zip(doubted, await by_archive(session, doubted, frozenset(), 0.0), strict=True):
+        for entry, fate in zip(
+            doubted, await by_archive(session, doubted, frozenset(), Step.SEVERAL_LOOKS), strict=True
+        ):
             entry.fate = Fate.QUEUED if blindly and fate is Fate.UNCERTAIN else fate
     finally:
         journal.finish([entry for entry in entries if entry.fate is Fate.ACKED])

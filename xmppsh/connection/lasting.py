@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from xmppsh.connection.connect import Connector
 from xmppsh.connection.reconnect import (
     ACK_BASE_S,
-    BACKLOG_DELAY,
     BACKLOG_PATIENCE,
     Reconnector,
     routing_s,
     watch,
 )
-from xmppsh.errors import ConnectionLost, XmppshError
+from xmppsh.errors import ConnectionLost, StreamError, XmppshError
 from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
 from xmppsh.protocol.table import State
 
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from xmppsh.xmlio.build import Xml
 
 FIRST_TRIES = 3  # when the first connection is cut in its handshake
+PROOF_S = 14.0  # ejabberd gives up asking the former stream after 15 s, and says the same as when it has ended
+CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
 SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
 
 
@@ -52,7 +53,9 @@ class Connection:
         self.tls_version: str | None = None
         self.mechanism = ""
         self._owner, self._options, self._log = owner, options, log
-        self._connector = Connector(options, log, owner.on_ack_due, owner.on_bound, trace)
+        self._connector = Connector(options, log, self._on_resume_due, owner.on_bound, trace)
+        self._asked_at = 0.0  # when the last `<resume/>` was written, in the loop's time
+        self._unanswered = 0  # `<resume/>` that were written and had no answer
         self._activity = asyncio.Event()
         self._resumed = False  # the stream in use is a resumed one
         self._silences = 0  # dead links in a row, without an ack between them
@@ -182,13 +185,41 @@ class Connection:
         self.hold_reading(not self._owner.is_reading)
         self.tls_version, self.mechanism = driver.link.tls_version, driver.stream.mechanism
         self._resumed = isinstance(event, SessionResumed)
+        if self._resumed or failed is not None:
+            self._unanswered -= 1  # this one has its answer
         if isinstance(event, SessionResumed):
-            self._owner.on_resumed(event.acked)
+            self.sm = driver.stream.sm
+            if not self._owner.on_resumed(event.acked, self._sm_id):
+                self.spawn(self._ask_again(driver))
+                return
         else:
-            self._silences = 0
-            self._owner.on_new_session(event, failed, self.sm)
+            in_time, alone = self._now - self._asked_at < PROOF_S, self._unanswered <= 0
+            self._silences = self._unanswered = 0
+            self._owner.on_new_session(event, failed, self.sm, in_time=in_time, alone=alone)
         self.sm = driver.stream.sm
         self._owner.on_live()
+
+    @property
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def _sm_id(self) -> str:
+        return "" if self.sm is None or self.sm.resumption is None else self.sm.resumption.sm_id
+
+    def _on_resume_due(self, h: int) -> None:
+        """A `<resume h>` is written next."""
+        self._asked_at = self._now
+        self._unanswered += 1
+        self._owner.on_ack_due(h)
+
+    async def _ask_again(self, driver: Driver) -> None:
+        """Close the resumed session and ask for it once more (session/settle.py: ASK_AGAIN).
+
+        What came in meanwhile is acknowledged by the close, so that it is not delivered twice.
+        """
+        self._log(1, "stanzas are in flight behind the count of the resumed session: it is closed and asked for again")
+        await driver.close(CLOSE_WAIT_S)
 
     # ── It ended ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -196,6 +227,9 @@ class Connection:
         """The stream is over; heal it, or tell the owner that none will follow."""
         self.driver, self._old = None, self.driver
         self.last_error = error
+        if self._unanswered > 0 and isinstance(error, StreamError) and error.condition == "conflict":
+            # Our own older `<resume/>`, which was given up, has won at the server: that is a cut.
+            error = ConnectionLost("an older request to resume the session has taken it")
         if not self._options.heals or not self._owner.may_heal(error, resumed=self._resumed):
             self._owner.on_over(error)
             return
@@ -208,11 +242,8 @@ class Connection:
             resume = self.sm if self.sm is not None and self.sm.resumption is not None else None
             await self._connector.connect(self._on_live, self._owner.jid, resume, limit_s)
 
-        def delay_s() -> float:
-            return BACKLOG_DELAY * self._owner.backlog_s()
-
         try:
-            await Reconnector(connect, delay_s).run(error, self._options.give_up_s, self._log)
+            await Reconnector(connect).run(error, self._options.give_up_s, self._log)
         except XmppshError as failure:
             self._owner.on_over(failure)
 
@@ -228,7 +259,7 @@ class Connection:
         if self.driver is None or not self._owner.is_reading:
             return
         self._silences += 1
-        if self._silences >= SILENT_RESUMES:
+        if self._silences >= SILENT_RESUMES and self._owner.may_bind_anew(self._sm_id):
             self.sm = None  # this session acks no more: the archive settles what is open
         # No </stream:stream>: the session must stay resumable.
         self.driver.drop("the server stopped answering")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.negotiation import StreamConfig
     from xmppsh.xmlio.reader import Footer, Header
 
+RESUME_WAIT_S = 15.0  # a busy ejabberd answers late; a second <resume/> beside the first would make two rivals
 SILENCES = {
     State.PLAIN: "takes the connection but does not answer",
     State.STARTTLS: "does not answer the request for TLS",
@@ -83,6 +85,7 @@ class Opening:
         self.outcome: asyncio.Future[str | None] = self._loop.create_future()
         self.secured = False
         self.refuses_certificate = False
+        self.resume_until = -math.inf  # a `<resume/>` that was written is waited for until then
         self.stream = Stream(config)
         self.may_go_on: Callable[[Opening], bool] = lambda _: True
         self._listeners, self._peek, self._patience_s = listeners, peek, patience_s
@@ -147,6 +150,7 @@ class Opening:
             case ResumeFailed():
                 self._resume_failed = event
             case HandledNoted(h):
+                self.resume_until = self._loop.time() + RESUME_WAIT_S
                 with self._failing():
                     self._listeners.on_handled(h)
             case ResourceBound(jid):
@@ -177,12 +181,21 @@ class Opening:
     async def close(self) -> None:
         """End it as a stream ends; nobody waits for its outcome any more."""
         self._forget()
-        await self.driver.close(0)
+        if not self._dropped():
+            await self.driver.close(0)
 
     async def give_up(self) -> None:
         """End it at once."""
         self._forget()
-        await self.driver.abandon()
+        if not self._dropped():
+            await self.driver.abandon()
+
+    def _dropped(self) -> bool:
+        """Measured: `</stream:stream>` behind a `<resume/>` without an answer ends the very session."""
+        if self.stream.state is not State.RESUMING:
+            return False
+        self.driver.drop("given up")
+        return True
 
     def _forget(self) -> None:
         if not self.outcome.cancel() and not self.outcome.cancelled():

@@ -1,7 +1,8 @@
 """How fast the server is, measured by its acks; what may be in flight, and how long to be patient, follow from it.
 
-Measured: a fixed window and a fixed reconnect delay gave duplicates on ejabberd, whose old session still routes its
-backlog while the resumed one reports an h without it.
+Acks come in bursts: two of them a tenth of a millisecond apart say nothing. So stanzas are counted over a stretch of
+time in which something was in flight; the time of an idle or a broken link does not count, what `<resumed/>` releases
+does.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ WORK_IN_FLIGHT_S = 0.25  # so much server work may be unacknowledged
 MIN_WINDOW = 32  # stanzas
 FIRST_WINDOW = 100  # stanzas, before anything was measured
 FIRST_RATE = 200.0  # stanzas a second, assumed until measured; ejabberd with an archive does about 150
+STRETCH_S = 0.25  # of work, before it counts as a measurement
 SMOOTHING = 0.3
 
 
 class Pace:
-    """The server's rate in stanzas a second, as a moving average of its acks; times are monotonic seconds."""
+    """The server's rate in stanzas a second, as a moving average over stretches; times are monotonic seconds."""
 
     def __init__(self) -> None:
         self.rate: float | None = None
         self._since: float | None = None  # since when something is in flight, or the last ack
+        self._count, self._spent_s = 0, 0.0  # of the stretch so far
 
     def on_sent(self, now: float) -> None:
         """Something is in flight."""
@@ -27,14 +30,22 @@ class Pace:
 
     def on_acked(self, count: int, still_in_flight: int, now: float) -> None:
         """The server has handled `count` more."""
-        if count and self._since is not None:
-            seen = count / max(now - self._since, 0.001)
-            self.rate = seen if self.rate is None else self.rate + SMOOTHING * (seen - self.rate)
+        self._spend(now)
+        self._count += count
         self._since = now if still_in_flight else None
+        if self._count and self._spent_s >= STRETCH_S:
+            seen = self._count / self._spent_s
+            self.rate = seen if self.rate is None else self.rate + SMOOTHING * (seen - self.rate)
+            self._count, self._spent_s = 0, 0.0
 
-    def on_pause(self) -> None:
+    def on_pause(self, now: float) -> None:
         """The link is down: its time is not the server's."""
+        self._spend(now)
         self._since = None
+
+    def _spend(self, now: float) -> None:
+        if self._since is not None:
+            self._spent_s += now - self._since
 
     def window(self, limit: int) -> int:
         """How many stanzas may be unacknowledged, at most `limit`."""

@@ -31,6 +31,9 @@ class StreamOwner(Protocol):
     def may_heal(self, error: XmppshError | None, *, resumed: bool) -> bool:
         """May another stream follow the one that ended with this error? resumed: it was a resumed one."""
 
+    def may_bind_anew(self, sm_id: str) -> bool:
+        """May a session that never acknowledges again be left behind for a new one?"""
+
     async def before_connecting(self) -> None:
         """Another try is about to be made: wait if something else has to be done first."""
 
@@ -40,13 +43,28 @@ class StreamOwner(Protocol):
     def on_ack_due(self, h: int) -> None:
         """A `<resume h>` is written next: what it acknowledges is stored first; raises IoError where it cannot be."""
 
-    def on_resumed(self, acked: int) -> None:
-        """The session goes on; the server has handled `acked` more stanzas than it had acknowledged."""
+    def on_resumed(self, acked: int, sm_id: str) -> bool:
+        """The session was resumed; the server has handled `acked` more stanzas than it had acknowledged.
+
+        Returns False when what is in flight behind that cannot be settled on this stream: it is closed, and the
+        session asked for once more.
+        """
 
     def on_new_session(
-        self, event: SessionEstablished, failed: ResumeFailed | None, former: StreamManagement | None
+        self,
+        event: SessionEstablished,
+        failed: ResumeFailed | None,
+        former: StreamManagement | None,
+        *,
+        in_time: bool,
+        alone: bool,
     ) -> None:
-        """Another session began. former: the counters of the one before, which is lost; failed: how resuming ended."""
+        """Another session began.
+
+        former: the counters of the one before, which is lost; failed: how resuming ended, None when it was not asked
+        for; in_time: soon enough to prove that the former stream has ended; alone: no older request to resume was left
+        without an answer.
+        """
 
     def on_live(self) -> None:
         """Stanzas may flow on the new stream."""

@@ -77,7 +77,7 @@ class Race:
 
     async def _wait(self) -> None:
         waits: set[asyncio.Future[object]] = {opening.outcome for opening in self._openings}  # type: ignore[misc]
-        until = self._deadline if self._leader is None else self._share_ends
+        until = self._limit
         if self._dialling is not None:
             waits.add(self._dialling)  # type: ignore[arg-type]
         elif self._leader is None and self._dialler.left > 0:
@@ -85,6 +85,11 @@ class Race:
         # The dialler minds the deadline itself.
         timeout_s = max(0.0, until - self._loop.time()) if self._openings else None
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+
+    @property
+    def _limit(self) -> float:
+        """Until when the streams may try: the leader for its share, and as long as it waits for `<resumed/>`."""
+        return self._deadline if self._leader is None else max(self._share_ends, self._leader.resume_until)
 
     async def _take_connection(self) -> None:
         if self._dialling is None or not self._dialling.done() or self._leader is not None:
@@ -140,13 +145,12 @@ class Race:
                 self._dialler.put_back(other.attempt)
                 await other.give_up()
         for opening in list(self._openings):
-            limit = self._deadline if self._leader is None else self._share_ends
             if opening.outcome.done():
                 error = opening.outcome.exception()
                 if error is None:
                     return opening
                 await self._failed(opening, error)
-            elif self._loop.time() >= limit:
+            elif self._loop.time() >= self._limit:
                 await self._failed(opening, None)
         return None
 

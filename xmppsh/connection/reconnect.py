@@ -68,13 +68,10 @@ def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:
 
 
 class Reconnector:
-    """Tries again with growing delays until a connection stands.
+    """Tries again with growing delays until a connection stands. connect: one try, with its time limit in seconds."""
 
-    connect: one try, with its time limit; delay_s: what the server needs before it (its backlog).
-    """
-
-    def __init__(self, connect: Callable[[float], Awaitable[None]], delay_s: Callable[[], float]) -> None:
-        self._connect, self._delay_s = connect, delay_s
+    def __init__(self, connect: Callable[[float], Awaitable[None]]) -> None:
+        self._connect = connect
 
     async def run(self, error: XmppshError | None, give_up_s: float | None, log: Callable[[int, str], None]) -> None:
         """Return when connected; raise the error that made more tries senseless."""
@@ -84,7 +81,7 @@ class Reconnector:
         limit_s = FIRST_TRY_S
         last = error or ConnectionLost("the connection broke")
         while True:
-            wait_s = backoff.next_s() + self._delay_s()
+            wait_s = backoff.next_s()
             if deadline is not None and loop.time() + wait_s > deadline:
                 raise last
             log(0 if last is error else 1, f"{last}; trying again in {wait_s:.1f} s")

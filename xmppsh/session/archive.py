@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from xmppsh import ns
-from xmppsh.session.settle import Name, by_findings, name_of
+from xmppsh.session.settle import Name, Step, by_findings, name_of
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -48,26 +48,29 @@ class Asker(AsksOwn, Protocol):
         """The archive's results for an open query (XEP-0313 §4.2)."""
 
 
-async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[str], settle_s: float) -> list[Fate]:
+async def by_archive(session: Asker, entries: Sequence[Entry], known: frozenset[str], step: Step) -> list[Fate]:
     """Look the messages up in the archive; IQ and presence have ended with their session.
 
-    known: origin-ids of messages that were acknowledged just before, where looking back may stop; settle_s: how long
-    the server may still need to file what it had read.
+    known: origin-ids of messages that were acknowledged just before. Looking back stops there; and one of them has to
+    be there, as a proof that the archive still stores what it is given. step: how often to look, and whether what is
+    missing may count as missing.
     """
     names = [name_of(entry) for entry in entries]
-    wanted, stops = {name for name in names if name is not None and name.value}, {Name(one, True) for one in known}
+    wanted, controls = {name for name in names if name is not None and name.value}, {Name(one, True) for one in known}
     found: set[Name] = set()
     complete = bool(wanted) and await keeps_everything(session)
-    agreeing, until = 0, asyncio.get_running_loop().time() + settle_s + MIN_SETTLING_S
-    while found != wanted and (agreeing < AGREEING_LOOKS or asyncio.get_running_loop().time() < until):
-        seen, conclusive = await _look_up(session, wanted, stops)
+    agreeing, until = 0, asyncio.get_running_loop().time() + (MIN_SETTLING_S if step is Step.SEVERAL_LOOKS else 0.0)
+    looks = AGREEING_LOOKS if step is Step.SEVERAL_LOOKS else 1
+    while found != wanted and (agreeing < looks or asyncio.get_running_loop().time() < until):
+        seen, conclusive = await _look_up(session, wanted, controls)
         agreeing = agreeing + 1 if seen <= found else 1
         found |= seen
         if not conclusive:
             complete = False
             break
-        if found != wanted:
+        if found != wanted and looks > 1:
             await asyncio.sleep(SETTLING_S)
+    complete = complete and step is not Step.NO_PROOF
     return [by_findings(entry, name, found, complete=complete) for entry, name in zip(entries, names, strict=True)]
 
 
@@ -81,9 +84,9 @@ async def keeps_everything(session: AsksOwn) -> bool:
     return prefs.get("default") == "always" and (never is None or len(never) == 0)
 
 
-async def _look_up(session: Asker, wanted: set[Name], stops: set[Name]) -> tuple[set[Name], bool]:
-    """Page backwards through the archive until everything is found or older; what is found, and whether it was read so
-    far: there may be no archive, or a longer one."""
+async def _look_up(session: Asker, wanted: set[Name], controls: set[Name]) -> tuple[set[Name], bool]:
+    """Page backwards through the archive until everything is found, or a control; what is found, and whether that is
+    conclusive: there may be no archive, a longer one, or one that has not stored what was acknowledged before."""
     found: set[Name] = set()
     before = ""
     for _ in range(MAX_PAGES):
@@ -92,8 +95,10 @@ async def _look_up(session: Asker, wanted: set[Name], stops: set[Name]) -> tuple
             break
         names, before, complete = page
         found |= names & wanted
-        if complete or not before or found == wanted or names & stops:
+        if found == wanted or names & controls:
             return found, True
+        if complete or not before:
+            return found, not controls
     return found, False
 
 

@@ -36,6 +36,7 @@ TABLE: dict[tuple[Phase, Turn], Phase] = {
     (Phase.LIVE, Turn.CUT): Phase.LINGERING,
     (Phase.RECONCILING, Turn.CUT): Phase.LINGERING,
     (Phase.LINGERING, Turn.CUT): Phase.LINGERING,
+    (Phase.OFFLINE, Turn.CUT): Phase.LINGERING,  # of a former process: closed, and asked for again
     (Phase.OFFLINE, Turn.CLOSE): Phase.CLOSING,
     (Phase.LIVE, Turn.CLOSE): Phase.CLOSING,
     (Phase.LINGERING, Turn.CLOSE): Phase.CLOSING,

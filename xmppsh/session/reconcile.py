@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from xmppsh.connection.reconnect import BACKLOG_DELAY
 from xmppsh.errors import XmppshError
 from xmppsh.outbox.queue import Fate
 from xmppsh.session.archive import by_archive
-from xmppsh.session.settle import LostSessions, by_final_count, without_archive
+from xmppsh.session.settle import LostSessions, Step, by_final_count, without_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from xmppsh.outbox.queue import Entry
     from xmppsh.session.archive import Asker
     from xmppsh.session.outbound import Outbound
-
-MAX_SETTLE_S = 10.0  # for an archive to file what the server had read
 
 
 class CountsSessions(Protocol):
@@ -37,6 +34,7 @@ class Reconciler:
         self, outbound: Outbound, counts: CountsSessions, archive: Asker, log: Callable[[int, str], None]
     ) -> None:
         self.lost = LostSessions()
+        self.step = Step.SEVERAL_LOOKS  # how the session was lost says how the archive is to be asked
         self._outbound, self._counts, self._archive, self._log = outbound, counts, archive, log
 
     async def run(self, is_current: Callable[[], bool]) -> bool:
@@ -52,10 +50,9 @@ class Reconciler:
             return False
         self._outbound.settle(counted)
         uncertain = self._uncertain()
-        settle_s = min(MAX_SETTLE_S, BACKLOG_DELAY * self._outbound.pace.backlog_s(len(uncertain)))
         known = frozenset(self._outbound.queue.recent)
         try:
-            fates = await by_archive(self._archive, uncertain, known, settle_s)
+            fates = await by_archive(self._archive, uncertain, known, self.step)
         except XmppshError as error:
             if not is_current():
                 return False

@@ -12,7 +12,9 @@ archive; else it is uncertain.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from xmppsh.outbox.queue import Entry, Fate
@@ -25,6 +27,67 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from xmppsh.protocol.sm import StreamManagement
+
+
+# ── What a resumption proves ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Answer(StrEnum):
+    """How the server answered the request to resume the session."""
+
+    RESUMED = "<resumed h/>"
+    COUNTED = "<failed h/>"
+    FAILED = "<failed/>, in time"
+    RIVAL = "<failed/>, in time, while an older request of ours had no answer"
+    LATE = "<failed/>, late"
+    NOT_ASKED = "another session was bound without asking"
+
+
+class Server(StrEnum):
+    """What the h of `<resumed/>` is."""
+
+    EXACT = "everything that the former stream will ever handle"
+    SNAPSHOT = "what it had handled so far: it may go on with what it had read"
+
+
+class Step(StrEnum):
+    """What to do about the stanzas in flight behind that."""
+
+    SEND_AGAIN = "they never arrived: send them again, first and in order"
+    ASK_AGAIN = "close the session and ask for it once more: <failed/> proves that the former stream has ended"
+    COUNT = "h says which ones arrived"
+    ONE_LOOK = "the former stream has ended: the archive has everything that arrived"
+    SEVERAL_LOOKS = "the former stream may still be at work: several looks over some seconds have to agree"
+    NO_PROOF = "what the archive has arrived, of the others nobody can tell"
+
+
+# Measured on ejabberd 23.01 and 26.07: the process of the former stream answers `<resume/>` with a snapshot and goes on
+# routing what it had parsed. `<failed/>` comes when it has unregistered, which is after its last stanza; or when it did
+# not answer within 15 s, which proves nothing.
+PROVES: dict[tuple[Answer, Server], Step] = {
+    (Answer.RESUMED, Server.EXACT): Step.SEND_AGAIN,
+    (Answer.RESUMED, Server.SNAPSHOT): Step.ASK_AGAIN,
+    (Answer.COUNTED, Server.EXACT): Step.COUNT,
+    (Answer.COUNTED, Server.SNAPSHOT): Step.COUNT,
+    (Answer.FAILED, Server.EXACT): Step.ONE_LOOK,
+    (Answer.FAILED, Server.SNAPSHOT): Step.ONE_LOOK,
+    (Answer.RIVAL, Server.EXACT): Step.SEVERAL_LOOKS,
+    (Answer.RIVAL, Server.SNAPSHOT): Step.SEVERAL_LOOKS,
+    (Answer.LATE, Server.EXACT): Step.SEVERAL_LOOKS,
+    (Answer.LATE, Server.SNAPSHOT): Step.NO_PROOF,
+    (Answer.NOT_ASKED, Server.EXACT): Step.SEVERAL_LOOKS,
+    (Answer.NOT_ASKED, Server.SNAPSHOT): Step.NO_PROOF,
+}
+ERLANG_TERM = 131  # the first byte of a term in Erlang's external format
+
+
+def server_of(sm_id: str) -> Server:
+    """What kind of server gave this id: ejabberd's are Erlang terms in base64. A wrong guess costs time only."""
+    try:
+        first = base64.b64decode(sm_id[:4] + "=" * (-len(sm_id[:4]) % 4), validate=True)[:1]
+    except ValueError:
+        return Server.EXACT
+    return Server.SNAPSHOT if first == bytes([ERLANG_TERM]) else Server.EXACT
 
 
 # ── Counters ────────────────────────────────────────────────────────────────────────────────────────────────────────

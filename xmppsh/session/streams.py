@@ -5,6 +5,7 @@ It is the owner of a connection (connection/ports.py: StreamOwner). Session adds
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.lasting import Connection
@@ -18,7 +19,7 @@ from xmppsh.session.outbound import Outbound
 from xmppsh.session.phase import CAN_ANSWER, CAN_HEAL, CAN_SEND, Phase, Turn, after
 from xmppsh.session.reconcile import Reconciler
 from xmppsh.session.requests import Requests
-from xmppsh.session.settle import by_handled
+from xmppsh.session.settle import PROVES, Answer, Server, Step, by_handled, server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,6 +201,10 @@ class Streams:
         """May another stream follow the one that ended with this error?"""
         return self._phase in CAN_HEAL and (may_reconnect(error, resumed=resumed) or self.is_expected_end(error))
 
+    def may_bind_anew(self, sm_id: str) -> bool:
+        """May a silent session be left behind for a new one? Not where only its end can prove what it has handled."""
+        return server_of(sm_id) is Server.EXACT
+
     def is_expected_end(self, error: XmppshError | None) -> bool:
         """Was the session closed by a helper of ours, so that another one may begin?"""
         helpers = (one.is_expected_end for one in self.interceptors)
@@ -225,13 +230,23 @@ class Streams:
         """A `<resume h>` is written next; raises IoError, which the opening fails with."""
         self.outbound.note_handled(h)
 
-    def on_resumed(self, acked: int) -> None:
-        """The session goes on; the server has handled `acked` more stanzas."""
+    def on_resumed(self, acked: int, sm_id: str) -> bool:
+        """The server has handled `acked` more stanzas; may the session go on? Else it is closed and asked for again."""
         self.outbound.release(acked)
+        if self.outbound.queue.in_flight and PROVES[Answer.RESUMED, server_of(sm_id)] is Step.ASK_AGAIN:
+            self._turn(Turn.CUT)
+            return False
         self.outbound.repeat()
+        return True
 
     def on_new_session(
-        self, event: ev.SessionEstablished, failed: ev.ResumeFailed | None, former: StreamManagement | None
+        self,
+        event: ev.SessionEstablished,
+        failed: ev.ResumeFailed | None,
+        former: StreamManagement | None,
+        *,
+        in_time: bool,
+        alone: bool,
     ) -> None:
         """Another session began; what the one before had in flight is uncertain, unless the server counted it."""
         self.inbound.begin()
@@ -250,6 +265,7 @@ class Streams:
             if released <= former.unacked:  # else it is no count of ours, and proves nothing
                 self.outbound.settle([*[None] * older, *by_handled(uncertain[older:], released)])
                 return
+        self._reconciler.step = _how_to_ask(failed, former, in_time=in_time, alone=alone)
         self._reconciler.lost.add(None if failed is None else former, older, len(uncertain) - older)
 
     def _tell_kept(self, resumption: Resumption | None) -> None:
@@ -302,7 +318,7 @@ class Streams:
     def on_cut(self) -> None:
         """The stream ended, and another one is tried for."""
         self._turn(Turn.CUT)
-        self.outbound.pace.on_pause()
+        self.outbound.pace.on_pause(asyncio.get_running_loop().time())
 
     def on_over(self, error: XmppshError | None) -> None:
         """The session is over: tell everybody who waits."""
@@ -313,3 +329,11 @@ class Streams:
         self.inbound.bus.end(self.error)
         self.requests.fail(error or ConnectionLost("the session was closed"))
         self.outbound.stop()
+
+
+def _how_to_ask(failed: ev.ResumeFailed | None, former: StreamManagement | None, *, in_time: bool, alone: bool) -> Step:
+    """How the archive has to be asked after a session that was lost in this way."""
+    if former is None or former.resumption is None:
+        return Step.SEVERAL_LOOKS
+    answer = Answer.LATE if not in_time else Answer.FAILED if alone else Answer.RIVAL
+    return PROVES[Answer.NOT_ASKED if failed is None else answer, server_of(former.resumption.sm_id)]
