@@ -2,11 +2,9 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
-import scramp
 from protocol.playbook import (
     BIND_RESULT,
     ENABLED,
@@ -29,6 +27,7 @@ from protocol.playbook import (
 from xmppsh.errors import StanzaError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import events as ev
+from xmppsh.protocol import scram
 from xmppsh.protocol.actions import Disconnect, HashPassword, StartTls, Write
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
@@ -140,7 +139,7 @@ SESSIONS: dict[str, tuple[dict[str, Any], list[_Play]]] = {
 @pytest.fixture
 def _known_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nonce of RFC 7677 §3 for every SCRAM client."""
-    monkeypatch.setattr(scramp, "ScramClient", partial(scramp.ScramClient, c_nonce="rOprNGfwEbeRWgbNEkqO"))
+    monkeypatch.setattr(scram, "new_nonce", lambda: "rOprNGfwEbeRWgbNEkqO")
 
 
 def perform(stream: Stream, play: _Play, pieces: list[bytes] | None = None) -> list[Any]:

@@ -1,14 +1,15 @@
-"""SASL as the server sees it (RFC 6120 §6): SCRAM by scramp, PLAIN (RFC 4616), both under TLS alone."""
+"""SASL as the server sees it (RFC 6120 §6): SCRAM, PLAIN (RFC 4616), both under TLS alone."""
 
 from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import MalformedJid, SaslError
 from xmppsh.model import Jid
+from xmppsh.protocol.scram import ScramError, Server, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,31 +21,26 @@ MECHANISMS = (*SCRAM, "PLAIN")
 ITERATIONS = 4096  # RFC 7677 §4: the least; the passwords are random, and logins in tests should be quick
 MAX_MESSAGE_CHARACTERS = 8192
 
-Verifier = tuple[bytes, bytes, bytes, int]  # salt, StoredKey, ServerKey, iterations (RFC 5802 §3)
-
 
 class PasswordFile:
     """What the server keeps of the passwords: one SCRAM verifier for each account and mechanism."""
 
     def __init__(self, accounts: Mapping[str, Account]) -> None:
         """Compute the verifiers; takes some milliseconds for each account, so do it off the loop."""
-        from scramp import ScramMechanism
-
         self.accounts = accounts
-        self._mechanisms: dict[str, Any] = {name: ScramMechanism(name) for name in SCRAM}
-        self._verifiers: dict[tuple[str, str], Verifier] = {
-            (name, mechanism): made.make_auth_info(account.password, iteration_count=ITERATIONS)
+        self._verifiers = {
+            (name, mechanism): Verifier.of(mechanism, account.password, ITERATIONS)
             for name, account in accounts.items()
-            for mechanism, made in self._mechanisms.items()
+            for mechanism in SCRAM
         }
 
     def begin(self, mechanism: str, domain: str) -> Login:
         """Start one authentication; raises SaslError for a mechanism we do not have."""
         if mechanism == "PLAIN":
             return PlainLogin(self, domain)
-        if mechanism not in self._mechanisms:
+        if mechanism not in SCRAM:
             raise refused("invalid-mechanism")
-        return ScramLogin(self, self._mechanisms[mechanism], domain)
+        return ScramLogin(self, mechanism, domain)
 
     def verifier(self, name: str, mechanism: str) -> Verifier | None:
         """The verifier of an account, None for a user we do not know."""
@@ -83,10 +79,10 @@ class PlainLogin(Login):
 class ScramLogin(Login):
     """client-first → server-first → client-final → server-final (RFC 5802 §5)."""
 
-    def __init__(self, passwords: PasswordFile, mechanism: Any, domain: str) -> None:
+    def __init__(self, passwords: PasswordFile, mechanism: str, domain: str) -> None:
         super().__init__(passwords, domain)
-        self._mechanism = mechanism.name
-        self._exchange: Any = mechanism.make_server(self._lookup)
+        self._mechanism = mechanism
+        self._exchange = Server(mechanism, self._lookup)
         self._name = ""
         self._started = False
 
@@ -95,19 +91,15 @@ class ScramLogin(Login):
         return self.passwords.verifier(self._name, self._mechanism)
 
     def step(self, message: bytes) -> str:
-        from scramp import ScramException
-
         try:
             text = message.decode()
             if not self._started:
                 self._started = True
-                self._exchange.set_client_first(text)
-                return _base64(self._exchange.get_server_first())
-            self._exchange.set_client_final(text)
-            answer = _base64(self._exchange.get_server_final())
+                return _base64(self._exchange.first(text))
+            answer = _base64(self._exchange.final(text))
         except UnicodeDecodeError as error:
             raise refused("malformed-request") from error
-        except ScramException as error:
+        except ScramError as error:
             # RFC 6120 §6.5.10: not-authorized for an unknown user and for a wrong password alike.
             raise refused("not-authorized") from error
         self.account = self.passwords.accounts[self._name]

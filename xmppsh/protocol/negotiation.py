@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
+NEXT_MECHANISM = ("invalid-mechanism", "mechanism-too-weak")
 PORT_HINT = "is the port right? --host HOST:PORT"
 
 
@@ -59,9 +60,13 @@ class Negotiation:
         self.jid = config.jid
         self.max_stanza_bytes = config.limits.stanza_bytes  # outbound; the server's XEP-0478 limit when smaller
         self._reader = StreamReader(config.limits)
+        self._offer: sasl.Offer | None = None
         self._exchange: sasl.Exchange | None = None
+        self._refused: set[str] = set()  # mechanisms, on this stream
         self._certificate: bytes | None = None
         self._acks_offered = False
+        self._wants_session = False  # the server is one of before RFC 6120
+        self._session_asked = False
         self.has_header = False  # the server's header has come
 
     # ── Opening and TLS (RFC 6120 §4, §5) ───────────────────────────────────────────────────────────────────────
@@ -126,14 +131,17 @@ class Negotiation:
         if mechanisms is None:
             raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
         bindings = _child(features, ns.SASL_CHANNEL_BINDING, "sasl-channel-binding")
-        self._exchange = sasl.choose(
-            self.config.jid,
-            self.config.credentials,
+        self._offer = sasl.Offer(
             frozenset((mechanism.text or "").strip() for mechanism in mechanisms),
             secure=self.config.tls != "off",
             binding_types=frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings)),
             certificate=self._certificate,
         )
+        return self._log_in()
+
+    def _log_in(self) -> list[Output]:
+        assert self._offer is not None
+        self._exchange = self._offer.begin(self.config.jid, self.config.credentials, self._refused)
         self.mechanism = self._exchange.name
         self.state = State.SASL
         initial = sasl.encode(self._exchange.initial())
@@ -162,8 +170,21 @@ class Negotiation:
         return self._open_header(State.AUTHENTICATED)
 
     def _on_sasl_failure(self, event: ev.SaslFailureReceived) -> list[Output]:
+        assert self._offer is not None
+        assert self._exchange is not None
         condition, text = condition_of(tree(event.element), ns.SASL)
-        raise SaslError.refused(str(self.config.jid.bare), condition, text)
+        self._refused.add(self.mechanism)
+        others = [name for name in self._offer.possible(self.config.credentials) if name not in self._refused]
+        # RFC 6120 §6.4.5: another mechanism may be tried on the same stream. What is possible is never below what is
+        # allowed here (--mechanism alone, PLAIN under TLS alone), and who finds a SCRAM too weak is not given the
+        # password itself.
+        retry = [name for name in others if condition != "mechanism-too-weak" or name != "PLAIN"]
+        if condition in NEXT_MECHANISM and retry:
+            return self._log_in()
+        error = SaslError.refused(str(self.config.jid.bare), condition, text)
+        if condition == "not-authorized":
+            error.hint = "; ".join([str(error.hint), *sasl.other_causes(self._exchange, others)])
+        raise error
 
     # ── Bind and stream management (RFC 6120 §7, XEP-0198 §3) ───────────────────────────────────────────────────
 
@@ -171,6 +192,8 @@ class Negotiation:
         features = tree(event.element)
         self._read_limits(features)
         self._acks_offered = _child(features, ns.SM, "sm") is not None
+        session = _child(features, ns.SESSION, "session")
+        self._wants_session = session is not None and _child(session, ns.SESSION, "optional") is None
         if _child(features, ns.BIND, "bind") is None:
             raise ProtocolError("the server offers no resource binding", layer="bind")
         previous = self.config.resume
@@ -211,7 +234,7 @@ class Negotiation:
 
     @property
     def _enables_with_bind(self) -> bool:
-        return self.config.replaces and self.config.acks and self._acks_offered
+        return self.config.replaces and self.config.acks and self._acks_offered and not self._wants_session
 
     def _enable(self) -> Xml:
         # Without resumption the server drops the session with its socket, so no ghost is possible (sessions.md).
@@ -220,6 +243,8 @@ class Negotiation:
         return element("enable", {"xmlns": ns.SM, **how})
 
     def _on_bind_answer(self, event: ev.StanzaReceived) -> list[Output]:
+        if self._session_asked:
+            return self._on_session_answer(event)
         answer = tree(event.element)
         if event.element.kind != "iq" or event.element.id != self.config.bind_id:
             raise violation(event, self.state)
@@ -235,13 +260,33 @@ class Negotiation:
         if bound.resourcepart is None:
             raise ProtocolError("the server bound an address without a resource", layer="bind")
         self.jid = bound
+        if self._wants_session:
+            self._session_asked = True
+            session = element("session", {"xmlns": ns.SESSION})
+            return [Write(element("iq", {"type": "set", "id": self._session_id}, session).encode())]
+        return self._on_bound()
+
+    @property
+    def _session_id(self) -> str:
+        return f"{self.config.bind_id}-session"
+
+    def _on_session_answer(self, event: ev.StanzaReceived) -> list[Output]:
+        """RFC 3921 §3, which RFC 6121 made optional: no stanza before the session is established."""
+        if event.element.kind != "iq" or event.element.id != self._session_id:
+            raise violation(event, self.state)
+        answer = tree(event.element)
+        if answer.get("type") == "error":
+            raise stanza_error(answer, self.config.jid.domainpart, layer="bind")
+        return self._on_bound()
+
+    def _on_bound(self) -> list[Output]:
         if not (self.config.acks and self._acks_offered):
             return self._go_live()
         self.state = State.BOUND
         if self._enables_with_bind:
             return []
         enable = Write(self._enable().encode())
-        return [enable] if self.config.resumable_s is None else [ev.ResourceBound(bound), enable]
+        return [enable] if self.config.resumable_s is None else [ev.ResourceBound(self.jid), enable]
 
     def _on_enabled(self, event: ev.EnabledReceived) -> list[Output]:
         self.sm = StreamManagement()

@@ -1,4 +1,4 @@
-"""SASL (RFC 6120 §6): which mechanism, and the order of its steps. The SCRAM arithmetic is scramp's.
+"""SASL (RFC 6120 §6): which mechanism, and the order of its steps.
 
 Nothing outside the list below is ever used: SCRAM, PLAIN under TLS, EXTERNAL with a certificate, ANONYMOUS when asked
 for. Success counts only after the server has proved that it knows the password (RFC 5802 §5).
@@ -10,12 +10,15 @@ import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from xmppsh.errors import ProtocolError, SaslError
+from xmppsh.protocol import scram
+from xmppsh.protocol.saslprep import NotAllowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from xmppsh.model import Credentials, Jid
 
@@ -28,9 +31,13 @@ MECHANISMS = ("EXTERNAL", "ANONYMOUS", *SCRAM, "PLAIN")
 
 
 class Exchange(Protocol):
-    """One authentication, step by step; bytes are before base64."""
+    """One authentication, step by step; bytes are before base64.
+
+    is_prepared: false when the name or the password has characters that SASLprep does not know.
+    """
 
     name: str
+    is_prepared: bool
 
     def initial(self) -> bytes:
         """The initial response (RFC 6120 §6.4.2)."""
@@ -44,6 +51,8 @@ class Exchange(Protocol):
 
 class _OneStep:
     """PLAIN, EXTERNAL and ANONYMOUS: a single message, no challenge."""
+
+    is_prepared = True
 
     def __init__(self, name: str, message: bytes) -> None:
         self.name, self._message = name, message
@@ -59,45 +68,37 @@ class _OneStep:
 
 
 class _Scram:
-    """SCRAM (RFC 5802, RFC 7677): client-first, server-first, client-final, server-final."""
+    """SCRAM with its messages as bytes, and its faults as errors of ours."""
 
-    def __init__(self, name: str, username: str, password: str, channel_binding: tuple[str, bytes] | None) -> None:
-        import scramp
-
+    def __init__(self, name: str, username: str, password: str, gs2_header: str, binding: bytes) -> None:
         self.name = name
         try:
-            self._client: Any = scramp.ScramClient([name], username, password, channel_binding=channel_binding)
-        except scramp.ScramException as error:
-            raise SaslError(f"the name or the password cannot be used with {name} ({error})") from error
-        self._server_final_expected = False
-        self._verified = False
+            self._client = scram.Client(name, username, password, gs2_header=gs2_header, binding=binding)
+        except NotAllowed as error:
+            raise SaslError(f"the name or the password cannot be used with {name}: {error}") from error
+        self.is_prepared = self._client.is_prepared
+        self._challenged = self._verified = False
 
     def initial(self) -> bytes:
-        first: str = self._client.get_client_first()
-        return first.encode()
+        return self._client.first().encode()
 
     def challenged(self, data: bytes) -> bytes | Callable[[], bytes]:
         message = _text(data)
-        if self._server_final_expected:
+        if self._challenged:
             self._verify(message)
             return b""
-        # scramp refuses a nonce that does not extend ours, and iterations outside 4096 … 10 million.
         with _scram_fault("the server's SCRAM challenge is wrong"):
-            self._client.set_server_first(message)
-        self._server_final_expected = True
-        return self._client_final
-
-    def _client_final(self) -> bytes:
-        final: str = self._client.get_client_final()
-        return final.encode()
+            work = self._client.challenged(message)
+        self._challenged = True
+        return lambda: work().encode()
 
     def _verify(self, server_final: str) -> None:
         with _scram_fault("the server could not prove that it knows the password"):
-            self._client.set_server_final(server_final)
+            self._client.verify(server_final)
         self._verified = True
 
     def succeeded(self, data: bytes | None) -> None:
-        if data is not None and self._server_final_expected and not self._verified:
+        if data is not None and self._challenged and not self._verified:
             self._verify(_text(data))
         if not self._verified:
             raise ProtocolError(
@@ -109,12 +110,45 @@ class _Scram:
 
 @contextmanager
 def _scram_fault(sentence: str) -> Iterator[None]:
-    from scramp import ScramException
-
     try:
         yield
-    except ScramException as error:
-        raise ProtocolError(f"{sentence} ({error})", layer="sasl") from error
+    except scram.ScramError as error:
+        raise ProtocolError(f"{sentence}: {error}", layer="sasl") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the server has, and what we could use of it.
+
+    mechanisms: on offer; secure: is TLS up; binding_types: the server's list of channel bindings (XEP-0440);
+    certificate: the server's, DER.
+    """
+
+    mechanisms: frozenset[str]
+    secure: bool
+    binding_types: frozenset[str] = frozenset()
+    certificate: bytes | None = None
+
+    def possible(self, credentials: Credentials) -> list[str]:
+        """The mechanisms that are offered, allowed here, and possible with what we have; the strongest first."""
+        bound = END_POINT in self.binding_types and self.end_point is not None
+        return [
+            name
+            for name in MECHANISMS
+            if name in self.mechanisms and _possible(name, credentials, secure=self.secure, bound=bound)
+        ]
+
+    def begin(self, jid: Jid, credentials: Credentials, refused: Collection[str] = ()) -> Exchange:
+        """Begin the strongest possible mechanism that was not refused; raises SaslError when none is left."""
+        for name in self.possible(credentials):
+            if name not in refused:
+                return _exchange(name, jid, credentials, self)
+        raise _none_left(jid, credentials, self.mechanisms, secure=self.secure)
+
+    @property
+    def end_point(self) -> bytes | None:
+        """The data of the channel, where this certificate has any."""
+        return None if self.certificate is None else channel_binding(self.certificate)
 
 
 def choose(
@@ -126,18 +160,21 @@ def choose(
     binding_types: frozenset[str],
     certificate: bytes | None,
 ) -> Exchange:
-    """Pick the strongest mechanism that is offered, allowed here, and possible with what we have.
+    """Begin the strongest mechanism of this offer (see `Offer`); raises SaslError when none is possible."""
+    return Offer(offered, secure, binding_types, certificate).begin(jid, credentials)
 
-    secure: is TLS up; binding_types: the server's list of channel bindings (XEP-0440);
-    certificate: the server's, DER.
-    Raises SaslError when none is left.
+
+def other_causes(exchange: Exchange, others: Sequence[str]) -> list[str]:
+    """What a refused login may be due to beside a wrong password. others: mechanisms that are possible, too.
+
+    Not every server says it: a password whose stored hash fits one mechanism is `not-authorized` by another.
     """
-    end_point = None if certificate is None else channel_binding(certificate)
-    bound = end_point is not None and END_POINT in binding_types
-    for name in MECHANISMS:
-        if name in offered and _possible(name, credentials, secure=secure, bound=bound):
-            return _exchange(name, jid, credentials, offered, end_point)
-    raise _none_left(jid, credentials, offered, secure=secure)
+    causes = []
+    if not exchange.is_prepared:
+        causes.append("it has characters that SASLprep does not know and was sent as it is")
+    if others:
+        causes.append(f"if they are right: --mechanism {others[0]}")
+    return causes
 
 
 def channel_binding(certificate: bytes) -> bytes | None:
@@ -169,9 +206,7 @@ def _possible(name: str, credentials: Credentials, *, secure: bool, bound: bool)
     return bound or not name.endswith("-PLUS")
 
 
-def _exchange(
-    name: str, jid: Jid, credentials: Credentials, offered: frozenset[str], end_point: bytes | None
-) -> Exchange:
+def _exchange(name: str, jid: Jid, credentials: Credentials, offer: Offer) -> Exchange:
     if name == "EXTERNAL":
         return _OneStep(name, str(jid.bare).encode())  # XEP-0178 §2
     if name == "ANONYMOUS":
@@ -181,9 +216,12 @@ def _exchange(
         return _OneStep(name, b"\0".join((b"", localpart.encode(), password.encode())))
     # RFC 5802 §6: "y" says that we could bind and believe the server cannot, so it may stand only where no -PLUS
     # is offered; where one is offered that we cannot use, the truth is "n".
-    any_plus = any(mechanism.endswith("-PLUS") for mechanism in offered)
-    binding = (END_POINT, end_point) if end_point is not None and (name.endswith("-PLUS") or not any_plus) else None
-    return _Scram(name, localpart, password, binding)
+    end_point = offer.end_point
+    if end_point is None or (any(one.endswith("-PLUS") for one in offer.mechanisms) and not name.endswith("-PLUS")):
+        return _Scram(name, localpart, password, "n,,", b"")
+    if name.endswith("-PLUS"):
+        return _Scram(name, localpart, password, f"p={END_POINT},,", end_point)
+    return _Scram(name, localpart, password, "y,,", b"")
 
 
 def _none_left(jid: Jid, credentials: Credentials, offered: frozenset[str], *, secure: bool) -> SaslError:

@@ -25,7 +25,9 @@ class State(StrEnum):
     HASHING = "hashing"  # the answer to a SCRAM challenge is being computed
     AUTHENTICATED = "authenticated"  # our header went out after <success/>
     RESUMING = "resuming"  # <resume/> went out
-    BINDING = "binding"  # the bind request went out
+    BINDING = (
+        "binding"  # the bind request went out; after its answer, for an old server, the session request of RFC 3921
+    )
     BOUND = "bound"  # bound, <enable/> went out
     LIVE = "live"  # stanzas flow
     CLOSING = "closing"  # our </stream:stream> went out
@@ -58,12 +60,12 @@ _PROCEED: Rows = {
     (State.SECURED, ev.FeaturesReceived): Step("_on_secured_features", (State.SASL,)),
     (State.SASL, ev.ChallengeReceived): Step("_on_challenge", (State.HASHING, State.SASL)),
     (State.HASHING, ev.PasswordHashed): Step("_on_hashed", (State.SASL,)),
-    (State.SASL, ev.SaslFailureReceived): Step("_on_sasl_failure", ()),
+    (State.SASL, ev.SaslFailureReceived): Step("_on_sasl_failure", (State.SASL,)),
     (State.SASL, ev.SuccessReceived): Step("_on_success", (State.AUTHENTICATED,)),
     (State.AUTHENTICATED, ev.FeaturesReceived): Step("_on_authenticated_features", (State.BINDING, State.RESUMING)),
     (State.RESUMING, ev.ResumedReceived): Step("_on_resumed", (State.LIVE,)),
     (State.RESUMING, ev.SmFailureReceived): Step("_on_resume_failure", (State.BINDING,)),
-    (State.BINDING, ev.StanzaReceived): Step("_on_bind_answer", (State.BOUND, State.LIVE)),
+    (State.BINDING, ev.StanzaReceived): Step("_on_bind_answer", (State.BINDING, State.BOUND, State.LIVE)),
     (State.BOUND, ev.EnabledReceived): Step("_on_enabled", (State.LIVE,)),
     (State.BOUND, ev.SmFailureReceived): Step("_on_enable_failure", (State.LIVE,)),
 }
