@@ -150,7 +150,7 @@ async def test_a_command_that_comes_while_the_guard_cannot_reach_the_server_does
     direct = Program(tmp_path, server, alice)
     async with ChaosProxy(server.host, server.port) as proxy:
         program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
-        async with program.listening("--connect-timeout", "1", ready=tmp_path / "ready") as process:
+        async with program.listening("--connect-timeout", "4", ready=tmp_path / "ready") as process:
             shown = await friend.wait_for_presence(alice.jid, "available")
             process.send_signal(signal.SIGSTOP)
             hole = proxy.arm(silent_hole(every=True))
