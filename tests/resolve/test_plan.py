@@ -70,3 +70,14 @@ async def test_of_a_hundred_addresses_sixteen_are_enough(tmp_path: Path) -> None
     async with serving(NameServer(row.zone)) as server:
         plan = await drawn(row, server, tmp_path)
     assert len(set(plan.candidates[0].addresses)) == 16
+
+
+@pytest.mark.parametrize(("redirect", "given", "by_hand"), [
+    (None, "host", True), ("the server's redirect", "server", False), ("--host", "server", False), ("", "server", False),
+])  # fmt: skip
+async def test_a_place_was_given_by_hand_unless_somebody_else_named_it(
+    redirect: str | None, given: str, by_hand: bool
+) -> None:
+    """What the one who named it is called does not matter."""
+    plan = await draw_plan(Jid.parse("a@example.org"), [("127.0.0.1", 5222)], "auto", 1.0, redirect=redirect)
+    assert (plan.given, plan.steps[0].candidate.searched) == (given, by_hand)

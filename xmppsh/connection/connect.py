@@ -18,7 +18,7 @@ from xmppsh.net.tls import TlsPolicy
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
 from xmppsh.resolve.addresses import name_look_up
-from xmppsh.resolve.plan import BY_HOST, dial_plan
+from xmppsh.resolve.plan import dial_plan
 from xmppsh.resolve.services import forget
 from xmppsh.xmlio.ids import new_id
 
@@ -110,10 +110,10 @@ class Connector:
         if resumption is not None and resumption.location is not None:
             # XEP-0198 §3: the server wants to be resumed there; the name that TLS checks stays the domain.
             with suppress(ValueError, ConnectError):
-                there, source = split_host_port(resumption.location), "where the server wants to be resumed"
-                first = await dial_plan(options.jid, (there,), options.tls, 1.0, lookup, self._log, source=source)
-        source = "the server's redirect" if self._redirect else BY_HOST
-        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s(), lookup, self._log, source=source)
+                there, by = split_host_port(resumption.location), "where the server wants to be resumed"
+                first = await dial_plan(options.jid, (there,), options.tls, 1.0, lookup, self._log, redirect=by)
+        redirect = "the server's redirect" if self._redirect else None
+        plan = await dial_plan(options.jid, hosts, options.tls, self._left_s(), lookup, self._log, redirect=redirect)
         return plan if first is None else replace(plan, steps=first.steps + plan.steps)
 
     @property

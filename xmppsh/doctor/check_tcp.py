@@ -116,7 +116,7 @@ async def dead_end(case: Case, target: str) -> XmppshError | None:
     begins, source = f"{options.jid.domainpart} redirects to {target}", "the server's redirect"
     try:
         plan = await dial_plan(
-            options.jid, (there,), options.tls, options.connect_timeout_s, case.lookup, case.log, source=source
+            options.jid, (there,), options.tls, options.connect_timeout_s, case.lookup, case.log, redirect=source
         )
     except ConnectError as error:
         error.args = (f"{begins}: {error}",)

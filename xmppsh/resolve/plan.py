@@ -107,14 +107,15 @@ async def dial_plan(
     lookup: LookupOptions = NO_LOOKUP,
     log: Log = _silent,
     *,
-    source: str = BY_HOST,
+    redirect: str | None = None,
 ) -> Plan:
     """The plan, with something to dial; raises ConnectError (layer dns) when there is nothing, UsageError.
 
-    hosts: dialled instead of asking where the server is, the port None when not given, and `source` tells who says so.
+    hosts: dialled instead of asking where the server is, the port None when not given; redirect: who named them, when
+    it was not the user.
     timeout_s: for all questions together; log(level, text) is told each.
     """
-    plan = await draw_plan(jid, hosts, tls, timeout_s, lookup, log, source=source)
+    plan = await draw_plan(jid, hosts, tls, timeout_s, lookup, log, redirect=redirect)
     if plan.error is not None:
         raise plan.error
     for candidate, trouble in plan.misses:
@@ -130,7 +131,7 @@ async def draw_plan(
     lookup: LookupOptions = NO_LOOKUP,
     log: Log = _silent,
     *,
-    source: str = BY_HOST,
+    redirect: str | None = None,
     patient: bool = False,
 ) -> Plan:
     """The plan with every place, also when none can be dialled; raises what keeps it from being made at all.
@@ -140,9 +141,9 @@ async def draw_plan(
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout_s
     domain = jid.dial_name
-    sketch = Plan(u_labels(domain), domain, "host" if source == BY_HOST else "server", ())
+    sketch = Plan(u_labels(domain), domain, "host" if redirect is None else "server", ())
     if hosts:
-        sketch = replace(sketch, steps=_given(hosts, tls, source))
+        sketch = replace(sketch, steps=_given(hosts, tls, redirect or BY_HOST, by_hand=redirect is None))
     else:
         sketch = await _of_domain(sketch, tls, timeout_s / 2, lookup, log)
     for step in sketch.steps:
@@ -155,19 +156,19 @@ async def draw_plan(
     log(1, f"the remembered SRV records of {plan.domain} lead nowhere")
     forget(domain, lookup, log)
     left_s, fresh = max(0.0, until - loop.time()), replace(lookup, cache=None)
-    return await draw_plan(jid, hosts, tls, left_s, fresh, log, source=source, patient=patient)
+    return await draw_plan(jid, hosts, tls, left_s, fresh, log, redirect=redirect, patient=patient)
 
 
 # ── Which places ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _explicit(host: str, port: int | None, tls: TlsMode, source: str) -> Candidate:
+def _explicit(host: str, port: int | None, tls: TlsMode, source: str, *, by_hand: bool = False) -> Candidate:
     mode: Literal["direct", "starttls", "off"]
     mode = ("direct" if port in DIRECT_TLS_PORTS else "starttls") if tls == "auto" else tls
     with suppress(ValueError):  # then it stays as it is; looking it up fails, with a sentence of its own
         host = a_labels(host).lower().removesuffix(".")
     port = port or (DIRECT_TLS_PORTS[0] if mode == "direct" else CLIENT_PORT)
-    return Candidate(host, port, mode, source, searched=source == BY_HOST)
+    return Candidate(host, port, mode, source, searched=by_hand)
 
 
 async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: LookupOptions, log: Log) -> Plan:
@@ -223,10 +224,12 @@ def _without_services(domain: str, lookup: LookupOptions) -> str | None:
     return None
 
 
-def _given(places: Sequence[Host], tls: TlsMode, source: str) -> tuple[Step, ...]:
+def _given(places: Sequence[Host], tls: TlsMode, source: str, *, by_hand: bool = False) -> tuple[Step, ...]:
     reasons = [f"number {number} of {len(places)} given" for number in range(1, len(places) + 1)]
     reasons = reasons if len(places) > 1 else ["the only place"]
-    return tuple(Step(_explicit(*place, tls, source), why) for place, why in zip(places, reasons, strict=True))
+    return tuple(
+        Step(_explicit(*place, tls, source, by_hand=by_hand), why) for place, why in zip(places, reasons, strict=True)
+    )
 
 
 def _itself(sketch: Plan, tls: TlsMode, source: str) -> Plan:
