@@ -1,13 +1,20 @@
 """The sentences of a failed handshake, and which files serve for TLS."""
 
+import asyncio
+import datetime
 import hashlib
 import ssl
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from xmppsh.errors import ConfigError, ConnectionLost, NoInputError, TlsError
+from xmppsh.net.link import Link
 from xmppsh.net.tls import CertificateFacts, TlsPolicy, check_pin, client_context, explain
 
 
@@ -158,3 +165,92 @@ def test_an_authority_of_the_environment_is_honoured(tmp_path: Path, monkeypatch
     with pytest.raises(NoInputError) as caught:
         client_context(TlsPolicy(), direct=False)
     assert (str(caught.value), caught.value.hint) == ("/nowhere.pem: no such file", "SSL_CERT_FILE names it")
+
+
+# ── The chain and the name, with a real handshake ───────────────────────────────────────────────────────────────────
+
+
+def _pem(path: Path, *pieces: bytes) -> Path:
+    path.write_bytes(b"".join(pieces))
+    return path
+
+
+def _common_name_alone(folder: Path) -> tuple[Path, Path]:
+    """A certificate whose only name is its CN, trusted; the key with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.org")])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, now - day, now + day)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return _pem(folder / "server.pem", private, pem), _pem(folder / "ca.pem", pem)
+
+
+async def _handshake(server: Path, policy: TlsPolicy) -> Link:
+    """Connect to a server with this certificate on loopback; raises what the handshake raises."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    loop = asyncio.get_running_loop()
+    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        _, link = await loop.create_connection(Link, *listening.sockets[0].getsockname()[:2])
+        try:
+            await link.start_tls(client_context(policy, direct=False), "example.org", 10)
+        finally:
+            link.abort()
+        return link
+
+
+CHAINS = {
+    "whole": ([0, 1], None),
+    "without its intermediate": ([0], "sends no intermediate certificate; its operator must"),
+    "without its second intermediate": ([0, 1], "is not signed by an authority that is trusted here (unable"),
+}
+
+
+@pytest.mark.parametrize(("kept", "sentence"), CHAINS.values(), ids=CHAINS)
+async def test_a_chain_that_lacks_its_intermediate_is_told_so(
+    tmp_path: Path, kept: list[int], sentence: str | None
+) -> None:
+    root = trustme.CA()
+    first = root.create_child_ca()
+    issuer = first.create_child_ca() if sentence and len(kept) == 2 else first
+    leaf = issuer.issue_cert("example.org")
+    chain = [leaf.cert_chain_pems[0].bytes(), issuer.cert_pem.bytes()]
+    server = _pem(tmp_path / "server.pem", leaf.private_key_pem.bytes(), *(chain[place] for place in kept))
+    policy = TlsPolicy(_pem(tmp_path / "ca.pem", root.cert_pem.bytes()))
+    if sentence is None:
+        await _handshake(server, policy)
+        return
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        await _handshake(server, policy)
+    sent = (await _handshake_unchecked(server)) or ()
+    assert len(sent) == len(kept)
+    error = explain(caught.value, "example.org", *sent)
+    assert sentence in str(error)
+    assert error.exit_code == 76
+
+
+async def _handshake_unchecked(server: Path) -> tuple[bytes, ...]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_connection(Link, *listening.sockets[0].getsockname()[:2])
+        await link.start_tls(client_context(TlsPolicy(insecure=True), direct=False), "example.org", 10)
+        chain = link.chain
+        link.abort()
+        return chain
+
+
+async def test_a_common_name_is_no_name(tmp_path: Path) -> None:
+    server, ca = _common_name_alone(tmp_path)
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        await _handshake(server, TlsPolicy(ca))
+    error = explain(caught.value, "example.org", *await _handshake_unchecked(server))
+    assert str(error) == (
+        "certificate is for no name at all (its common name example.org does not count, RFC 9525 §6.3), not example.org"
+    )

@@ -73,7 +73,8 @@ async def test_of_a_hundred_addresses_sixteen_are_enough(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("redirect", "given", "by_hand"), [
-    (None, "host", True), ("the server's redirect", "server", False), ("--host", "server", False), ("", "server", False),
+    (None, "host", True), ("the server's redirect", "server", False), ("--host", "server", False),
+    ("", "server", False),
 ])  # fmt: skip
 async def test_a_place_was_given_by_hand_unless_somebody_else_named_it(
     redirect: str | None, given: str, by_hand: bool

@@ -186,24 +186,24 @@ class Connector:
             peek=lambda: self._peek(attempt),
         )
 
-    async def _peek(self, attempt: Attempt) -> bytes | None:
-        """The certificate of a server whose handshake failed, for the error's sentence; nothing else is sent."""
+    async def _peek(self, attempt: Attempt) -> tuple[bytes, ...]:
+        """The certificates of a server whose handshake failed, for the error's sentence; nothing else is sent."""
         there = replace(attempt.candidate, addresses=(attempt.address,) if attempt.address else ())
         deadline = asyncio.get_running_loop().time() + PEEK_TIMEOUT_S
         with suppress(XmppshError, TimeoutError):
             async with asyncio.timeout_at(deadline):
                 connected = await self._dialler([there], deadline).next()
-                return None if connected is None else await self._look(connected)
-        return None
+                return () if connected is None else await self._look(connected)
+        return ()
 
-    async def _look(self, connected: Connected) -> bytes | None:
+    async def _look(self, connected: Connected) -> tuple[bytes, ...]:
         link = await connected.link()
         stream = Stream(StreamConfig(self.options.jid, self.options.credentials, tls=connected.attempt.candidate.tls))
-        seen: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        seen: asyncio.Future[tuple[bytes, ...]] = asyncio.get_running_loop().create_future()
 
         def settle(_event: object = None) -> None:
             if not seen.done():
-                seen.set_result(link.certificate)
+                seen.set_result(link.chain)
 
         driver = Driver(stream, link, TlsPolicy(insecure=True), settle, on_secured=settle)
         driver.start()

@@ -28,7 +28,7 @@ HANDSHAKE_TIMEOUT_S = 60.0  # the owner's deadline is shorter; this one only sat
 class Driver:
     """One stream on one link, from the first header to the end.
 
-    on_event is told what concerns the session; peek gives the certificate that a failed handshake refused;
+    on_event is told what concerns the session; peek gives the chain that a failed handshake refused;
     on_secured, when given, is called instead of going on behind the handshake.
     """
 
@@ -40,7 +40,7 @@ class Driver:
         on_event: Callable[[SessionEvent], None],
         *,
         trace: Trace | None = None,
-        peek: Callable[[], Awaitable[bytes | None]] | None = None,
+        peek: Callable[[], Awaitable[tuple[bytes, ...]]] | None = None,
         on_secured: Callable[[], None] | None = None,
     ) -> None:
         self.stream, self.link = stream, link
@@ -106,10 +106,10 @@ class Driver:
         except XmppshError as error:
             self.carry_out(self.stream.abort(error))
         except (OSError, ssl.SSLError, UnicodeError) as error:
-            certificate = None
+            chain: tuple[bytes, ...] = ()
             if isinstance(error, ssl.SSLCertVerificationError) and self._peek is not None:
-                certificate = await self._peek()
-            self.carry_out(self.stream.abort(tls.explain(error, domain, certificate)))
+                chain = await self._peek()
+            self.carry_out(self.stream.abort(tls.explain(error, domain, *chain)))
         else:
             self._in_handshake = False
             if self._on_secured is not None:

@@ -78,7 +78,7 @@ class Opening:
         *,
         patience_s: float,
         trace: Trace | None = None,
-        peek: Callable[[], Awaitable[bytes | None]] | None = None,
+        peek: Callable[[], Awaitable[tuple[bytes, ...]]] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.attempt, self.link = attempt, link
@@ -140,7 +140,7 @@ class Opening:
         if self._goes_on():
             self.driver.carry_out(self.stream.handle(TlsEstablished(self.link.certificate)))
 
-    async def _on_refusal(self) -> bytes | None:
+    async def _on_refusal(self) -> tuple[bytes, ...]:
         assert self._peek is not None
         self.refuses_certificate = True  # that is the end; another place must not win while we look at it
         return await self._peek()

@@ -82,6 +82,7 @@ class Probe:
     ) -> None:
         self.case, self.place, self.label = case, place, label or str(place)
         self.certificate: bytes | None = None
+        self.chain: tuple[bytes, ...] = ()
         self.tls_version: str | None = None
         self.is_secured = False
         self.error: XmppshError | None = None
@@ -118,7 +119,7 @@ class Probe:
         begun = loop.time()
 
         def on_secured() -> None:
-            self.certificate, self.tls_version = link.certificate, link.tls_version
+            self.certificate, self.chain, self.tls_version = link.certificate, link.chain, link.tls_version
             self.is_secured = True
             self.tls_known.set()
             if self._handshake_only:
@@ -154,12 +155,12 @@ class Probe:
         if isinstance(event, StreamEnded) and not self._ended.done():
             self._ended.set_result(event.error)
 
-    async def _peek(self) -> bytes | None:
+    async def _peek(self) -> tuple[bytes, ...]:
         """What a certificate holds that was refused: a handshake that nothing follows."""
         other = Probe(self.case, replace(self.place), policy=TlsPolicy(insecure=True), handshake_only=True)
         await other.run(SECOND_LOOK_S)
         self.certificate, self.tls_version = other.certificate, other.tls_version
-        return other.certificate
+        return other.chain
 
     # ── What went wrong ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
 CLOSE_NOTIFY_TIMEOUT_S = 2.0  # for the peer's TLS close_notify
-_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
+_NODELAY = getattr(socket, "TCP_NODELAY", None)
 
 
 class Link(asyncio.Protocol):
@@ -41,11 +42,12 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TCP connection is up (not called again for TLS)."""
         self._transport = cast("asyncio.Transport", transport)
-        self._acknowledge_quickly()
+        self._set(_NODELAY)  # asyncio does it for its own sockets alone
+        self._set(_QUICKACK)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came, decrypted where there is TLS."""
-        self._acknowledge_quickly()
+        self._set(_QUICKACK)
         self.on_data(data)
 
     def eof_received(self) -> bool:
@@ -87,6 +89,7 @@ class Link(asyncio.Protocol):
         self._flush_scheduled = False
         if self._pending and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._pending))
+            self._set(_QUICKACK)
         self._pending.clear()
 
     async def drained(self) -> None:
@@ -120,6 +123,7 @@ class Link(asyncio.Protocol):
         if transport is None:
             raise ConnectionResetError("the connection closed during the TLS handshake")
         self._transport = transport
+        self._set(_QUICKACK)
         if self._holds:
             transport.pause_reading()
 
@@ -128,6 +132,19 @@ class Link(asyncio.Protocol):
         """The peer's certificate, DER; None without TLS."""
         tls = self._tls()
         return None if tls is None else tls.getpeercert(binary_form=True)
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """The certificates that the peer sent, DER, its own first; checked or not."""
+        tls = self._tls()
+        if tls is None:
+            return ()
+        if hasattr(tls, "get_unverified_chain"):  # Python 3.13
+            return tuple(tls.get_unverified_chain())
+        import _ssl
+
+        inner: Any = tls._sslobj  # type: ignore[attr-defined]  # the only way before
+        return tuple(one.public_bytes(_ssl.ENCODING_DER) for one in inner.get_unverified_chain() or ())
 
     @property
     def tls_version(self) -> str | None:
@@ -166,12 +183,10 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _acknowledge_quickly(self) -> None:
-        # Measured: without it Prosody waits about 40 ms for our delayed ACK (Nagle) on Linux. It must be set anew
-        # after each read.
-        if _QUICKACK is None or self._transport is None:
-            return
-        sock = self._transport.get_extra_info("socket")
+    def _set(self, option: int | None) -> None:
+        # Measured: without TCP_QUICKACK Prosody waits about 40 ms for our delayed ACK (Nagle) on Linux. The kernel
+        # forgets it, so it is set anew after each read and write.
+        sock = None if option is None or self._transport is None else self._transport.get_extra_info("socket")
         if sock is not None:
             with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, option, 1)

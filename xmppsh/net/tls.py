@@ -23,10 +23,11 @@ from xmppsh.errors import (
 from xmppsh.model import u_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ALPN = "xmpp-client"  # XEP-0368 §2
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
+NO_ISSUER = (20, 21)  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, …_UNABLE_TO_VERIFY_LEAF_SIGNATURE
 NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
 
 
@@ -58,6 +59,7 @@ def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
     """The SSLContext for one connection; raises NoInputError or ConfigError for files that do not serve."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525 §6.3
     if direct:
         context.set_alpn_protocols([ALPN])
     if policy.insecure or policy.pins:
@@ -136,13 +138,13 @@ def check_pin(policy: TlsPolicy, certificate: bytes | None, domain: str) -> None
         )
 
 
-def explain(error: Exception, domain: str, certificate: bytes | None = None) -> XmppshError:
-    """Turn what a handshake raised into a TlsError; `certificate` (DER) gives it names and dates."""
+def explain(error: Exception, domain: str, *chain: bytes | None) -> XmppshError:
+    """Turn what a handshake raised into a TlsError; chain: what the server sent (DER), its own certificate first."""
     domain = u_labels(domain)
     if isinstance(error, UnicodeError):  # Python's IDNA codec would not give the name to OpenSSL
         return MalformedJid(domain, "it has a label that no host name may have")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _explain_verification(error, domain, certificate)
+        return _explain_verification(error, domain, [one for one in chain if one])
     if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         hint = "--tls starttls, if the port is one for STARTTLS" if "wrong version" in reason else None
@@ -153,11 +155,13 @@ def explain(error: Exception, domain: str, certificate: bytes | None = None) -> 
     return ConnectionLost(f"the connection broke in the TLS handshake with {domain}: {reason}", layer="tls")
 
 
-def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, certificate: bytes | None) -> TlsError:
-    facts = None if certificate is None else CertificateFacts.read(certificate)
+def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chain: Sequence[bytes]) -> TlsError:
+    facts = CertificateFacts.read(chain[0]) if chain else None
     pin = "" if facts is None else f"--pin sha256:{facts.sha256} only if you trust that host"
     if error.verify_code in NAME_MISMATCHES:
         names = "another name" if facts is None else ", ".join(facts.names) or "no name at all"
+        if facts is not None and not facts.names and facts.common_name:
+            names += f" (its common name {facts.common_name} does not count, RFC 9525 §6.3)"
         return CertificateRefused("names", f"certificate is for {names}, not {domain}", hint=pin or None)
     if error.verify_code == EXPIRED:
         when = "" if facts is None else f" on {facts.not_after}"
@@ -167,6 +171,13 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, cert
         when = "" if facts is None else f" before {facts.not_before}"
         hint = "check this machine's clock"
         return CertificateRefused("dates", f"the certificate of {domain} is not valid yet{when}", hint=hint)
+    if error.verify_code in NO_ISSUER and facts is not None and len(chain) == 1 and facts.issuer:
+        return CertificateRefused(
+            "chain",
+            f"the certificate of {domain} is not signed by an authority that is trusted here, and the server sends no"
+            " intermediate certificate; its operator must",
+            hint=_join(f"--ca FILE with the certificate of its issuer ({facts.issuer})", pin),
+        )
     return CertificateRefused(
         "chain",
         f"the certificate of {domain} is not signed by an authority that is trusted here ({error.verify_message})",
@@ -186,6 +197,8 @@ class CertificateFacts:
     not_before: str
     not_after: str
     sha256: str
+    issuer: str = ""  # empty when it has issued itself
+    common_name: str = ""
 
     @classmethod
     def read(cls, certificate: bytes) -> CertificateFacts | None:
@@ -194,9 +207,12 @@ class CertificateFacts:
 
         try:
             parsed = Certificate.load(certificate, strict=True)
-            names = tuple(dict.fromkeys([*parsed.valid_domains, *parsed.valid_ips]))
+            alternative = parsed.subject_alt_name_value is not None
+            names = tuple(dict.fromkeys([*parsed.valid_domains, *parsed.valid_ips])) if alternative else ()
+            issuer = "" if parsed.issuer == parsed.subject else parsed.issuer.human_friendly
+            common_name = str(parsed.subject.native.get("common_name", ""))
             validity = parsed["tbs_certificate"]["validity"]
             days = [f"{validity[end].native:%Y-%m-%d}" for end in ("not_before", "not_after")]
         except (ValueError, TypeError):
             return None
-        return cls(names, days[0], days[1], hashlib.sha256(certificate).hexdigest())
+        return cls(names, days[0], days[1], hashlib.sha256(certificate).hexdigest(), issuer, common_name)
