@@ -1,5 +1,6 @@
 """Playbooks of XEP-0198 §3–§5: who may resume what, every grant and refusal, and an `<a/>` in every state."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -122,6 +123,77 @@ def test_a_session_survives_any_number_of_cuts() -> None:
 def test_nothing_but_an_answer_may_follow_a_request_to_resume(said: str) -> None:
     stream, _ = stream_at(State.RESUMING)
     assert isinstance(ended(feed(stream, said)), ProtocolViolation)
+
+
+# ── Where h is a snapshot ───────────────────────────────────────────────────────────────────────────────────────
+
+ERLANG_ID = base64.b64encode(b"\x83session of ejabberd").decode()
+
+
+def of_ejabberd() -> StreamManagement:
+    return StreamManagement.restored(Resumption(ERLANG_ID), acked=4, sent=7, handled=3)
+
+
+def asked(outputs: list[Any]) -> str:
+    """The session that these outputs ask to resume."""
+    return written(outputs).decode().partition('previd="')[2].partition('"')[0]
+
+
+def asking(sm: StreamManagement) -> tuple[Any, list[Any]]:
+    """A stream whose fences are answered, and its request to resume."""
+    stream, _ = stream_at(State.AUTHENTICATED, resume=sm)
+    feed(stream, HEADER + bound_features())
+    return stream, [*feed(stream, FAILED), *feed(stream, FAILED)][-2:]
+
+
+def test_two_fences_that_fit_no_session_go_before_the_request_and_are_not_counted() -> None:
+    stream, _ = stream_at(State.AUTHENTICATED, resume=of_ejabberd())
+    for said in (HEADER + bound_features(), FAILED):
+        (fence,) = feed(stream, said)
+        assert isinstance(fence, Write)
+        assert asked([fence]) != ERLANG_ID
+        assert base64.b64decode(asked([fence]))[:-1] == base64.b64decode(ERLANG_ID)[:-1]
+    noted, request = feed(stream, FAILED)
+    assert (noted, asked([request])) == (ev.HandledNoted(3), ERLANG_ID)
+    assert feed(stream, f"<resumed xmlns='{SM}' previd='{ERLANG_ID}' h='5'/>") == [ev.SessionResumed(1)]
+
+
+@pytest.mark.parametrize("unanswered", range(4))
+def test_a_refusal_is_asked_for_once_more_for_each_stream_that_may_still_be_at_work(unanswered: int) -> None:
+    sm = of_ejabberd()
+    for _ in range(unanswered):
+        asking(sm)[0].handle(ev.LinkLost("reset"))
+    stream, request = asking(sm)
+    for _ in range(unanswered):
+        assert asked(request) == ERLANG_ID
+        request = feed(stream, FAILED)
+    assert isinstance(feed(stream, FAILED)[0], ev.ResumeFailed)
+    assert sm.holders <= 0
+
+
+def test_a_session_that_was_resumed_and_closed_is_asked_for_once() -> None:
+    sm = of_ejabberd()
+    stream, _ = asking(sm)
+    feed(stream, f"<resumed xmlns='{SM}' previd='{ERLANG_ID}' h='5'/>")
+    sm.on_closed()
+    stream, _ = asking(sm)
+    assert isinstance(feed(stream, FAILED)[0], ev.ResumeFailed)
+    assert sm.holders <= 0
+
+
+def test_a_count_in_the_refusal_needs_no_second_question() -> None:
+    sm = of_ejabberd()
+    asking(sm)[0].handle(ev.LinkLost("reset"))
+    stream, _ = asking(sm)
+    assert feed(stream, FAILED.replace("'><", "' h='6'><", 1))[0] == ev.ResumeFailed(6, "item-not-found")
+
+
+def test_a_count_below_the_former_one_is_that_of_an_older_request_and_no_fault() -> None:
+    sm = of_ejabberd()
+    asking(sm)[0].handle(ev.LinkLost("reset"))
+    stream, _ = asking(sm)
+    assert feed(stream, f"<resumed xmlns='{SM}' previd='{ERLANG_ID}' h='2'/>") == [ev.SessionResumed(0)]
+    assert sm.acked == 2
 
 
 # ── Refused ─────────────────────────────────────────────────────────────────────────────────────────────────────

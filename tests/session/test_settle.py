@@ -1,6 +1,7 @@
 """The final count of a session that the witness has closed: what it settles, and what it proves nothing about."""
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -114,6 +115,13 @@ def test_a_final_count_proves_every_stanza(acked: int, handled: int) -> None:
     sm = StreamManagement.restored(Resumption("sm1"), acked=acked, sent=(acked + 3) % MODULUS, handled=0)
     fates = by_final_count(entries("a", "b", "c"), sm, (acked + handled) % MODULUS)
     assert fates == [Fate.ACKED] * handled + [Fate.QUEUED] * (3 - handled)
+
+
+@pytest.mark.parametrize("handled", [0, 1, 3])
+def test_a_count_that_is_a_snapshot_proves_what_it_covers_and_nothing_of_the_rest(handled: int) -> None:
+    of_ejabberd = Resumption(base64.b64encode(b"\x83term").decode())
+    sm = StreamManagement.restored(of_ejabberd, acked=7, sent=10, handled=0)
+    assert by_final_count(entries("a", "b", "c"), sm, 7 + handled) == [Fate.ACKED] * handled + [None] * (3 - handled)
 
 
 @pytest.mark.parametrize("h", [None, 6, 11, MODULUS - 1])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
@@ -55,8 +56,7 @@ class Connection:
         self._owner, self._options, self._log = owner, options, log
         self._connector = Connector(options, log, self._on_resume_due, owner.on_bound, trace)
         self._asked_at = 0.0  # when the last `<resume/>` was written, in the loop's time
-        self._unanswered = 0  # `<resume/>` that were written and had no answer
-        self._activity = asyncio.Event()
+        self._activity, self._answered = asyncio.Event(), asyncio.Event()
         self._resumed = False  # the stream in use is a resumed one
         self._silences = 0  # dead links in a row, without an ack between them
         self._not_before = 0.0
@@ -160,6 +160,7 @@ class Connection:
 
     def on_ack(self) -> None:
         """The server answers on this stream."""
+        self._answered.set()
         self._silences = 0
         self._activity.set()
 
@@ -185,16 +186,16 @@ class Connection:
         self.hold_reading(not self._owner.is_reading)
         self.tls_version, self.mechanism = driver.link.tls_version, driver.stream.mechanism
         self._resumed = isinstance(event, SessionResumed)
-        if self._resumed or failed is not None:
-            self._unanswered -= 1  # this one has its answer
         if isinstance(event, SessionResumed):
             self.sm = driver.stream.sm
             if not self._owner.on_resumed(event.acked, self._sm_id):
                 self.spawn(self._ask_again(driver))
                 return
+            if self.sm is not None:
+                self.sm.on_all_settled()
         else:
-            in_time, alone = self._now - self._asked_at < PROOF_S, self._unanswered <= 0
-            self._silences = self._unanswered = 0
+            in_time, alone = self._now - self._asked_at < PROOF_S, self.sm is None or self.sm.holders <= 0
+            self._silences = 0
             self._owner.on_new_session(event, failed, self.sm, in_time=in_time, alone=alone)
         self.sm = driver.stream.sm
         self._owner.on_live()
@@ -210,15 +211,20 @@ class Connection:
     def _on_resume_due(self, h: int) -> None:
         """A `<resume h>` is written next."""
         self._asked_at = self._now
-        self._unanswered += 1
         self._owner.on_ack_due(h)
 
     async def _ask_again(self, driver: Driver) -> None:
         """Close the resumed session and ask for it once more (session/settle.py: ASK_AGAIN).
 
-        What came in meanwhile is acknowledged by the close, so that it is not delivered twice.
+        The server repeats behind `<resumed/>` what we had not acknowledged: that is taken first, up to its `<a/>`, and
+        acknowledged by the close. It would be delivered twice, or dropped where another client is online.
         """
         self._log(1, "stanzas are in flight behind the count of the resumed session: it is closed and asked for again")
+        self._answered.clear()
+        driver.carry_out(driver.stream.request_ack())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WAIT_S):
+                await self._answered.wait()
         await driver.close(CLOSE_WAIT_S)
 
     # ── It ended ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +233,10 @@ class Connection:
         """The stream is over; heal it, or tell the owner that none will follow."""
         self.driver, self._old = None, self.driver
         self.last_error = error
-        if self._unanswered > 0 and isinstance(error, StreamError) and error.condition == "conflict":
+        if error is None and self.sm is not None and self._old is not None and self._old.stream.peer_ended:
+            self.sm.on_closed()
+        rivals = 0 if self.sm is None else self.sm.unanswered
+        if rivals and isinstance(error, StreamError) and error.condition == "conflict":
             # Our own older `<resume/>`, which was given up, has won at the server: that is a cut.
             error = ConnectionLost("an older request to resume the session has taken it")
         if not self._options.heals or not self._owner.may_heal(error, resumed=self._resumed):

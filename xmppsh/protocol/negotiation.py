@@ -15,6 +15,7 @@ from xmppsh.protocol import events as ev
 from xmppsh.protocol import sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of, number, stanza_error
+from xmppsh.protocol.resuming import ask_to_resume, fences_before
 from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import Xml, element, start_tag
@@ -65,6 +66,7 @@ class Negotiation:
         self._refused: set[str] = set()  # mechanisms, on this stream
         self._certificate: bytes | None = None
         self._acks_offered = False
+        self._fences = 0  # to be written before `<resume/>`
         self._wants_session = False  # the server is one of before RFC 6120
         self._session_asked = False
         self.has_header = False  # the server's header has come
@@ -199,8 +201,8 @@ class Negotiation:
         previous = self.config.resume
         if previous is not None and previous.resumption is not None and self._acks_offered:
             self.state = State.RESUMING
-            attributes = {"xmlns": ns.SM, "previd": previous.resumption.sm_id, "h": str(previous.handled)}
-            return [ev.HandledNoted(previous.handled), Write(element("resume", attributes).encode())]
+            self._fences = fences_before(previous)
+            return ask_to_resume(previous, fence=self._fences > 0)
         return self._bind()
 
     def _on_resumed(self, event: ev.ResumedReceived) -> list[Output]:
@@ -216,8 +218,16 @@ class Negotiation:
 
     def _on_resume_failure(self, event: ev.SmFailureReceived) -> list[Output]:
         # XEP-0198 §5: h tells what the session had handled; we may bind on the same stream.
+        previous = self.config.resume
+        assert previous is not None
+        if self._fences:
+            self._fences -= 1
+            return ask_to_resume(previous, fence=self._fences > 0)
+        streams_left = previous.on_resume_failed()
         h = read_h(event.element) if "h" in event.element.attributes else None
         condition, _ = condition_of(tree(event.element), ns.STANZA_ERRORS)
+        if h is None and streams_left:
+            return ask_to_resume(previous)  # each `<failed/>` proves the end of one stream
         return [ev.ResumeFailed(h, condition), *self._bind()]
 
     def _bind(self) -> list[Output]:

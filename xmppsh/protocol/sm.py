@@ -37,6 +37,9 @@ class StreamManagement:
     """The counters of one session.
 
     sent, acked: outbound; received, handled: inbound. A stanza's number is the counter's value behind it.
+    holders: how many streams of the server's may still be at work for this session. Each `<resume/>` may make one
+    more; `<failed/>` says that the newest of those that are left has ended (session/settle.py). unanswered: how many
+    `<resume/>` had no answer.
     """
 
     def __init__(self, start: int = 0) -> None:
@@ -45,6 +48,7 @@ class StreamManagement:
         self.received = start
         self.handled = start
         self.resumption: Resumption | None = None
+        self.holders, self.unanswered = 1, 0
         self._taken: set[int] = set()
         self._answered = start  # the h of the last <a/> we wrote
         self._owed: int | None = None  # what the server asked about and we could not confirm at that time
@@ -83,12 +87,38 @@ class StreamManagement:
 
     def on_resumed(self, h: int) -> int:
         """The session goes on (XEP-0198 §5): returns how many stanzas `h` releases; the other unacked ones are to be
-        written again, in their order, and count again. The server repeats what we have not acknowledged."""
-        released = self.on_ack(h)
+        written again, in their order, and count again. The server repeats what we have not acknowledged.
+
+        An h below the former one comes from a stream that took the session over by an older `<resume/>` of ours, which
+        had no answer: it counts on from there.
+        """
+        stale = self.unanswered > 1 and 0 < (self.acked - h) % MODULUS < MODULUS // 2
+        self.acked = h if stale else self.acked
+        released = 0 if stale else self.on_ack(h)
+        self.unanswered -= 1
         self.sent = self.acked
         self.received = self.handled
         self._answered, self._owed = self.handled, None
         return released
+
+    def on_resume_due(self) -> None:
+        """`<resume/>` is written next."""
+        self.holders += 1
+        self.unanswered += 1
+
+    def on_resume_failed(self) -> bool:
+        """`<failed/>` without a count: it made no stream, and the one that was asked has ended. Are any left?"""
+        self.unanswered -= 1
+        self.holders -= 2
+        return self.holders > 0
+
+    def on_closed(self) -> None:
+        """The server has ended the newest stream cleanly."""
+        self.holders -= 1
+
+    def on_all_settled(self) -> None:
+        """Resumed, and nothing is in flight: former streams have nothing of ours left."""
+        self.holders = 1
 
     def on_received(self) -> int:
         """Count an inbound stanza; returns its number, which `on_taken` wants back."""

@@ -64,7 +64,7 @@ _PROCEED: Rows = {
     (State.SASL, ev.SuccessReceived): Step("_on_success", (State.AUTHENTICATED,)),
     (State.AUTHENTICATED, ev.FeaturesReceived): Step("_on_authenticated_features", (State.BINDING, State.RESUMING)),
     (State.RESUMING, ev.ResumedReceived): Step("_on_resumed", (State.LIVE,)),
-    (State.RESUMING, ev.SmFailureReceived): Step("_on_resume_failure", (State.BINDING,)),
+    (State.RESUMING, ev.SmFailureReceived): Step("_on_resume_failure", (State.BINDING, State.RESUMING)),
     (State.BINDING, ev.StanzaReceived): Step("_on_bind_answer", (State.BINDING, State.BOUND, State.LIVE)),
     (State.BOUND, ev.EnabledReceived): Step("_on_enabled", (State.LIVE,)),
     (State.BOUND, ev.SmFailureReceived): Step("_on_enable_failure", (State.LIVE,)),

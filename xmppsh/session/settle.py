@@ -12,12 +12,12 @@ archive; else it is uncertain.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.protocol.resuming import is_erlang
 from xmppsh.protocol.sm import MODULUS
 from xmppsh.xmlio.reader import read_element, tree
 from xmppsh.xmlio.stanzas import ORIGIN_ID, origin_id
@@ -78,16 +78,11 @@ PROVES: dict[tuple[Answer, Server], Step] = {
     (Answer.NOT_ASKED, Server.EXACT): Step.SEVERAL_LOOKS,
     (Answer.NOT_ASKED, Server.SNAPSHOT): Step.NO_PROOF,
 }
-ERLANG_TERM = 131  # the first byte of a term in Erlang's external format
 
 
 def server_of(sm_id: str) -> Server:
-    """What kind of server gave this id: ejabberd's are Erlang terms in base64. A wrong guess costs time only."""
-    try:
-        first = base64.b64decode(sm_id[:4] + "=" * (-len(sm_id[:4]) % 4), validate=True)[:1]
-    except ValueError:
-        return Server.EXACT
-    return Server.SNAPSHOT if first == bytes([ERLANG_TERM]) else Server.EXACT
+    """What kind of server gave this id."""
+    return Server.SNAPSHOT if is_erlang(sm_id) else Server.EXACT
 
 
 # ── Counters ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,12 +101,16 @@ def _own(entry: Entry) -> Fate | None:
 def by_final_count(entries: Sequence[Entry], sm: StreamManagement | None, h: int | None) -> Sequence[Fate | None]:
     """The fates that the server's final count proves; None for each when it is no count of this session.
 
-    sm: our counters of the lost session; h: how many stanzas the server had handled when it ended.
+    sm: our counters of the lost session; h: how many stanzas the server had handled when it was closed. Where that is
+    a snapshot it proves what it covers, and nothing of the rest.
     """
     released = None if sm is None or h is None else (h - sm.acked) % MODULUS
     if sm is None or released is None or released > sm.unacked:
         return [None] * len(entries)
-    return by_handled(entries, released)
+    fates = by_handled(entries, released)
+    if sm.resumption is not None and server_of(sm.resumption.sm_id) is Server.SNAPSHOT:
+        return [None if fate is Fate.QUEUED else fate for fate in fates]
+    return fates
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class Streams:
         self.on_session: Callable[[Jid, StreamManagement | None], None] = lambda *_: None
         self.excuses: list[Callable[[XmppshError | None], bool]] = []
         self._phase = Phase.OFFLINE
+        self._asks_again = False  # the stream in use ends, and its counters say nothing of what is in flight
         self._availability: Xml | None = None
         self.connection = Connection(self, options, log, trace)
         self.outbound = Outbound(self.connection, journal)
@@ -110,7 +111,7 @@ class Streams:
     @property
     def can_write(self) -> bool:
         """May something be written on the stream at once?"""
-        return self.connection.is_live and self._phase is not Phase.CLOSING
+        return self.connection.is_live and self._phase is not Phase.CLOSING and not self._asks_again
 
     @property
     def resumable(self) -> tuple[Resumption, int] | None:
@@ -161,6 +162,8 @@ class Streams:
 
     def send_ahead(self, stanza: Xml) -> None:
         """Send a stanza of the session's own before everything queued; raises ConnectionLost when the link is cut."""
+        if self._asks_again:
+            raise ConnectionLost("the session is closed and asked for again")
         self.outbound.send_ahead(stanza)
 
     def collecting(self, query_id: str) -> AbstractContextManager[list[Element]]:
@@ -235,6 +238,7 @@ class Streams:
         self.outbound.release(acked)
         if self.outbound.queue.in_flight and PROVES[Answer.RESUMED, server_of(sm_id)] is Step.ASK_AGAIN:
             self._turn(Turn.CUT)
+            self._asks_again = True
             return False
         self.outbound.repeat()
         return True
@@ -300,7 +304,8 @@ class Streams:
                 self.inbound.on_stanza(stanza, number)
             case ev.StanzasAcked(count):
                 self.connection.on_ack()
-                self.outbound.on_acked(count)
+                if not self._asks_again:
+                    self.outbound.on_acked(count)
             case ev.HandledNoted(h):
                 with self.outbound.ending_if_full():
                     self.outbound.note_handled(h)
@@ -317,6 +322,7 @@ class Streams:
 
     def on_cut(self) -> None:
         """The stream ended, and another one is tried for."""
+        self._asks_again = False
         self._turn(Turn.CUT)
         self.outbound.pace.on_pause(asyncio.get_running_loop().time())
 
