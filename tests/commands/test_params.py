@@ -3,10 +3,12 @@
 import math
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from xmppsh.cli.main import build_group
 from xmppsh.commands.params import JID, SECONDS, parse_address
 from xmppsh.config.schema import BY_NAME, SETTINGS
-from xmppsh.config.values import host, integer, pin, positive_seconds
+from xmppsh.config.values import host, integer, pin, positive_seconds, seconds_to_keep
 from xmppsh.errors import MalformedJid, UsageError, XmppshError
 from xmppsh.model import Jid
 
@@ -42,12 +44,45 @@ def test_an_address_that_was_read_is_not_read_again() -> None:
     assert JID.convert(jid, None, None) is jid
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("5", 5.0), ("0.5", 0.5), ("1e3", 1000.0), (" 2 ", 2.0)])
-def test_a_span_is_in_seconds(text: str, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5", 5.0),
+        ("0.5", 0.5),
+        ("1e3", 1000.0),
+        (" 2 ", 2.0),
+        ("5s", 5.0),
+        ("0.5m", 30.0),
+        ("2h", 7200.0),
+        ("7d", 604800.0),
+    ],
+)
+def test_a_span_is_in_seconds_or_has_a_unit(text: str, seconds: float) -> None:
     assert SECONDS.convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "x", "1s", "nan", "inf", "-inf", "1e400", str(86400 * 366)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "-1",
+        "x",
+        "s",
+        "1ss",
+        "1hm",
+        "1 h m",
+        "-1h",
+        "0s",
+        "366d",
+        "nan",
+        "nand",
+        "inf",
+        "-inf",
+        "1e400",
+        str(86400 * 366),
+    ],
+)
 def test_a_span_is_above_zero_and_finite(text: str) -> None:
     with pytest.raises(UsageError):
         positive_seconds(text)
@@ -61,6 +96,8 @@ def test_a_span_is_above_zero_and_finite(text: str) -> None:
     ("-inf", "-inf seconds is not a span above zero"),
     ("nan", "'nan' is not a number of seconds"),
     ("soon", "'soon' is not a number of seconds"),
+    ("400d", "400d is more than 31536000, which is a year"),
+    ("0m", "0m is not a span above zero"),
 ])  # fmt: skip
 def test_what_is_no_span_is_told_by_what_is_wrong_with_it(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -111,3 +148,31 @@ def test_every_setting_is_named_once_and_explained() -> None:
     shorts = [setting.short for setting in SETTINGS if setting.short]
     assert len(shorts) == len(set(shorts))
     assert all(setting.help.endswith((".", ").")) or "." in setting.help for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("120", 120), ("90s", 90), ("2m", 120), ("1d", 86400)])
+def test_how_long_a_session_is_kept_is_a_span_of_whole_seconds(text: str, seconds: int) -> None:
+    assert seconds_to_keep(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["2d", "0.5m", "m", "-1m", "1.5"])
+def test_a_session_is_kept_for_a_day_at_most(text: str) -> None:
+    with pytest.raises(XmppshError):
+        seconds_to_keep(text)
+
+
+COMPLETED = {
+    "an address": (["-j", "romeo@example.net/orchard", "ping"], "r", ["romeo@example.net"]),
+    "its server": (["-j", "romeo@example.net/orchard", "ping"], "e", ["example.net"]),
+    "no account": (["ping"], "r", []),
+    "kinds": (["listen", "--only"], "message,p", ["message,presence"]),
+    "a span": (["listen", "-W"], "5", ["5s", "5m", "5h", "5d"]),
+    "what to wait for": (["send", "--wait"], "de", ["delivered", "delivered:"]),
+    "one of a few words": (["iq"], "g", ["get"]),
+}
+
+
+@pytest.mark.parametrize(("words", "incomplete", "expected"), COMPLETED.values(), ids=COMPLETED)
+def test_an_argument_completes(words: list[str], incomplete: str, expected: list[str]) -> None:
+    completions = ShellComplete(build_group(), {}, "xmppsh", "_XMPPSH_COMPLETE").get_completions(words, incomplete)
+    assert [item.value for item in completions] == expected

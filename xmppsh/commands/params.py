@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import click
+from click.shell_completion import CompletionItem
 
-from xmppsh.config.values import positive_seconds
+from xmppsh.commands.base import OPTIONS
+from xmppsh.config.values import UNITS_S, positive_seconds
 from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.model import Jid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class JidType(click.ParamType[Jid]):
@@ -20,6 +25,16 @@ class JidType(click.ParamType[Jid]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Jid:
         """Raises MalformedJid."""
         return value if isinstance(value, Jid) else parse_address(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The account of this command line, and its server."""
+        jid = ctx.find_root().meta.get(OPTIONS, {}).get("jid")
+        return [] if jid is None else starting([str(jid.bare), jid.domainpart], incomplete)
+
+
+def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Those of the words that may still be meant."""
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 def parse_address(text: str) -> Jid:
@@ -36,13 +51,17 @@ def parse_address(text: str) -> Jid:
 
 
 class SecondsType(click.ParamType[float]):
-    """A span in seconds, above zero."""
+    """A span above zero (`5`, `5s`, `2h`), in seconds."""
 
     name = "S"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Raises UsageError."""
         return value if isinstance(value, float) else _seconds(value, param)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A number with each unit."""
+        return [CompletionItem(incomplete + unit) for unit in UNITS_S] if incomplete.isdecimal() else []
 
 
 def _named(param: click.Parameter | None) -> str:
@@ -57,6 +76,9 @@ def _seconds(text: str, param: click.Parameter | None) -> float:
         raise UsageError(f"{_named(param)}{error}", hint=error.hint) from None
 
 
+KIND_NAMES = ("message", "presence", "iq")
+
+
 class KindsType(click.ParamType[tuple[str, ...]]):
     """Kinds of stanzas, comma-separated."""
 
@@ -66,9 +88,15 @@ class KindsType(click.ParamType[tuple[str, ...]]):
         """Raises UsageError."""
         kinds = value if isinstance(value, tuple) else tuple(kind.strip() for kind in value.split(","))
         for kind in kinds:
-            if kind not in ("message", "presence", "iq"):
-                raise UsageError(f"{_named(param)}{kind!r} is not one of message, presence, iq")
+            if kind not in KIND_NAMES:
+                raise UsageError(f"{_named(param)}{kind!r} is not one of {', '.join(KIND_NAMES)}")
         return kinds
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The kinds that are not named yet, after the last comma."""
+        before, comma, last = incomplete.rpartition(",")
+        given = before.split(",")
+        return starting([before + comma + kind for kind in KIND_NAMES if kind not in given], before + comma + last)
 
 
 class Wait(NamedTuple):
@@ -91,6 +119,10 @@ class WaitType(click.ParamType[Wait]):
         if what not in ("sent", "acked", "delivered") or (colon and what != "delivered"):
             raise UsageError(f"--wait: {value!r} is not sent, acked, delivered or delivered:SECONDS")
         return Wait(what, _seconds(seconds, param) if colon else None)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """What can be waited for."""
+        return starting(("sent", "acked", "delivered", "delivered:"), incomplete)
 
 
 JID = JidType()

@@ -155,9 +155,9 @@ class Settings:
         "server", "Go by socks5h:// or http://; it looks names up, no DNS question is sent.", Proxy.parse, "URL"
     )
     connect_timeout: float = _value(
-        "server", "Seconds for the way to a bound session.", 10.0, values.positive_seconds, "S"
+        "server", "Seconds, or a span such as 1m, for the way to a bound session.", 10.0, values.positive_seconds, "S"
     )
-    timeout: float = _value("server", "Seconds for each answer.", 30.0, values.positive_seconds, "S")
+    timeout: float = _value("server", "The same for each answer.", 30.0, values.positive_seconds, "S")
     resume_max: int = _value(
         "server", "Seconds that the server is asked to keep a cut session.", 120, values.seconds_to_keep, "S"
     )

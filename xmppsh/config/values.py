@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from xmppsh.errors import UsageError
@@ -14,30 +15,48 @@ if TYPE_CHECKING:
 DNS_PORT = 53
 MAX_KEPT_S = 86_400
 MAX_S = 31_536_000  # a year
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+SPANS = "seconds such as 5 or 0.5, or a span such as 30s, 5m, 2h, 7d"
+WHOLE_SPAN = re.compile(r"[0-9]{1,9}[smhd]", re.ASCII)
 Word = TypeVar("Word", bound=str)
 
 
+def _seconds(text: str) -> float:
+    """The seconds of a span such as `5`, `0.5`, `5s`, `2h`; raises ValueError."""
+    stripped = text.strip()
+    number = stripped.rstrip("smhd") if stripped[-1:] in UNITS_S else stripped
+    unit = stripped[len(number) :] or "s"
+    if unit not in UNITS_S:
+        raise ValueError(text)
+    return float(number) * UNITS_S[unit]
+
+
 def positive_seconds(text: str) -> float:
-    """A number of seconds above zero, and at most a year."""
+    """A span above zero and at most a year, in seconds: `5` and `5s` are five seconds; m, h and d work, too."""
     try:
-        seconds = float(text)
+        seconds = _seconds(text)
     except ValueError:
         seconds = math.nan
     if math.isnan(seconds):
-        raise UsageError(f"{text!r} is not a number of seconds")
+        raise UsageError(f"{text!r} is not a number of seconds", hint=SPANS)
     if seconds <= 0:
-        raise UsageError(f"{text} seconds is not a span above zero")
+        raise UsageError(f"{_named(text)} is not a span above zero")
     if seconds > MAX_S:
-        raise UsageError(f"{text} seconds is more than {MAX_S}, which is a year")
+        raise UsageError(f"{_named(text)} is more than {MAX_S}, which is a year")
     return seconds
 
 
 def seconds_to_keep(text: str) -> int:
-    """A whole number of seconds; 0: nothing is kept."""
-    seconds = integer(text)
+    """A span of whole seconds, at most a day; 0: nothing is kept."""
+    seconds = int(_seconds(text)) if WHOLE_SPAN.fullmatch(text) else integer(text)
     if not 0 <= seconds <= MAX_KEPT_S:
-        raise UsageError(f"{text} seconds is not a span from 0 to {MAX_KEPT_S}")
+        raise UsageError(f"{_named(text)} is not a span from 0 to {MAX_KEPT_S}")
     return seconds
+
+
+def _named(text: str) -> str:
+    """The span at the beginning of a sentence."""
+    return text if text.strip()[-1:] in UNITS_S else f"{text} seconds"
 
 
 def host(text: str) -> tuple[str, int | None]:
