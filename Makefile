@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
 GHOSTS_PACKAGES := go-sendxmpp iproute2
+NEXT_ROOT ?= /var/tmp/xmppsh-next
 
-.PHONY: demo test lint soak ghosts bench servers upgrade clean
+.PHONY: demo test lint soak ghosts bench interop-next servers upgrade clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -31,6 +32,11 @@ soak: $(VENV)/.installed-dev servers
 ghosts: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(GHOSTS_PACKAGES)
 	$(BIN)/python -m tests.ghosts $(GHOSTS_OPTIONS)
+
+# tests/interop against the newest servers: Debian's testing suite in a folder, by debootstrap and chroot, as root.
+interop-next: $(VENV)/.installed-dev
+	@sh tests/support/next-servers $(NEXT_ROOT)
+	XMPPSH_TEST_ROOT=$(NEXT_ROOT) $(BIN)/pytest -q -n 2 --dist worksteal tests/interop $(PYTEST_OPTIONS)
 
 bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks

@@ -6,9 +6,7 @@ Erlang on the machine. `ejabberdctl` is only read, to learn where Erlang is; it 
 
 import http.client
 import json
-import os
 import re
-import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from support import slow_ejabberd
+from support.root import program, seen
 from support.servers import LOOPBACK, Account, Options, Server, ServerFailed
 
 API_TIMEOUT_S = 10.0
@@ -101,7 +100,9 @@ class EjabberdServer(Server):
         """Run one API command. Raises ServerFailed when ejabberd answers with an error."""
         connection = http.client.HTTPConnection(LOOPBACK, self._control_port, timeout=API_TIMEOUT_S)
         try:
-            connection.request("POST", f"/api/{command}", json.dumps(arguments), {"Content-Type": "application/json"})
+            connection.request(
+                "POST", f"/api/{command}/v0", json.dumps(arguments), {"Content-Type": "application/json"}
+            )
             response = connection.getresponse()
             text = response.read().decode()
         finally:
@@ -200,19 +201,19 @@ class _Installation:
 
     @property
     def schema(self) -> Path:
-        return next(self.libraries.glob("ejabberd-*/priv/sql/lite.sql"))
+        return next(seen(self.libraries).glob("ejabberd-*/priv/sql/lite.sql"))
 
     @property
     def has_sqlite(self) -> bool:
-        return any((self.erl.resolve().parent.parent / "lib").glob("p1_sqlite3-*"))
+        return any((seen(self.erl).resolve().parent.parent / "lib").glob("p1_sqlite3-*"))
 
 
 def _installation() -> _Installation | None:
     """Where Erlang and ejabberd's modules are, read from ejabberdctl; None when there is none."""
-    found = shutil.which("ejabberdctl", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+    found = program("ejabberdctl")
     if found is None:
         return None
-    said = dict(re.findall(r"^\s*(ERL|ERL_LIBS)=[\"']?([^\"'\n]+)", Path(found).read_text(), re.MULTILINE))
+    said = dict(re.findall(r"^\s*(ERL|ERL_LIBS)=[\"']?([^\"'\n]+)", seen(found).read_text(), re.MULTILINE))
     return _Installation(Path(said["ERL"]), Path(said["ERL_LIBS"]))
 
 

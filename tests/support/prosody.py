@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 from xml.etree import ElementTree as ET
 
+from support.root import inside, program, seen
 from support.servers import Account, Options, Server, ServerFailed
 
 SHELL_TIMEOUT_S = 10.0
@@ -65,12 +66,12 @@ class ProsodyServer(Server):
 
     @classmethod
     def missing(cls) -> str | None:
-        prosody = shutil.which("prosody")
+        prosody = program("prosody")
         if prosody is None:
             return "prosody"
         # LuaSec is only recommended by the package, and Prosody starts without it: with no TLS at all.
-        interpreter = Path(prosody).read_text(errors="replace").partition("\n")[0].removeprefix("#!").split()
-        probe = subprocess.run([*interpreter, "-e", 'require "ssl"'], capture_output=True, check=False)
+        interpreter = seen(prosody).read_text(errors="replace").partition("\n")[0].removeprefix("#!").split()
+        probe = subprocess.run(inside([*interpreter, "-e", 'require "ssl"']), capture_output=True, check=False)
         return None if probe.returncode == 0 else "lua-sec"
 
     def account(self, name: str | None = None, password: str | None = None) -> Account:
@@ -99,7 +100,7 @@ class ProsodyServer(Server):
         return self._read("prosody.log", "console.log")
 
     def _launch(self) -> tuple[list[str], dict[str, str]]:
-        prosody = shutil.which("prosody")
+        prosody = program("prosody")
         if prosody is None:
             raise ServerFailed("prosody is not installed")
         return [prosody, "--config", str(self.folder / "prosody.cfg.lua"), "-F"], {}

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from support.ca import Authority, CertificateKind
+from support.root import inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +161,7 @@ class Server(ABC):
         command, environment = self._launch()
         with (self.folder / "console.log").open("ab") as console:
             self._process = subprocess.Popen(
-                command,
+                inside(command),
                 cwd=self.folder,
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
