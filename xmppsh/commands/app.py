@@ -204,7 +204,8 @@ class App:
         state, account, owner = self.state, str(self.jid.bare), Owner(self.locks)
         if self.guard is not None:
             self.guard.watch(owner.name)
-        return Journal(path or account_file(state, account), owner, account, everything=path is not None)
+        on_moved = self.warn if path is None else None  # a checkpoint file is the user's
+        return Journal(path or account_file(state, account), owner, account, everything=bool(path), on_moved=on_moved)
 
     @cached_property
     def state(self) -> Path:

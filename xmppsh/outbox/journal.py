@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from xmppsh.errors import IoError
+from xmppsh.outbox.damage import DamagedStore, moved_aside
 from xmppsh.outbox.owner import GUARD, RETRY, is_settling
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.outbox.store import Store
@@ -18,7 +19,7 @@ from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.xmlio.build import Xml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from xmppsh.outbox.owner import Owner
@@ -94,7 +95,17 @@ def in_wire_order(rows: list[StoredStanza], acked: int) -> list[Entry]:
 class Journal:
     """Writes down what one session does; every method returns after the commit."""
 
-    def __init__(self, path: Path, owner: Owner, account: str, *, everything: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        owner: Owner,
+        account: str,
+        *,
+        everything: bool = False,
+        on_moved: Callable[[str], None] | None = None,
+    ) -> None:
+        """on_moved: a damaged file is moved aside, and this is told where to; None: it is an error."""
+        self._on_moved = on_moved
         self.path, self.owner, self.account, self._everything = path, owner, account, everything
         self._store: Store | None = None
         self._retrying: Owner | None = None
@@ -107,11 +118,21 @@ class Journal:
         if self._store is None:
             self.owner.take(self.account, self.path)
             try:
-                self._store = Store(self.path, self.owner.name)
+                self._store = self._opened()
             except IoError:
                 self.owner.close()  # nothing of ours can be in there
                 raise
         return self._store
+
+    def _opened(self) -> Store:
+        try:
+            return Store(self.path, self.owner.name)
+        except DamagedStore as error:
+            if self._on_moved is None:
+                raise
+            there = moved_aside(self.path)
+            self._on_moved(f"{error}; it is moved to {there}, and what it held is not known")
+            return Store(self.path, self.owner.name)
 
     def close(self) -> None:
         """Close the file and give up the lock; where a session is left, the lock file stays to tell of it."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.errors import IoError
+from xmppsh.outbox.damage import DamagedStore
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.xmlio.build import Xml
 
@@ -143,7 +144,7 @@ class Store:
         return file.exists() and file.stat().st_size > 0
 
     def _refuse(self, part: str) -> NoReturn:
-        raise IoError(
+        raise DamagedStore(
             f"{self.path}: the file is damaged, its {part} is missing",
             hint="move it away with its -wal; what it held is not known",
         )
@@ -163,7 +164,7 @@ class Store:
             hint = "is the disk full, or read-only?" if space else None
             raise IoError(f"{self.path}: {error}", hint=hint) from error
         except sqlite3.DatabaseError as error:
-            raise IoError(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
+            raise DamagedStore(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
         except OSError as error:
             raise IoError(f"{self.path}: {(error.strerror or str(error)).lower()}") from error
 
