@@ -42,6 +42,7 @@ def run_work(work: Work) -> int:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
         app.check_output()
+        work.check_output()
         if work.account and settings.dry_run:
             from xmppsh.commands.dry_run import check_account
 

@@ -28,6 +28,7 @@ class Spec(NamedTuple):
     not_in_shell: why it does not run on the shell's open session, and what to do instead; None when it runs there.
     tail: in the shell, `text` keeps what follows the first argument as it stands; `words` splits it as sh does.
     reports_bounces: it tells by itself what came back, so that the shell need not.
+    prints: `stanzas` are printed in every format and by templates, `xml` in every format, `records` not as XML.
     """
 
     module: str
@@ -37,6 +38,7 @@ class Spec(NamedTuple):
     not_in_shell: str | None = None
     tail: Literal["words", "text"] = "words"
     reports_bounces: bool = False
+    prints: Literal["stanzas", "xml", "records"] = "records"
 
 
 class Group(NamedTuple):
@@ -52,6 +54,7 @@ COMMANDS: dict[Path, Spec] = {
         "Open the shell on a session.",
         "talk",
         "lasting",
+        prints="stanzas",
         not_in_shell="the shell is open already: /quit, then xmppsh connect JID",
     ),
     ("send",): Spec(
@@ -59,6 +62,7 @@ COMMANDS: dict[Path, Spec] = {
         "Send a message; success means that the server has it.",
         "talk",
         tail="text",
+        prints="xml",
         reports_bounces=True,
     ),
     ("listen",): Spec(
@@ -66,6 +70,7 @@ COMMANDS: dict[Path, Spec] = {
         "Print what arrives, one record each.",
         "talk",
         "lasting",
+        prints="stanzas",
         not_in_shell="the shell prints what arrives by itself",
     ),
     ("pipe",): Spec(
@@ -73,10 +78,11 @@ COMMANDS: dict[Path, Spec] = {
         "Send a stream of stanzas from stdin or a file.",
         "stream",
         "lasting",
+        prints="xml",
         not_in_shell="the shell's lines are its input: xmppsh pipe runs outside",
     ),
-    ("iq",): Spec("xmppsh.commands.iq", "Ask with an IQ of your own and print the answer.", "stream"),
-    ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream"),
+    ("iq",): Spec("xmppsh.commands.iq", "Ask with an IQ of your own and print the answer.", "stream", prints="xml"),
+    ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream", prints="xml"),
     ("sessions", "list"): Spec("xmppsh.commands.sessions", "Show the sessions that are online as you.", "account"),
     ("sessions", "close"): Spec("xmppsh.commands.sessions", "Close one of your sessions.", "account"),
     ("sessions", "reap"): Spec("xmppsh.commands.sessions", "Close what dead programs of this machine left.", "account"),
@@ -90,14 +96,19 @@ COMMANDS: dict[Path, Spec] = {
     ("explain",): Spec(
         "xmppsh.commands.explain", "Show which places would be dialled, in which order and why.", "server", "none"
     ),
-    ("outbox", "list"): Spec("xmppsh.commands.outbox", "Show messages that were never confirmed.", "machine", "none"),
-    ("outbox", "retry"): Spec("xmppsh.commands.outbox", "Settle them, and send what did not arrive.", "machine"),
-    ("outbox", "drop"): Spec("xmppsh.commands.outbox", "Forget them.", "machine", "none"),
+    ("outbox", "list"): Spec(
+        "xmppsh.commands.outbox", "Show messages that were never confirmed.", "machine", "none", prints="xml"
+    ),
+    ("outbox", "retry"): Spec(
+        "xmppsh.commands.outbox", "Settle them, and send what did not arrive.", "machine", prints="xml"
+    ),
+    ("outbox", "drop"): Spec("xmppsh.commands.outbox", "Forget them.", "machine", "none", prints="xml"),
     ("playground",): Spec(
         "xmppsh.shell.playground",
         "Start a throw-away server on loopback, and the shell on it.",
         "machine",
         "none",
+        prints="stanzas",
         not_in_shell="xmppsh playground runs outside the shell",
     ),
     ("help",): Spec(

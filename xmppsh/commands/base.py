@@ -40,6 +40,16 @@ class Work:
         """Does its session outlive its socket, so that a guard must watch it?"""
         return self.spec.session == "lasting"
 
+    def check_output(self) -> None:
+        """Raise UsageError for an output that was asked for on this command line and that the command does not have.
+
+        The config file and the environment speak to all commands: what does not fit one of them is not its fault.
+        """
+        if self.options.get("template") is not None and self.spec.prints != "stanzas":
+            raise UsageError(f"{self.name} does not print by a template (-F)", hint="--format json")
+        if self.options.get("format") == "xml" and self.spec.prints == "records":
+            raise UsageError(f"{self.name} does not print XML", hint="--format text or json")
+
     def settings(self, env: Mapping[str, str]) -> Settings:
         """The settings in force for this command line."""
         from xmppsh.config.load import load

@@ -49,6 +49,7 @@ async def run(app: App, session: Session, stdin: InputStream, name: str, tail: s
             )
     own = replace(app, settings=app.settings.with_values(**work.options), shared=session, stdin=stdin)
     own.check_output()
+    work.check_output()
     await work.run(own)
 
 
