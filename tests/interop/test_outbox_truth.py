@@ -5,8 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.chaos import ChaosProxy, Fault, mark, reset_both, silent_hole
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import Fault, mark, reset_both, silent_hole
 from support.program import Program
 from support.servers import Account, Server
 from support.until import until

@@ -3,7 +3,6 @@ is not taken for one that did, whatever else was sent on the session."""
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -15,7 +14,7 @@ from support.contact import Contact
 from support.faults import reset_both, silent_hole
 from support.program import Program
 from support.servers import Account, Server
-from support.until import DEADLINE_S, until
+from support.until import until
 from support.witness import Machine, witness_on
 
 ARRIVED, IN_FLIGHT = 3, 5
@@ -101,11 +100,9 @@ async def test_a_question_on_the_resumed_stream_is_not_counted_for_a_message(
     server: Server, friend: Contact, program: Program, outbox: Path, tmp_path: Path
 ) -> None:
     async with BreaksAtTheAnswer(server) as proxy, killed_in_a_hole(program, friend, proxy, outbox):
-        # The last one has left just now: the archive is asked, and the server counts that question.
-        asked(outbox, "UPDATE session SET written = ?", time.time() + DEADLINE_S / 10)
         proxy.trace = tmp_path / "trace"
         await reaped(program, "--trace", str(proxy.trace))
-        assert proxy.struck.is_set()
+        assert proxy.struck.is_set() == (server.name == "ejabberd"), "where h is exact the archive is not asked"
         assert (await program.run("outbox", "retry")).code == 0
         await friend.wait_for_messages(len(BODIES))
         await friend.settle()

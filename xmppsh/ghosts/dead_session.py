@@ -1,8 +1,9 @@
 """What a dead process left of one session: its place on the server, and stanzas that were written and not acknowledged.
 
-The session is closed at once, so that nobody sees a ghost. What it had in flight is settled by the h of `<resumed/>`:
-what that does not cover never arrived, and goes out again. But right after a crash the server may still route what it
-had read, which its h does not tell (measured on ejabberd): then the archive decides, when the session is closed.
+The session is closed at once, so that nobody sees a ghost. What it had in flight is settled as after a cut
+(session/settle.py): where the h of `<resumed/>` is exact, what it does not cover never arrived, and goes out again at
+once. Where it is a snapshot nothing is sent on the resumed stream: the session is closed and asked for again, and when
+that has proved the end of its former process, the archive decides.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from xmppsh.connection.reconnect import routing_s
 from xmppsh.connection.takeover import TakenOver, take_over
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
 from xmppsh.model import Jid
@@ -20,9 +20,9 @@ from xmppsh.outbox.journal import LeftBehind, in_wire_order, management
 from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.protocol.events import StanzaArrived, StanzasAcked, StreamEnded
 from xmppsh.protocol.sm import MODULUS
-from xmppsh.session.archive import keeps_everything
 from xmppsh.session.requests import Requests
 from xmppsh.session.session import Session
+from xmppsh.session.settle import Server, server_of
 from xmppsh.witness.announcer import Announcer, form, witness_of
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ class Remains:
         self._journal.store.finish(self._stored.id, done, h)
         return True
 
-    def _void_numbers(self) -> None:
-        """A question of ours goes first: from h on the server counts what is written on the resumed stream."""
-        self._base = None
-        self._journal.change(list(self._queue))
+    @property
+    def _is_snapshot(self) -> bool:
+        """May the former stream go on with what its h of `<resumed/>` does not cover?"""
+        return server_of(self._stored.sm_id or "") is Server.SNAPSHOT
 
     # ── On the resumed stream ───────────────────────────────────────────────────────────────────────────────────
 
@@ -119,12 +119,8 @@ class Remains:
         self._release(sm.acked)
         server = _Answers(driver, Jid.parse(self._stored.full_jid))
         try:
-            if self._open_entries():
-                still_routing = time.time() < self._stored.written + routing_s(self._queue.in_flight)
-                if still_routing:
-                    self._void_numbers()
-                if not still_routing or not await server.has_full_archive():
-                    await self._repeat(driver, sm)
+            if self._open_entries() and not self._is_snapshot:
+                await self._repeat(driver, sm)
             await server.send_witness_aside(witness_of(self._options.jid))
         except (DeadlineExceeded, ConnectionLost) as error:
             # Measured: where the connection broke within a stanza, Prosody 0.12 takes what is written on the resumed
@@ -168,12 +164,12 @@ class Remains:
         stored, entries = None, self._open_entries()
         if proven:
             fate = Fate.QUEUED  # the session had expired, so nothing of it is routed any more
-        elif taken.resumed or taken.h is not None or self._base is None:
-            fate = Fate.UNCERTAIN
-        else:
-            # To ask again: a witness may have closed it, and know its h. That counts from our base, and covers the
-            # session's own stanzas, too.
+        elif self._base is not None and (self._is_snapshot if taken.resumed else taken.h is None):
+            # To ask again: `<failed/>` proves that the former stream has ended. Or a witness may have closed it, and
+            # know its h. That counts from our base, and covers the session's own stanzas, too.
             stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, list(self._queue)
+        else:
+            fate = Fate.UNCERTAIN
         entries = [replace(entry, fate=fate) for entry in entries]
         # A random resource: by the session's own we might throw out a program that was started again under it.
         options = replace(self._options, jid=self._options.jid.bare, heals=False, resumable_s=None)
@@ -219,10 +215,6 @@ class _Answers:
             self.requests.answer(event.element)
         elif isinstance(event, StreamEnded):
             self.requests.fail(ConnectionLost("the server ended the resumed stream"))
-
-    async def has_full_archive(self) -> bool:
-        """Will the archive tell what has arrived?"""
-        return await keeps_everything(self)
 
     async def send_witness_aside(self, witness: Jid) -> None:
         """What this session has not acknowledged is kept only if it is the account's last one (docs/witness.md)."""
