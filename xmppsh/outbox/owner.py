@@ -61,6 +61,12 @@ class Owner:
         """Does the process of that name still run?"""
         return name == self.name or is_alive(self._folder, name)
 
+    def forget_dead(self) -> None:
+        """Clear the locks of dead processes away, where nothing is found by them."""
+        for process in processes(self._folder):
+            if not process.alive:
+                forget(self._folder, process.name)
+
     def close(self, *, leaves: bool = False) -> None:
         """Give the lock up. leaves: something stays behind, as after a death, and is to be found by the file."""
         if self._fd is not None:

@@ -7,31 +7,27 @@ synced to the disk (power loss); taking away is not, since what reappears is set
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
-from xmppsh.outbox.damage import DamagedStore
+from xmppsh.outbox.database import Database
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.xmlio.build import Xml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from xmppsh.protocol.sm import Resumption
 
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
-MIN_FILE_BYTES = 512  # SQLite's smallest page
-MAGIC = b"SQLite format 3\0"
 VERSION = 2
 APPLICATION = 0x786D7070  # "xmpp"
 # AUTOINCREMENT: who hung while its session was closed still knows the ids of then; they must not be somebody else's.
-SCHEMA = f"""
-BEGIN IMMEDIATE;
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS session (
     id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, full_jid TEXT NOT NULL, sm_id TEXT, location TEXT,
     max_s INTEGER, handled INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL,
@@ -44,9 +40,6 @@ CREATE TABLE IF NOT EXISTS stanza (
 );
 CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL,
     account TEXT NOT NULL);
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-COMMIT;
 """
 
 
@@ -94,92 +87,12 @@ class StoredStanza:
         )
 
 
-class Store:
-    """Every method commits before it returns; raises IoError (74) when the disk does not take it."""
+class Store(Database):
+    """The outbox of one account, or a checkpoint file."""
 
     def __init__(self, path: Path, owner: str) -> None:
-        self.path, self.owner = path, owner
-        with self._guarded():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._refuse_remains()
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
-            is_new = self._check_kind()
-            if is_new:
-                path.chmod(0o600)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA foreign_keys = ON")
-            if is_new:
-                self._database.executescript(SCHEMA)
-
-    def _check_kind(self) -> bool:
-        """Is the file a new one? Raises IoError when it is something else than an outbox."""
-        (application,) = self._database.execute("PRAGMA application_id").fetchone()
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (application, version) not in ((0, 0), (APPLICATION, VERSION)):
-            raise IoError(f"{self.path}: written by another version of xmppsh", hint="move the file away")
-        if application == 0 and tables:
-            raise IoError(f"{self.path} is a database of another program", hint="give another file")
-        return bool(application == 0)
-
-    def _refuse_remains(self) -> None:
-        """SQLite would take a file that lost its bytes for a new one, and its journal with it; and it would read zeros
-        where a part of the last page is missing."""
-        if not self.path.exists():
-            return
-        if not self.path.is_file():
-            raise IoError(f"{self.path} is no regular file", hint="give another file")
-        size_bytes = self.path.stat().st_size
-        if 0 < size_bytes < MIN_FILE_BYTES or (size_bytes == 0 and self._has_bytes("-wal")):
-            self._refuse("beginning")
-        with self.path.open("rb") as file:
-            header = file.read(18)
-        page_bytes = int.from_bytes(header[16:18], "big")  # https://sqlite.org/fileformat.html §1.3.2; 1: 65536
-        is_torn = header.startswith(MAGIC) and size_bytes % max(MIN_FILE_BYTES, page_bytes) != 0
-        if is_torn and not self._has_bytes("-wal") and not self._has_bytes("-journal"):
-            self._refuse("end")
-
-    def _has_bytes(self, suffix: str) -> bool:
-        file = self.path.with_name(self.path.name + suffix)
-        return file.exists() and file.stat().st_size > 0
-
-    def _refuse(self, part: str) -> NoReturn:
-        raise DamagedStore(
-            f"{self.path}: the file is damaged, its {part} is missing",
-            hint="move it away with its -wal; what it held is not known",
-        )
-
-    def close(self) -> None:
-        """Close the file; SQLite folds its journal in."""
-        self._database.close()
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.ProgrammingError:
-            raise  # a bug of ours
-        except sqlite3.OperationalError as error:
-            space = "full" in str(error) or "readonly" in str(error) or "I/O" in str(error)
-            hint = "is the disk full, or read-only?" if space else None
-            raise IoError(f"{self.path}: {error}", hint=hint) from error
-        except sqlite3.DatabaseError as error:
-            raise DamagedStore(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
-        except OSError as error:
-            raise IoError(f"{self.path}: {(error.strerror or str(error)).lower()}") from error
-
-    @contextmanager
-    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
-        with self._guarded():
-            self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-            except BaseException:  # whatever it was, half a transaction must not stay
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+        self.owner = owner
+        super().__init__(path, APPLICATION, VERSION, SCHEMA)
 
     # ── Sessions ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,110 @@
+"""A SQLite file of ours: made with the right modes, refused when it is damaged or another program's, errors of ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from xmppsh.errors import IoError
+from xmppsh.outbox.damage import DamagedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MIN_FILE_BYTES = 512  # SQLite's smallest page
+MAGIC = b"SQLite format 3\0"
+
+
+class Database:
+    """One file in WAL mode. Every method commits before it returns; raises IoError (74) when the disk does not take it.
+
+    application, version: what the file is marked with (SQLite's application_id and user_version). schema: the
+    statements that make the tables.
+    """
+
+    def __init__(self, path: Path, application: int, version: int, schema: str) -> None:
+        self.path, self._application, self._version = path, application, version
+        with self._guarded():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_remains()
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            is_new = self._check_kind()
+            if is_new:
+                path.chmod(0o600)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA foreign_keys = ON")
+            if is_new:
+                marks = f"PRAGMA application_id = {application};\nPRAGMA user_version = {version};"
+                self._database.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{marks}\nCOMMIT;")
+
+    def _check_kind(self) -> bool:
+        """Is the file a new one? Raises IoError when it is something else than what is wanted."""
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (application, version) not in ((0, 0), (self._application, self._version)):
+            raise IoError(f"{self.path}: written by another version of xmppsh", hint="move the file away")
+        if application == 0 and tables:
+            raise IoError(f"{self.path} is a database of another program", hint="give another file")
+        return bool(application == 0)
+
+    def _refuse_remains(self) -> None:
+        """SQLite would take a file that lost its bytes for a new one, and its journal with it; and it would read zeros
+        where a part of the last page is missing."""
+        if not self.path.exists():
+            return
+        if not self.path.is_file():
+            raise IoError(f"{self.path} is no regular file", hint="give another file")
+        size_bytes = self.path.stat().st_size
+        if 0 < size_bytes < MIN_FILE_BYTES or (size_bytes == 0 and self._has_bytes("-wal")):
+            self._refuse("beginning")
+        with self.path.open("rb") as file:
+            header = file.read(18)
+        page_bytes = int.from_bytes(header[16:18], "big")  # https://sqlite.org/fileformat.html §1.3.2; 1: 65536
+        is_torn = header.startswith(MAGIC) and size_bytes % max(MIN_FILE_BYTES, page_bytes) != 0
+        if is_torn and not self._has_bytes("-wal") and not self._has_bytes("-journal"):
+            self._refuse("end")
+
+    def _has_bytes(self, suffix: str) -> bool:
+        file = self.path.with_name(self.path.name + suffix)
+        return file.exists() and file.stat().st_size > 0
+
+    def _refuse(self, part: str) -> NoReturn:
+        raise DamagedStore(
+            f"{self.path}: the file is damaged, its {part} is missing",
+            hint="move it away with its -wal; what it held is not known",
+        )
+
+    def close(self) -> None:
+        """Close the file; SQLite folds its journal in."""
+        self._database.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise  # a bug of ours
+        except sqlite3.OperationalError as error:
+            space = "full" in str(error) or "readonly" in str(error) or "I/O" in str(error)
+            hint = "is the disk full, or read-only?" if space else None
+            raise IoError(f"{self.path}: {error}", hint=hint) from error
+        except sqlite3.DatabaseError as error:
+            raise DamagedStore(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
+        except OSError as error:
+            raise IoError(f"{self.path}: {(error.strerror or str(error)).lower()}") from error
+
+    @contextmanager
+    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        with self._guarded():
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:  # whatever it was, half a transaction must not stay
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
