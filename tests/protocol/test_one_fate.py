@@ -275,7 +275,7 @@ class OneFate(RuleBasedStateMachine):
         self.connect(self.sm)
         h = f" h='{self.server.wire(self.server.read)}'" if with_h else ""
         gone = f"<failed xmlns='{NS['sm']}'{h}><item-not-found xmlns='{NS['stanzas']}'/></failed>"
-        failed, request = self.stream.receive(gone.encode())
+        failed, *request = self.stream.receive(gone.encode())
         assert isinstance(failed, ev.ResumeFailed)
         lost = self.queue.doubt()
         if failed.h is not None:
@@ -286,7 +286,7 @@ class OneFate(RuleBasedStateMachine):
         else:
             self.queue.settle([without_archive(entry) for entry in lost])
         self.new_session()
-        self.bound([request])
+        self.bound(request)
 
     # ── What must hold ──────────────────────────────────────────────────────────────────────────────────────────
 

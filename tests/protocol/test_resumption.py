@@ -204,7 +204,7 @@ def test_after_a_refusal_a_new_session_begins_on_the_same_stream_with_counters_o
     previous = former_session()
     stream, server = stream_at(State.RESUMING, resume=previous, resumable_s=60)
     refusal = FAILED if h is None else FAILED.replace("'><", f"' h='{h}'><", 1)
-    told, request = feed(stream, refusal)
+    told, _, request, _ = feed(stream, refusal)
     assert told == ev.ResumeFailed(h, "item-not-found")
     assert isinstance(request, Write)
     assert stream.state is State.BINDING
@@ -284,7 +284,7 @@ def test_what_was_not_asked_for_is_not_used() -> None:
 
 def test_a_server_that_refuses_to_count_is_used_without_acks() -> None:
     stream, _ = stream_at(State.BOUND, resumable_s=120)
-    (told,) = feed(stream, f"<failed xmlns='{SM}'><unexpected-request xmlns='{NS['stanzas']}'/></failed>")
+    (told,) = feed(stream, f"<failed xmlns='{SM}'><internal-server-error xmlns='{NS['stanzas']}'/></failed>")
     assert isinstance(told, ev.SessionEstablished)
     assert (told.acks, told.resumption) == (False, None)
     assert stream.request_ack() == []

@@ -22,7 +22,7 @@ from protocol.playbook import (
 from xmppsh.errors import ProtocolError
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Write
-from xmppsh.protocol.sm import Resumption
+from xmppsh.protocol.sm import UNCOUNTED, Resumption
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import Xml
 
@@ -31,16 +31,21 @@ BIND = (
 )
 
 
+ENABLE = '<enable xmlns="urn:xmpp:sm:3" resume="false"/>'
+
+
 def sends(text: str) -> Write:
     return Write(text.encode())
 
 
 def test_a_session_that_shall_outlive_its_socket_is_asked_for_and_its_grant_told() -> None:
-    stream, _ = stream_at(State.BINDING, resumable_s=120)
-    assert feed(stream, BIND_RESULT) == [
-        ev.ResourceBound(JULIET),  # before: <enabled/> may never be seen
+    stream, _ = stream_at(State.AUTHENTICATED, resumable_s=120)
+    assert feed(stream, HEADER + bound_features()) == [
+        ev.ResourceBound(JULIET),  # before: no answer may ever be seen
+        sends(BIND),
         sends('<enable xmlns="urn:xmpp:sm:3" resume="true" max="120"/>'),
     ]
+    assert feed(stream, BIND_RESULT) == []
     granted = f"<enabled xmlns='{NS['sm']}' resume='true' id='sm1' max='60' location='other.example:5222'/>"
     (told,) = feed(stream, granted)
     assert isinstance(told, ev.SessionEstablished)
@@ -49,8 +54,16 @@ def test_a_session_that_shall_outlive_its_socket_is_asked_for_and_its_grant_told
 
 def test_the_address_that_is_told_is_the_one_that_the_server_chose() -> None:
     stream, _ = stream_at(State.BINDING, resumable_s=120)
-    told, _ = feed(stream, BIND_RESULT.replace("/balcony", "/of its own"))
+    (told,) = feed(stream, BIND_RESULT.replace("/balcony", "/of its own"))
     assert told == ev.ResourceBound(JULIET.bare.with_resource("of its own"))
+
+
+def test_where_the_server_chooses_the_resource_its_address_is_told_before_the_session_may_outlive_its_socket() -> None:
+    stream, _ = stream_at(State.AUTHENTICATED, jid=JULIET.bare, resumable_s=120)
+    assert b"<enable " not in written(feed(stream, HEADER + bound_features()))
+    told, enable = feed(stream, BIND_RESULT)
+    assert told == ev.ResourceBound(JULIET)
+    assert b"<enable " in written([enable])
 
 
 @pytest.mark.parametrize(("offered", "asked"), [(True, {}), (False, {"resumable_s": 120}), (True, {"acks": False})])
@@ -64,18 +77,20 @@ def test_a_session_that_dies_with_its_socket_is_not_told_before_it_lives(offered
 
 
 def test_a_resumed_session_is_not_told_again_and_the_one_after_a_refusal_is() -> None:
-    stream, server = stream_at(State.RESUMING, resume=former_session(), resumable_s=120)
+    stream, _ = stream_at(State.RESUMING, resume=former_session(), resumable_s=120)
     assert [type(one) for one in feed(stream, RESUMED)] == [ev.SessionResumed]
-    stream, server = stream_at(State.RESUMING, resume=former_session(), resumable_s=120)
-    feed(stream, f"<failed xmlns='{NS['sm']}'/>")
-    assert ev.ResourceBound(JULIET) in step(stream, server)
+    stream, _ = stream_at(State.RESUMING, resume=former_session(), resumable_s=120)
+    assert ev.ResourceBound(JULIET) in feed(stream, f"<failed xmlns='{NS['sm']}'/>")
 
 
-def test_who_replaces_a_session_asks_for_acks_together_with_the_bind() -> None:
-    stream, _ = stream_at(State.AUTHENTICATED, replaces=True)
+def test_acks_are_asked_for_together_with_the_bind_and_what_comes_before_them_is_told() -> None:
+    stream, _ = stream_at(State.AUTHENTICATED)
     enable = sends('<enable xmlns="urn:xmpp:sm:3" resume="false"/>')
     assert feed(stream, HEADER + bound_features()) == [sends(BIND), enable]
     assert feed(stream, BIND_RESULT) == []
+    (early,) = feed(stream, MESSAGE)
+    assert isinstance(early, ev.StanzaArrived)
+    assert early.number == UNCOUNTED
     (told,) = feed(stream, ENABLED)
     assert isinstance(told, ev.SessionEstablished)
     (arrived,) = feed(stream, MESSAGE)
@@ -84,8 +99,8 @@ def test_who_replaces_a_session_asks_for_acks_together_with_the_bind() -> None:
 
 
 @pytest.mark.parametrize(("offered", "asked"), [(False, True), (True, False)])
-def test_who_replaces_a_session_without_acks_only_binds(offered: bool, asked: bool) -> None:
-    stream, _ = stream_at(State.AUTHENTICATED, replaces=True, acks=asked)
+def test_a_session_without_acks_only_binds(offered: bool, asked: bool) -> None:
+    stream, _ = stream_at(State.AUTHENTICATED, acks=asked)
     assert feed(stream, HEADER + bound_features(sm=offered)) == [sends(BIND)]
     (told,) = feed(stream, BIND_RESULT)
     assert isinstance(told, ev.SessionEstablished)
@@ -118,7 +133,7 @@ def test_a_resumed_session_goes_on_where_it_stopped() -> None:
 def test_a_resumption_that_fails_is_told_and_a_new_session_is_bound(attribute: str, h: int | None) -> None:
     stream, _ = stream_at(State.RESUMING)
     failed = f"<failed xmlns='{NS['sm']}' {attribute}><item-not-found xmlns='{NS['stanzas']}'/></failed>"
-    assert feed(stream, failed) == [ev.ResumeFailed(h, "item-not-found"), sends(BIND)]
+    assert feed(stream, failed) == [ev.ResumeFailed(h, "item-not-found"), sends(BIND), sends(ENABLE)]
     feed(stream, BIND_RESULT)
     (told,) = feed(stream, ENABLED)
     assert isinstance(told, ev.SessionEstablished)

@@ -17,6 +17,7 @@ from protocol.playbook import (
     STARTTLS_FEATURES,
     GoodServer,
     bound_features,
+    fault_of,
     feed,
     mechanisms,
     new_stream,
@@ -24,7 +25,7 @@ from protocol.playbook import (
     stream_at,
 )
 
-from xmppsh.errors import StanzaError
+from xmppsh.errors import ProtocolViolation, StanzaError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import scram
@@ -80,8 +81,8 @@ class _Play:
 def bound(mechanism: str, *, first: str = SUCCESS) -> list[_Play]:
     return [
         _Play(first) >> [sends(OWN_HEADER)],
-        _Play(HEADER + bound_features()) >> [sends(BIND)],
-        _Play(BIND_RESULT) >> [sends(ENABLE)],
+        _Play(HEADER + bound_features()) >> [sends(BIND), sends(ENABLE)],
+        _Play(BIND_RESULT) >> [],
         _Play(ENABLED) >> [established(mechanism)],
         _Play(f"<r xmlns='{NS['sm']}'/>") >> [ev.HandledNoted(0), sends('<a xmlns="urn:xmpp:sm:3" h="0"/>')],
         _Play(FOOTER) >> [sends(FOOTER), Disconnect(), ...],
@@ -220,14 +221,15 @@ def test_the_server_s_proof_may_come_in_a_challenge() -> None:
 def test_a_session_without_a_resource_asks_for_none() -> None:
     stream, _ = stream_at(State.AUTHENTICATED, jid=JULIET.bare)
     assert feed(stream, HEADER + bound_features()) == [
-        sends('<iq type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>')
+        sends('<iq type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>'),
+        sends(ENABLE),
     ]
 
 
 @pytest.mark.parametrize(("jid", "asked"), [(JULIET.bare, "x1"), (JULIET, "balcony")])
 def test_a_resource_of_ours_is_asked_for_where_the_address_names_none(jid: Jid, asked: str) -> None:
     stream, _ = stream_at(State.AUTHENTICATED, jid=jid, resource="x1")
-    (request,) = feed(stream, HEADER + bound_features())
+    request, _ = feed(stream, HEADER + bound_features())
     assert isinstance(request, Write)
     assert f"<resource>{asked}</resource>".encode() in request.data
 
@@ -238,13 +240,29 @@ def test_a_session_without_acks_is_established_and_says_so(how: str) -> None:
     feed(stream, HEADER + bound_features(sm=how != "not offered"))
     outputs = feed(stream, BIND_RESULT)
     if how == "refused":
-        assert outputs == [sends(ENABLE)]
-        outputs = feed(stream, f"<failed xmlns='{NS['sm']}'><unexpected-request xmlns='{NS['stanzas']}'/></failed>")
+        assert outputs == []
+        outputs = feed(stream, f"<failed xmlns='{NS['sm']}'><internal-server-error xmlns='{NS['stanzas']}'/></failed>")
     assert outputs == [established("SCRAM-SHA-1", acks=False)]
     assert stream.request_ack() == []
     (arrived,) = feed(stream, MESSAGE)
     assert isinstance(arrived, ev.StanzaArrived)
     assert stream.taken(0) == []
+
+
+TOO_EARLY = f"<failed xmlns='{NS['sm']}'><unexpected-request xmlns='{NS['stanzas']}'/></failed>"
+
+
+@pytest.mark.parametrize("texts", [(TOO_EARLY, BIND_RESULT), (BIND_RESULT, TOO_EARLY)], ids=["before", "after"])
+def test_acks_are_asked_for_once_more_where_the_server_had_not_bound_us_yet(texts: tuple[str, str]) -> None:
+    stream, _ = stream_at(State.BINDING)
+    assert feed(stream, texts[0]) == []
+    assert feed(stream, texts[1]) == [sends(ENABLE)]
+    assert feed(stream, TOO_EARLY) == [established("SCRAM-SHA-1", acks=False)], "and not a third time"
+
+
+def test_a_refusal_of_acks_that_nobody_asked_for_ends_the_stream() -> None:
+    stream, _ = stream_at(State.BINDING, acks=False)
+    assert isinstance(fault_of(feed(stream, TOO_EARLY)), ProtocolViolation)
 
 
 def test_the_jid_that_the_server_binds_is_the_session_s() -> None:

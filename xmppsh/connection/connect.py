@@ -169,7 +169,6 @@ class Connector:
             tls=attempt.candidate.tls,
             limits=options.limits,
             acks=options.acks,
-            replaces=options.replaces,
             resumable_s=options.resumable_s,
             resume=self._resume,
             bind_id=new_id(),

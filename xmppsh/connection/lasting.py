@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.sm import StreamManagement
     from xmppsh.xmlio.build import Xml
 
+OFFLINE_S = 45.0  # measured: a loaded Prosody is silent for 13 s before the first of 15,000 offline messages
 FIRST_TRIES = 3  # when the first connection is cut in its handshake
 PROOF_S = 14.0  # ejabberd gives up asking the former stream after 15 s, and says the same as when it has ended
 CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
@@ -58,6 +59,7 @@ class Connection:
         self._asked_at = 0.0  # when the last `<resume/>` was written, in the loop's time
         self._activity, self._answered = asyncio.Event(), asyncio.Event()
         self._resumed = False  # the stream in use is a resumed one
+        self._awaits_backlog = False
         self._silences = 0  # dead links in a row, without an ack between them
         self._not_before = 0.0
         self._old: Driver | None = None
@@ -155,12 +157,18 @@ class Connection:
             await self.driver.link.drained()
 
     def note_activity(self) -> None:
-        """The link is no longer idle: its silence is counted from now on."""
+        """The server has shown that it lives, or the link is no longer idle: its silence is counted from now on."""
         self._activity.set()
+
+    def expect_backlog(self) -> None:
+        """What leaves now makes the server deliver all that it kept for us: until the next ack it may be silent for
+        longer, while it reads its store."""
+        self._awaits_backlog = True
 
     def on_ack(self) -> None:
         """The server answers on this stream."""
         self._answered.set()
+        self._awaits_backlog = False
         self._silences = 0
         self._activity.set()
 
@@ -262,6 +270,8 @@ class Connection:
         if self.driver is None or not self._owner.is_reading or not self._owner.in_flight:
             return None
         base_s = max(1.0, min(ACK_BASE_S, self._options.timeout_s / 3))
+        if self._awaits_backlog:
+            base_s = max(base_s, OFFLINE_S)
         return base_s + BACKLOG_PATIENCE * self._owner.backlog_s()
 
     def _on_silence(self) -> None:

@@ -34,7 +34,6 @@ class SessionOptions:
     timeout_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
     acks: bool = True  # XEP-0198, where the server has it
-    replaces: bool = False  # the resource is another session's, which is to end; never with resumable_s
     heals: bool = False  # survive a cut
     resumable_s: int | None = None  # the server is asked to keep the session that long behind a cut, to be resumed
     give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide

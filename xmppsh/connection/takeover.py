@@ -52,7 +52,7 @@ async def take_over(
     sm: its id and counters, None when they are not known. before_close: runs on the resumed stream, which has nothing
     written on it yet.
     """
-    takeover = _Takeover(options, log, trace, replaces=sm is None)
+    takeover = _Takeover(options, log, trace)
     place = jid if sm is None else jid.bare
     try:
         return await takeover.run(place, sm, before_close)
@@ -66,11 +66,9 @@ async def take_over(
 
 
 class _Takeover:
-    def __init__(
-        self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None, *, replaces: bool
-    ) -> None:
+    def __init__(self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None) -> None:
         # Not to be resumed again: it dies with its socket.
-        options = replace(options, acks=True, replaces=replaces, heals=False, resumable_s=None)
+        options = replace(options, acks=True, heals=False, resumable_s=None)
         self._connector = Connector(options, log, lambda _: None, lambda _: None, trace)
         self._driver: Driver | None = None
         self._outcome = TakenOver(False, None)

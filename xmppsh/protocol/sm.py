@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from xmppsh.errors import ProtocolError
 
 MODULUS = 2**32  # XEP-0198 §4
+UNCOUNTED = -1  # the number of a stanza that came before `<enabled/>`, or where the server does not count
 ACK_EVERY = 100  # stanzas taken without an ack
 
 
@@ -129,7 +130,7 @@ class StreamManagement:
     def on_taken(self, number: int) -> bool:
         """The program is done with this stanza; True when an `<a/>` is due: what the server asked about is done, or
         much is unacknowledged (Prosody ends a session with 500 unacked stanzas)."""
-        if 0 < (number - self.handled) % MODULUS <= MODULUS // 2:
+        if number != UNCOUNTED and 0 < (number - self.handled) % MODULUS <= MODULUS // 2:
             self._taken.add(number)
         self._advance()
         fulfilled = self._owed is not None and (self.handled - self._owed) % MODULUS < MODULUS // 2

@@ -24,6 +24,7 @@ from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of
 from xmppsh.protocol.negotiation import PORT_HINT, Negotiation, StreamConfig, read_h, violation
+from xmppsh.protocol.sm import UNCOUNTED
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
 from xmppsh.xmlio.build import Xml, element
 from xmppsh.xmlio.reader import Footer, Header, tree
@@ -164,7 +165,7 @@ class Stream(Negotiation):
     # ── Live ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_stanza(self, event: ev.StanzaReceived) -> list[Output]:
-        return [ev.StanzaArrived(event.element, 0 if self.sm is None else self.sm.on_received())]
+        return [ev.StanzaArrived(event.element, UNCOUNTED if self.sm is None else self.sm.on_received())]
 
     def _on_ack(self, event: ev.AckReceived) -> list[Output]:
         if self.sm is None:

@@ -66,8 +66,9 @@ _PROCEED: Rows = {
     (State.RESUMING, ev.ResumedReceived): Step("_on_resumed", (State.LIVE,)),
     (State.RESUMING, ev.SmFailureReceived): Step("_on_resume_failure", (State.BINDING, State.RESUMING)),
     (State.BINDING, ev.StanzaReceived): Step("_on_bind_answer", (State.BINDING, State.BOUND, State.LIVE)),
+    (State.BINDING, ev.SmFailureReceived): Step("_on_enable_failure", (State.BINDING,)),
     (State.BOUND, ev.EnabledReceived): Step("_on_enabled", (State.LIVE,)),
-    (State.BOUND, ev.SmFailureReceived): Step("_on_enable_failure", (State.LIVE,)),
+    (State.BOUND, ev.SmFailureReceived): Step("_on_enable_failure", (State.LIVE, State.BOUND)),
 }
 _HEADERS: Rows = {
     (state, ev.HeaderReceived): _stay("_on_header", state)

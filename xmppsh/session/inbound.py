@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.protocol.sm import MODULUS
+from xmppsh.protocol.sm import MODULUS, UNCOUNTED
 from xmppsh.session.bus import Bus
 from xmppsh.session.responder import response_to
 
@@ -54,8 +54,8 @@ class Inbound:
         self._high_water = received
 
     def on_stanza(self, stanza: Element, number: int) -> None:
-        """A stanza arrived, the number-th of its session in our count."""
-        if self._wire.has_acks and not self._is_new(number):
+        """A stanza arrived, the number-th of its session in our count, or UNCOUNTED (protocol/sm.py)."""
+        if number != UNCOUNTED and self._wire.has_acks and not self._is_new(number):
             return  # repeated by the server after a resume, and still in the hands of its reader
         if any(one.intercept(stanza, lambda: self._wire.mark_handled(number)) for one in self._interceptors):
             return

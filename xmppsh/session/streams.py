@@ -149,6 +149,7 @@ class Streams:
     def broadcast_presence(self, availability: Xml) -> int:
         """Tell our presence to all who may see it; a new session after a lost one does it again."""
         self._availability = availability
+        self.connection.expect_backlog()
         return self.send(availability)
 
     @property
@@ -263,6 +264,7 @@ class Streams:
         if self._phase is not Phase.OFFLINE:
             self.requests.fail(ConnectionLost("the session was lost before the answer came"))
         if self._availability is not None:
+            self.connection.expect_backlog()
             self.send_ahead(self._availability)
         if failed is not None and failed.h is not None and former is not None:
             released = (failed.h - former.acked) % MODULUS
@@ -301,6 +303,7 @@ class Streams:
         """What the stream in use tells."""
         match event:
             case ev.StanzaArrived(stanza, number):
+                self.connection.note_activity()
                 self.inbound.on_stanza(stanza, number)
             case ev.StanzasAcked(count):
                 self.connection.on_ack()

@@ -150,7 +150,7 @@ async def replace_and_close(
     With XEP-0198 on, and without an ack for any message: what the other client had not acknowledged goes to the offline
     store, not to us. Raises NotReplaced.
     """
-    options = replace(options, jid=jid, acks=True, replaces=True, heals=False, resumable_s=None, give_up_s=None)
+    options = replace(options, jid=jid, acks=True, heals=False, resumable_s=None, give_up_s=None)
     session = Session(options, log, trace)
     try:
         await session.open()
