@@ -219,7 +219,8 @@ class Element:
     """A child of the stream's root: a stanza, or a nonza (XEP-0360).
 
     name: `{namespace}localname`; attributes: as expat gives them, foreign ones as `{namespace}name`;
-    xml: the element as it stood on the wire, made to stand alone; line, column: where it began, from 1.
+    xml: the element as it stood on the wire, made to stand alone; line, column: where it began, from 1. arrived: when
+    it came, in seconds since the epoch, where it is handed on later.
     """
 
     name: str
@@ -227,6 +228,7 @@ class Element:
     xml: str
     line: int = 1
     column: int = 1
+    arrived: float | None = None
 
     @property
     def kind(self) -> str:

@@ -20,6 +20,7 @@ from xmppsh.output.failure import error_text
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.records import record
 from xmppsh.output.trace import Trace
+from xmppsh.xmlio.ids import beside
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from xmppsh.ghosts.dead_session import Reaped
     from xmppsh.ghosts.guard import Guard, KnownSession
     from xmppsh.model import Element
-    from xmppsh.outbox.journal import Journal, LeftBehind
+    from xmppsh.outbox.journal import Journal
     from xmppsh.output.streams import InputStream, OutputStream
     from xmppsh.resolve.options import LookupOptions
     from xmppsh.session.session import Session
@@ -152,15 +153,13 @@ class App:
         lasting: bool = False,
         give_up_s: float | None = None,
         journal: Journal | None = None,
-        left: LeftBehind | None = None,
+        before_open: Callable[[Session], object] = lambda _: None,
     ) -> AsyncIterator[Session]:
         """A bound session, closed cleanly whatever ends the block; in the shell, the shell's own.
 
         lasting: it survives a cut, for at most `give_up_s`; journal: where stanzas are kept, the account's outbox
-        by default; left: what a dead process left there, to go on with.
-        wait_s: for the server's `</stream:stream>`. After the last ack nothing can be lost, so a one-shot does not
-        wait (ejabberd answers 100 ms late).
-        """
+        by default; before_open: makes its readers, so that what comes with the first byte after the bind is theirs.
+        wait_s: for `</stream:stream>`; after the last ack a one-shot does not wait (ejabberd answers 100 ms late)."""
         if self.shared is not None:
             yield self.shared
             return
@@ -173,14 +172,15 @@ class App:
         await self._reap_before()
         if lasting:
             options = replace(options, heals=True, resumable_s=self.resumable_s, give_up_s=give_up_s)
+        else:
+            options = replace(options, jid=beside(options.jid))
         if journal is None and (lasting or self.state_if_any is not None):
             journal = self.journal()
         session = Session(options, self.log, self.trace, journal)
         session.interceptors.append(Announcer(session))
         drain_s = 0.0
         try:
-            if left is not None:
-                session.restore(left)
+            before_open(session)
             with self._guarded(session):
                 await session.open()
                 yield session

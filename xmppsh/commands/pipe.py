@@ -61,9 +61,14 @@ async def pipe(app: App, file: str | None, window: int, root: str | None, checkp
     left = None if journal is None else await _restored(journal, app.settings.timeout)
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     patience_s = app.settings.timeout
+
+    def restore(session: Session) -> None:
+        if left is not None:
+            session.restore(left)
+
     try:
         async with app.session(
-            wait_s=CLOSE_WAIT_S, lasting=True, give_up_s=patience_s, journal=journal, left=left
+            wait_s=CLOSE_WAIT_S, lasting=True, give_up_s=patience_s, journal=journal, before_open=restore
         ) as session:
             await run.go(session, _stanzas(source, reader), 0 if left is None else left.position)
         if run.first_error is not None:

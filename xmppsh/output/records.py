@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.xmlio.reader import tree
@@ -26,8 +27,10 @@ LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def record(stanza: Element, now: Callable[[], datetime]) -> dict[str, Any]:
-    """The record of a message, presence or IQ; `now` gives the time of arrival, in UTC."""
+    """The record of a message, presence or IQ; `now` gives the time of arrival, in UTC, where the stanza has none."""
     root = tree(stanza)
+    if stanza.arrived is not None:
+        now = partial(datetime.fromtimestamp, stanza.arrived, UTC)
     match stanza.kind:
         case "message":
             return _message(stanza, root, now)

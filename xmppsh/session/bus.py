@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,18 +13,20 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
 
+AnySubscription = TypeVar("AnySubscription", bound="Subscription")
 Token = tuple[int, int]  # the session's generation, and the stanza's number in it
 
-MAX_WAITING_BYTES = 4 * 1024 * 1024  # past it the link is not read until the readers have caught up
+MAX_WAITING_BYTES = 1024 * 1024  # past it the link is not read until the readers have caught up
 
 
-class _Arrival:
-    """A stanza that some readers still hold."""
+class Waiting:
+    """A stanza that some readers still hold. since: when it came, by the monotonic clock."""
 
-    __slots__ = ("element", "holders", "token")
+    __slots__ = ("element", "holders", "since", "token")
 
     def __init__(self, element: Element, token: Token, holders: int) -> None:
         self.element, self.token, self.holders = element, token, holders
+        self.since = time.monotonic()
 
 
 class Subscription:
@@ -32,8 +35,8 @@ class Subscription:
     def __init__(self, bus: Bus, wanted: Callable[[Element], bool]) -> None:
         self.wanted = wanted
         self._bus = bus
-        self._waiting: deque[_Arrival] = deque()
-        self._current: _Arrival | None = None
+        self._waiting: deque[Waiting] = deque()
+        self._current: Waiting | None = None
         self._ready = asyncio.Event()
         self._cancelled = False
 
@@ -42,7 +45,7 @@ class Subscription:
 
     async def __anext__(self) -> Element:
         self.done()
-        while not self._waiting:
+        while (element := self._take_next()) is None:
             if self._cancelled:
                 raise StopAsyncIteration
             if self._bus.is_over:
@@ -51,6 +54,11 @@ class Subscription:
                 raise StopAsyncIteration
             self._ready.clear()
             await self._ready.wait()
+        return element
+
+    def _take_next(self) -> Element | None:
+        if not self._waiting:
+            return None
         self._current = self._waiting.popleft()
         return self._current.element
 
@@ -68,7 +76,7 @@ class Subscription:
         self._cancelled = True
         self._ready.set()
 
-    def put(self, arrival: _Arrival) -> None:
+    def put(self, arrival: Waiting) -> None:
         """For the bus."""
         self._waiting.append(arrival)
         self._ready.set()
@@ -96,7 +104,10 @@ class Bus:
 
     def subscribe(self, wanted: Callable[[Element], bool]) -> Subscription:
         """Begin to read what arrives from now on."""
-        subscription = Subscription(self, wanted)
+        return self.add(Subscription(self, wanted))
+
+    def add(self, subscription: AnySubscription) -> AnySubscription:
+        """Deliver to this one, too."""
         self._subscriptions.append(subscription)
         return subscription
 
@@ -108,15 +119,15 @@ class Bus:
             if element.kind != "message":
                 self._on_taken(token)
             return
-        arrival = _Arrival(element, token, len(readers))
+        arrival = Waiting(element, token, len(readers))
+        self._waiting_bytes += len(readers) * len(element.xml)
         for reader in readers:
             reader.put(arrival)
-            self._waiting_bytes += len(element.xml)
         if self._waiting_bytes > MAX_WAITING_BYTES and not self._full:
             self._full = True
             self._on_full()
 
-    def release(self, arrival: _Arrival) -> None:
+    def release(self, arrival: Waiting) -> None:
         """One reader is done."""
         self._shrink(len(arrival.element.xml))
         arrival.holders -= 1

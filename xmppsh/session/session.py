@@ -18,9 +18,11 @@ from xmppsh.xmlio.stanzas import RECEIPTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xmppsh.errors import IoError
     from xmppsh.model import Element, Jid
     from xmppsh.outbox.queue import Entry
     from xmppsh.session.bus import Subscription
+    from xmppsh.session.inbox import Inbox, InboxFile
     from xmppsh.xmlio.build import Xml
 
 CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
@@ -164,6 +166,20 @@ class Session(Streams):
     def subscribe(self, *kinds: str) -> Subscription:
         """Read stanzas of these kinds (`message`, `presence`, `iq`) that arrive from now on."""
         return self.inbound.bus.subscribe(lambda stanza: stanza.kind in kinds)
+
+    def inbox(self, file: InboxFile, *kinds: str) -> Inbox:
+        """The same for a reader that may be slower than the server: what waits for it is stored (session/inbox.py).
+
+        Raises IoError where the file is there and cannot be read.
+        """
+        from xmppsh.session.inbox import Inbox
+        from xmppsh.session.repeats import Repeats
+
+        def tell(error: IoError) -> None:
+            self.log(0, f"what arrives is not stored any more, and waits at the server: {error}")
+
+        bus, repeats = self.inbound.bus, Repeats(str(self.options.jid.bare))
+        return bus.add(Inbox(bus, lambda stanza: stanza.kind in kinds, file, repeats, tell))
 
     def bounces(self) -> Subscription:
         """Read the messages that came back with an error (RFC 6120 §8.3)."""

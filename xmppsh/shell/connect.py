@@ -10,15 +10,16 @@ import click
 
 from xmppsh.commands.base import OPTIONS, command
 from xmppsh.commands.params import JID
+from xmppsh.commands.reading import reading
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.shell.script import run_script
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
+    from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
 
-CLOSE_WAIT_S = 2.0
 LAST_ACKS_S = 5.0
 
 
@@ -51,20 +52,20 @@ async def open_shell(app: App, *, stop_on_error: bool = False) -> None:
     fd = _prompt_fd(app)
     stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
     try:
-        async with app.session(wait_s=CLOSE_WAIT_S, lasting=True) as session:
-            await _run(app, session, fd, stop_on_error=stop_on_error)
+        async with reading(app, "connect", "message") as (session, arrivals):
+            await _run(app, session, arrivals, fd, stop_on_error=stop_on_error)
     finally:
         stop_watching()
 
 
-async def _run(app: App, session: Session, fd: int | None, *, stop_on_error: bool) -> None:
+async def _run(app: App, session: Session, arrivals: Inbox, fd: int | None, *, stop_on_error: bool) -> None:
     try:
         if fd is None:
-            await run_script(app, session, stop_on_error=stop_on_error)
+            await run_script(app, session, arrivals, stop_on_error=stop_on_error)
         else:
             from xmppsh.shell.repl import run_repl  # prompt_toolkit costs more than all the rest
 
-            await run_repl(app, session, fd)
+            await run_repl(app, session, arrivals, fd)
     except ClosedOutput:
         # Nobody reads on; what was sent is still brought to its end.
         with suppress(XmppshError):

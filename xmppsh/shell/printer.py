@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
+    from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
 
 
@@ -39,9 +40,8 @@ class Printer:
     is_reported(stanza): asked for messages of type `error`; True when somebody else tells of it.
     """
 
-    def __init__(self, app: App, session: Session, is_reported: Callable[[Element], bool]) -> None:
-        self._app, self._session, self._is_reported = app, session, is_reported
-        self._arrivals = session.subscribe("message")
+    def __init__(self, app: App, session: Session, arrivals: Inbox, is_reported: Callable[[Element], bool]) -> None:
+        self._app, self._session, self._arrivals, self._is_reported = app, session, arrivals, is_reported
 
     async def run(self) -> None:
         """Print until the end of the session, and raise what ended it. Raises ClosedOutput when nobody reads."""

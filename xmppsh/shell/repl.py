@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
+    from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
     from xmppsh.shell.line import Line
 
@@ -44,7 +45,7 @@ LEAVE_S = 5.0  # for the acks of what was typed last
 CONTINUATION = "... "
 
 
-async def run_repl(app: App, session: Session, fd: int) -> None:
+async def run_repl(app: App, session: Session, arrivals: Inbox, fd: int) -> None:
     """Read and carry out lines until Ctrl-D or /quit; raises what ended the session.
 
     fd: the terminal that gets the prompt.
@@ -52,7 +53,7 @@ async def run_repl(app: App, session: Session, fd: int) -> None:
     screen = Screen(fd)
     drawing = Drawing(screen.terminal, app.env.get("TERM"))
     with _on_screen(app, screen), create_app_session(keyboard(), drawing):
-        await Repl(app, session, screen).run()
+        await Repl(app, session, arrivals, screen).run()
 
 
 @contextmanager
@@ -71,11 +72,11 @@ def _on_screen(app: App, screen: Screen) -> Iterator[None]:
 class Repl:
     """One run of the prompt."""
 
-    def __init__(self, app: App, session: Session, screen: Screen) -> None:
+    def __init__(self, app: App, session: Session, arrivals: Inbox, screen: Screen) -> None:
         self._app, self._session, self._screen = app, session, screen
         self._sent = Sent(session, lambda _, error: report(app, error))
         self._interpreter = Interpreter(app, session, self._sent, app.stdin)
-        self._printer = Printer(app, session, self._tell_bounce)
+        self._printer = Printer(app, session, arrivals, self._tell_bounce)
         self._reads = False
         self._work: asyncio.Task[None] | None = None  # the line that is carried out
         self._confirmations: set[asyncio.Task[None]] = set()

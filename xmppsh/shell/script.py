@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
+    from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
 
 MAX_LINE_BYTES = 1024 * 1024
 WINDOW = 1000  # unacknowledged stanzas; past it stdin is not read
 
 
-async def run_script(app: App, session: Session, *, stop_on_error: bool) -> None:
+async def run_script(app: App, session: Session, arrivals: Inbox, *, stop_on_error: bool) -> None:
     """Carry out stdin's lines. At the end everything is acknowledged, or raises what failed.
 
     stop_on_error: end at the first error and raise it; otherwise the last failed line decides the exit code.
@@ -37,7 +38,7 @@ async def run_script(app: App, session: Session, *, stop_on_error: bool) -> None
     app.stdout = output = WholeRecords(app.stdout.fd)
     with _no_input() as no_input:
         script = Script(app, session, no_input, stop_on_error=stop_on_error)
-        printer = Printer(app, session, script.is_reported)
+        printer = Printer(app, session, arrivals, script.is_reported)
         session.broadcast_presence(presence())
         async with running(printer.run()) as watch, running(script.sent.collect()):
             try:

@@ -1,0 +1,91 @@
+"""`listen` whose reader is slow, or that has much to read: everything is printed once, in order, whatever ends."""
+
+import asyncio
+import fcntl
+import os
+from pathlib import Path
+
+from support.contact import Contact
+from support.program import Program, finish
+from support.servers import Account, Server
+from support.until import until
+
+COUNT = 600  # more than Prosody 0.12 keeps of what was not acknowledged (smacks_max_queue_size)
+PIPE_BYTES = 4096  # the least that Linux gives a pipe: the reader's backlog is ours from then on
+
+
+def bodies(count: int) -> list[str]:
+    return [f"message {number} with some words, to be like one of people" for number in range(count)]
+
+
+async def flood(friend: Contact, to: str) -> None:
+    await friend.send_raw(
+        "".join(f"<message to='{to}' type='chat'><body>{body}</body></message>" for body in bodies(COUNT))
+    )
+    await friend.settle(60)
+
+
+class Reader:
+    """The reading end of a listening program's stdout, which reads when it is told to."""
+
+    def __init__(self) -> None:
+        self.fd, self.theirs = os.pipe()
+        fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+    def read(self) -> list[str]:
+        """All that was written, once the other end is closed."""
+        os.close(self.theirs)
+        with os.fdopen(self.fd) as file:
+            return file.read().splitlines()
+
+
+def stored(tmp_path: Path) -> bool:
+    return any((tmp_path / "xmppsh" / "inbox").glob("*.sqlite"))
+
+
+async def test_what_nobody_reads_is_stored_and_acknowledged_and_printed_when_somebody_does(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path
+) -> None:
+    reader = Reader()
+    async with program.listening(
+        "-C", str(COUNT), "-F", "%b", ready=tmp_path / "ready", stdout=reader.theirs
+    ) as process:
+        await flood(friend, alice.jid)
+        await until(lambda: stored(tmp_path), "an inbox")
+        printed = asyncio.create_task(asyncio.to_thread(reader.read))
+        assert (await finish(process)).code == 0
+        assert await printed == bodies(COUNT)
+    assert friend.messages == [], "nothing was bounced"
+
+
+async def test_what_a_killed_listen_had_not_printed_is_printed_by_the_next_one_first_and_once(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path
+) -> None:
+    reader = Reader()
+    async with program.listening("-F", "%b", ready=tmp_path / "ready", stdout=reader.theirs) as process:
+        shown = await friend.wait_for_presence(alice.jid, "available")
+        await flood(friend, alice.jid)
+        await until(lambda: stored(tmp_path), "an inbox")
+        await asyncio.sleep(1.5)  # the rest is stored, too, or not yet: either will do
+        process.kill()
+        await friend.wait_for_presence(alice.jid, "unavailable", sender=shown.sender)
+    first = await asyncio.to_thread(reader.read)
+    rest = await program.run("listen", "-C", str(COUNT - len(first)), "-W", "20", "-F", "%b")
+    assert (rest.code, first + rest.stdout.splitlines()) == (0, bodies(COUNT)), rest.stderr
+    again = await program.run("listen", "-W", "1", "-F", "%b")
+    assert (again.code, again.stdout) == (0, "")
+
+
+async def test_one_shots_of_one_address_do_not_end_each_other_or_a_listen(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path
+) -> None:
+    bare = program.env["XMPPSH_JID"]
+    program.env["XMPPSH_JID"] = f"{bare}/alerts"
+    async with program.listening("-C", "1", "-F", "%b", ready=tmp_path / "ready") as process:
+        sent = await asyncio.gather(*(program.run("send", friend.jid, f"alert {number}") for number in range(8)))
+        assert [one.code for one in sent] == [0] * 8
+        senders = {message.sender for message in await friend.wait_for_messages(8)}
+        assert len(senders) == 8
+        assert all(sender.startswith(f"{bare}/alerts.") for sender in senders)
+        await friend.send(f"{bare}/alerts", "still here")
+        assert (await finish(process)).stdout == "still here\n"

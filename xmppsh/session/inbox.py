@@ -1,0 +1,220 @@
+"""The inbox: what arrives for a reader that is slower than the server is stored, acknowledged, and handed on later.
+
+While the reader keeps up, no file is touched. What has waited for LAG_S is stored (outbox/inbox_store.py) and counts
+as handled from then on; it is handed on in order, before anything newer, and what a process that died had not handed
+on comes first in the next run of the same command. Past `max_bytes` nothing more is stored, and the link is not read
+until the reader has caught up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from xmppsh.errors import IoError
+from xmppsh.outbox.inbox_store import Arrival, InboxStore
+from xmppsh.outbox.owner import Owner
+from xmppsh.session.bus import Subscription
+from xmppsh.xmlio.reader import read_element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from xmppsh.model import Element, Jid
+    from xmppsh.session.bus import Bus, Waiting
+    from xmppsh.session.repeats import Repeats
+
+LAG_S = 1.0  # a reader that leaves a stanza waiting for longer is slow
+SLOW_LAG_S = 0.1  # as long as something is stored: what arrives goes behind it
+SLOW_COUNT = 400  # stanzas, with the same end: Prosody keeps 500 unacknowledged ones at most
+BATCH = 100  # stanzas that are read from the file at a time
+PRUNE_EVERY = 1000  # stanzas handed on
+
+
+class InboxFile:
+    """Where an inbox keeps what waits; the file is opened when it is there already, or something is to be stored.
+
+    account: the own bare JID. reader: which command of which address reads. max_bytes: of XML that waits.
+    """
+
+    def __init__(self, path: Path, owner: Owner, account: str, reader: str, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.count = self.size = 0  # stanzas that wait, and their XML
+        self._path, self._owner, self._account, self._reader = path, owner, account, reader
+        self._opened: InboxStore | None = None
+        self._next: deque[Arrival] = deque()
+        self._last = self._handed_on = 0
+
+    @classmethod
+    def of(cls, state: Path, jid: Jid, command: str, max_bytes: int) -> InboxFile:
+        """For a command that reads as `jid`, below the state folder."""
+        folder, account = state / "inbox", str(jid.bare)
+        path = folder / f"{quote(account, safe='@.')}.sqlite"
+        return cls(path, Owner(folder / "locks", "reader"), account, f"{command} {jid}", max_bytes)
+
+    def recall(self) -> set[str]:
+        """Claim what a dead process left; the stanza-ids of all that is known. Raises IoError."""
+        return self._store.stanza_ids() if self._path.exists() else set()
+
+    @property
+    def _store(self) -> InboxStore:
+        if self._opened is None:
+            self._owner.take(self._account, self._path)
+            self._opened = InboxStore(self._path, self._reader, self._owner.name)
+            self._opened.claim(self._owner.is_alive)
+            self._owner.forget_dead()
+            self.count, self.size = self._opened.size()
+        return self._opened
+
+    @property
+    def is_full(self) -> bool:
+        """Does as much wait as may?"""
+        return self.size >= self.max_bytes
+
+    def add(self, arrivals: list[Arrival], read: list[Arrival]) -> None:
+        """Store what arrived, and that others were `read` without having been stored. Raises IoError."""
+        if read:
+            self._store.note_read(read)
+        self._store.add(arrivals)
+        self.count += len(arrivals)
+        self.size += sum(len(one.xml) for one in arrivals)
+
+    def next(self) -> Arrival | None:
+        """The next one to hand on."""
+        if self.count and not self._next:
+            self._next.extend(self._store.waiting(self._last, BATCH))
+        if not self._next:
+            return None
+        self._last = self._next[0].row
+        return self._next.popleft()
+
+    def read(self, arrival: Arrival) -> None:
+        """It was handed on and dealt with."""
+        self._store.read(arrival.row)
+        self.count -= 1
+        self.size -= len(arrival.xml)
+        self._handed_on += 1
+        if self._handed_on % PRUNE_EVERY == 0:
+            self._store.prune()
+
+    def close(self) -> None:
+        """Close the file; what waits in it is the next run's."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+        self._owner.close()
+
+
+class Inbox(Subscription):
+    """A subscription that stores what its reader leaves waiting.
+
+    on_trouble: is told why the inbox cannot be written; then it goes on in memory, and the link is held back.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        wanted: Callable[[Element], bool],
+        file: InboxFile,
+        repeats: Repeats,
+        on_trouble: Callable[[IoError], None],
+    ) -> None:
+        super().__init__(bus, wanted)
+        self._file, self._repeats, self._on_trouble = file, repeats, on_trouble
+        self._stored: Arrival | None = None  # what the reader has in its hands, if it comes from the file
+        self._generation: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_writable = True
+        repeats.expect(file.recall())
+
+    # ── The reader's side ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _take_next(self) -> Element | None:
+        if (arrival := self._file.next()) is not None:
+            self._stored = arrival
+            return replace(read_element(arrival.xml), arrived=arrival.arrived)
+        return super()._take_next()
+
+    def done(self) -> None:
+        """The stanza that was read last is dealt with."""
+        if self._stored is not None:
+            arrival, self._stored = self._stored, None
+            self._file.read(arrival)
+        elif self._current is not None:
+            self._repeats.note_read(self._current.element)
+        super().done()
+
+    def cancel(self) -> None:
+        """Read no more. What is stored waits for the next run of the same command, and what is not for the server's
+        next client."""
+        super().cancel()
+        self.close()
+
+    def close(self) -> None:
+        """Store no more. What the reader has in its hands is not dealt with."""
+        self._is_writable = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._file.close()
+
+    # ── The server's side ───────────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, arrival: Waiting) -> None:
+        """A stanza arrived."""
+        if arrival.token[0] != self._generation:
+            self._begin_session(arrival.token[0])
+        if self._repeats.is_repeat(arrival.element):
+            self._bus.release(arrival)
+            return
+        super().put(arrival)
+        if self._file.count and len(self._waiting) >= SLOW_COUNT:
+            self._store_waiting()
+        self._watch()
+
+    def _begin_session(self, generation: int) -> None:
+        if self._generation is not None:
+            # The server delivers again what was not acknowledged on the lost one, and that may wait here.
+            self._store_waiting()
+            self._repeats.expect(self._file.recall())
+        self._generation = generation
+
+    def _watch(self) -> None:
+        if self._timer is None and (self._waiting or self._current) and self._is_writable:
+            lag_s = SLOW_LAG_S if self._file.count else LAG_S
+            self._timer = asyncio.get_running_loop().call_later(lag_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        oldest = self._current or (self._waiting[0] if self._waiting else None)
+        if self._file.count or (oldest is not None and time.monotonic() - oldest.since >= LAG_S):
+            self._store_waiting()
+        self._watch()
+
+    def _store_waiting(self) -> None:
+        """Store what waits, and what the reader has in its hands: unacknowledged, it would hold back all behind it."""
+        pending = [*([] if self._current is None else [self._current]), *self._waiting]
+        if not pending or not self._is_writable or self._file.is_full:
+            return
+        now = time.time()
+        read = [self._as_arrival(stanza, now) for stanza in self._repeats.to_store()]
+        try:
+            self._file.add([self._as_arrival(one.element, now) for one in pending], read)
+        except IoError as error:
+            self._is_writable = False
+            self._on_trouble(error)
+            return
+        if self._current is not None:
+            self._current, self._stored = None, self._file.next()
+        self._waiting = deque()
+        for one in pending:
+            self._bus.release(one)
+        self._ready.set()
+
+    def _as_arrival(self, stanza: Element, now: float) -> Arrival:
+        return Arrival(self._repeats.stanza_id(stanza), stanza.xml, now)

@@ -1,0 +1,67 @@
+"""Recognises a message that the server delivers again, by the stanza-id that it gave it (XEP-0359).
+
+What was read and whose acknowledgement never reached the server comes again from the offline store, on the next
+session. That stanza-id alone counts whose `by` is one's own bare JID: every other one may be somebody's invention,
+while a server removes foreign ones that claim to be its own (XEP-0359 §6). A server without an archive gives none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from xmppsh.protocol.sm import ACK_EVERY
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xmppsh.model import Element
+
+SID_NS = "urn:xmpp:sid:0"
+MAX_READ = 5_000  # stanzas that are remembered; ejabberd keeps as many unacknowledged
+MAX_UNHEARD = 2 * ACK_EVERY  # an ack may be under way
+MAX_READ_CHARACTERS = 2 * 1024 * 1024
+
+
+class Repeats:
+    """What one reader has read lately. Nothing is parsed before a second session begins: the first repeats nothing.
+
+    account: the own bare JID.
+    """
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._read: deque[Element] = deque()
+        self._characters = self._unstored = 0
+        self._ids: set[str] = set()
+
+    def stanza_id(self, stanza: Element) -> str:
+        """The one of one's own server, empty where there is none."""
+        if SID_NS not in stanza.xml:
+            return ""
+        for child in tree(stanza).iterfind(f"{{{SID_NS}}}stanza-id"):
+            if child.get("by") == self._account:
+                return child.get("id", "")
+        return ""
+
+    def note_read(self, stanza: Element) -> None:
+        """This one was read; it may be delivered again as long as the server has not heard of that."""
+        self._read.append(stanza)
+        self._unstored += 1
+        self._characters += len(stanza.xml)
+        while len(self._read) > MAX_READ or self._characters > MAX_READ_CHARACTERS:
+            self._characters -= len(self._read.popleft().xml)
+
+    def to_store(self) -> list[Element]:
+        """What was read since this was asked for last, and of which the server may not have heard yet."""
+        count, self._unstored = min(self._unstored, MAX_UNHEARD, len(self._read)), 0
+        return [self._read[at] for at in range(-count, 0)]
+
+    def expect(self, stanza_ids: Iterable[str] = ()) -> None:
+        """Another session begins: what was read lately may come again, and what has these ids."""
+        self._ids.update(filter(None, (*map(self.stanza_id, self._read), *stanza_ids)))
+
+    def is_repeat(self, stanza: Element) -> bool:
+        """Was it read on an earlier session?"""
+        return bool(self._ids) and self.stanza_id(stanza) in self._ids
