@@ -296,9 +296,8 @@ class Negotiation:
         if not (self.config.acks and self._acks_offered):
             return self._go_live()
         self.state = State.BOUND
-        told: list[Output] = []
-        if self.config.resumable_s is not None and self.jid != self._announced:
-            told.append(ev.ResourceBound(self.jid))
+        is_told = self.config.resumable_s is None or self.jid == self._announced
+        told: list[Output] = [] if is_told else [ev.ResourceBound(self.jid)]
         return told if self._enable_sent else [*told, self._enable()]
 
     def _on_enabled(self, event: ev.EnabledReceived) -> list[Output]:
