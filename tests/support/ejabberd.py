@@ -100,9 +100,7 @@ class EjabberdServer(Server):
         """Run one API command. Raises ServerFailed when ejabberd answers with an error."""
         connection = http.client.HTTPConnection(LOOPBACK, self._control_port, timeout=API_TIMEOUT_S)
         try:
-            connection.request(
-                "POST", f"/api/{command}/v0", json.dumps(arguments), {"Content-Type": "application/json"}
-            )
+            connection.request("POST", _api(command), json.dumps(arguments), {"Content-Type": "application/json"})
             response = connection.getresponse()
             text = response.read().decode()
         finally:
@@ -204,8 +202,20 @@ class _Installation:
         return next(seen(self.libraries).glob("ejabberd-*/priv/sql/lite.sql"))
 
     @property
+    def year(self) -> int:
+        """The first part of its version, such as 23."""
+        return int(next(seen(self.libraries).glob("ejabberd-*")).name.removeprefix("ejabberd-").partition(".")[0])
+
+    @property
     def has_sqlite(self) -> bool:
         return any((seen(self.erl).resolve().parent.parent / "lib").glob("p1_sqlite3-*"))
+
+
+def _api(command: str) -> str:
+    """The path of an API command. 23.01 knows no versions there; later ones answer in the form of the newest."""
+    installation = _installation()
+    assert installation is not None
+    return f"/api/{command}/v0" if installation.year >= 24 else f"/api/{command}"
 
 
 def _installation() -> _Installation | None:
