@@ -184,6 +184,14 @@ async def test_the_final_count_is_handed_back_where_no_archive_could_tell(
         await write(process, bob, range(25, 40))
         injection.release()
         outcome = await finish(process, deadline_s=60)
+        if name == "ejabberd" and fault is LOST_STANZAS:
+            # The witness's count is a snapshot there (session/settle.py): it proves what it covers, and nothing of the
+            # rest. Without an archive that stays uncertain, and nothing is sent twice.
+            assert outcome.code == 79, outcome.stderr
+            await contact.settle()
+            assert [message.body for message in contact.messages][:5] == [f"line {number}" for number in range(5)]
+            assert len({message.body for message in contact.messages}) == len(contact.messages)
+            return
         assert outcome.code == 0, outcome.stderr
         assert "sent 40, acked 40, failed 0" in outcome.stderr
         await contact.wait_for_messages(40)

@@ -276,7 +276,9 @@ class OneFate(RuleBasedStateMachine):
         h = f" h='{self.server.wire(self.server.read)}'" if with_h else ""
         gone = f"<failed xmlns='{NS['sm']}'{h}><item-not-found xmlns='{NS['stanzas']}'/></failed>"
         failed, *request = self.stream.receive(gone.encode())
-        assert isinstance(failed, ev.ResumeFailed)
+        while not isinstance(failed, ev.ResumeFailed):  # it is asked for once for each stream that may still be alive
+            assert isinstance(failed, ev.HandledNoted)
+            failed, *request = self.stream.receive(gone.encode())
         lost = self.queue.doubt()
         if failed.h is not None:
             self.queue.settle(by_final_count(lost, self.sm, failed.h))

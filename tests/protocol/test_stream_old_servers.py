@@ -130,11 +130,6 @@ def test_a_server_to_which_the_session_is_optional_is_not_asked(session: str) ->
     assert stream.state is State.BOUND
 
 
-def test_enable_waits_for_the_session_also_where_a_resource_is_replaced() -> None:
-    _, outputs = authenticated(f"<session xmlns='{SESSION}'/>", replaces=True)
-    assert b"<enable" not in written(outputs)
-
-
 def test_a_refused_session_is_the_server_s_error() -> None:
     stream, _ = authenticated(f"<session xmlns='{SESSION}'/>")
     refusal = "<error type='wait'><internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
