@@ -143,7 +143,9 @@ async def test_a_message_that_the_retry_s_own_start_has_settled_is_not_sent_agai
         with closing(sqlite3.connect(outbox)) as database, database:
             database.execute("UPDATE session SET written = written - 60")  # the server has long read what it got
         outcome = await program.run("outbox", "retry", "mine")
-        assert (outcome.code, outcome.stderr) == (0, "")
+        assert outcome.code == 0
+        # ejabberd's count is a snapshot, which proves nothing about the second one: that is sent since it is named.
+        assert (outcome.stderr == "") is (name == "prosody")
         await contact.wait_for_message(lambda message: message.body == "second")
         await contact.settle()
         assert [message.body for message in contact.messages] == ["first", "second"]
