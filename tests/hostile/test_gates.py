@@ -189,7 +189,7 @@ OPERATOR = "tell the server's operator; --host HOST[:PORT] dials a place of your
                   second=Spec({"accept": "220 mail\r\n"})), "is the port right? --host HOST:PORT"),
         (Scenario("redirect-to-another-login", {"features-auth": see_other_host(OTHER)}, 77, "sasl",
                   THERE + f"juliet@{DOMAIN}: the server refused the login", second=Spec({"auth": NOT_AUTHORIZED})),
-         "check the name and the password (--password-file, --password-command)"),
+         "check the name and the password (--password-file, --password-command); if they are right: --mechanism PLAIN"),
     ],
     ids=lambda case: getattr(case, "name", ""),
 )  # fmt: skip
