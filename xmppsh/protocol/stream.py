@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 FOOTER = b"</stream:stream>"
 PROVED = (State.AUTHENTICATED, State.RESUMING, State.BINDING, State.BOUND, State.LIVE)
-BIND_ID = "bind"
 MAX_BANNER_BYTES = 80  # of what another protocol says first; enough to tell which it is
 TLS_RECORDS = (b"\x15", b"\x16")  # an alert, a handshake (RFC 8446 §5.1); no text begins so
 

@@ -158,11 +158,6 @@ class Witness:
         """When `tick` has something to do."""
         return min((one.due for one in self._watched.values() if one.due is not None), default=None)
 
-    def jid_of(self, sm_id: str) -> Jid | None:
-        """The address of a session under watch."""
-        watched = self._watched.get(sm_id)
-        return None if watched is None else watched.jid
-
     # ── From the sessions ───────────────────────────────────────────────────────────────────────────────────────
 
     def announced(self, now: float, jid: Jid, resumption: Resumption, handled: int) -> list[Action] | None:
