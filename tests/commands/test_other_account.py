@@ -10,6 +10,7 @@ from support.places import refused
 from support.program import Program
 
 from xmppsh.commands.app import App
+from xmppsh.commands.console import Console
 from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.model import Credentials, Jid
@@ -110,7 +111,7 @@ def app(tmp_path: Path) -> Callable[..., App]:
         write(tmp_path, CONFIG)
         env = {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)} | variables
         settings = load(options or {}, env)
-        return App(settings, env, InputStream(0), OutputStream(1), lambda _: None, Shutdown())
+        return App.of(settings, Console(env, InputStream(0), OutputStream(1), lambda _: None, Shutdown()))
 
     return make
 
@@ -118,7 +119,7 @@ def app(tmp_path: Path) -> Callable[..., App]:
 def seen(app: App, account: str) -> dict[str, str | None]:
     """Whom we trust and who we are, for that account; without what is not set."""
     jid = Jid.parse(account)
-    policy = app.for_account(jid).options_for(jid, Credentials()).policy
+    policy = app.account.another(jid).options_for(jid, Credentials()).policy
     facts = {"ca": policy.ca, "cert": policy.certificate, "key": policy.key, "pin": "".join(policy.pins)}
     return {name: str(fact) for name, fact in facts.items() if fact}
 
@@ -143,7 +144,7 @@ def test_options_are_for_whatever_the_command_names(app: Callable[..., App]) -> 
 
 
 def test_what_is_true_of_this_machine_and_of_names_is_kept(app: Callable[..., App]) -> None:
-    other = app().for_account(Jid.parse(OTHER)).settings
+    other = app().account.another(Jid.parse(OTHER)).settings
     assert (other.host, other.tls, other.mechanism) == ((), "auto", None)
     assert other.resolve[0].name == "elsewhere.example"
     assert (other.dns, other.timeout) == (((("192.0.2.53", 53),),), 7.0)

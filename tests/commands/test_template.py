@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from xmppsh.commands.app import App
+from xmppsh.commands.console import Console
 from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.output.streams import InputStream, OutputStream
@@ -21,8 +22,8 @@ async def printed(home: Path, config: str, options: dict[str, Any]) -> str:
     (home / "xmppsh" / "config.toml").write_text(config)
     reader, writer = os.pipe()
     settings = load(options, {"XDG_CONFIG_HOME": str(home)})
-    app = App(settings, {}, InputStream(reader), OutputStream(writer), print, Shutdown())
-    await app.emit_stanza(MESSAGE)
+    app = App.of(settings, Console({}, InputStream(reader), OutputStream(writer), print, Shutdown()))
+    await app.print(app.record(MESSAGE))
     os.close(writer)
     text = os.read(reader, 65536).decode()
     os.close(reader)

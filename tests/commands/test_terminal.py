@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from xmppsh.commands.app import App
+from xmppsh.commands.console import Console
 from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.output.streams import InputStream, OutputStream
@@ -27,8 +28,9 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 async def printed(terminal: tuple[int, int], **settings: str) -> str:
     ours, theirs = terminal
-    app = App(load(settings, {"HOME": "/nowhere"}), {}, InputStream(theirs), OutputStream(theirs), print, Shutdown())
-    await app.emit_stanza(EVIL)
+    console = Console({}, InputStream(theirs), OutputStream(theirs), print, Shutdown())
+    app = App.of(load(settings, {"HOME": "/nowhere"}), console)
+    await app.print(app.record(EVIL))
     data = b""
     while not data.endswith(b"\n"):
         data += os.read(ours, 65536)

@@ -22,7 +22,7 @@ PRESENCE = {
 
 
 def of(xml: str) -> dict[str, Any]:
-    return record(read_element(xml), lambda: NOW)
+    return record(read_element(xml), lambda: NOW).data()
 
 
 CHAT = (

@@ -2,13 +2,12 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from xmppsh.errors import UsageError
-from xmppsh.output.records import record
-from xmppsh.output.text import shown, template
+from xmppsh.output.records import StanzaRecord, record
+from xmppsh.output.template import compiled
 from xmppsh.output.trace import Trace, masked
 from xmppsh.xmlio.reader import Footer, Header, read_element
 
@@ -19,7 +18,7 @@ XML = (
 )
 
 
-def of(xml: str) -> dict[str, Any]:
+def of(xml: str) -> StanzaRecord:
     return record(read_element(xml), lambda: NOW)
 
 
@@ -46,27 +45,27 @@ TEMPLATES = {
 
 @pytest.mark.parametrize(("text", "expected"), TEMPLATES.items())
 def test_a_template_is_filled_in(text: str, expected: str) -> None:
-    assert template(text)(of(XML), XML) == expected
+    assert compiled(text)(of(XML).data(), XML) == expected
 
 
 def test_the_json_verb_is_the_whole_record() -> None:
-    assert json.loads(template("%j")(of(XML), XML)) == of(XML)
+    assert json.loads(compiled("%j")(of(XML).data(), XML)) == of(XML).data()
 
 
 @pytest.mark.parametrize("xml", ["<message/>", "<presence/>", "<iq type='get' id='1'/>"])
 def test_what_a_record_lacks_is_empty_in_a_template(xml: str) -> None:
-    assert template("[%f%F%t%b%s]")(of(xml), xml) == "[]"
+    assert compiled("[%f%F%t%b%s]")(of(xml).data(), xml) == "[]"
 
 
 def test_a_value_is_never_read_as_a_template() -> None:
     xml = "<message><body>%f \\n %% \\1</body></message>"
-    assert template("%b")(of(xml), xml) == "%f \\n %% \\1"
+    assert compiled("%b")(of(xml).data(), xml) == "%f \\n %% \\1"
 
 
 @pytest.mark.parametrize(("text", "verb"), [("%q", "%q"), ("%b %z", "%z"), ("% b", "% "), ("%\n", "%\n")])
 def test_an_unknown_verb_is_refused(text: str, verb: str) -> None:
     with pytest.raises(UsageError) as caught:
-        template(text)
+        compiled(text)
     assert str(caught.value) == f"-F: {verb} is not a verb"
     assert caught.value.hint == "one of %f %F %t %T %i %b %s %x %I %j %%"
 
@@ -86,7 +85,7 @@ LINES = {
 
 @pytest.mark.parametrize(("xml", "line"), LINES.items())
 def test_a_record_is_shown_as_a_line(xml: str, line: str) -> None:
-    assert shown(of(xml)) == line
+    assert of(xml).text() == line
 
 
 RISKY = "\u202e\u200b\u0085\u009b\U000e0041"
@@ -99,7 +98,7 @@ RISKY = "\u202e\u200b\u0085\u009b\U000e0041"
     f"<iq from='a@b/{RISKY}' type='{RISKY}&#10;' id='1'><q xmlns='urn:{RISKY}'/></iq>",
 ])  # fmt: skip
 def test_nothing_that_a_terminal_obeys_is_shown_of_any_part(xml: str) -> None:
-    line = shown(of(xml))
+    line = of(xml).text()
     assert line.isprintable()
     assert "\\u202e" in line
 

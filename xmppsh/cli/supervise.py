@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
 from xmppsh.commands.app import App
+from xmppsh.commands.console import Console
+from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.ahead import read_ahead
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
@@ -29,40 +32,33 @@ SIGINT_CODE = 130
 
 def run_work(work: Work) -> int:
     settings = work.settings(os.environ)
-    app = App(
-        settings,
-        os.environ,
-        InputStream(0),
-        OutputStream(1),
-        write_error,
-        Shutdown(),
-        may_prompt=_is_terminal(0) and _is_terminal(2),
-    )
-    as_json = settings.format == "json"
+    may_prompt = _is_terminal(0) and _is_terminal(2)
+    console = Console(os.environ, InputStream(0), OutputStream(1), write_error, Shutdown(), may_prompt).told(settings)
+    app = App.of(settings, console)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
-        app.check_output()
+        app.printer.check()
         work.check_output()
         if work.account and settings.dry_run:
             from xmppsh.commands.dry_run import check_account
 
-            check_account(app)
+            check_account(app.account, console)
         elif work.account:
-            _ = app.credentials  # may ask on the terminal, where Ctrl-C must still work
+            _ = app.account.credentials  # may ask on the terminal, where Ctrl-C must still work
         if not settings.dry_run:
-            app.contents = read_ahead(settings, os.environ)
+            console.contents = read_ahead(settings, os.environ)
         with _guarded(work, app):
             gc.enable()
             with asyncio.Runner() as runner:
                 return runner.run(_supervise(work, app))
     except XmppshError as error:
-        return report(error, as_json=as_json)
+        return report(error, as_json=console.as_json)
     except ClosedOutput:
         return ExitCode.OK
     except KeyboardInterrupt:
         return SIGINT_CODE
     except Exception as error:  # the last border: whatever is left is a bug of ours
-        return report(bug(error, settings.verbose, write_error), as_json=as_json)
+        return report(bug(error, settings.verbose, write_error), as_json=console.as_json)
     finally:
         if "xmppsh.config.program" in sys.modules:
             sys.modules["xmppsh.config.program"].end_running()
@@ -72,7 +68,7 @@ def run_work(work: Work) -> int:
 def _guarded(work: Work, app: App) -> Iterator[None]:
     """Fork the guard where there is something to guard: before the loop and any thread, with what it needs loaded."""
     settings = app.settings
-    if not work.guarded or settings.no_guard or settings.dry_run or app.resumable_s is None:
+    if not work.guarded or settings.no_guard or settings.dry_run or app.account.resumable_s is None:
         gc.freeze()
         yield
         return
@@ -80,29 +76,22 @@ def _guarded(work: Work, app: App) -> Iterator[None]:
     from xmppsh.ghosts.guard import Guard
 
     async def close_sessions(names: frozenset[str], known: KnownSession | None) -> None:
-        app.settings = settings.with_values(trace=None, verbose=0)  # a trace's reader may be what the program hangs on
-        await app.close_for_program(names, known)
+        # A trace's reader may be what the program hangs on.
+        sessions = OwnSessions(app.account.untraced(), replace(app.console, verbosity=0), app.storage)
+        await sessions.close_for_program(names, known)
 
     gc.freeze()  # what is loaded stays shared with the guard
-    app.guard = Guard.start(close_sessions, app.resumable_s)
+    app.storage.guard = Guard.start(close_sessions, app.account.resumable_s)
     try:
         yield
     finally:
-        app.guard.release(closed=not app.left_open)
-
-
-async def _run(work: Work, app: App) -> None:
-    if work.account and app.settings.dry_run:
-        from xmppsh.commands.dry_run import check_plan
-
-        await check_plan(app)
-    await work.run(app)
+        app.storage.guard.release(closed=not app.storage.left_open)
 
 
 async def _supervise(work: Work, app: App) -> int:
     """Run the handler as a task that a signal cancels; its own `finally` blocks close the stream."""
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(_run(work, app))
+    task = asyncio.ensure_future(work.run(app))
     bugs: list[Exception] = []
 
     def on_bug(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -112,19 +101,19 @@ async def _supervise(work: Work, app: App) -> int:
             task.cancel()
 
     loop.set_exception_handler(on_bug)
-    app.shutdown.on_request = task.cancel
-    app.shutdown.install()
+    app.console.shutdown.on_request = task.cancel
+    app.console.shutdown.install()
     try:
         await task
     except asyncio.CancelledError:
         if bugs:
             raise bugs[0] from None
-        if app.shutdown.signal_number is not None:
-            return 128 + app.shutdown.signal_number
-        if not app.shutdown.output_closed:
+        if app.console.shutdown.signal_number is not None:
+            return 128 + app.console.shutdown.signal_number
+        if not app.console.shutdown.output_closed:
             raise
-    if app.shutdown.signal_number is not None:
-        return 128 + app.shutdown.signal_number
+    if app.console.shutdown.signal_number is not None:
+        return 128 + app.console.shutdown.signal_number
     return ExitCode.OK
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from xmppsh.commands import COMMANDS
+from xmppsh.commands.ports import DryRunEnds
 from xmppsh.config.schema import SETTINGS, Setting
 from xmppsh.errors import UsageError, XmppshError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from xmppsh.commands import Spec
     from xmppsh.commands.app import App as App
     from xmppsh.config.schema import Settings
+    from xmppsh.output.record import Record
+
+    Handled = AsyncIterator[Record] | Awaitable[None]
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
 
@@ -27,8 +33,19 @@ class Work:
 
     name: str
     spec: Spec
-    run: Callable[[App], Awaitable[None]]
+    handle: Callable[[App], Handled]
     options: Mapping[str, Any]
+
+    async def run(self, app: App) -> None:
+        """Carry it out, and print its records, each before the handler goes on."""
+        handled = self.handle(app)
+        with suppress(DryRunEnds):
+            if isinstance(handled, Awaitable):
+                return await handled
+            # Whatever ends it, its own `finally` blocks run now, and not when somebody collects the garbage.
+            async with aclosing(cast("AsyncGenerator[Record, None]", handled)) as records:
+                async for record in records:
+                    await app.print(record)
 
     @property
     def account(self) -> bool:
@@ -66,10 +83,13 @@ class HelpAsked(Exception):
 
 
 def command(*path: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a click command of an async handler whose first argument is the App; the registry has its other facts."""
+    """Make a click command of a handler: an async generator of records whose first argument is the App.
+
+    One that prints nothing may be a coroutine function. The registry has the other facts.
+    """
     spec = COMMANDS[path]
 
-    def make(handler: Callable[..., Awaitable[None]]) -> click.Command:
+    def make(handler: Callable[..., Handled]) -> click.Command:
         def parsed(**arguments: Any) -> Work:
             options = click.get_current_context().find_root().meta.get(OPTIONS, {})
             return Work(" ".join(path), spec, lambda app: handler(app, **arguments), options)

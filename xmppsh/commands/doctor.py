@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from xmppsh.apart import apart
+from xmppsh.commands.account import NO_CHECKS
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
+from xmppsh.commands.produced import produced
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import SaslError
 from xmppsh.model import Credentials
-from xmppsh.output import safe
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from xmppsh.commands.account import Account
     from xmppsh.commands.app import App
+    from xmppsh.commands.console import Console
     from xmppsh.doctor.case import Case
     from xmppsh.doctor.report import Check
     from xmppsh.model import Jid
 
-GROUP_WIDTH, STATUS_WIDTH, CHECK_WIDTH = 7, 4, 31
 NO_PASSWORD = "no password is given"
 
 
 @command("doctor")
 @click.argument("account", metavar="[JID or DOMAIN]", type=JID, required=False)
-async def doctor(app: App, account: Jid | None) -> None:
+async def doctor(app: App, account: Jid | None) -> AsyncIterator[Check]:
     """Examine the server of JID or DOMAIN, or of your own account: dns, tcp, tls, stream, sasl, bind, session.
 
     Each check is ok, warn, fail or skip. The exit code is 0 when none failed, otherwise the one of the first that did.
@@ -47,41 +52,38 @@ async def doctor(app: App, account: Jid | None) -> None:
     from xmppsh.doctor.examine import examine
     from xmppsh.doctor.report import Report
 
-    async def emit(check: Check) -> None:
-        await app.emit(check.record(), _shown(check))
+    case, reports = await _case(app, account), []
 
-    report = Report(emit)
-    await examine(await _case(app, account), report)
-    if report.failure is not None:
-        raise report.failure
+    async def work(emit: Callable[[Check], Awaitable[None]]) -> None:
+        reports.append(Report(emit))
+        await examine(case, reports[0])
 
-
-def _shown(check: Check) -> str:
-    """One aligned line, safe for a terminal."""
-    hint = f"; try: {check.hint}" if check.hint else ""
-    columns = f"{check.group:{GROUP_WIDTH}}  {check.status:{STATUS_WIDTH}}  {safe.line(check.check):{CHECK_WIDTH}}"
-    return f"{columns}  {safe.line(check.detail + hint)}"
+    async with aclosing(produced(work)) as checks:
+        async for check in checks:
+            yield check
+    if (failure := reports[0].failure) is not None:
+        raise failure
 
 
 async def _case(app: App, account: Jid | None) -> Case:
     from xmppsh.doctor.case import Case
 
-    jid = (account or app.settings.jid or (app.jid if app.shared is None else app.shared.jid)).bare
-    app = app.for_account(jid)
-    credentials, no_login = await _login(app, jid)
-    options = app.options_for(jid, credentials)
+    jid = (account or app.settings.jid or app.account.jid).bare
+    own = app.account.another(jid)
+    credentials, no_login = await _login(own, app.console, jid)
+    options = own.options_for(jid, credentials)
     if options.policy.insecure:
-        app.warn("certificates are not checked (--insecure): anybody can read and change what is sent")
-    options = replace(options, resumable_s=app.resumable_s)
-    return Case(options, app.log, app.trace, app.now, no_login, dials=not app.settings.dry_run)
+        app.console.warn(NO_CHECKS)
+    options = replace(options, resumable_s=own.resumable_s)
+    return Case(options, app.console.log, app.account.trace, app.console.now, no_login, dials=not app.settings.dry_run)
 
 
-async def _login(app: App, jid: Jid) -> tuple[Credentials, str]:
+async def _login(own: Account, console: Console, jid: Jid) -> tuple[Credentials, str]:
     """What to log in with as `jid`; else nothing, and why there is no login."""
-    settings = app.settings
+    settings = own.settings
     nothing = Credentials(mechanism=settings.mechanism)
-    if app.shared is not None and app.shared.jid.bare == jid:
-        return app.shared.options.credentials, ""
+    if own.session is not None and own.session.jid.bare == jid:
+        return own.session.options.credentials, ""
     if settings.anonymous or (settings.cert is not None and jid.localpart is not None):
         return Credentials(None, settings.cert is not None, settings.anonymous, settings.mechanism), ""
     if jid.localpart is None:
@@ -89,7 +91,7 @@ async def _login(app: App, jid: Jid) -> tuple[Credentials, str]:
     if settings.dry_run:
         return nothing, "--dry-run opens no connection"
     try:
-        password = await apart(lambda: find_password(settings, jid, app.env, may_prompt=False))
+        password = await apart(lambda: find_password(settings, jid, console.env, may_prompt=False))
     except SaslError:
         return nothing, NO_PASSWORD
     return Credentials(password, mechanism=settings.mechanism), ""

@@ -10,19 +10,22 @@ from xmppsh.commands import COMMANDS, GROUPS
 from xmppsh.commands.base import command
 from xmppsh.commands.groups import Root, group, load, unknown
 from xmppsh.commands.topics import TOPICS
+from xmppsh.output.verbatim import Verbatim
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from xmppsh.commands.app import App
 
 
 @command("help")
 @click.argument("words", metavar="[COMMAND|TOPIC]…", nargs=-1)
-async def help(app: App, words: tuple[str, ...]) -> None:  # noqa: A001 - it is the command's name
+async def help(app: App, words: tuple[str, ...]) -> AsyncIterator[Verbatim]:  # noqa: A001 - it is the command's name
     """Tell about COMMAND, or about exit-codes, formats, environment or recipes.
 
     Example:  xmppsh help exit-codes
     """
-    await app.stdout.write(text_of(words))
+    yield Verbatim(text_of(words).removesuffix("\n"))
 
 
 def text_of(words: tuple[str, ...]) -> str:

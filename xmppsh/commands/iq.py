@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
 from xmppsh.output import safe
-from xmppsh.xmlio.build import element, verbatim
+from xmppsh.output.record import Record
+from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.reader import children, read_element
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
+
+
+@dataclass(frozen=True, slots=True)
+class IqAnswer(Record):
+    """A payload of the answer to an IQ of the user's."""
+
+    kind: Literal["iq"] = field(default="iq", init=False)
+    """What it is."""
+    from_: str | None
+    """Who answered; null where the server left it out, which makes it our own account."""
+    id: str | None
+    """The id of request and answer."""
+    xml: str
+    """The payload; in the shell, for an IQ that was typed as XML, the whole answer."""
+
+    def text(self) -> str:
+        """The XML."""
+        return safe.xml(self.xml)
+
+    def document(self) -> str:
+        """The XML."""
+        return self.xml
 
 
 @command("iq")
 @click.argument("iq_type", metavar="get|set", type=click.Choice(["get", "set"]))
 @click.argument("to", type=JID)
 @click.argument("payload")
-async def iq(app: App, iq_type: str, to: Jid, payload: str) -> None:
+async def iq(app: App, iq_type: str, to: Jid, payload: str) -> AsyncIterator[IqAnswer]:
     """Send PAYLOAD (one XML element; - is stdin) in an IQ to TO, and print the payload of the answer.
 
     Example:  xmppsh iq get example.net '<query xmlns="jabber:iq:version"/>'
     """
     if payload == "-":
-        payload = (await app.stdin.read_all(app.limits.pending_bytes)).decode("utf-8", "surrogateescape")
+        data = await app.console.stdin.read_all(app.limits.pending_bytes)
+        payload = data.decode("utf-8", "surrogateescape")
     content = verbatim(read_element(payload.strip(), app.limits))
-    if app.settings.dry_run:
-        await app.stdout.write(element("iq", {"type": iq_type, "to": str(to), "id": "…"}, content) + "\n")
-        return
-    async with app.session() as session:
+    async with app.sessions.one_shot() as session:
         answer = await session.request(iq_type, to, content)
     for child in children(answer):
-        data: dict[str, Any] = {"kind": "iq", "from": answer.attributes.get("from"), "id": answer.id, "xml": child}
-        await app.emit(data, safe.xml(child), child)
+        yield IqAnswer(answer.attributes.get("from"), answer.id, child)

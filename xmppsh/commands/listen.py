@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,18 +15,19 @@ import click
 from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import KINDS, SECONDS
-from xmppsh.commands.reading import MIB, reading
+from xmppsh.commands.ports import MIB
 from xmppsh.errors import DeadlineExceeded, IoError, translate
 from xmppsh.session.responder import bounce_of
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
     from xmppsh.commands.app import App
-    from xmppsh.session.inbox import Inbox
-    from xmppsh.session.session import Session
+    from xmppsh.commands.console import Console
+    from xmppsh.commands.ports import Reader, SessionPort
+    from xmppsh.output.records import StanzaRecord
 
 MAX_INBOX_MIB = 1024 * 1024
 # RFC 6121 §4.7.2.3: no message to the account comes to a resource of negative priority; presence does.
@@ -65,7 +67,7 @@ async def listen(
     ready_file: str | None,
     ready_fd: int | None,
     inbox_max: int,
-) -> None:
+) -> AsyncIterator[StanzaRecord]:
     """Print each message that arrives; with --format json, one object a line.
 
     Where --only leaves messages out they go to other clients: the session announces priority -1, and one to its very
@@ -79,77 +81,93 @@ async def listen(
     Example:  xmppsh listen -C 1 --format json
     """
     availability = presence() if "message" in kinds else WITHOUT_MESSAGES
-    if app.settings.dry_run:
-        await app.stdout.write(availability + "\n")
-        return
-    stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
+    console = app.console
+    stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
+    reading = app.sessions.reading("listen", "message", *kinds, inbox_bytes=inbox_max * MIB)
     try:
-        async with reading(app, "listen", "message", *kinds, inbox_bytes=inbox_max * MIB) as (session, arrivals):
+        async with reading as (session, arrivals):
 
             async def begin() -> None:
                 # However long it takes: the program may be stopped meanwhile, and a dead link heals.
                 await session.acked(session.broadcast_presence(availability), math.inf)
-                await _tell_ready(ready_file, ready_fd)
-                app.log(1, f"listening as {session.jid}")
+                await _tell_ready(console, ready_file, ready_fd)
+                console.log(1, f"listening as {session.jid}")
 
-            printer = _Printer(app, session, arrivals, kinds, count)
-            await _for_a_time(wait_s, session, begin, printer)
+            printed = 0
+            async with _until(wait_s, begin(), arrivals) as ending:
+                async for stanza in arrivals:
+                    if stanza.kind not in kinds:
+                        # Left unread, it would hold back the acknowledgement of all that follows.
+                        if (bounce := bounce_of(stanza)) is not None:
+                            session.send(bounce)
+                        continue
+                    yield app.record(stanza)
+                    printed += 1
+                    if printed == count:
+                        break
+                else:
+                    await ending.judge(session, printed, count)
             arrivals.cancel()
     finally:
         stop_watching()
 
 
-class _Printer:
-    """Prints the stanzas of these kinds, `count` of them at most; printed: how many it was."""
+class _Ending:
+    """What ends the reading beside the number of records: the time, or a beginning that failed."""
 
-    def __init__(self, app: App, session: Session, arrivals: Inbox, kinds: tuple[str, ...], count: int | None) -> None:
-        self.printed, self.count = 0, count
-        self._app, self._session, self._arrivals, self._kinds = app, session, arrivals, kinds
+    def __init__(self, wait_s: float | None, beginning: asyncio.Future[None], arrivals: Reader) -> None:
+        self._wait_s, self._beginning, self._arrivals = wait_s, beginning, arrivals
+        beginning.add_done_callback(self._on_begun)
+        loop = asyncio.get_running_loop()
+        self._is_late = False
+        self._timer = None if wait_s is None else loop.call_later(wait_s, self._end_by_time)
 
-    async def run(self) -> None:
-        async for stanza in self._arrivals:
-            if stanza.kind not in self._kinds:
-                # Left unread, it would hold back the acknowledgement of all behind it.
-                if (bounce := bounce_of(stanza)) is not None:
-                    self._session.send(bounce)
-                continue
-            await self._app.emit_stanza(stanza)
-            self.printed += 1
-            if self.printed == self.count:
-                return
+    def _end_by_time(self) -> None:
+        self._is_late = True
+        self._arrivals.cancel()
 
+    def _on_begun(self, beginning: asyncio.Future[None]) -> None:
+        if beginning.cancelled() or beginning.exception() is not None:
+            self._arrivals.cancel()
 
-async def _for_a_time(
-    wait_s: float | None, session: Session, begin: Callable[[], Coroutine[None, None, None]], printer: _Printer
-) -> None:
-    """Begin, and print meanwhile: the ack of our presence may stand behind thousands of messages."""
-    beginning, printing = asyncio.ensure_future(begin()), asyncio.ensure_future(printer.run())
-    try:
-        async with asyncio.timeout(wait_s):
-            await asyncio.wait({beginning, printing}, return_when=asyncio.FIRST_EXCEPTION)
-        for task in (task for task in (printing, beginning) if task.done()):
-            task.result()
-    except TimeoutError:
+    def cancel(self) -> None:
+        """It is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._beginning.cancel()
+
+    async def judge(self, session: SessionPort, printed: int, count: int | None) -> None:
+        """The reading has ended with `printed` records: raise what is wrong with that."""
+        if self._wait_s is None or not self._is_late:
+            return await self._beginning
         if session.is_cut:
-            raise session.cause from None  # nobody was listening
-        if beginning.done() and printer.count is None:
-            return
+            raise session.cause  # nobody was listening
+        if self._beginning.done() and count is None:
+            return self._beginning.result()
         raise DeadlineExceeded(
-            f"{printer.printed} of {printer.count or 'any'} records came within {wait_s:.3g} s",
+            f"{printed} of {count or 'any'} records came within {self._wait_s:.3g} s",
             layer="stanza",
             hint="-W S waits longer",
-        ) from None
+        )
+
+
+@asynccontextmanager
+async def _until(wait_s: float | None, begin: Coroutine[None, None, None], arrivals: Reader) -> AsyncIterator[_Ending]:
+    """Begin while the arrivals are read: the ack of our presence may come after thousands of messages."""
+    beginning = asyncio.ensure_future(begin)
+    ending = _Ending(wait_s, beginning, arrivals)
+    try:
+        yield ending
     finally:
-        for task in (beginning, printing):
-            task.cancel()
-        await asyncio.gather(beginning, printing, return_exceptions=True)
+        ending.cancel()
+        await asyncio.gather(beginning, return_exceptions=True)
 
 
-async def _tell_ready(path: str | None, fd: int | None) -> None:
+async def _tell_ready(console: Console, path: str | None, fd: int | None) -> None:
     """Tell the script that started us that messages are received from now on."""
     try:
         if path is not None:
-            await apart(partial(_touch, Path(os.path.realpath(path))))
+            await apart(partial(_touch, Path(os.path.realpath(console.path(path)))))
         if fd is not None:
             await apart(partial(os.write, fd, b"ready\n"))
     except OSError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -13,11 +14,13 @@ from xmppsh.errors import Unconfirmed, UsageError
 from xmppsh.outbox.owner import for_people
 from xmppsh.outbox.queue import Fate
 from xmppsh.output import safe
+from xmppsh.output.record import Record
+from xmppsh.output.verbatim import Verbatim
 from xmppsh.xmlio.reader import read_element, tree
 from xmppsh.xmlio.splitter import CLIENT_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from xmppsh.commands.app import App
     from xmppsh.outbox.journal import Journal, UnconfirmedMessage
@@ -30,9 +33,39 @@ BODY_CHARACTERS = 60  # of a message's text, in the list
 IDS = click.argument("ids", metavar="[ID]…", nargs=-1)
 
 
+@dataclass(frozen=True, slots=True)
+class OutboxEntry(Record):
+    """A message that nobody has confirmed."""
+
+    id: str
+    """Its id, by which `outbox retry` and `outbox drop` know it."""
+    to: str
+    """The recipient."""
+    state: Literal["queued", "uncertain"]
+    """queued: it has certainly not arrived; uncertain: nobody knows."""
+    owner: str | None
+    """Who is settling it at the moment, such as `guard 4711`; null when nobody is."""
+    stored: str
+    """When it was handed in; RFC 3339, UTC."""
+    body: str
+    """Its text."""
+    xml: str
+    """The stanza."""
+
+    def text(self) -> str:
+        """One aligned line with the beginning of the text."""
+        beginning = self.body if len(self.body) <= BODY_CHARACTERS else self.body[: BODY_CHARACTERS - 1] + "…"
+        columns = (safe.line(self.id), self.stored, f"{self.state:9}", f"{self.owner or '-':10}", safe.line(self.to))
+        return "  ".join((*columns, safe.line(beginning))).rstrip()
+
+    def document(self) -> str:
+        """The stanza."""
+        return self.xml
+
+
 @command("outbox", "list")
 @IDS
-async def outbox_list(app: App, ids: tuple[str, ...]) -> None:
+async def outbox_list(app: App, ids: tuple[str, ...]) -> AsyncIterator[OutboxEntry]:
     """Show the account's messages that nobody has confirmed, all or those with these IDs.
 
     A message that a helper of a program that died is settling at the moment is shown with the helper's name and process
@@ -42,12 +75,12 @@ async def outbox_list(app: App, ids: tuple[str, ...]) -> None:
     """
     with _journal(app) as journal:
         for message in _listed(journal, ids):
-            await _show(app, message)
+            yield _entry(message)
 
 
 @command("outbox", "retry")
 @IDS
-async def outbox_retry(app: App, ids: tuple[str, ...]) -> None:
+async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim]:
     """Settle unconfirmed messages, all or those with these IDs: what has not arrived is sent.
 
     The server's archive is asked first: what has arrived is only struck off. A message of which it cannot tell is
@@ -60,7 +93,7 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> None:
         left = [message.stored for message in _free(app, journal, ids)]
     if app.settings.dry_run:
         for stanza in left:
-            await app.stdout.write(stanza.xml + "\n")
+            yield Verbatim(stanza.xml)
     elif left:
         await _retry(app, left, ids)
 
@@ -68,7 +101,7 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> None:
 @command("outbox", "drop")
 @IDS
 @click.option("--yes", is_flag=True, help="Drop everything without asking.")
-async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> None:
+async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> AsyncIterator[OutboxEntry]:
     """Forget unconfirmed messages, all or those with these IDs. With --dry-run they are shown, and kept.
 
     Example:  xmppsh outbox drop --yes
@@ -77,14 +110,16 @@ async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> None:
         left = _free(app, journal, ids)
         if app.settings.dry_run:
             for message in left:
-                await _show(app, message)
-        else:
-            await _drop(app, journal, [message.stored for message in left], sure=yes or bool(ids))
+                yield _entry(message)
+            return
+        question = f"Forget {len(left)} messages?"
+        if left and (yes or ids or app.console.confirm(question, "give their IDs, or --yes")):
+            journal.store.delete(message.stored.row for message in left)
 
 
 @contextmanager
 def _journal(app: App) -> Iterator[Journal]:
-    journal = app.journal()
+    journal = app.storage.journal(app.account.jid)
     try:
         yield journal
     finally:
@@ -116,7 +151,7 @@ def _free(app: App, journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedM
         )
     if settled:
         helpers = " and ".join(sorted({who for _, who in settled}))
-        app.warn(f"{len(settled)} of {len(listed)} messages are left to {helpers}, which is settling them")
+        app.console.warn(f"{len(settled)} of {len(listed)} messages are left to {helpers}, which is settling them")
     return [message for message in listed if message.settled_by is None]
 
 
@@ -124,33 +159,29 @@ def _with_ids(left: list[StoredStanza], ids: tuple[str, ...]) -> list[StoredStan
     return [stanza for stanza in left if not ids or _id(stanza) in ids]
 
 
-async def _show(app: App, one: UnconfirmedMessage) -> None:
-    stanza, owner = one.stored, None if one.settled_by is None else for_people(one.settled_by)
-    fate = Fate.QUEUED if stanza.fate == Fate.QUEUED else Fate.UNCERTAIN
+def _entry(one: UnconfirmedMessage) -> OutboxEntry:
+    stanza = one.stored
     stored = datetime.fromtimestamp(stanza.stored, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    body = _body(stanza)
-    data = {"id": _id(stanza), "to": stanza.recipient, "state": str(fate), "owner": owner, "stored": stored}
-    beginning = body if len(body) <= BODY_CHARACTERS else body[: BODY_CHARACTERS - 1] + "…"
-    columns = (safe.line(_id(stanza)), stored, f"{fate:9}", f"{owner or '-':10}", safe.line(stanza.recipient))
-    shown = "  ".join((*columns, safe.line(beginning)))
-    await app.emit(data | {"body": body, "xml": stanza.xml}, shown.rstrip(), stanza.xml)
+    return OutboxEntry(
+        id=_id(stanza),
+        to=stanza.recipient,
+        state="queued" if stanza.fate == Fate.QUEUED else "uncertain",
+        owner=None if one.settled_by is None else for_people(one.settled_by),
+        stored=stored,
+        body=_body(stanza),
+        xml=stanza.xml,
+    )
 
 
 def _body(stanza: StoredStanza) -> str:
     return tree(read_element(stanza.xml)).findtext(f"{{{CLIENT_NS}}}body") or ""
 
 
-async def _drop(app: App, journal: Journal, left: list[StoredStanza], *, sure: bool) -> None:
-    if left and not sure:
-        if not app.may_prompt:
-            raise UsageError(f"drop forgets {len(left)} messages", hint="give their IDs, or --yes")
-        if not click.confirm(f"Forget {len(left)} messages?", err=True):
-            return
-    journal.store.delete(stanza.row for stanza in left)
-
-
 async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> None:
-    async with app.session() as session:
+    from xmppsh.session.session import Session
+
+    async with app.sessions.one_shot() as session:
+        assert isinstance(session, Session)  # --dry-run was dealt with
         journal = session.outbound.journal
         assert journal is not None
         # Not before: the session's start settles what a dead process left, and another retry may be at work.
@@ -159,7 +190,7 @@ async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> No
         again = await _settled(session, journal, taken, blindly=bool(ids))
         session.resend(again)
         await session.acked(session.sent_count)
-    checking = app.journal()
+    checking = app.storage.journal(app.account.jid)
     try:
         unknown = len(checking.abandoned_of(taken))
     finally:
@@ -175,9 +206,9 @@ def _tell_of_others(app: App, journal: Journal, seen: list[StoredStanza], taken:
     there = {stanza.row for stanza in journal.store.entries(journal.account)}
     lost = [stanza for stanza in seen if stanza.row not in {one.row for one in taken}]
     if others := sum(1 for stanza in lost if stanza.row in there):
-        app.warn(f"another xmppsh has taken over {others} of {len(seen)} messages, and settles them")
+        app.console.warn(f"another xmppsh has taken over {others} of {len(seen)} messages, and settles them")
     if gone := len(lost) - others:
-        app.log(1, f"{gone} of {len(seen)} messages were settled meanwhile")
+        app.console.log(1, f"{gone} of {len(seen)} messages were settled meanwhile")
 
 
 async def _settled(session: Session, journal: Journal, taken: list[StoredStanza], *, blindly: bool) -> list[Entry]:

@@ -3,44 +3,80 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import click
 
+from xmppsh import ns
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
 from xmppsh.output import safe
+from xmppsh.output.record import Record
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
+
+
+@dataclass(frozen=True, slots=True)
+class Pong(Record):
+    """One answer to a ping."""
+
+    kind: Literal["pong"] = field(default="pong", init=False)
+    """What it is."""
+    from_: str
+    """Who answered."""
+    ms: float
+    """The round trip, in milliseconds."""
+
+    def text(self) -> str:
+        """One line."""
+        return f"pong from {safe.line(self.from_)}: {self.ms:.1f} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class PingSummary(Record):
+    """All the answers, at the end of `ping -c N`."""
+
+    kind: Literal["summary"] = field(default="summary", init=False)
+    """What it is."""
+    from_: str
+    """Who answered."""
+    count: int
+    """How many answers came."""
+    min_ms: float
+    """The shortest round trip, in milliseconds."""
+    avg_ms: float
+    """Their mean."""
+    max_ms: float
+    """The longest."""
+
+    def text(self) -> str:
+        """One line."""
+        times = f"{self.min_ms:.1f}/{self.avg_ms:.1f}/{self.max_ms:.1f}"
+        return f"{self.count} answers from {safe.line(self.from_)}, min/avg/max {times} ms"
 
 
 @command("ping")
 @click.argument("to", type=JID, required=False)
 @click.option("-c", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="Send N pings [1].")
-async def ping(app: App, to: Jid | None, count: int) -> None:
+async def ping(app: App, to: Jid | None, count: int) -> AsyncIterator[Pong | PingSummary]:
     """Send XEP-0199 pings to TO, or to your own server.
 
     Example:  xmppsh ping -c 3 romeo@example.net/balcony
     """
-    payload = element("ping", {"xmlns": "urn:xmpp:ping"})
-    if app.settings.dry_run:
-        address = None if to is None else str(to)
-        await app.stdout.write(element("iq", {"type": "get", "to": address, "id": "…"}, payload) + "\n")
-        return
     round_trips_ms: list[float] = []
-    async with app.session() as session:
+    async with app.sessions.one_shot() as session:
         target = str(to) if to is not None else session.jid.domainpart
         for _ in range(count):
             start = time.perf_counter()
-            await session.request("get", to, payload)
+            await session.request("get", to, element("ping", {"xmlns": ns.PING}))
             round_trips_ms.append((time.perf_counter() - start) * 1000)
-            ms = round(round_trips_ms[-1], 3)
-            await app.emit({"kind": "pong", "from": target, "ms": ms}, f"pong from {safe.line(target)}: {ms:.1f} ms")
-        if count > 1:
-            low, mean, high = min(round_trips_ms), sum(round_trips_ms) / count, max(round_trips_ms)
-            shown = f"{count} answers from {safe.line(target)}, min/avg/max {low:.1f}/{mean:.1f}/{high:.1f} ms"
-            summary = {"min_ms": round(low, 3), "avg_ms": round(mean, 3), "max_ms": round(high, 3)}
-            await app.emit({"kind": "summary", "from": target, "count": count, **summary}, shown)
+            yield Pong(target, round(round_trips_ms[-1], 3))
+    if count > 1:
+        low, mean, high = min(round_trips_ms), sum(round_trips_ms) / count, max(round_trips_ms)
+        yield PingSummary(target, count, round(low, 3), round(mean, 3), round(high, 3))

@@ -7,20 +7,22 @@ import os
 import stat
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from xmppsh.apart import apart
 from xmppsh.commands.base import command
+from xmppsh.commands.ports import DryRunEnds
 from xmppsh.errors import ConnectionLost, DataError, NoInputError, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
-from xmppsh.output.ndjson import dumps
+from xmppsh.output.record import Record
 from xmppsh.output.streams import InputStream
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.xmlio.build import Xml, verbatim, with_id
+from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import StanzaReader, tree
 from xmppsh.xmlio.stanzas import with_origin_id
 
@@ -28,14 +30,31 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from xmppsh.commands.app import App
+    from xmppsh.commands.console import Console
+    from xmppsh.commands.ports import SessionPort
     from xmppsh.model import Element
-    from xmppsh.outbox.journal import Journal, LeftBehind
-    from xmppsh.session.session import Session
 
 MAX_REMEMBERED = 10_000  # ids and domains of recent stanzas, to know their bounces
 MAX_FENCED_DOMAINS = 16
-CLOSE_WAIT_S = 2.0
-GUARD_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class PipeSummary(Record):
+    """The last line of `pipe`: what became of its input."""
+
+    sent: int
+    """Stanzas that were handed in."""
+    acked: int
+    """How many of them the server has acknowledged."""
+    failed: int
+    """How many came back with an error, or were never answered."""
+    seconds: float
+    """How long it took."""
+
+    def text(self) -> str:
+        """The line on stderr."""
+        rate = self.sent / self.seconds if self.seconds > 0 else 0.0
+        return f"sent {self.sent}, acked {self.acked}, failed {self.failed}, {rate:.0f} stanzas/s"
 
 
 @command("pipe")
@@ -43,57 +62,51 @@ GUARD_POLL_S = 0.05
 @click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
 @click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")
 @click.option("--checkpoint", metavar="FILE", help="Keep how far it is; run again, it goes on there.")
-async def pipe(app: App, file: str | None, window: int, root: str | None, checkpoint: str | None) -> None:
+async def pipe(
+    app: App, file: str | None, window: int, root: str | None, checkpoint: str | None
+) -> AsyncIterator[PipeSummary]:
     """Send the stanzas (message, presence, iq) of FILE or stdin, in order.
 
     Exit 0: the server acknowledged every one. A bad stanza ends it with 65 and its line; what came before is sent.
 
     Example:  xmppsh pipe < stanzas.xml
     """
-    run = _Run(window)
+    run, console = _Run(window), app.console
     reader = StanzaReader(app.limits, root=root)
-    source = await _open(file, app)
-    if app.settings.dry_run:
-        async for element in _stanzas(source, reader):
-            await app.stdout.write(run.prepared(element)[0] + "\n")
-        return
-    journal = None if checkpoint is None else app.journal(Path(checkpoint))
-    left = None if journal is None else await _restored(journal, app.settings.timeout)
-    stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
-    patience_s = app.settings.timeout
-
-    def restore(session: Session) -> None:
-        if left is not None:
-            session.restore(left)
-
+    source = await _open(file, console)
+    stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
+    ended: BaseException | None = None
     try:
-        async with app.session(
-            wait_s=CLOSE_WAIT_S, lasting=True, give_up_s=patience_s, journal=journal, before_open=restore
-        ) as session:
-            await run.go(session, _stanzas(source, reader), 0 if left is None else left.position)
+        async with app.sessions.lasting(None if checkpoint is None else console.path(checkpoint)) as session:
+            await run.go(session, _stanzas(source, reader), session.restored_position)
         if run.first_error is not None:
             raise run.verdict()
-    except XmppshError as error:
-        app.report(error)  # the summary is the last line
+    except DryRunEnds:
+        if run.first_error is not None:
+            raise run.first_error from None  # of the input
         raise
+    except (XmppshError, asyncio.CancelledError) as error:
+        ended = error
     finally:
         stop_watching()
-        await _report(app, run)
+    if isinstance(ended, XmppshError):
+        console.report(ended)  # the summary is the last line
+    summary = run.summary()
+    if app.settings.format == "json" and not console.shutdown.output_closed:
+        yield summary
+    elif not app.settings.quiet:
+        console.write_error(summary.text() + "\n")
+    if ended is not None:
+        raise ended
 
 
-async def _restored(journal: Journal, timeout_s: float) -> LeftBehind:
-    """What a killed run left; its guard, which may still be closing its session, is waited for."""
-    until = time.monotonic() + timeout_s
-    while journal.is_guarded() and time.monotonic() < until:  # noqa: ASYNC110 - the guard is another process
-        await asyncio.sleep(GUARD_POLL_S)
-    return journal.restore()
-
-
-async def _open(path: str | None, app: App) -> InputStream:
+async def _open(path: str | None, console: Console) -> InputStream:
     if path in (None, "-"):
-        return app.stdin
+        return console.stdin
     try:
-        fd = await apart(partial(os.open, str(path), os.O_RDONLY | os.O_CLOEXEC))  # of a pipe: when somebody writes
+        fd = await apart(
+            partial(os.open, console.path(str(path)), os.O_RDONLY | os.O_CLOEXEC)
+        )  # of a pipe: when somebody writes
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise NoInputError(f"{path}: is a directory")
         return InputStream(fd)
@@ -138,8 +151,6 @@ class _Run:
 
         The input's id is not enough: who pipes the same file again sends it again.
         """
-        from xmppsh.xmlio.ids import new_id
-
         stanza_id = stanza.id or new_id()
         self._remember(self._recent, stanza_id)
         if stanza.kind == "iq" and stanza.attributes.get("type") in ("get", "set"):
@@ -159,7 +170,7 @@ class _Run:
         if len(memory) > MAX_REMEMBERED:
             memory.popitem(last=False)
 
-    async def go(self, session: Session, stanzas: AsyncIterator[Element], done: int) -> None:
+    async def go(self, session: SessionPort, stanzas: AsyncIterator[Element], done: int) -> None:
         """Send everything behind the first `done`, then wait for the acks and the answers."""
         answers = asyncio.ensure_future(self._collect(session))
         position = 0
@@ -189,7 +200,7 @@ class _Run:
             self._count(session)
             answers.cancel()
 
-    def _count(self, session: Session) -> None:
+    def _count(self, session: SessionPort) -> None:
         if not self._counted:
             self._counted = True
             self.sent, self.acked = session.sent_count, session.acked_count
@@ -217,7 +228,7 @@ class _Run:
             except TimeoutError:
                 self.failed += len(self._open_requests)
 
-    async def _collect(self, session: Session) -> None:
+    async def _collect(self, session: SessionPort) -> None:
         async for stanza in session.subscribe("message", "iq", "presence"):
             stanza_id, kind = stanza.id or "", stanza.attributes.get("type")
             if kind == "error" and stanza_id in self._recent:
@@ -228,19 +239,13 @@ class _Run:
                 if not self._open_requests:
                     self._all_answered.set()
 
+    def summary(self) -> PipeSummary:
+        """What it did."""
+        return PipeSummary(self.sent, self.acked, self.failed, round(self.seconds, 3))
+
     def verdict(self) -> XmppshError:
         """The error that decides the exit code."""
         assert self.first_error is not None
         if isinstance(self.first_error, XmlError) or self.failed >= self.sent:
             return self.first_error
         return Partial(f"{self.failed} of {self.sent} stanzas failed; the first: {self.first_error}")
-
-
-async def _report(app: App, run: _Run) -> None:
-    rate = run.sent / run.seconds if run.seconds > 0 else 0.0
-    if app.settings.format == "json":
-        counts = {"sent": run.sent, "acked": run.acked, "failed": run.failed, "seconds": round(run.seconds, 3)}
-        if not app.shutdown.output_closed:
-            await app.stdout.write(dumps(counts) + "\n")
-    elif not app.settings.quiet:
-        app.write_error(f"sent {run.sent}, acked {run.acked}, failed {run.failed}, {rate:.0f} stanzas/s\n")

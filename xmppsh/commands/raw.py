@@ -26,13 +26,9 @@ async def raw(app: App, stanzas: tuple[str, ...]) -> None:
     elements = [element for text in stanzas for element in await _read(app, text)]
     if not elements:
         raise UsageError("there is no stanza to send")
-    if app.settings.dry_run:
-        for element in elements:
-            await app.stdout.write(element.xml + "\n")
-        return
     from xmppsh.xmlio.ids import new_id
 
-    async with app.session() as session:
+    async with app.sessions.one_shot() as session:
         number = 0
         for element in elements:
             to = element.attributes.get("to", "")
@@ -43,7 +39,8 @@ async def raw(app: App, stanzas: tuple[str, ...]) -> None:
 
 async def _read(app: App, text: str) -> list[Element]:
     limits = app.limits
-    data = await app.stdin.read_all(limits.pending_bytes) if text == "-" else text.encode("utf-8", "surrogateescape")
+    stdin = app.console.stdin
+    data = await stdin.read_all(limits.pending_bytes) if text == "-" else text.encode("utf-8", "surrogateescape")
     reader = StanzaReader(limits)
     elements = reader.feed(data)
     reader.end()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +16,9 @@ from xmppsh.commands.params import JID, WAIT, Wait, parse_address
 from xmppsh.errors import DataError, DeadlineExceeded, NoInputError, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
+from xmppsh.output.record import Record
 from xmppsh.protocol.conditions import stanza_error
+from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES, RECEIPTS, Message
 
@@ -25,9 +26,27 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from xmppsh.commands.app import App
-    from xmppsh.session.session import Session
+    from xmppsh.commands.ports import SessionPort
 
 MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult(Record):
+    """What became of one message of `send --each`."""
+
+    to: str
+    """The recipient."""
+    id: str
+    """The id of the stanza."""
+    ok: bool
+    """Was it acknowledged, or delivered where --wait asked for that, and did it not bounce?"""
+    error: dict[str, Any] | None
+    """Why not: the same object as on stderr."""
+
+    def text(self) -> str:
+        """The JSON object: --each prints it in every format."""
+        return dumps(self.data())
 
 
 @command("send")
@@ -61,7 +80,7 @@ async def send(
     oob: tuple[str, ...],
     wait: Wait,
     each: bool,
-) -> None:
+) -> AsyncIterator[SendResult]:
     """Send TEXT to TO; without TEXT, or with -, the body is read from stdin.
 
     --wait sent: the bytes have left; acked: the server has it; delivered: the recipient's client has confirmed it
@@ -71,22 +90,32 @@ async def send(
     Example:  xmppsh send romeo@example.net "But soft!"
               uptime | xmppsh send admin@example.net --subject "$(hostname)"
     """
-    recipients = list(dict.fromkeys([to, *more, *await _from_file(to_file)]))
+    recipients = list(dict.fromkeys([to, *more, *await _from_file(app, to_file)]))
     message = Message(None, kind, subject, thread, lang, oob, receipt=wait.what == "delivered")
     if lines:
         if text or stanza_id is not None:
             raise UsageError("--lines takes the text from stdin, and makes the ids")
-        await _deliver(app, _Delivery(recipients, each, wait), _by_lines(app, message))
-        return
-    body = await _body(app, text, required=not (oob or subject))
-    await _deliver(app, _Delivery(recipients, each, wait, stanza_id), _one(replace(message, body=body)))
+        messages = _by_lines(app, message)
+    else:
+        body = await _body(app, text, required=not (oob or subject))
+        messages = _one(replace(message, body=body))
+    delivery = _Delivery(recipients, each, wait, stanza_id)
+    await _deliver(app, delivery, messages)
+    for recipient, id_of_it, error in delivery.results():
+        if each:
+            yield SendResult(str(recipient), id_of_it, error is None, None if error is None else error.record())
+        elif error is not None and delivery.count > 1:
+            app.console.warn(str(error))
+    verdict = delivery.verdict()
+    if verdict is not None:
+        raise verdict
 
 
-async def _from_file(path: str | None) -> list[Jid]:
+async def _from_file(app: App, path: str | None) -> list[Jid]:
     if path is None:
         return []
     try:
-        lines = (await apart(partial(Path(path).read_text, "utf-8"))).splitlines()
+        lines = (await apart(partial(app.console.path(path).read_text, "utf-8"))).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise NoInputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
     return [parse_address(line.strip()) for line in lines if line.strip() and not line.startswith("#")]
@@ -95,9 +124,9 @@ async def _from_file(path: str | None) -> list[Jid]:
 async def _body(app: App, text: tuple[str, ...], *, required: bool) -> str | None:
     if text and text != ("-",):
         return _checked(" ".join(text))
-    if not text and not required and app.stdin.is_terminal:
+    if not text and not required and app.console.stdin.is_terminal:
         return None
-    body = _decoded(await app.stdin.read_all(MAX_BODY_BYTES)).removesuffix("\n")
+    body = _decoded(await app.console.stdin.read_all(MAX_BODY_BYTES)).removesuffix("\n")
     if not body and required:
         raise DataError("there is nothing to send: the body is empty", hint="give TEXT, or pipe it into stdin")
     return body or None
@@ -124,7 +153,7 @@ async def _one(message: Message) -> AsyncIterator[Message]:
 
 async def _by_lines(app: App, message: Message) -> AsyncIterator[Message]:
     rest = b""
-    while chunk := await app.stdin.read():
+    while chunk := await app.console.stdin.read():
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             if line.strip():
@@ -211,19 +240,12 @@ def _key(stanza_id: str, recipient: Jid) -> str:
 
 
 async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Message]) -> None:
-    from xmppsh.xmlio.ids import new_id
-
-    if app.settings.dry_run:
-        async for message in messages:
-            for stanza_id, origin, recipient in delivery.stanzas(new_id):
-                await app.stdout.write(message.xml(str(recipient), stanza_id, origin) + "\n")
-        return
     first = await anext(aiter(messages), None) if delivery.recipients else None
     if first is None:
         return
     for recipient in delivery.recipients:
         first.xml(str(recipient), "check")  # bad text is found before anything is dialled
-    async with app.session() as session:
+    async with app.sessions.one_shot() as session:
         tasks = [asyncio.ensure_future(_collect_bounces(session, delivery))]
         if delivery.wait.what == "delivered":
             tasks.append(asyncio.ensure_future(_collect_receipts(session, delivery)))
@@ -232,12 +254,11 @@ async def _deliver(app: App, delivery: _Delivery, messages: AsyncIterator[Messag
         finally:
             for task in tasks:
                 task.cancel()
-    await _report(app, delivery)
 
 
-async def _send_all(session: Session, delivery: _Delivery, first: Message, messages: AsyncIterator[Message]) -> None:
-    from xmppsh.xmlio.ids import new_id
-
+async def _send_all(
+    session: SessionPort, delivery: _Delivery, first: Message, messages: AsyncIterator[Message]
+) -> None:
     async def all_messages() -> AsyncIterator[Message]:
         yield first
         async for message in messages:
@@ -268,25 +289,13 @@ async def _wait_for_receipts(delivery: _Delivery, seconds: float) -> None:
         delivery.miss(seconds)
 
 
-async def _collect_receipts(session: Session, delivery: _Delivery) -> None:
+async def _collect_receipts(session: SessionPort, delivery: _Delivery) -> None:
     async for stanza in session.receipts():
         for received in tree(stanza).iterfind(f"{{{RECEIPTS}}}received"):
             delivery.confirmed(received.get("id", ""), stanza.sender)
 
 
-async def _collect_bounces(session: Session, delivery: _Delivery) -> None:
+async def _collect_bounces(session: SessionPort, delivery: _Delivery) -> None:
     async for stanza in session.bounces():
         error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart)
         delivery.bounced(stanza.id or "", stanza.sender, session.jid, error)
-
-
-async def _report(app: App, delivery: _Delivery) -> None:
-    for recipient, stanza_id, error in delivery.results():
-        if delivery.each:
-            result = {"to": str(recipient), "id": stanza_id, "ok": error is None}
-            await app.stdout.write(dumps({**result, "error": None if error is None else error.record()}) + "\n")
-        elif error is not None and delivery.count > 1:
-            app.warn(str(error))
-    verdict = delivery.verdict()
-    if verdict is not None:
-        raise verdict

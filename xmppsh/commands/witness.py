@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from xmppsh.commands.base import command
 from xmppsh.commands.params import SECONDS
 from xmppsh.output import safe
+from xmppsh.output.record import Record
+from xmppsh.output.records import clock
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+
     from xmppsh.commands.app import App
     from xmppsh.errors import XmppshError
     from xmppsh.model import Jid
@@ -32,9 +38,35 @@ SENTENCES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class WitnessNews(Record):
+    """Something that a witness has seen or done."""
+
+    kind: Literal["witness"] = field(default="witness", init=False)
+    """What it is."""
+    event: str
+    """ready, watching, silent, alive, closed, gone or failed."""
+    jid: str
+    """The session that it is about; for ready, the witness itself."""
+    silent_s: float | None
+    """How long the session has been silent, in seconds."""
+    h: int | None
+    """The server's final count of what the session had sent (XEP-0198)."""
+    error: dict[str, Any] | None
+    """Why a session cannot be closed."""
+    stamp: str
+    """When; RFC 3339, UTC."""
+
+    def text(self) -> str:
+        """One line."""
+        reason = safe.line("" if self.error is None else self.error["text"])
+        facts = {"jid": safe.line(self.jid), "silent_s": self.silent_s or 0.0, "reason": reason}
+        return f"{clock(self.stamp)} {SENTENCES[self.event].format(**facts)}"
+
+
 @command("witness")
 @click.option("--interval", "interval_s", type=SECONDS, metavar="S", help="Check each session every S seconds [1.5].")
-async def witness(app: App, interval_s: float | None) -> None:
+async def witness(app: App, interval_s: float | None) -> AsyncIterator[WitnessNews]:
     """Watch the account's sessions of xmppsh on other machines, until a signal.
 
     Run it where neither the network nor the power of those machines can take it along. A session that can be resumed
@@ -45,73 +77,56 @@ async def witness(app: App, interval_s: float | None) -> None:
     """
     from xmppsh.witness.announcer import witness_of
     from xmppsh.witness.judgement import INTERVAL_S
-    from xmppsh.witness.watcher import Watcher
+    from xmppsh.witness.watcher import Failed, Watcher
 
-    options = app.session_options() if app.shared is None else app.shared.options
+    options = app.account.options
+    console = app.console
     if app.settings.dry_run:
-        app.warn(f"nothing to send: {witness_of(options.jid)} waits for sessions to announce themselves")
+        console.warn(f"nothing to send: {witness_of(options.jid)} waits for sessions to announce themselves")
         return
-    if options.policy.insecure and app.shared is None:
-        app.warn("certificates are not checked (--insecure): anybody can read and change what is sent")
-    news: asyncio.Queue[News] = asyncio.Queue()
+    app.account.warn_when_insecure()
+    news: asyncio.Queue[News | None] = asyncio.Queue()
 
     def tell(one: News) -> None:
         if news.qsize() >= MAX_NEWS:
             news.get_nowait()  # nobody reads; watching goes on
         news.put_nowait(one)
 
-    watcher = Watcher(options, app.log, tell, interval_s or INTERVAL_S, app.trace)
-    stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
+    watcher = Watcher(options, console.log, tell, interval_s or INTERVAL_S, app.account.trace)
+    stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     try:
         await watcher.open()
-        await _show(app, "ready", watcher.session.jid)
-        await _first(watcher.run(), _print(app, news))
+        yield _record("ready", watcher.session.jid, console.now())
+        watching = asyncio.ensure_future(watcher.run())
+        watching.add_done_callback(lambda _: news.put_nowait(None))
+        try:
+            while (one := await news.get()) is not None:
+                if isinstance(one, Failed):
+                    yield _record("failed", one.jid, console.now(), error=one.error)
+                else:
+                    yield _record(one.event, one.jid, console.now(), one.silent_s, one.h)
+            watching.result()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
     finally:
         stop_watching()
-        await watcher.close(app.shutdown.hurry)
+        await watcher.close(console.shutdown.hurry)
 
 
-async def _first(*works: Any) -> None:
-    """Run both until one of them ends; raises what ended it."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _print(app: App, news: asyncio.Queue[News]) -> None:
-    from xmppsh.witness.watcher import Failed
-
-    while True:
-        match await news.get():
-            case Failed(jid, error):
-                await _show(app, "failed", jid, error=error)
-            case one:
-                await _show(app, one.event, one.jid, one.silent_s, one.h)
-
-
-async def _show(
-    app: App,
+def _record(
     event: str,
     jid: Jid,
+    now: datetime,
     silent_s: float | None = None,
     h: int | None = None,
     error: XmppshError | None = None,
-) -> None:
-    stamp = app.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    data = {
-        "kind": "witness",
-        "event": event,
-        "jid": str(jid),
-        "silent_s": None if silent_s is None else round(silent_s, 3),
-        "h": h,
-        "error": None if error is None else error.record(),
-        "stamp": stamp,
-    }
-    facts = {"jid": safe.line(str(jid)), "silent_s": silent_s or 0.0, "reason": safe.line(str(error or ""))}
-    await app.emit(data, f"{stamp[11:19]} {SENTENCES[event].format(**facts)}")
+) -> WitnessNews:
+    return WitnessNews(
+        event,
+        str(jid),
+        None if silent_s is None else round(silent_s, 3),
+        h,
+        None if error is None else error.record(),
+        now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    )

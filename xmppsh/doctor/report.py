@@ -1,9 +1,12 @@
-"""The report: one check after the other, each handed on as soon as it is known (cli.md, section 5.2)."""
+"""The report: one check after the other, each handed on as soon as it is known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from xmppsh.output import safe
+from xmppsh.output.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -34,20 +37,29 @@ CHECKS: dict[Group, tuple[str, ...]] = {
 }
 
 
+GROUP_WIDTH, STATUS_WIDTH, CHECK_WIDTH = 7, 4, 31
+
+
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What one look has shown. detail and hint may hold foreign text."""
+class Check(Record):
+    """What one look of `doctor` has shown."""
 
     group: Group
+    """The layer that was looked at."""
     check: str
+    """What of it."""
     status: Status
+    """skip: it could not be looked at."""
     detail: str
+    """What was found; it may hold foreign text."""
     hint: str | None = None
+    """What to try."""
 
-    def record(self) -> dict[str, Any]:
-        """The check as the JSON object that `doctor` prints."""
-        names = ("group", "check", "status", "detail", "hint")
-        return {name: getattr(self, name) for name in names}
+    def text(self) -> str:
+        """One aligned line."""
+        hint = f"; try: {self.hint}" if self.hint else ""
+        columns = f"{self.group:{GROUP_WIDTH}}  {self.status:{STATUS_WIDTH}}  {safe.line(self.check):{CHECK_WIDTH}}"
+        return f"{columns}  {safe.line(self.detail + hint)}"
 
 
 class Report:

@@ -1,12 +1,15 @@
-"""What `listen` and the shell show of a stanza: one record each (cli.md, section 5.1)."""
+"""What `listen` and the shell show of a stanza: one record each."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
+from xmppsh.output import safe
+from xmppsh.output.record import NOT_JSON, Record
 from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.splitter import CLIENT_NS
 
@@ -26,7 +29,128 @@ ENCRYPTED = frozenset(
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
-def record(stanza: Element, now: Callable[[], datetime]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class MessageRecord(Record):
+    """A message as `listen` and the shell print it (RFC 6121 §5)."""
+
+    kind: Literal["message"] = field(default="message", init=False)
+    """What it is."""
+    from_: str | None
+    """The sender; null where the server left it out, which makes it our own account."""
+    to: str | None
+    """Whom it was sent to."""
+    type: str
+    """chat, error, groupchat, headline or normal; anybody can send anything else."""
+    id: str | None
+    """The stanza's id."""
+    body: str | None
+    """The text; null where it has none."""
+    subject: str | None
+    """The subject; null where it has none."""
+    thread: str | None
+    """The conversation it belongs to."""
+    lang: str | None
+    """The language of the text, as a BCP 47 tag."""
+    stamp: str
+    """When it was sent, as its delay stamp claims (XEP-0203), else when it came; RFC 3339, UTC."""
+    delayed: bool
+    """Has it a delay stamp: was it kept for us?"""
+    carbon: Literal["sent", "received"] | None
+    """For a copy of what another client of ours sent or received (XEP-0280): which of them."""
+    room: bool
+    """Does it come from a room (type groupchat)?"""
+    encrypted: bool
+    """Is its true content encrypted, so that the body is a note about that?"""
+    oob: tuple[str, ...]
+    """The URLs that are attached (XEP-0066)."""
+    payloads: tuple[str, ...]
+    """The names of the extension elements, as `{namespace}name`."""
+    xml: str = field(metadata=NOT_JSON, repr=False)
+    """The stanza."""
+
+    def text(self) -> str:
+        """One line; the body's other lines are indented."""
+        return f"{clock(self.stamp)} {safe.line(self.from_ or '')}: {self._content()}"
+
+    def _content(self) -> str:
+        subject = f"[{safe.line(self.subject)}] " if self.subject else ""
+        if self.type == "error":
+            return subject + "(error) " + safe.block(self.body or "")
+        if self.body is None:
+            return subject + f"({', '.join(map(safe.line, self.payloads)) or 'empty'})"
+        return subject + safe.block(self.body)
+
+    def document(self) -> str:
+        """The stanza."""
+        return self.xml
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceRecord(Record):
+    """A presence as `listen` prints it (RFC 6121 §4)."""
+
+    kind: Literal["presence"] = field(default="presence", init=False)
+    """What it is."""
+    from_: str | None
+    """Whose presence it is."""
+    to: str | None
+    """Whom it was sent to."""
+    type: str
+    """available, unavailable, subscribe, subscribed, unsubscribe, unsubscribed, error."""
+    show: str | None
+    """away, chat, dnd or xa; null where it says nothing."""
+    status: str | None
+    """The text that goes with it."""
+    priority: int
+    """-128 to 127; messages to the account go to the highest."""
+    stamp: str
+    """When it was sent, as for a message."""
+    xml: str = field(metadata=NOT_JSON, repr=False)
+    """The stanza."""
+
+    def text(self) -> str:
+        """One line."""
+        words = [safe.line(word) for word in (self.type, self.show or "", self.status or "")]
+        return f"{clock(self.stamp)} {safe.line(self.from_ or '')} is {' '.join(word for word in words if word)}"
+
+    def document(self) -> str:
+        """The stanza."""
+        return self.xml
+
+
+@dataclass(frozen=True, slots=True)
+class IqRecord(Record):
+    """An IQ as `listen --only iq` prints it (RFC 6120 §8.2.3)."""
+
+    kind: Literal["iq"] = field(default="iq", init=False)
+    """What it is."""
+    from_: str | None
+    """The sender."""
+    to: str | None
+    """Whom it was sent to."""
+    type: str | None
+    """get, set, result or error."""
+    id: str | None
+    """Its id, by which an answer is known."""
+    payloads: tuple[str, ...]
+    """The names of its children, as `{namespace}name`."""
+    xml: str = field(metadata=NOT_JSON, repr=False)
+    """The stanza."""
+
+    def text(self) -> str:
+        """One line."""
+        payloads = ", ".join(map(safe.line, self.payloads)) or "empty"
+        return f"{safe.line(self.from_ or '')} iq {safe.line(self.type or '')} {payloads}"
+
+    def document(self) -> str:
+        """The stanza."""
+        return self.xml
+
+
+StanzaRecord = MessageRecord | PresenceRecord | IqRecord
+
+
+def record(stanza: Element, now: Callable[[], datetime]) -> StanzaRecord:
     """The record of a message, presence or IQ; `now` gives the time of arrival, in UTC, where the stanza has none."""
     root = tree(stanza)
     if stanza.arrived is not None:
@@ -37,51 +161,58 @@ def record(stanza: Element, now: Callable[[], datetime]) -> dict[str, Any]:
         case "presence":
             return _presence(stanza, root, now)
         case _:
-            return {**_head(stanza), "type": root.get("type"), "id": root.get("id"), "payloads": _payloads(root)}
+            attribute = stanza.attributes.get
+            return IqRecord(
+                attribute("from"), attribute("to"), root.get("type"), root.get("id"), _payloads(root), stanza.xml
+            )
 
 
-def _head(stanza: Element) -> dict[str, Any]:
-    return {"kind": stanza.kind, "from": stanza.attributes.get("from"), "to": stanza.attributes.get("to")}
-
-
-def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> dict[str, Any]:
+def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> MessageRecord:
     delay = root.find(DELAY)
     found = _payloads(root)
     body = root.find(f"{{{CLIENT_NS}}}body")
-    return {
-        **_head(stanza),
-        "type": root.get("type", "normal"),  # RFC 6121 §5.2.2
-        "id": root.get("id"),
-        "body": None if body is None else body.text or "",
-        "subject": root.findtext(f"{{{CLIENT_NS}}}subject"),
-        "thread": root.findtext(f"{{{CLIENT_NS}}}thread"),
-        "lang": root.get(LANGUAGE) if body is None else body.get(LANGUAGE, root.get(LANGUAGE)),
-        "stamp": _stamp(delay, now),
-        "delayed": delay is not None,
-        "carbon": None,
-        "room": root.get("type") == "groupchat",
-        "encrypted": root.find(ENCRYPTION) is not None
-        or any(name[1:].partition("}")[0] in ENCRYPTED for name in found),
-        "oob": [url.text or "" for url in root.iterfind(f"{OOB}x/{OOB}url")],
-        "payloads": found,
-    }
+    return MessageRecord(
+        from_=stanza.attributes.get("from"),
+        to=stanza.attributes.get("to"),
+        type=root.get("type", "normal"),  # RFC 6121 §5.2.2
+        id=root.get("id"),
+        body=None if body is None else body.text or "",
+        subject=root.findtext(f"{{{CLIENT_NS}}}subject"),
+        thread=root.findtext(f"{{{CLIENT_NS}}}thread"),
+        lang=root.get(LANGUAGE) if body is None else body.get(LANGUAGE, root.get(LANGUAGE)),
+        stamp=_stamp(delay, now),
+        delayed=delay is not None,
+        carbon=None,
+        room=root.get("type") == "groupchat",
+        encrypted=root.find(ENCRYPTION) is not None or any(name[1:].partition("}")[0] in ENCRYPTED for name in found),
+        oob=tuple(url.text or "" for url in root.iterfind(f"{OOB}x/{OOB}url")),
+        payloads=found,
+        xml=stanza.xml,
+    )
 
 
-def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> dict[str, Any]:
+def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> PresenceRecord:
     priority = PRIORITY.fullmatch((root.findtext(f"{{{CLIENT_NS}}}priority") or "").strip())
-    return {
-        **_head(stanza),
-        "type": root.get("type", "available"),
-        "show": root.findtext(f"{{{CLIENT_NS}}}show"),
-        "status": root.findtext(f"{{{CLIENT_NS}}}status"),
-        "priority": int(priority.group()) if priority else 0,
-        "stamp": _stamp(root.find(DELAY), now),
-    }
+    return PresenceRecord(
+        from_=stanza.attributes.get("from"),
+        to=stanza.attributes.get("to"),
+        type=root.get("type", "available"),
+        show=root.findtext(f"{{{CLIENT_NS}}}show"),
+        status=root.findtext(f"{{{CLIENT_NS}}}status"),
+        priority=int(priority.group()) if priority else 0,
+        stamp=_stamp(root.find(DELAY), now),
+        xml=stanza.xml,
+    )
 
 
-def _payloads(root: Tree) -> list[str]:
+def _payloads(root: Tree) -> tuple[str, ...]:
     """The names of the extension elements: children outside the stanza's own namespace."""
-    return [child.tag for child in root if not child.tag.startswith(f"{{{CLIENT_NS}}}")]
+    return tuple(child.tag for child in root if not child.tag.startswith(f"{{{CLIENT_NS}}}"))
+
+
+def clock(stamp: str) -> str:
+    """The time of day of an RFC 3339 stamp, for people."""
+    return stamp[11:19]
 
 
 def _stamp(delay: Tree | None, now: Callable[[], datetime]) -> str:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.base import OPTIONS, command
+from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.params import JID
-from xmppsh.commands.reading import reading
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.shell.script import run_script
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
+    from xmppsh.commands.console import Console
     from xmppsh.model import Jid
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
@@ -47,12 +48,13 @@ async def connect(app: App, stop_on_error: bool) -> None:
 
 async def open_shell(app: App, *, stop_on_error: bool = False) -> None:
     """Open a session of the app's account, with the shell on it until its end."""
-    if app.settings.dry_run:
+    if not isinstance(app.sessions, OwnSessions):
         raise UsageError("connect opens a connection; --dry-run is for single commands, in the shell too")
-    fd = _prompt_fd(app)
-    stop_watching = app.stdout.on_closed(app.shutdown.end_quietly)
+    console = app.console
+    fd = _prompt_fd(console)
+    stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     try:
-        async with reading(app, "connect", "message") as (session, arrivals):
+        async with app.sessions.reading("connect", "message") as (session, arrivals):
             await _run(app, session, arrivals, fd, stop_on_error=stop_on_error)
     finally:
         stop_watching()
@@ -73,10 +75,10 @@ async def _run(app: App, session: Session, arrivals: Inbox, fd: int | None, *, s
         raise
 
 
-def _prompt_fd(app: App) -> int | None:
+def _prompt_fd(console: Console) -> int | None:
     """The terminal for the prompt: stdout, or stderr when stdout is redirected; None is script mode."""
-    if not app.stdin.is_terminal:
+    if not console.stdin.is_terminal:
         return None
-    if app.stdout.is_terminal:
-        return app.stdout.fd
+    if console.stdout.is_terminal:
+        return console.stdout.fd
     return 2 if os.isatty(2) else None

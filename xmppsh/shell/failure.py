@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def report(app: App, error: XmppshError) -> None:
     """One error on stderr, in the form that the settings ask for."""
-    app.write_error(error_text(error, as_json=app.settings.format == "json"))
+    app.console.write_error(error_text(error, as_json=app.settings.format == "json"))
 
 
 def usage_error(error: click.ClickException, name: str) -> UsageError:

@@ -6,10 +6,10 @@ import shlex
 from typing import TYPE_CHECKING
 
 from xmppsh.commands import COMMANDS
+from xmppsh.commands.iq import IqAnswer
 from xmppsh.commands.params import parse_address
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.model import Jid
-from xmppsh.output import safe
 from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.shell import runner
@@ -72,7 +72,7 @@ class Interpreter:
                 words = _words(name, tail, 1)
                 self.target = parse_address(words[0]) if words else None
             case "help":
-                await self._app.stdout.write(runner.help_text(_words(name, tail, 3)))
+                await self._app.console.stdout.write(runner.help_text(_words(name, tail, 3)))
             case _:
                 await self._run_registered(name, tail)
 
@@ -83,7 +83,7 @@ class Interpreter:
         except (XmppshError, ClosedOutput):
             raise
         except Exception as error:  # a bug in one command must not take the shell and its session along
-            raise bug(error, self._app.settings.verbose, self._app.write_error) from error
+            raise bug(error, self._app.settings.verbose, self._app.console.write_error) from error
         finally:
             self.command = None
 
@@ -109,8 +109,7 @@ class Interpreter:
     async def _show(self, answer: Element) -> None:
         if answer.attributes.get("type") == "error":
             raise stanza_error(tree(answer), answer.sender or self._session.jid.domainpart)
-        data = {"kind": "iq", "from": answer.attributes.get("from"), "id": answer.id, "xml": answer.xml}
-        await self._app.emit(data, safe.xml(answer.xml), answer.xml)
+        await self._app.print(IqAnswer(answer.attributes.get("from"), answer.id, answer.xml))
 
 
 def _words(name: str, tail: str, most: int) -> list[str]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.commands.app import App
 from xmppsh.commands.base import command
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid, split_host_port
 from xmppsh.output.ndjson import dumps
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
     from xmppsh.playground.server import PlaygroundServer
 
 
@@ -32,9 +31,9 @@ async def playground(app: App, serve: bool, tour: bool) -> None:
         raise UsageError("playground starts a server; --dry-run is for what is sent")
     async with PlaygroundServer() as server:
         if serve:
-            await app.stdout.write(dumps(server.facts()) + "\n")
+            await app.console.stdout.write(dumps(server.facts()) + "\n")
             await asyncio.Event().wait()
-        elif tour or not (app.stdin.is_terminal and app.stdout.is_terminal):
+        elif tour or not (app.console.stdin.is_terminal and app.console.stdout.is_terminal):
             from xmppsh.shell.tour import Tour
 
             await Tour(app, server).run()
@@ -61,7 +60,7 @@ async def _shell(app: App, server: PlaygroundServer) -> None:
         cert=None,
         mechanism=None,
     )
-    await app.stdout.write(
+    await app.console.stdout.write(
         f"This is alice@{facts['domain']}. Try: /to echo@{facts['domain']}, then type; /ping; /help. Ctrl-D ends it.\n"
     )
-    await open_shell(replace(app, settings=settings))
+    await open_shell(App.of(settings, app.console))

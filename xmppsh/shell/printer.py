@@ -48,5 +48,5 @@ class Printer:
         async for stanza in self._arrivals:
             if stanza.attributes.get("type") == "error" and self._is_reported(stanza):
                 continue
-            await self._app.emit_stanza(stanza)
+            await self._app.print(self._app.record(stanza))
         raise self._session.error or ConnectionLost("the session is over")

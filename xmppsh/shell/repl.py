@@ -51,7 +51,7 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, fd: int) -> None
     fd: the terminal that gets the prompt.
     """
     screen = Screen(fd)
-    drawing = Drawing(screen.terminal, app.env.get("TERM"))
+    drawing = Drawing(screen.terminal, app.console.env.get("TERM"))
     with _on_screen(app, screen), create_app_session(keyboard(), drawing):
         await Repl(app, session, arrivals, screen).run()
 
@@ -59,14 +59,15 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, fd: int) -> None
 @contextmanager
 def _on_screen(app: App, screen: Screen) -> Iterator[None]:
     """All that goes to this terminal, records, errors and the log, is printed above the prompt."""
-    stdout, write_error = app.stdout, app.write_error
-    app.stdout = ScreenOutput(stdout.fd, screen) if stdout.is_terminal else WholeRecords(stdout.fd)
+    console = app.console
+    stdout, write_error = console.stdout, console.write_error
+    console.stdout = ScreenOutput(stdout.fd, screen) if stdout.is_terminal else WholeRecords(stdout.fd)
     if os.isatty(2):
-        app.write_error = screen.above
+        console.write_error = screen.above
     try:
         yield
     finally:
-        app.stdout, app.write_error = stdout, write_error
+        console.stdout, console.write_error = stdout, write_error
 
 
 class Repl:
@@ -75,7 +76,7 @@ class Repl:
     def __init__(self, app: App, session: Session, arrivals: Inbox, screen: Screen) -> None:
         self._app, self._session, self._screen = app, session, screen
         self._sent = Sent(session, lambda _, error: report(app, error))
-        self._interpreter = Interpreter(app, session, self._sent, app.stdin)
+        self._interpreter = Interpreter(app, session, self._sent, app.console.stdin)
         self._printer = Printer(app, session, arrivals, self._tell_bounce)
         self._reads = False
         self._work: asyncio.Task[None] | None = None  # the line that is carried out
@@ -87,7 +88,7 @@ class Repl:
             bottom_toolbar=self._toolbar,
             enable_suspend=True,
             key_bindings=self._keys(),
-            color_depth=color_depth(app.settings.color, app.env),
+            color_depth=color_depth(app.settings.color, app.console.env),
         )
         screen.prompt = self._prompt.app
 
@@ -96,13 +97,13 @@ class Repl:
         self._session.broadcast_presence(presence())
         self._confirm(None)
         async with running(self._printer.run()) as watch, running(self._sent.collect()):
-            self._app.shutdown.on_interrupt = self._on_interrupt
+            self._app.console.shutdown.on_interrupt = self._on_interrupt
             try:
                 await self._loop(watch)
             except Quit:
                 pass
             finally:
-                self._app.shutdown.on_interrupt = None
+                self._app.console.shutdown.on_interrupt = None
                 await self._stop_confirmations()
             await self._session.acked(self._session.sent_count, LEAVE_S)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -39,7 +38,7 @@ async def run(app: App, session: Session, stdin: InputStream, name: str, tail: s
     """Run a command of the registry on the open session; raises what it raises, and UsageError."""
     work = parse(name, tail)
     if isinstance(work, str):
-        await app.stdout.write(work)
+        await app.console.stdout.write(work)
         return
     for option in work.options:
         if option not in OF_A_COMMAND:
@@ -47,8 +46,8 @@ async def run(app: App, session: Session, stdin: InputStream, name: str, tail: s
                 f"/{name}: --{option.replace('_', '-')} belongs to the session, which is open already",
                 hint="give it to xmppsh connect",
             )
-    own = replace(app, settings=app.settings.with_values(**work.options), shared=session, stdin=stdin)
-    own.check_output()
+    own = app.for_command(app.settings.with_values(**work.options), session, stdin)
+    own.printer.check()
     work.check_output()
     await work.run(own)
 

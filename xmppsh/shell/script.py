@@ -35,7 +35,7 @@ async def run_script(app: App, session: Session, arrivals: Inbox, *, stop_on_err
 
     stop_on_error: end at the first error and raise it; otherwise the last failed line decides the exit code.
     """
-    app.stdout = output = WholeRecords(app.stdout.fd)
+    app.console.stdout = output = WholeRecords(app.console.stdout.fd)
     with _no_input() as no_input:
         script = Script(app, session, no_input, stop_on_error=stop_on_error)
         printer = Printer(app, session, arrivals, script.is_reported)
@@ -93,7 +93,7 @@ class Script:
                 lines.result()
 
     async def _play(self) -> None:
-        lines = _lines(self._app.stdin)
+        lines = _lines(self._app.console.stdin)
         while not self._stopped.is_set():
             try:
                 data = await anext(lines, None)

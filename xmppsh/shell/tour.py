@@ -65,7 +65,7 @@ class Tour:
         await self._say("\nThe server and everything it held are gone. Next: xmppsh playground, in a terminal.")
 
     async def _say(self, text: str) -> None:
-        await self._app.stdout.write(text + "\n")
+        await self._app.console.stdout.write(text + "\n")
 
     async def _show(self, *words: str) -> None:
         await self._say("  $ xmppsh " + shlex.join(words))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from xmppsh import __version__
 from xmppsh.errors import DeadlineExceeded, ExitCode, Layer, MalformedJid, ProtocolError, XmppshError
 from xmppsh.model import Jid
-from xmppsh.output.records import DELAY, record
+from xmppsh.output.records import DELAY, PresenceRecord, record
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.session import Session
 from xmppsh.xmlio.build import element
@@ -279,10 +279,11 @@ async def _presences(session: Session) -> AsyncIterator[dict[Jid, Availability]]
 
 def availability(stanza: Element) -> Availability:
     """What an available presence says."""
-    data = record(stanza, lambda: datetime.now(UTC))
+    presence = record(stanza, lambda: datetime.now(UTC))
+    assert isinstance(presence, PresenceRecord)
     stamps = [stamp for delay in tree(stanza).iterfind(DELAY) if (stamp := _stamp(delay.get("stamp", ""))) is not None]
     # A client may have put a stamp of its own there; the server's is the newest.
-    return Availability(data["show"], data["status"], data["priority"], max(stamps, default=None))
+    return Availability(presence.show, presence.status, presence.priority, max(stamps, default=None))
 
 
 def _stamp(text: str) -> datetime | None:

@@ -1,0 +1,199 @@
+"""`OwnSessions`: a command of the command line opens a session of its own, and closes it cleanly whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from xmppsh.commands.ports import INBOX_BYTES
+from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, XmppshError
+from xmppsh.xmlio.ids import beside
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator
+    from pathlib import Path
+
+    from xmppsh.commands.account import Account
+    from xmppsh.commands.console import Console
+    from xmppsh.commands.storage import Storage
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.ghosts.dead_session import Reaped
+    from xmppsh.ghosts.guard import KnownSession
+    from xmppsh.outbox.journal import Journal, LeftBehind
+    from xmppsh.session.inbox import Inbox
+    from xmppsh.session.session import Session
+
+DRAIN_S = 5.0  # for acks still open when a signal ends a command
+CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>; a one-shot does not wait (ejabberd answers 100 ms late)
+GUARD_POLL_S = 0.05
+
+
+class OwnSessions:
+    """Sessions of this process."""
+
+    def __init__(self, account: Account, console: Console, storage: Storage) -> None:
+        self.shared: Session | None = None
+        self._account, self._console, self._storage = account, console, storage
+
+    @asynccontextmanager
+    async def one_shot(self) -> AsyncIterator[Session]:
+        """A session beside the account's own address, for one command."""
+        options = self._account.options
+        journal = None if self._storage.state_if_any is None else self._journal
+        async with self._session(replace(options, jid=beside(options.jid)), journal, wait_s=0.0) as session:
+            yield session
+
+    @asynccontextmanager
+    async def lasting(self, checkpoint: Path | None = None) -> AsyncIterator[Session]:
+        """A session at the account's own address."""
+        options = self._lasting_options(give_up_s=self._account.settings.timeout)
+        if checkpoint is None:
+            async with self._session(options, self._journal, wait_s=CLOSE_WAIT_S) as session:
+                yield session
+            return
+        journal = self._storage.journal(self._account.jid, checkpoint)
+        left = await self._restored(journal)
+        opening = self._session(
+            options, lambda: journal, wait_s=CLOSE_WAIT_S, before_open=lambda session: session.restore(left)
+        )
+        async with opening as session:
+            yield session
+
+    @asynccontextmanager
+    async def reading(
+        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES
+    ) -> AsyncIterator[tuple[Session, Inbox]]:
+        """A lasting session whose arrivals are stored for a slow reader."""
+        from xmppsh.session.inbox import InboxFile
+
+        readers: list[Inbox] = []
+
+        def read(session: Session) -> None:
+            file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
+            readers.append(session.inbox(file, *kinds))
+
+        options = self._lasting_options(give_up_s=None)
+        try:
+            async with self._session(options, self._journal, wait_s=CLOSE_WAIT_S, before_open=read) as session:
+                yield session, readers[0]
+        finally:
+            for reader in readers:
+                reader.close()
+
+    def _lasting_options(self, give_up_s: float | None) -> SessionOptions:
+        return replace(self._account.options, heals=True, resumable_s=self._account.resumable_s, give_up_s=give_up_s)
+
+    def _journal(self) -> Journal:
+        return self._storage.journal(self._account.jid)
+
+    async def _restored(self, journal: Journal) -> LeftBehind:
+        """What a killed run left; its guard, which may still be closing its session, is waited for."""
+        until = time.monotonic() + self._account.settings.timeout
+        while journal.is_guarded() and time.monotonic() < until:  # noqa: ASYNC110 - the guard is another process
+            await asyncio.sleep(GUARD_POLL_S)
+        return journal.restore()
+
+    @asynccontextmanager
+    async def _session(
+        self,
+        options: SessionOptions,
+        journal: Callable[[], Journal] | None,
+        *,
+        wait_s: float,
+        before_open: Callable[[Session], object] = lambda _: None,
+    ) -> AsyncIterator[Session]:
+        """before_open: makes its readers, so that what comes with the first byte after the bind is theirs.
+
+        journal: where stanzas are kept; made once what dead programs left is settled.
+        """
+        from xmppsh.session.session import Session
+        from xmppsh.witness.announcer import Announcer
+
+        self._account.warn_when_insecure()
+        await self._reap_before()
+        session = Session(options, self._console.log, self._account.trace, None if journal is None else journal())
+        session.interceptors.append(Announcer(session))
+        drain_s = 0.0
+        try:
+            before_open(session)
+            with self._guarded(session):
+                await session.open()
+                yield session
+        except (asyncio.CancelledError, GeneratorExit):
+            drain_s = DRAIN_S
+            raise
+        finally:
+            self._storage.left_open = True  # where the close itself fails
+            await session.close(drain_s=drain_s, hurry=self._console.shutdown.hurry, wait_s=wait_s)
+            self._storage.left_open = not session.is_closed_at_server
+            if self._storage.left_open:
+                self._tell_left_open()
+
+    def _tell_left_open(self) -> None:
+        unguarded = self._storage.guard is None
+        who = "the next command or xmppsh sessions reap" if unguarded else "the guard"
+        hurried = int(self._console.shutdown.hurry.is_set())
+        self._console.log(hurried, f"the server has not confirmed the end of the session; {who} will see to it")
+
+    # ── Ghosts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def reap(self, *, names: Collection[str] | None = None, settle: bool = False) -> list[Reaped]:
+        """Close the sessions that dead processes of this account left (ghosts/reap.py)."""
+        from xmppsh.ghosts.reap import reap
+
+        guard, console = self._storage.guard, self._console
+        watch = guard.watch if guard is not None else lambda _: None
+        options, locks = self._account.options, self._storage.locks
+        return await reap(options, locks, console.log, self._account.trace, names=names, settle=settle, on_claim=watch)
+
+    async def close_for_program(self, names: Collection[str], known: KnownSession | None) -> None:
+        """For the guard: close what the store tells of, and the session that the program told of itself."""
+        from xmppsh.ghosts.reap import close_known
+
+        reaped: list[Reaped] = []
+        try:
+            reaped = await self.reap(names=names, settle=True)
+        except IoError:
+            if known is None:
+                raise
+        if known is not None and known.jid not in [str(one.jid) for one in reaped]:
+            await close_known(self._account.options, self._storage.locks, self._console.log, names, known)
+
+    async def _reap_before(self) -> None:
+        """A session left by a dead process is closed before a new one is bound."""
+        if not self._storage.has_locks:
+            return
+        try:
+            reaped = await self.reap()
+        except XmppshError as error:
+            no_way = isinstance(error, (ConnectError, DeadlineExceeded, SaslError))
+            if no_way and not isinstance(error, ConnectionLost):
+                raise  # a session of our own would fail in the same way
+            self._console.log(0, f"a session that a dead program left is not closed: {error}")
+        else:
+            if left := sum(one.left for one in reaped):
+                self._console.warn(f"{left} messages of a program that died are unconfirmed; try: xmppsh outbox retry")
+
+    @contextmanager
+    def _guarded(self, session: Session) -> Iterator[None]:
+        """Tell the guard all the time that we live."""
+        guard = self._storage.guard
+        if guard is None:
+            yield
+            return
+
+        def on_dead() -> None:
+            self._console.log(0, "the guard has ended: after kill -9 this session stays online for a while")
+
+        if (journal := session.outbound.journal) is not None:
+            session.on_session = partial(guard.on_live, journal.path)
+        session.excuses.append(guard.explains)
+        beating = asyncio.ensure_future(guard.beat(on_dead))
+        try:
+            yield
+        finally:
+            beating.cancel()

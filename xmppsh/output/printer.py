@@ -1,0 +1,47 @@
+"""The one printer: records as text, JSON or XML, or by a template."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from xmppsh.output import safe, template
+from xmppsh.output.ndjson import dumps
+from xmppsh.output.verbatim import Verbatim
+
+if TYPE_CHECKING:
+    from xmppsh.output.record import Record
+    from xmppsh.output.streams import OutputStream
+
+
+class Printer:
+    """How records are shown. format: text, json or xml; template: a `-F` template, which comes before the format."""
+
+    def __init__(self, format: str, template: str | None) -> None:  # noqa: A002 - it is the option's name
+        self.format, self._template = format, template
+
+    def check(self) -> None:
+        """Raise UsageError for a template that cannot be read."""
+        _ = self._render
+
+    @cached_property
+    def _render(self) -> template.Template | None:
+        return None if self._template is None else template.compiled(self._template)
+
+    async def print(self, record: Record, stdout: OutputStream) -> None:
+        """Write one record, whole and at once."""
+        await stdout.write(self.line(record, for_terminal=stdout.is_terminal) + "\n")
+
+    def line(self, record: Record, *, for_terminal: bool) -> str:
+        """The record in the form that was asked for, without the last newline."""
+        if isinstance(record, Verbatim):
+            return record.text()
+        if self._render is not None:
+            return self._render(record.data(), record.document() or "", for_terminal=for_terminal)
+        match self.format:
+            case "json":
+                return dumps(record.data())
+            case "xml" if (document := record.document()) is not None:
+                return safe.xml(document) if for_terminal else document
+            case _:
+                return record.text()

@@ -1,0 +1,46 @@
+"""`Record`: one thing that a command prints, in every format."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+
+class Record:
+    """The base of all records: frozen dataclasses whose fields are those of their JSON object.
+
+    A field whose name is a keyword ends in an underscore, which JSON leaves out (`from_` is `from`). A field with the
+    metadata NOT_JSON is for the other formats alone. Each field has a docstring: `xmppsh schema` prints it.
+    """
+
+    __slots__ = ()
+
+    def text(self) -> str:
+        """For people: one line or more, safe for a terminal, without the last newline."""
+        raise NotImplementedError
+
+    def document(self) -> str | None:
+        """As XML; None for a record that has no such form."""
+        return None
+
+    def data(self) -> dict[str, Any]:
+        """As a JSON object."""
+        kind: Any = type(self)
+        return {key: _plain(getattr(self, name)) for name, key in keys(kind)}
+
+
+NOT_JSON = {"json": False}
+
+
+@cache
+def keys(record: Any) -> tuple[tuple[str, str], ...]:
+    """The fields of a type of records with their names in JSON."""
+    listed = fields(record)
+    return tuple((one.name, one.name.rstrip("_")) for one in listed if one.metadata.get("json", True))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.data()
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
