@@ -19,6 +19,7 @@ SEPARATORS = {0x2028, 0x2029}
 TAGS = {*range(0xE0000, 0xE0080)}
 SURROGATES = {*range(0xD800, 0xE000)}
 DANGEROUS = C0 | DEL_C1 | BIDI | ZERO_WIDTH | SEPARATORS | TAGS | SURROGATES
+SINGLE_DIRECTION = {0x061C, 0x200E, 0x200F}  # alone they only settle the place of a sign
 EVERYTHING = [chr(code) for code in range(sys.maxunicode + 1)]
 
 
@@ -34,7 +35,24 @@ def test_nothing_dangerous_leaves_a_line() -> None:
 def test_nothing_dangerous_but_a_newline_leaves_a_block() -> None:
     for character in EVERYTHING:
         found = dangerous_in(safe.block(f"a{character}b"))
-        assert found <= ({0x0A} if character == "\n" else set()), hex(ord(character))
+        assert found <= ({0x0A} if character == "\n" else SINGLE_DIRECTION), hex(ord(character))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧", "🏳\ufe0f\u200d🌈", "🧑🏽\u200d🚀", "שלום\u200f!"],
+    ids=["Persian", "Hindi", "family", "flag", "skin", "Hebrew"],
+)
+def test_joiners_that_are_text_stay_in_a_body_and_never_in_an_address(text: str) -> None:
+    assert safe.block(text) == text
+    assert not dangerous_in(safe.line(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["a\u200db", "a\u200c", "\u200d👩", "👩\u200d", "م\u200c\u200cن", "\u200e\u200f", "x\u061c\u200ey"]
+)
+def test_joiners_and_marks_that_are_no_text_are_made_visible_in_a_body(text: str) -> None:
+    assert not dangerous_in(safe.block(text))
 
 
 def test_what_people_write_passes_untouched() -> None:

@@ -1,6 +1,7 @@
 """The only door to a terminal: text from the network is made visible before it is shown.
 
 Controls (C0, DEL, C1), bidi overrides and isolates, zero-width and tag characters become `\\x1b`, `\\u202e`, …
+In `block`, joiners that are text stay: between emoji, in scripts that join (RFC 5892 A.1, A.2), single marks of direction.
 """
 
 from __future__ import annotations
@@ -14,6 +15,20 @@ _HIDDEN = re.compile(
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # zero width, bidi, separators
     "\ud800-\udfff\U000e0000-\U000e0fff]"  # lone surrogates, tags
+)
+# Letters and marks of the scripts that need U+200C and U+200D: Arabic, Syriac, N'Ko, Mongolian, those of India and
+# South-East Asia with a virama.
+_JOINING = (
+    "\u0610-\u061a\u0620-\u06ff\u0700-\u074f\u0750-\u077f\u07ca-\u07f5\u0840-\u085b\u0870-\u08ff"
+    "\u0900-\u0dff\u0f00-\u0fbc\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3\u1820-\u18aa\u1a20-\u1aad\u1b00-\u1b7c"
+    "\ua840-\ua873\ua880-\ua8ff\ua980-\ua9df\uabc0-\uabff\ufb50-\ufdff\ufe70-\ufefc"
+)
+_EMOJI = "\u00a9\u00ae\u203c-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff"
+_DIRECTION = "\u200e\u200f\u061c"
+_TEXT_JOINER = re.compile(
+    f"(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])"
+    f"|(?<=[{_EMOJI}])\u200d(?=[{_EMOJI}])"
+    f"|(?<![{_DIRECTION}])[{_DIRECTION}](?![{_DIRECTION}])"
 )
 _CDATA = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
 MAX_MARKS = 4  # combining marks on one character; more would climb over other lines
@@ -43,7 +58,18 @@ def line(text: str) -> str:
 
 def block(text: str, indent: str = "  ") -> str:
     """Foreign text of several lines: each line after the first is indented, so none can pass for a line of ours."""
-    return ("\n" + indent).join(line(part.replace("\t", "    ")) for part in text.split("\n"))
+    return ("\n" + indent).join(_body_line(part.replace("\t", "    ")) for part in text.split("\n"))
+
+
+def _body_line(text: str) -> str:
+    if not _TEXT_JOINER.search(text):
+        return line(text)
+    kept = [match.span() for match in _TEXT_JOINER.finditer(text)]
+    ends = [0, *(end for _, end in kept)]
+    starts = [*(start for start, _ in kept), len(text)]
+    joiners = [*(text[start:end] for start, end in kept), ""]
+    hidden = (_HIDDEN.sub(_shown, text[end:start]) for end, start in zip(ends, starts, strict=True))
+    return _MARKS.sub(r"\1", "".join(part + joiner for part, joiner in zip(hidden, joiners, strict=True)))
 
 
 def xml(document: str) -> str:
