@@ -19,7 +19,7 @@ async def test_ctrl_c_clears_the_line(prosody: Server, tmp_path: Path) -> None:
         stage.shell.type("never sent")
         await stage.shell.until(lambda: stage.shell.line.endswith("never sent"), "the line")
         stage.shell.type(CTRL_C)
-        await stage.shell.prompt(stage.jid)
+        await stage.shell.prompt()
         stage.shell.type(CTRL_C)  # on an empty line it changes nothing
         await stage.is_alive()
 
@@ -27,9 +27,9 @@ async def test_ctrl_c_clears_the_line(prosody: Server, tmp_path: Path) -> None:
 async def test_ctrl_c_gives_up_an_open_element(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter("<message>")
-        await stage.shell.until(lambda: stage.shell.line == "...", "a line that goes on")
+        await stage.shell.until(lambda: stage.shell.line.strip() == "...", "a line that goes on")
         stage.shell.type(CTRL_C)
-        await stage.shell.prompt(stage.jid)
+        await stage.shell.prompt()
         await stage.is_alive()
 
 
@@ -38,7 +38,7 @@ async def test_ctrl_c_stops_the_running_command(server: Server, tmp_path: Path) 
         await stage.shell.enter("/ping -c 1000000")
         await stage.shell.shows("pong")
         stage.shell.type(CTRL_C)
-        await stage.shell.prompt(stage.jid)
+        await stage.shell.prompt()
         await stage.shell.enter("/nope")
         await stage.shell.shows("/nope is not a command")
 
@@ -70,7 +70,7 @@ async def test_a_signal_at_the_prompt_closes_the_stream(
 ) -> None:
     async with at_prompt(server, tmp_path) as stage:
         stage.shell.type(half_typed)
-        await stage.shell.until(lambda: stage.shell.line == f"{stage.jid}> {half_typed}".rstrip(), "the line")
+        await stage.shell.until(lambda: stage.shell.line == f"(nobody)> {half_typed}".rstrip(), "the line")
         moment = time.monotonic()
         os.kill(stage.shell.pid, number)
         await stage.gone_since(moment)
@@ -95,7 +95,7 @@ async def test_sigint_clears_a_half_typed_line_and_the_shell_goes_on(server: Ser
         stage.shell.type("half a line")
         await stage.shell.until(lambda: stage.shell.line.endswith("half a line"), "the line")
         os.kill(stage.shell.pid, signal.SIGINT)
-        await stage.shell.prompt(stage.jid)
+        await stage.shell.prompt()
         await stage.is_alive()
 
 

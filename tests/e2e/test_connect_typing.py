@@ -46,8 +46,11 @@ async def test_an_incoming_message_appears_above_the_half_typed_line(server: Ser
         await stage.shell.until(lambda: stage.shell.line.endswith("half a line"), "the half-typed line")
         await stage.contact.send(stage.jid, "knock \x1b[2Jknock".replace("\x1b", "\u202e"))
         shown = await stage.shell.shows("knock")
-        assert shown.endswith(f"{stage.contact.jid}: knock \\u202e[2Jknock")
-        await stage.shell.until(lambda: stage.shell.line == f"{stage.friend}> half a line", "the line as it was")
+        assert shown.endswith(f" {stage.friend.partition('@')[0]} knock \\u202e[2Jknock")
+        assert stage.shell.line_above(shown).startswith(f"── {stage.friend} ──")
+        await stage.shell.until(
+            lambda: stage.shell.line == f"{stage.friend.partition('@')[0]}> half a line", "the line as it was"
+        )
         assert stage.shell.lines.index(shown) == stage.shell.lines.index(stage.shell.line) - 1
         assert sum("half a line" in line for line in stage.shell.lines) == 1
         await stage.shell.enter(" and the rest")
@@ -83,8 +86,8 @@ async def test_a_message_that_is_never_acknowledged_is_named(
     program = Program(tmp_path, server, account)
     program.env["XMPPSH_TIMEOUT"] = "1"
     async with Terminal(program, "connect") as shell:
-        await shell.prompt(account.jid)
-        await shell.shows("acked 1/1")
+        await shell.prompt()
+        await shell.shows("all sent")
         await shell.enter(f"/to {account.jid}")
         await shell.prompt(account.jid)
         server.suspend()
@@ -102,19 +105,20 @@ async def test_xml_is_sent_once_its_element_is_closed(server: Server, tmp_path: 
         await stage.shell.enter(f"<message to='{stage.friend}' type='headline' id='mine'>")
         await stage.shell.enter("<body>one")
         await stage.shell.enter("/two</body>")
-        await stage.shell.until(lambda: stage.shell.line == "...", "a line that goes on")
+        await stage.shell.until(lambda: stage.shell.line.strip() == "...", "a line that goes on")
         assert not stage.contact.messages
         await stage.shell.enter("</message>")
         message = await stage.contact.wait_for_message(lambda message: True)
         assert (message.body, message.type, message.id) == ("one\n/two", "headline", "mine")
-        await stage.shell.prompt(stage.jid)
+        await stage.shell.prompt()
 
 
 async def test_an_iq_that_is_typed_shows_its_answer(server: Server, tmp_path: Path) -> None:
     async with at_prompt(server, tmp_path) as stage:
         await stage.shell.enter(f"<iq type='get' to='{server.domain}' id='v1'><ping xmlns='urn:xmpp:ping'/></iq>")
-        answer = await stage.shell.shows("type='result'")
-        assert "v1" in answer
+        await stage.shell.until(
+            lambda: any("type='result'" in line and "v1" in line for line in stage.shell.lines), "the answer"
+        )
 
 
 async def test_ping_prints_its_round_trip(server: Server, tmp_path: Path) -> None:
@@ -130,8 +134,6 @@ async def test_ping_prints_its_round_trip(server: Server, tmp_path: Path) -> Non
         ("/listen", "xmppsh: /listen does not run in the shell"),
         ("/ping 'a", "xmppsh: /ping: no closing quotation"),
         ("/ping --host x", "xmppsh: /ping: --host belongs to the session"),
-        ("<a><b></a>", "xmppsh: line 1, column 9: mismatched tag"),
-        ("<query/>", "xmppsh: line 1, column 1: <query> is not a stanza"),
         ("to nobody", "xmppsh: the message has no recipient"),
         ("/to @", "xmppsh: '@' is not an XMPP address"),
     ],
@@ -142,7 +144,7 @@ async def test_a_wrong_line_is_an_error_and_the_shell_goes_on(
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter(line)
         await stage.shell.shows(sentence)
-        await stage.shell.prompt(stage.jid)
+        await stage.shell.prompt()
         await stage.is_alive()
 
 
@@ -159,7 +161,7 @@ async def test_help_lists_the_commands_and_explains_one(prosody: Server, tmp_pat
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter("/help")
         await stage.shell.shows("  /send ")
-        await stage.shell.prompt(stage.jid)
+        await stage.shell.prompt()
         await stage.shell.enter("/help ping")
         await stage.shell.shows("Usage: /ping [OPTIONS] [TO]")
 
@@ -168,9 +170,10 @@ async def test_the_toolbar_tells_who_we_are_how_and_what_is_acked(server: Server
     async with at_prompt(server, tmp_path) as stage:
         await stage.target()
         await stage.shell.enter("hello")
-        toolbar = await stage.shell.shows("acked 2/2")
-        assert toolbar.startswith(f"{stage.jid}/")
-        assert "  TLSv1.3  SCRAM-SHA-" in toolbar
+        await stage.shell.shows("✓")
+        toolbar = await stage.shell.shows("all sent")
+        assert toolbar.startswith(f" {stage.jid}/")
+        assert "TLS 1.3" in toolbar
 
 
 async def test_the_shell_opens_for_an_address_alone(server: Server, tmp_path: Path) -> None:
@@ -178,6 +181,6 @@ async def test_the_shell_opens_for_an_address_alone(server: Server, tmp_path: Pa
     program = Program(tmp_path, server, account)
     del program.env["XMPPSH_JID"]
     async with Terminal(program, account.jid) as shell:
-        await shell.prompt(account.jid)
+        await shell.prompt()
         shell.type(CTRL_D)
         assert await shell.exit_code() == 0

@@ -5,7 +5,7 @@ import pytest
 from xmppsh.commands.base import Work
 from xmppsh.commands.groups import load
 from xmppsh.errors import MalformedJid, UsageError
-from xmppsh.shell.runner import help_text, parse, text_words
+from xmppsh.shell.runner import help_text, parse, split_words, text_words
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,20 @@ from xmppsh.shell.runner import help_text, parse, text_words
 )
 def test_the_text_of_send_is_taken_as_it_stands(tail: str, words: list[str]) -> None:
     assert text_words(load(("send",)), tail) == words
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"),
+    [
+        ("get a@b <query xmlns='x' y=\"z\"/>", ["get", "a@b", "<query xmlns='x' y=\"z\"/>"]),
+        ("get a@b '<query/>'", ["get", "a@b", "<query/>"]),
+        ("<presence/> <presence/>", ["<presence/> <presence/>"]),
+        ("a@b n<3 <3", ["a@b", "n<3", "<3"]),
+        ("'two words' x", ["two words", "x"]),
+    ],
+)
+def test_xml_behind_a_command_is_taken_as_it_stands(tail: str, words: list[str]) -> None:
+    assert split_words(tail) == words
 
 
 def test_a_command_is_parsed_by_its_own_definition() -> None:

@@ -86,8 +86,13 @@ class Terminal:
 
     @property
     def line(self) -> str:
-        """The line with the cursor."""
-        return str(self._screen.display[self._screen.cursor.y]).rstrip()
+        """The line with the cursor, up to it: what is suggested stands behind it."""
+        row, end = self._screen.buffer[self._screen.cursor.y], self._screen.cursor.x
+        return "".join(row[x].data for x in range(end)).rstrip()
+
+    def line_above(self, line: str) -> str:
+        """The one above a line of the screen, without what is empty."""
+        return self.lines[self.lines.index(line) - 1]
 
     def type(self, text: str) -> None:
         """Press keys."""
@@ -99,9 +104,10 @@ class Terminal:
         await self.until(lambda: self.line.endswith(text[-10:].rstrip()), f"the line {text!r}")
         self.type("\r")
 
-    async def prompt(self, jid: str) -> None:
-        """Wait for an empty prompt with this target."""
-        await self.until(lambda: self.line == f"{jid}>", f"the prompt {jid}>")
+    async def prompt(self, jid: str = "(nobody)") -> None:
+        """Wait for an empty prompt with this target, by its short name."""
+        name = jid.partition("@")[0]
+        await self.until(lambda: self.line == f"{name}>", f"the prompt {name}>")
 
     async def shows(self, text: str) -> str:
         """Wait for a line that holds this text."""
@@ -192,6 +198,6 @@ async def at_prompt(server: Server, tmp_path: Path, *, ignore_sighup: bool = Fal
         people(server, tmp_path) as (program, contact, account, friend),
         Terminal(program, "connect", ignore_sighup=ignore_sighup) as shell,
     ):
-        await shell.prompt(account.jid)
+        await shell.prompt()
         await contact.wait_for_presence(account.jid, "available")
         yield Stage(shell, contact, account, friend)

@@ -65,6 +65,7 @@ class Connection:
         self._old: Driver | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._healing: asyncio.Task[None] | None = None
+        self._reconnector: Reconnector | None = None
 
     async def open(self) -> None:
         """The first connection; raises what made it impossible."""
@@ -93,6 +94,12 @@ class Connection:
     def is_up(self) -> bool:
         """Is there a stream to write on?"""
         return self.driver is not None
+
+    @property
+    def next_try_s(self) -> float | None:
+        """In how many seconds another try to connect is made; None while one is made, or where none is needed."""
+        next_at = None if self.is_up or self._reconnector is None else self._reconnector.next_at
+        return None if next_at is None else max(0.0, next_at - self._now)
 
     @property
     def is_live(self) -> bool:
@@ -260,7 +267,8 @@ class Connection:
             await self._connector.connect(self._on_live, self._owner.jid, resume, limit_s)
 
         try:
-            await Reconnector(connect).run(error, self._options.give_up_s, self._log)
+            self._reconnector = Reconnector(connect)
+            await self._reconnector.run(error, self._options.give_up_s, self._log)
         except XmppshError as failure:
             self._owner.on_over(failure)
 

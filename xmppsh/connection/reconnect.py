@@ -68,10 +68,14 @@ def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:
 
 
 class Reconnector:
-    """Tries again with growing delays until a connection stands. connect: one try, with its time limit in seconds."""
+    """Tries again with growing delays until a connection stands. connect: one try, with its time limit in seconds.
+
+    next_at: when the next try is made, in the loop's time; None while one is made.
+    """
 
     def __init__(self, connect: Callable[[float], Awaitable[None]]) -> None:
         self._connect = connect
+        self.next_at: float | None = None
 
     async def run(self, error: XmppshError | None, give_up_s: float | None, log: Callable[[int, str], None]) -> None:
         """Return when connected; raise the error that made more tries senseless."""
@@ -85,7 +89,9 @@ class Reconnector:
             if deadline is not None and loop.time() + wait_s > deadline:
                 raise last
             log(0 if last is error else 1, f"{last}; trying again in {wait_s:.1f} s")
+            self.next_at = loop.time() + wait_s
             await asyncio.sleep(wait_s)
+            self.next_at = None
             try:
                 await self._connect(limit_s)
                 return log(0, "connected again")

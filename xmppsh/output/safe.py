@@ -1,7 +1,8 @@
 """The only door to a terminal: text from the network is made visible before it is shown.
 
 Controls (C0, DEL, C1), bidi overrides and isolates, zero-width and tag characters become `\\x1b`, `\\u202e`, …
-In `block`, joiners that are text stay: between emoji, in scripts that join (RFC 5892 A.1, A.2), single marks of direction.
+In `block`, joiners that are text stay: between emoji, in scripts that join (RFC 5892 A.1, A.2), lone
+marks of direction.
 """
 
 from __future__ import annotations

@@ -32,8 +32,9 @@ def _account(ctx: click.Context, _param: click.Parameter, value: Jid | None) -> 
 
 @command("connect")
 @click.argument("account", metavar="[JID]", type=JID, required=False, callback=_account, expose_value=False)
+@click.option("--vi", is_flag=True, help="Edit the line with vi's keys instead of Emacs'.")
 @click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
-async def connect(app: App, stop_on_error: bool) -> None:
+async def connect(app: App, vi: bool, stop_on_error: bool) -> None:
     """Open the shell as JID; XML, commands that begin with / and messages are its lines.
 
     With no terminal on stdin its lines are a script: no prompt, # begins a comment, and the exit code is 0 when
@@ -43,10 +44,10 @@ async def connect(app: App, stop_on_error: bool) -> None:
     Example:  xmppsh connect romeo@example.net
               printf '/to juliet@example.org\\nGood night\\n' | xmppsh connect
     """
-    await open_shell(app, stop_on_error=stop_on_error)
+    await open_shell(app, stop_on_error=stop_on_error, vi=vi)
 
 
-async def open_shell(app: App, *, stop_on_error: bool = False) -> None:
+async def open_shell(app: App, *, stop_on_error: bool = False, vi: bool = False) -> None:
     """Open a session of the app's account, with the shell on it until its end."""
     if not isinstance(app.sessions, OwnSessions):
         raise UsageError("connect opens a connection; --dry-run is for single commands, in the shell too")
@@ -55,19 +56,19 @@ async def open_shell(app: App, *, stop_on_error: bool = False) -> None:
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     try:
         async with app.sessions.reading("connect", "message") as (session, arrivals):
-            await _run(app, session, arrivals, fd, stop_on_error=stop_on_error)
+            await _run(app, session, arrivals, fd, stop_on_error=stop_on_error, vi=vi)
     finally:
         stop_watching()
 
 
-async def _run(app: App, session: Session, arrivals: Inbox, fd: int | None, *, stop_on_error: bool) -> None:
+async def _run(app: App, session: Session, arrivals: Inbox, fd: int | None, *, stop_on_error: bool, vi: bool) -> None:
     try:
         if fd is None:
             await run_script(app, session, arrivals, stop_on_error=stop_on_error)
         else:
             from xmppsh.shell.repl import run_repl  # prompt_toolkit costs more than all the rest
 
-            await run_repl(app, session, arrivals, fd)
+            await run_repl(app, session, arrivals, fd, vi=vi)
     except ClosedOutput:
         # Nobody reads on; what was sent is still brought to its end.
         with suppress(XmppshError):

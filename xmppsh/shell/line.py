@@ -36,10 +36,10 @@ Line = Blank | Command | Xml | Text
 
 
 def classify(line: str) -> Line:
-    """Tell by its first character what a line is; white space in front makes it a message."""
+    """Tell by its first characters what a line is; white space in front makes it a message, and so does `<3`."""
     if not line.strip():
         return Blank()
-    if line.startswith("<"):
+    if begins_xml(line):
         return Xml(line)
     if line.startswith("//"):
         return Text(line[1:])
@@ -47,3 +47,31 @@ def classify(line: str) -> Line:
         name = line[1:].split(maxsplit=1)[0] if line[1:2].strip() else ""
         return Command(name, line[1 + len(name) + 1 :])
     return Text(line)
+
+
+def begins_xml(text: str) -> bool:
+    """XML begins with `<` and a letter; a declaration (`<?xml`) may lead it."""
+    return text[:1] == "<" and (text[1:2].isalpha() or text.startswith("<?xml"))
+
+
+def xml_start(tail: str) -> int | None:
+    """Where the XML of a command's tail begins; None where there is none."""
+    at = tail.find("<")
+    while at >= 0 and not begins_xml(tail[at:]):
+        at = tail.find("<", at + 1)
+    return at if at >= 0 else None
+
+
+def pasted(text: str, keeps_lines: bool) -> list[str]:
+    """The lines that stand in what was entered at once, each to be carried out by itself.
+
+    A message and XML are one, however many lines they have. keeps_lines: a command that takes the lines that follow
+    it as text; unless one of them begins like a command or XML, they are its text.
+    """
+    text = text.rstrip("\n")
+    lines = text.split("\n")
+    if len(lines) == 1 or not isinstance(classify(text), Command):
+        return [text]
+    if keeps_lines and not any(isinstance(classify(line), Command | Xml) for line in lines[1:]):
+        return [text]
+    return [line for line in lines if line.strip()]

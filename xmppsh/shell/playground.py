@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,8 @@ from xmppsh.output.ndjson import dumps
 
 if TYPE_CHECKING:
     from xmppsh.playground.server import PlaygroundServer
+
+FALLBACK_COLUMNS = 80  # of a terminal that does not tell
 
 
 @command("playground")
@@ -60,7 +64,7 @@ async def _shell(app: App, server: PlaygroundServer) -> None:
         cert=None,
         mechanism=None,
     )
-    await app.console.stdout.write(
-        f"This is alice@{facts['domain']}. Try: /to echo@{facts['domain']}, then type; /ping; /help. Ctrl-D ends it.\n"
-    )
+    text = f"This is alice@{facts['domain']}. Try: /to echo@{facts['domain']}, then type; /ping; /help. Ctrl-D ends it."
+    columns = os.get_terminal_size(app.console.stdout.fd).columns or FALLBACK_COLUMNS
+    await app.console.stdout.write(textwrap.fill(text, columns, break_on_hyphens=False) + "\n")
     await open_shell(App.of(settings, app.console))

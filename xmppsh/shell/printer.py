@@ -9,7 +9,7 @@ from xmppsh.errors import ConnectionLost
 from xmppsh.output.streams import OutputStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
@@ -37,16 +37,29 @@ class WholeRecords(OutputStream):
 class Printer:
     """Prints messages until the session ends. A message is acknowledged to the server once it is printed.
 
-    is_reported(stanza): asked for messages of type `error`; True when somebody else tells of it.
+    is_reported(stanza): asked for messages of type `error`; True when somebody else tells of it. show: how a message is
+    printed, by default as its record.
     """
 
-    def __init__(self, app: App, session: Session, arrivals: Inbox, is_reported: Callable[[Element], bool]) -> None:
-        self._app, self._session, self._arrivals, self._is_reported = app, session, arrivals, is_reported
+    def __init__(
+        self,
+        app: App,
+        session: Session,
+        arrivals: Inbox,
+        is_reported: Callable[[Element], bool],
+        show: Callable[[Element], Awaitable[None]] | None = None,
+    ) -> None:
+        self._session, self._arrivals, self._is_reported = session, arrivals, is_reported
+        self._show = show or self._show_record
+        self._app = app
 
     async def run(self) -> None:
         """Print until the end of the session, and raise what ended it. Raises ClosedOutput when nobody reads."""
         async for stanza in self._arrivals:
             if stanza.attributes.get("type") == "error" and self._is_reported(stanza):
                 continue
-            await self._app.print(self._app.record(stanza))
+            await self._show(stanza)
         raise self._session.error or ConnectionLost("the session is over")
+
+    async def _show_record(self, stanza: Element) -> None:
+        await self._app.print(self._app.record(stanza))

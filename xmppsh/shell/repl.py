@@ -8,32 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import Condition, has_focus
-from prompt_toolkit.key_binding import KeyBindings
 
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
-from xmppsh.shell import xmlinput
-from xmppsh.shell.failure import placed, report
+from xmppsh.output.records import MessageRecord
+from xmppsh.shell.conversation import Conversation
+from xmppsh.shell.failure import report
+from xmppsh.shell.fates import Fates
+from xmppsh.shell.history import LineHistory, history_file
 from xmppsh.shell.interpreter import Interpreter, Quit
-from xmppsh.shell.line import Command, Xml, classify
+from xmppsh.shell.line import Command, Text, Xml, classify, pasted
+from xmppsh.shell.look import Palette, wants_color
+from xmppsh.shell.people import People
 from xmppsh.shell.printer import Printer, WholeRecords
+from xmppsh.shell.prompt import keeps_text, make_prompt
 from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, color_depth, keyboard
 from xmppsh.shell.sent import Place, Sent, bounce
 from xmppsh.shell.tasks import running, unless
+from xmppsh.shell.toolbar import Facts, toolbar
 from xmppsh.shell.xmlinput import XmlInput
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from prompt_toolkit.key_binding import KeyPressEvent
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
@@ -42,18 +47,22 @@ if TYPE_CHECKING:
     from xmppsh.shell.line import Line
 
 LEAVE_S = 5.0  # for the acks of what was typed last
-CONTINUATION = "... "
+TICK_S = 0.25  # how soon the toolbar tells of a cut
+NOBODY = "(nobody)"
+SUSPEND = "xmppsh: the session must go on: the shell is not stopped; another terminal has room for commands\n"
 
 
-async def run_repl(app: App, session: Session, arrivals: Inbox, fd: int) -> None:
+async def run_repl(app: App, session: Session, arrivals: Inbox, fd: int, *, vi: bool = False) -> None:
     """Read and carry out lines until Ctrl-D or /quit; raises what ended the session.
 
-    fd: the terminal that gets the prompt.
+    fd: the terminal that gets the prompt; vi: with vi's keys.
     """
     screen = Screen(fd)
-    drawing = Drawing(screen.terminal, app.console.env.get("TERM"))
+    term = app.console.env.get("TERM")
+    screen.is_dumb = (term or "dumb") in ("dumb", "unknown")
+    drawing = Drawing(screen.terminal, term)
     with _on_screen(app, screen), create_app_session(keyboard(), drawing):
-        await Repl(app, session, arrivals, screen).run()
+        await Repl(app, session, arrivals, screen, vi=vi).run()
 
 
 @contextmanager
@@ -70,64 +79,104 @@ def _on_screen(app: App, screen: Screen) -> Iterator[None]:
         console.stdout, console.write_error = stdout, write_error
 
 
+def _prints_records(app: App) -> bool:
+    """Was an output for programs asked for, JSON, XML or a template?"""
+    settings = app.settings
+    is_template = settings.template is not None and settings.origin("format") >= settings.origin("template")
+    return settings.format != "text" or is_template
+
+
 class Repl:
     """One run of the prompt."""
 
-    def __init__(self, app: App, session: Session, arrivals: Inbox, screen: Screen) -> None:
+    def __init__(self, app: App, session: Session, arrivals: Inbox, screen: Screen, *, vi: bool) -> None:
         self._app, self._session, self._screen = app, session, screen
+        self.people = People()
+        palette = Palette(colors=wants_color(app.settings.color, app.console.env))
+        self._conversation = Conversation(palette, self.people, self._columns, app.console.now)
+        as_conversation = isinstance(app.console.stdout, ScreenOutput) and not _prints_records(app)
         self._sent = Sent(session, lambda _, error: report(app, error))
         self._interpreter = Interpreter(app, session, self._sent, app.console.stdin)
-        self._printer = Printer(app, session, arrivals, self._tell_bounce)
+        show = self._show_message if as_conversation else None
+        self._printer = Printer(app, session, arrivals, self._tell_bounce, show)
         self._reads = False
         self._work: asyncio.Task[None] | None = None  # the line that is carried out
-        self._confirmations: set[asyncio.Task[None]] = set()
-        self._prompt: PromptSession[str] = PromptSession(
+        self._cut_at: float | None = None
+        self._prompt = make_prompt(
             self._message,
-            multiline=Condition(self._xml_is_open),
-            prompt_continuation=CONTINUATION,
-            bottom_toolbar=self._toolbar,
-            enable_suspend=True,
-            key_bindings=self._keys(),
-            color_depth=color_depth(app.settings.color, app.console.env),
+            self._toolbar,
+            app.limits,
+            self._history(),
+            color_depth(app.settings.color, app.console.env),
+            vi=vi,
+            dumb=screen.is_dumb,
+            on_enter=self._on_enter,
+            on_suspend=lambda: screen.above(SUSPEND),
+            on_editor=screen.lend,
         )
         screen.prompt = self._prompt.app
+        own = self._conversation if as_conversation and not screen.is_dumb else None
+        self._fates = Fates(app, session, own, screen.above, self._prompt.app.invalidate)
+        self._erases = own is not None
+
+    def _history(self) -> LineHistory:
+        app, state = self._app, self._app.storage.state_if_any
+        name = app.settings.profile or str(app.account.jid.bare)
+        path = None if state is None else history_file(state, name)
+        return LineHistory(path, lambda error: app.console.log(1, f"the history is not kept: {error}"))
 
     async def run(self) -> None:
         """Prompt and carry out, until the end."""
         self._session.broadcast_presence(presence())
-        self._confirm(None)
-        async with running(self._printer.run()) as watch, running(self._sent.collect()):
+        self._fates.watch(None)
+        async with running(self._printer.run()) as watch, running(self._sent.collect()), running(self._tick()):
             self._app.console.shutdown.on_interrupt = self._on_interrupt
             try:
                 await self._loop(watch)
             except Quit:
                 pass
+            except BaseException:
+                await self._fates.stop()
+                raise
             finally:
                 self._app.console.shutdown.on_interrupt = None
-                await self._stop_confirmations()
-            await self._session.acked(self._session.sent_count, LEAVE_S)
+            try:
+                await self._session.acked(self._session.sent_count, LEAVE_S)
+            finally:
+                await self._fates.stop()
 
     async def _loop(self, watch: asyncio.Task[None]) -> None:
         while (text := await unless(watch, asyncio.ensure_future(self._read()))) is not None:
             line = classify(text)
-            before = self._session.sent_count
-            self._work = asyncio.ensure_future(self._carry_out(line, Place.typed(text)))
-            try:
-                await unless(watch, self._work)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise  # it is the shell that has to end, not the command alone
-                self._screen.above("\n")  # behind the terminal's ^C
-            except XmppshError as error:
-                if self._session.is_over:
-                    await watch  # raises what ended it, once all that came before is printed
-                report(self._app, error)
-            finally:
-                self._work = None
-            if self._session.sent_count > before and self._session.unacked_count:
+            lines = pasted(text, isinstance(line, Command) and keeps_text(line.name))
+            if len(lines) > 1 and not await unless(watch, asyncio.ensure_future(self._confirmed(lines))):
+                continue
+            for one in lines:
+                await self._run_line(one, watch)
+
+    async def _run_line(self, text: str, watch: asyncio.Task[None]) -> None:
+        line = classify(text)
+        before, target = self._session.sent_count, self._interpreter.target
+        self._work = asyncio.ensure_future(self._carry_out(line, Place.typed(text)))
+        try:
+            await unless(watch, self._work)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is the shell that has to end, not the command alone
+            self._screen.above("\n")  # behind the terminal's ^C
+        except XmppshError as error:
+            if self._session.is_over:
+                await watch  # raises what ended it, once all that came before is printed
+            report(self._app, error)
+        finally:
+            self._work = None
+        if self._session.sent_count > before:
+            if isinstance(line, Text) and target is not None:
+                self._fates.said(str(target.bare), line.text, Place.typed(text))
+            elif self._session.unacked_count:
                 # A command waits for its acks itself, as far as it wants them.
-                self._confirm(None if isinstance(line, Command) else Place.typed(text))
+                self._fates.watch(None if isinstance(line, Command) else Place.typed(text))
 
     async def _read(self) -> str | None:
         """A line, or several of XML; None at the end of input."""
@@ -141,56 +190,81 @@ class Repl:
         finally:
             self._reads = False
 
+    async def _confirmed(self, lines: list[str]) -> bool:
+        """Ask before what was pasted is carried out line by line."""
+        messages = sum(isinstance(classify(line), Text | Xml) for line in lines)
+        commands = len(lines) - messages
+        question: PromptSession[str] = PromptSession()
+        self._screen.prompt = question.app
+        self._reads = True
+        try:
+            sent = f"{messages} message{'s'[: messages != 1]}, {commands} command{'s'[: commands != 1]}"
+            answer = await question.prompt_async(
+                f"{len(lines)} lines: {sent}. Carry all of them out? [y/N] ",
+                handle_sigint=False,
+                set_exception_handler=False,
+            )
+        except (EOFError, KeyboardInterrupt):
+            return False
+        finally:
+            self._reads = False
+            self._screen.prompt = self._prompt.app
+        return answer.strip().lower() in ("y", "yes")
+
     async def _carry_out(self, line: Line, place: Place) -> None:
         if not isinstance(line, Xml):
-            return await self._interpreter.carry_out(line, place)
+            await self._interpreter.carry_out(line, place)
+            target = self._interpreter.target
+            if target is not None:
+                self.people.note(str(target.bare))
+                self._conversation.read(str(target.bare))
+            return
         xml = XmlInput(self._app.limits)
         stanzas = xml.feed(line.text)
         return xml.end() if stanzas is None else await self._interpreter.send(stanzas, place)
 
-    # ── What became of it ───────────────────────────────────────────────────────────────────────────────────────
+    # ── What arrives ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _confirm(self, place: Place | None) -> None:
-        """Watch for the ack of what was sent so far, and tell when that of a line does not come."""
-        number = self._session.sent_count
-
-        async def wait() -> None:
-            try:
-                await self._session.acked(number)
-            except XmppshError as error:
-                if place is not None:
-                    report(self._app, placed(error, place.label))
-            self._prompt.app.invalidate()  # the toolbar counts acks
-
-        task = asyncio.ensure_future(wait())
-        self._confirmations.add(task)
-        task.add_done_callback(self._confirmations.discard)
-
-    async def _stop_confirmations(self) -> None:
-        tasks = list(self._confirmations)
-        if not self._session.is_over:
-            for task in tasks:
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _show_message(self, stanza: Element) -> None:
+        await self._fates.shown()  # what was said before stands above its answer
+        shown = self._app.record(stanza)
+        assert isinstance(shown, MessageRecord)
+        target = self._interpreter.target
+        self.people.note((shown.from_ or "").partition("/")[0])
+        text = self._conversation.incoming(shown, current=None if target is None else str(target.bare))
+        if text:
+            await self._app.console.stdout.write(text)
+        else:
+            self._prompt.app.invalidate()
 
     def _tell_bounce(self, stanza: Element) -> bool:
         if self._sent.place_of(stanza) is None and not self._interpreter.reports_bounces:
             report(self._app, bounce(stanza))
         return True
 
+    async def _tick(self) -> None:
+        """The toolbar counts seconds while the link is cut."""
+        while True:
+            was_cut = self._cut_at is not None
+            if not self._session.is_cut:
+                self._cut_at = None
+            elif self._cut_at is None:
+                self._cut_at = time.monotonic()
+            if was_cut or self._cut_at is not None:
+                self._prompt.app.invalidate()
+            await asyncio.sleep(TICK_S)
+
     # ── Keys and signals ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _keys(self) -> KeyBindings:
-        keys = KeyBindings()
-
-        @keys.add("c-c", filter=has_focus(DEFAULT_BUFFER))
-        def _clear(event: KeyPressEvent) -> None:
-            event.current_buffer.reset()
-
-        return keys
+    def _on_enter(self, text: str) -> None:
+        # A message is printed again with its fate; anything else stays as it was typed.
+        is_message = isinstance(classify(text), Text) and self._interpreter.target is not None
+        self._prompt.app.erase_when_done = is_message and self._erases
 
     def _on_interrupt(self) -> bool:
         """A SIGINT: True when it was meant for the line or for the command."""
+        if not self._screen.free.is_set():
+            return True  # for the editor
         if not self._reads:
             # From the keyboard. With nothing left to stop it came a moment too late, and the shell goes on.
             if self._work is not None:
@@ -204,22 +278,26 @@ class Repl:
 
     # ── What stands on the screen ───────────────────────────────────────────────────────────────────────────────
 
+    def _columns(self) -> int:
+        return self._prompt.output.get_size().columns
+
     def _message(self) -> str:
-        target = self._interpreter.target or self._session.jid
-        return f"{safe.line(str(target.bare))}> "
+        target = self._interpreter.target
+        return f"{NOBODY if target is None else safe.line(self.people.short(str(target)))}> "
 
-    def _xml_is_open(self) -> bool:
-        text = self._prompt.default_buffer.text
-        return text.startswith("<") and xmlinput.is_open(text, self._app.limits)
-
-    def _toolbar(self) -> str:
-        session = self._session
-        parts = [
-            safe.line(str(session.jid)),
-            session.tls_version or "no TLS",
+    def _toolbar(self) -> StyleAndTextTuples:
+        session, people = self._session, self.people
+        facts = Facts(
+            str(session.jid),
+            session.tls_version,
             session.mechanism,
-            "reconnecting" if session.is_cut else f"acked {session.acked_count}/{session.sent_count}",
-        ]
-        if self._interpreter.target is None:
-            parts.append("/to JID chooses whom to write to")
-        return "  ".join(parts)
+            session.sent_count,
+            session.unacked_count,
+            None if self._cut_at is None else time.monotonic() - self._cut_at,
+            session.connection.next_try_s,
+            self._fates.round_trip_ms,
+            {people.short(bare): count for bare, count in reversed(self._conversation.unread.items())},
+            next(reversed(self._conversation.typing.values()), None),
+            self._interpreter.target is not None,
+        )
+        return toolbar(facts, self._columns())

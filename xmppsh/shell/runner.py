@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from xmppsh.commands.base import HelpAsked
 from xmppsh.commands.groups import load, unknown
 from xmppsh.errors import UsageError
 from xmppsh.shell.failure import usage_error
+from xmppsh.shell.line import xml_start
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
@@ -59,7 +61,7 @@ def parse(name: str, tail: str) -> Work | str:
         return path
     command, label = load(path), " ".join(path)
     try:
-        words = text_words(command, tail) if COMMANDS[path].tail == "text" else shlex.split(tail)
+        words = text_words(command, tail) if COMMANDS[path].tail == "text" else split_words(tail)
     except ValueError as error:
         raise UsageError(f"/{label}: {str(error).lower()}", hint="close the quote, or write \\ before it") from None
     try:
@@ -99,6 +101,15 @@ def group_help(path: Path) -> str:
     width = max(len(usage) for usage, _ in rows)
     listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
     return f"{GROUPS[path].help}\n{listed}/help {' '.join(path)} COMMAND tells more.\n"
+
+
+def split_words(tail: str) -> list[str]:
+    """The words of a tail as sh has them; XML that no quote encloses is one word to the end, as it stands."""
+    at = xml_start(tail)
+    if at is not None and (at == 0 or tail[at - 1].isspace()):
+        with suppress(ValueError):  # the XML stands inside a quote
+            return [*shlex.split(tail[:at]), tail[at:]]
+    return shlex.split(tail)
 
 
 def text_words(command: click.Command, tail: str) -> list[str]:

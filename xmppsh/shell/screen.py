@@ -6,9 +6,11 @@ them at its end nor complain about them.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import sys
+from collections import deque
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from prompt_toolkit.data_structures import Size
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from xmppsh.config.schema import Color
 
+MAX_HELD = 256 * 1024  # characters
 FALLBACK_SIZE = (80, 24)  # columns, rows
 PATIENCE_S = 1
 # A terminal that polls writable takes this much without blocking: Linux hands its space out by 256 bytes, and a
@@ -103,20 +106,49 @@ class Drawing(Vt100_Output):
 
 
 class Screen:
-    """What is printed while a prompt may stand on the terminal."""
+    """What is printed while a prompt may stand on the terminal.
+
+    While the terminal is lent to another program, what comes is held back, at most MAX_HELD characters of it.
+    """
 
     def __init__(self, fd: int) -> None:
         self.terminal = Terminal(fd)
         self.prompt: Application[Any] | None = None
+        self.free = asyncio.Event()  # not lent
+        self.free.set()
+        self.is_dumb = False
+        self._held: deque[str] = deque()
+        self._held_characters = 0
 
     def above(self, text: str) -> None:
         """Print above the prompt; the half-typed line is drawn again below, as it was."""
-        if self.prompt is None or not self.has_prompt:
+        if not self.free.is_set():
+            self._hold(text)
+        elif self.prompt is None or not self.has_prompt:
+            # A dumb terminal has a prompt that nobody can erase: what is printed begins on a line of its own.
+            self.terminal.write(f"\n{text}" if self.is_dumb and self.has_prompt else text)
+        else:
+            self.prompt.renderer.erase()
             self.terminal.write(text)
-            return
-        self.prompt.renderer.erase()
-        self.terminal.write(text)
-        self.prompt.invalidate()
+            self.prompt.invalidate()
+
+    def lend(self, work: asyncio.Future[Any]) -> None:
+        """Another program has the terminal until `work` is done."""
+        self.free.clear()
+        work.add_done_callback(lambda _: self._give_back())
+
+    def _give_back(self) -> None:
+        self.free.set()
+        held, self._held_characters = "".join(self._held), 0
+        self._held.clear()
+        if held:
+            self.above(held)
+
+    def _hold(self, text: str) -> None:
+        self._held.append(text)
+        self._held_characters += len(text)
+        while self._held_characters > MAX_HELD:
+            self._held_characters -= len(self._held.popleft())
 
     @property
     def has_prompt(self) -> bool:
@@ -133,6 +165,7 @@ class ScreenOutput(WholeRecords):
 
     async def write(self, text: str) -> None:
         """Print one record above the prompt; where there is none, a terminal stopped by Ctrl-S is waited for."""
+        await self._screen.free.wait()
         async with self.lock:
             while text and not self._screen.has_prompt:
                 piece, text = text[:TAKEN_CHARACTERS], text[TAKEN_CHARACTERS:]

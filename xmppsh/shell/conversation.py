@@ -1,0 +1,190 @@
+"""Messages as a conversation: who and when in front, long texts folded, a line whenever partner or day change."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from xmppsh.output import safe
+from xmppsh.shell.look import LEAST_COLUMNS, folded, width
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.output.records import MessageRecord
+    from xmppsh.shell.look import Palette
+    from xmppsh.shell.people import People
+
+KEPT_CONVERSATIONS = 50
+KEPT_MESSAGES = 200  # of one conversation, for /last
+KEPT_CHARACTERS = 2000  # of one message
+NAME_COLUMNS = 8  # names that are shorter are filled up, so that texts begin below each other
+RULE = "─"
+CHAT_STATES = "{http://jabber.org/protocol/chatstates}"
+# What is said by machines to machines: receipts, markers, hints. It is no message to people.
+SILENT = (
+    CHAT_STATES,
+    "{urn:xmpp:receipts}",
+    "{urn:xmpp:chat-markers:0}",
+    "{urn:xmpp:hints}",
+    "{urn:xmpp:sid:0}",
+    "{urn:xmpp:delay}",
+    "{http://jabber.org/protocol/muc#user}",
+)
+REPLACES = "{urn:xmpp:message-correct:0}replace"
+MARKS = {"waits": "…", "acked": "✓", "failed": "✗"}
+KINDS_OF_MARKS = {"waits": "mark", "acked": "good", "failed": "bad"}
+
+
+def is_silent(record: MessageRecord) -> bool:
+    """Does this message say nothing to people?"""
+    return (
+        record.body is None
+        and not record.subject
+        and bool(record.payloads)
+        and all(name.startswith(SILENT) for name in record.payloads)
+    )
+
+
+def chat_state(record: MessageRecord) -> str | None:
+    """`composing`, `paused`, … where the message tells one (XEP-0085)."""
+    states = [name for name in record.payloads if name.startswith(CHAT_STATES)]
+    return states[0].removeprefix(CHAT_STATES) if states else None
+
+
+class _Said(NamedTuple):
+    """color: the address whose colour the name has, or a key of MARKS for a message of ours."""
+
+    stamp: str
+    color: str
+    who: str
+    text: str
+
+
+class Conversation:
+    """What was said, by partner; the text of each new message for the terminal.
+
+    columns: those of the terminal, asked for each time, since windows change.
+    """
+
+    def __init__(
+        self, palette: Palette, people: People, columns: Callable[[], int], now: Callable[[], datetime]
+    ) -> None:
+        self.unread: dict[str, int] = {}
+        self.typing: dict[str, str] = {}  # bare address → chat state
+        self._palette, self._people, self._columns, self._now = palette, people, columns, now
+        self._kept: OrderedDict[str, deque[_Said]] = OrderedDict()
+        self._partner: str | None = None
+        self._day: date | None = None
+
+    # ── What is printed ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def incoming(self, record: MessageRecord, *, current: str | None) -> str:
+        """The text of a message that came, newline included; empty for one that says nothing to people.
+
+        current: the partner of the line that is typed; others' messages count as unread.
+        """
+        bare, _, resource = (record.from_ or "").partition("/")
+        state = chat_state(record)
+        self.typing.pop(bare, None)
+        if state == "composing" and record.body is None:
+            self.typing[bare] = self._people.short(bare)
+        if is_silent(record):
+            return ""
+        if bare != current:
+            self.unread[bare] = self.unread.pop(bare, 0) + 1
+        who = resource if record.room and resource else self._people.short(bare)
+        color = record.from_ if record.room else bare
+        return self._told(bare, _Said(record.stamp, color or "", who, self._text(record)))
+
+    def own(self, partner: str, stamp: str, text: str, mark: str) -> str:
+        """The text of a message of ours, with what became of it: a key of MARKS."""
+        return self._told(partner, _Said(stamp, mark, f"you {MARKS[mark]}", safe.block(text, "")))
+
+    def read(self, partner: str | None) -> None:
+        """The partner is written to from now on: nothing of his is unread."""
+        if partner is not None:
+            self.unread.pop(partner, None)
+
+    def last(self, partner: str, count: int) -> str:
+        """The last messages of a conversation, again."""
+        kept = list(self._kept.get(partner, ()))[-count:]
+        self._partner = None
+        return "".join(self._row(partner, one) for one in kept)
+
+    @property
+    def partners(self) -> list[str]:
+        """With whom something was said, the newest last."""
+        return list(self._kept)
+
+    # ── How ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _told(self, partner: str, said: _Said) -> str:
+        kept = self._kept.setdefault(partner, deque(maxlen=KEPT_MESSAGES))
+        self._kept.move_to_end(partner)
+        if len(self._kept) > KEPT_CONVERSATIONS:
+            self._kept.popitem(last=False)
+        kept.append(said._replace(text=said.text[:KEPT_CHARACTERS]))
+        return self._row(partner, said)
+
+    def _row(self, partner: str, said: _Said) -> str:
+        when = datetime.fromisoformat(said.stamp).astimezone()
+        head = self._header(partner, when.date())
+        columns = max(self._columns(), LEAST_COLUMNS)
+        name = safe.line(said.who)
+        if width(name) > columns // 3:
+            name = name[: columns // 3 - 1] + "…"
+        name += " " * (NAME_COLUMNS - width(name))
+        begin = len("00:00 ") + width(name) + 1
+        kind = KINDS_OF_MARKS.get(said.color)
+        painted = self._palette.kind(kind, name) if kind else self._palette.person(said.color, name)
+        lead = f"{self._palette.kind('dim', f'{when:%H:%M}')} {painted} "
+        if columns - begin < LEAST_COLUMNS:
+            begin = 2
+            rows = ["", *folded(said.text, begin, columns)]
+        else:
+            rows = folded(said.text, begin, columns)
+        indent = "\n" + " " * begin
+        return f"{head}{lead}{indent.join(rows)}".rstrip(" ") + "\n"
+
+    def _header(self, partner: str, day: date) -> str:
+        if (partner, day) == (self._partner, self._day):
+            return ""
+        self._partner, self._day = partner, day
+        today = self._now().astimezone().date()
+        when = "today" if day == today else f"{day:%a %d %b %Y}" if day.year != today.year else f"{day:%a %d %b}"
+        title = safe.line(partner) or "the server"
+        rest = self._columns() - width(title) - len(when) - 8
+        if rest < 0:
+            return self._palette.kind("dim", f"{RULE * 2} {title}") + "\n"
+        return self._palette.kind("dim", f"{RULE * 2} {title} {RULE * rest} {when} {RULE * 2}") + "\n"
+
+    def _text(self, record: MessageRecord) -> str:
+        marks = []
+        if record.type == "headline":
+            marks.append("[headline]")
+        if record.carbon == "sent":
+            marks.append("[sent elsewhere]")
+        if REPLACES in record.payloads:
+            marks.append("[corrected]")
+        if record.encrypted:
+            marks.append("[encrypted: it cannot be read here]")
+        shown = self._palette.kind("mark", " ".join(marks)) + (" " if marks else "")
+        if record.subject:
+            shown += self._palette.kind("bold", f"[{safe.line(record.subject)}]") + " "
+        if record.body is not None:
+            body = safe.block(record.body.rstrip("\n"), "")
+            shown += self._palette.kind("dim", body) if record.encrypted else body
+        elif not record.subject and not marks:
+            names = ", ".join(safe.line(name.rpartition("}")[2]) for name in record.payloads)
+            shown += self._palette.kind("dim", f"(no text; {names or 'empty'})")
+        for url in record.oob:
+            if url != record.body:
+                shown += "\n" + self._palette.kind("link", safe.line(url))
+        return shown
+
+
+def stamp_of(moment: datetime) -> str:
+    """A time as records have it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,109 @@
+"""What became of what was typed: a message of ours appears with its fate, and one that is not acknowledged is named."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.errors import XmppshError
+from xmppsh.shell.conversation import stamp_of
+from xmppsh.shell.failure import placed, report
+from xmppsh.shell.tasks import ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from xmppsh.commands.app import App
+    from xmppsh.session.session import Session
+    from xmppsh.shell.conversation import Conversation
+    from xmppsh.shell.sent import Place
+
+SOON_S = 0.7  # a message that is not acknowledged by then is shown as one that waits, and again later
+
+
+class Fates:
+    """Watches acknowledgements.
+
+    show: prints above the prompt; conversation: None where what was typed stands on the screen already; on_change: the
+    toolbar has something new to tell. round_trip_ms: how long the last acknowledgement took, of a stanza sent alone.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        session: Session,
+        conversation: Conversation | None,
+        show: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.round_trip_ms: float | None = None
+        self._app, self._session, self._conversation = app, session, conversation
+        self._show, self._on_change = show, on_change
+        self._tasks: set[asyncio.Future[object]] = set()
+        self._unseen: set[asyncio.Future[None]] = set()  # messages that were typed and do not stand on the screen yet
+
+    def watch(self, place: Place | None) -> None:
+        """Something was sent; a message whose ack does not come is told of by its place."""
+        self._start(self._wait(self._session.sent_count, place))
+
+    def said(self, partner: str, text: str, place: Place) -> None:
+        """A message was typed and sent."""
+        self._start(self._show_fate(self._session.sent_count, partner, text, place))
+
+    def _start(self, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wait(self, number: int, place: Place | None) -> bool:
+        alone, began = self._session.unacked_count == 1, time.perf_counter()
+        try:
+            await self._session.acked(number)
+        except XmppshError as error:
+            if place is not None:
+                report(self._app, placed(error, place.label))
+            return False
+        finally:
+            self._on_change()
+        if alone:
+            self.round_trip_ms = (time.perf_counter() - began) * 1000
+        return True
+
+    async def _show_fate(self, number: int, partner: str, text: str, place: Place) -> None:
+        conversation = self._conversation
+        if conversation is None:
+            await self._wait(number, place)
+            return
+        stamp = stamp_of(self._app.console.now())
+        seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unseen.add(seen)
+
+        def show(mark: str) -> None:
+            self._show(conversation.own(partner, stamp, text, mark))
+            if not seen.done():
+                seen.set_result(None)
+
+        acked = asyncio.ensure_future(self._wait(number, place))
+        try:
+            done, _ = await asyncio.wait({acked}, timeout=SOON_S)
+            if not done:
+                show("waits")
+            show("acked" if await acked else "failed")
+        finally:
+            self._unseen.discard(seen)
+            seen.cancel()
+            await ended(acked)
+
+    async def shown(self) -> None:
+        """Wait until everything that was typed stands on the screen, which is soon."""
+        if self._unseen:
+            await asyncio.wait(self._unseen)
+
+    async def stop(self) -> None:
+        """Show nothing more, unless the session has ended: then everything has its fate at once."""
+        tasks = list(self._tasks)
+        if not self._session.is_over:
+            for task in tasks:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,76 @@
+"""Colours by kind and by person, and long lines folded at words, for what the shell prints. Pure."""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+from typing import TYPE_CHECKING
+
+from wcwidth import wcswidth, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xmppsh.config.schema import Color
+
+RESET = "\x1b[0m"
+KINDS = {
+    "dim": "\x1b[90m",
+    "bold": "\x1b[1m",
+    "good": "\x1b[32m",
+    "bad": "\x1b[31m",
+    "mark": "\x1b[33m",
+    "link": "\x1b[4;36m",
+    "tag": "\x1b[34m",
+    "name": "\x1b[36m",
+    "value": "\x1b[33m",
+}
+LEAST_COLUMNS = 20  # for the text; where less is left, it begins on a line of its own
+
+
+def wants_color(color: Color, env: Mapping[str, str]) -> bool:
+    """May what is printed at this terminal have colours? `--color`; for `auto` NO_COLOR and a terminal without any."""
+    if color == "auto":
+        return not env.get("NO_COLOR") and env.get("TERM", "dumb") not in ("dumb", "unknown")
+    return color == "always"
+
+
+class Palette:
+    """Puts colours around text that is safe already, or leaves it as it is."""
+
+    def __init__(self, *, colors: bool) -> None:
+        self._colors = colors
+
+    def kind(self, kind: str, text: str) -> str:
+        """Text of one of the KINDS."""
+        return f"{KINDS[kind]}{text}{RESET}" if self._colors and text else text
+
+    def person(self, address: str, text: str) -> str:
+        """Text in the colour of a person, the same everywhere (XEP-0392 §5.1)."""
+        if not self._colors:
+            return text
+        digest = hashlib.sha1(address.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+        hue = int.from_bytes(digest[:2], "little") / 65536
+        red, green, blue = (round(5 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, 0.85))
+        return f"\x1b[38;5;{16 + 36 * red + 6 * green + blue}m{text}{RESET}"
+
+
+def width(text: str) -> int:
+    """How many columns a text takes; at least that of its letters where it has characters of no known width."""
+    cells = wcswidth(text)
+    return cells if cells >= 0 else len(text)
+
+
+def folded(text: str, first: int, columns: int) -> list[str]:
+    """The rows of a text that begins in column `first` (from 0); rows that follow begin there, too.
+
+    The line ends of the text stay. Words stay whole where they fit into a row, and so does white space inside it.
+    """
+    room = columns - first
+    rows: list[str] = []
+    for line in text.split("\n"):
+        if width(line) <= room:
+            rows.append(line)
+            continue
+        rows += wrap(line, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False) or [""]
+    return rows

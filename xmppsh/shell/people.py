@@ -1,0 +1,67 @@
+"""Who is known in this shell: contacts, rooms and their occupants, whoever has written; names for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_STRANGERS = 1000
+MAX_RESOURCES = 100  # of one address; a room has more occupants than anybody looks through
+MAX_OCCUPANTS = 5000
+
+
+class People:
+    """Bare addresses, each with its name ("" where it has none), and what is online of them."""
+
+    def __init__(self) -> None:
+        self.contacts: dict[str, str] = {}
+        self.online: dict[str, dict[str, str]] = {}  # bare → resource → how it is available ("" or away, dnd, …)
+        self.rooms: dict[str, str] = {}  # joined → our nick
+        self._strangers: dict[str, None] = {}
+        self._by_local: dict[str, set[str]] = {}
+
+    def set_contacts(self, contacts: Iterable[tuple[str, str]]) -> None:
+        """The roster."""
+        self.contacts = dict(contacts)
+        for bare in self.contacts:
+            self._index(bare)
+
+    def note(self, bare: str) -> None:
+        """Somebody wrote, or is written to."""
+        if not bare or bare in self.contacts or bare in self.rooms:
+            return
+        self._strangers.pop(bare, None)
+        self._strangers[bare] = None
+        self._index(bare)
+        if len(self._strangers) > MAX_STRANGERS:
+            del self._strangers[next(iter(self._strangers))]
+
+    def _index(self, bare: str) -> None:
+        self._by_local.setdefault(bare.partition("@")[0], set()).add(bare)
+
+    def presence(self, sender: str, kind: str, show: str) -> None:
+        """Somebody is available, or not. kind: the type of the presence, `available` where it had none."""
+        bare, _, resource = sender.partition("/")
+        if kind == "available" and resource:
+            online = self.online.setdefault(bare, {})
+            if len(online) < (MAX_OCCUPANTS if bare in self.rooms else MAX_RESOURCES):
+                online[resource] = show
+        elif kind == "unavailable" and bare in self.online:
+            self.online[bare].pop(resource, None)
+            if not self.online[bare]:
+                del self.online[bare]
+
+    def short(self, address: str) -> str:
+        """The shortest name that stands for one person only: the local part, or all of a bare address."""
+        bare, slash, resource = address.partition("/")
+        local, at, _ = bare.partition("@")
+        alone = at and len(self._by_local.get(local, ())) <= 1 and bare in self._by_local.get(local, {bare})
+        return (local if alone else bare) + slash + resource
+
+    def addresses(self) -> Iterator[tuple[str, str]]:
+        """Everybody who could be written to, with a word about each: who has written last comes first."""
+        yield from ((bare, "has written") for bare in reversed(self._strangers))
+        yield from ((bare, "room") for bare in self.rooms)
+        yield from self.contacts.items()
