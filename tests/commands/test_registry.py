@@ -2,6 +2,8 @@
 
 import sys
 import types
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import click
 import pytest
@@ -13,9 +15,12 @@ from xmppsh.commands.app import App
 from xmppsh.commands.base import Work, command
 from xmppsh.commands.groups import load
 from xmppsh.commands.help import text_of
+from xmppsh.commands.record_types import all_types
 from xmppsh.commands.topics import EXIT_CODES, TOPICS
 from xmppsh.config.schema import SETTING_GROUPS, SETTINGS
 from xmppsh.errors import ExitCode, UsageError, XmppshError
+from xmppsh.output.record import Record
+from xmppsh.output.schema import schema
 from xmppsh.shell import runner
 
 EVERY = pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -59,21 +64,35 @@ def test_every_exit_code_is_told() -> None:
     assert set(EXIT_CODES) == set(ExitCode)
 
 
+@dataclass(frozen=True, slots=True)
+class OutboxCount(Record):
+    """How many messages are left."""
+
+    count: int
+    """The number."""
+
+    def text(self) -> str:
+        """One line."""
+        return f"{self.count} left"
+
+
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that a newcomer adds: one function, one line of the list."""
-    monkeypatch.setitem(COMMANDS, ("outbox", "count"), Spec("toys", "Count what is left.", "machine", "none"))
+    spec = Spec("toys", "Count what is left.", "machine", "none", records=("toys:OutboxCount",))
+    monkeypatch.setitem(COMMANDS, ("outbox", "count"), spec)
     module = types.ModuleType("toys")
 
     @command("outbox", "count")
     @click.option("--twice", is_flag=True, help="Count two times.")
-    async def outbox_count(app: App, twice: bool) -> None:
+    async def outbox_count(app: App, twice: bool) -> AsyncIterator[OutboxCount]:
         """Count what is left.
 
         Example:  xmppsh outbox count
         """
+        yield OutboxCount(2 if twice else 1)
 
-    module.outbox_count = outbox_count  # type: ignore[attr-defined]
+    module.outbox_count, module.OutboxCount = outbox_count, OutboxCount  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "toys", module)
 
 
@@ -87,6 +106,9 @@ def test_a_new_command_is_found_everywhere() -> None:
     assert "Count what is left." in text_of(("outbox",))
     assert "--twice" in text_of(("outbox", "count"))
     assert "/outbox count" in runner.help_text(["outbox"])
+    assert schema(all_types()["outbox-count"])["properties"] == {
+        "count": {"type": "integer", "description": "The number."}
+    }
 
 
 @pytest.mark.usefixtures("toy")

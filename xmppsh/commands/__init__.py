@@ -28,7 +28,7 @@ class Spec(NamedTuple):
     not_in_shell: why it does not run on the shell's open session, and what to do instead; None when it runs there.
     tail: in the shell, `text` keeps what follows the first argument as it stands; `words` splits it as sh does.
     reports_bounces: it tells by itself what came back, so that the shell need not.
-    prints: `stanzas` are printed in every format and by templates, `xml` in every format, `records` not as XML.
+    records: the types that it prints, as `module:Class`; none where it prints text alone, or nothing.
     """
 
     module: str
@@ -38,7 +38,7 @@ class Spec(NamedTuple):
     not_in_shell: str | None = None
     tail: Literal["words", "text"] = "words"
     reports_bounces: bool = False
-    prints: Literal["stanzas", "xml", "records"] = "records"
+    records: tuple[str, ...] = ()
 
 
 class Group(NamedTuple):
@@ -48,13 +48,18 @@ class Group(NamedTuple):
     section: str
 
 
+MESSAGE = "xmppsh.output.records:MessageRecord"
+STANZAS = (MESSAGE, "xmppsh.output.records:PresenceRecord", "xmppsh.output.records:IqRecord")
+IQ_ANSWER = "xmppsh.commands.iq:IqAnswer"
+OUTBOX_ENTRY = "xmppsh.commands.outbox:OutboxEntry"
+
 COMMANDS: dict[Path, Spec] = {
     ("connect",): Spec(
         "xmppsh.shell.connect",
         "Open the shell on a session.",
         "talk",
         "lasting",
-        prints="stanzas",
+        records=(MESSAGE,),
         not_in_shell="the shell is open already: /quit, then xmppsh connect JID",
     ),
     ("send",): Spec(
@@ -62,7 +67,7 @@ COMMANDS: dict[Path, Spec] = {
         "Send a message; success means that the server has it.",
         "talk",
         tail="text",
-        prints="xml",
+        records=("xmppsh.commands.send:SendResult",),
         reports_bounces=True,
     ),
     ("listen",): Spec(
@@ -70,7 +75,7 @@ COMMANDS: dict[Path, Spec] = {
         "Print what arrives, one record each.",
         "talk",
         "lasting",
-        prints="stanzas",
+        records=STANZAS,
         not_in_shell="the shell prints what arrives by itself",
     ),
     ("pipe",): Spec(
@@ -78,39 +83,75 @@ COMMANDS: dict[Path, Spec] = {
         "Send a stream of stanzas from stdin or a file.",
         "stream",
         "lasting",
-        prints="xml",
+        records=("xmppsh.commands.pipe:PipeSummary",),
         not_in_shell="the shell's lines are its input: xmppsh pipe runs outside",
     ),
-    ("iq",): Spec("xmppsh.commands.iq", "Ask with an IQ of your own and print the answer.", "stream", prints="xml"),
-    ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream", prints="xml"),
-    ("sessions", "list"): Spec("xmppsh.commands.sessions", "Show the sessions that are online as you.", "account"),
-    ("sessions", "close"): Spec("xmppsh.commands.sessions", "Close one of your sessions.", "account"),
-    ("sessions", "reap"): Spec("xmppsh.commands.sessions", "Close what dead programs of this machine left.", "account"),
-    ("witness",): Spec(
-        "xmppsh.commands.witness", "Close this account's sessions on other machines when they fall silent.", "account"
+    ("iq",): Spec(
+        "xmppsh.commands.iq", "Ask with an IQ of your own and print the answer.", "stream", records=(IQ_ANSWER,)
     ),
-    ("ping",): Spec("xmppsh.commands.ping", "Measure the round trip to an XMPP address.", "server"),
+    ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream"),
+    ("sessions", "list"): Spec(
+        "xmppsh.commands.sessions",
+        "Show the sessions that are online as you.",
+        "account",
+        records=("xmppsh.commands.session_records:SessionRecord",),
+    ),
+    ("sessions", "close"): Spec(
+        "xmppsh.commands.sessions",
+        "Close one of your sessions.",
+        "account",
+        records=("xmppsh.commands.session_records:Closed",),
+    ),
+    ("sessions", "reap"): Spec(
+        "xmppsh.commands.sessions",
+        "Close what dead programs of this machine left.",
+        "account",
+        records=("xmppsh.commands.session_records:ReapedRecord",),
+    ),
+    ("witness",): Spec(
+        "xmppsh.commands.witness",
+        "Close this account's sessions on other machines when they fall silent.",
+        "account",
+        records=("xmppsh.commands.witness:WitnessNews",),
+    ),
+    ("ping",): Spec(
+        "xmppsh.commands.ping",
+        "Measure the round trip to an XMPP address.",
+        "server",
+        records=("xmppsh.commands.ping:Pong", "xmppsh.commands.ping:PingSummary"),
+    ),
     ("doctor",): Spec(
-        "xmppsh.commands.doctor", "Examine the way to a server, from the DNS to stream management.", "server", "none"
+        "xmppsh.commands.doctor",
+        "Examine the way to a server, from the DNS to stream management.",
+        "server",
+        "none",
+        records=("xmppsh.doctor.report:Check",),
     ),
     ("explain",): Spec(
-        "xmppsh.commands.explain", "Show which places would be dialled, in which order and why.", "server", "none"
+        "xmppsh.commands.explain",
+        "Show which places would be dialled, in which order and why.",
+        "server",
+        "none",
+        records=("xmppsh.commands.candidates:Candidate",),
     ),
     ("outbox", "list"): Spec(
-        "xmppsh.commands.outbox", "Show messages that were never confirmed.", "machine", "none", prints="xml"
+        "xmppsh.commands.outbox",
+        "Show messages that were never confirmed.",
+        "machine",
+        "none",
+        records=(OUTBOX_ENTRY,),
     ),
-    ("outbox", "retry"): Spec(
-        "xmppsh.commands.outbox", "Settle them, and send what did not arrive.", "machine", prints="xml"
-    ),
-    ("outbox", "drop"): Spec("xmppsh.commands.outbox", "Forget them.", "machine", "none", prints="xml"),
+    ("outbox", "retry"): Spec("xmppsh.commands.outbox", "Settle them, and send what did not arrive.", "machine"),
+    ("outbox", "drop"): Spec("xmppsh.commands.outbox", "Forget them.", "machine", "none", records=(OUTBOX_ENTRY,)),
     ("playground",): Spec(
         "xmppsh.shell.playground",
         "Start a throw-away server on loopback, and the shell on it.",
         "machine",
         "none",
-        prints="stanzas",
+        records=(MESSAGE,),
         not_in_shell="xmppsh playground runs outside the shell",
     ),
+    ("schema",): Spec("xmppsh.commands.schema", "Print the JSON schema of the records.", "machine", "none"),
     ("help",): Spec(
         "xmppsh.commands.help",
         "Tell about a command or a topic.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.commands.account import Account
 from xmppsh.commands.storage import Storage
+from xmppsh.config.schema import Origin
 from xmppsh.output.printer import Printer
 from xmppsh.output.records import record
 from xmppsh.xmlio.splitter import Limits
@@ -54,7 +55,8 @@ class App:
         settings = self.settings
         # A --format outdoes the template of the config file.
         outdone = settings.origin("format") < settings.origin("template")
-        return Printer(settings.format, None if outdone else settings.template)
+        for_all = settings.origin("template") is Origin.OPTION
+        return Printer(settings.format, None if outdone else settings.template, for_all=for_all)
 
     async def print(self, printed: Record) -> None:
         """Print one record on stdout."""

@@ -62,10 +62,20 @@ class Work:
 
         The config file and the environment speak to all commands: what does not fit one of them is not its fault.
         """
-        if self.options.get("template") is not None and self.spec.prints != "stanzas":
-            raise UsageError(f"{self.name} does not print by a template (-F)", hint="--format json")
-        if self.options.get("format") == "xml" and self.spec.prints == "records":
+        template, as_xml = self.options.get("template"), self.options.get("format") == "xml"
+        if template is None and not as_xml:
+            return
+        from xmppsh.commands.record_types import all_fields, has_xml, types_of
+        from xmppsh.output.template import fields_of
+
+        types = types_of(self.spec)
+        if as_xml and not any(map(has_xml, types)):
             raise UsageError(f"{self.name} does not print XML", hint="--format text or json")
+        if template is not None and not types:
+            raise UsageError(f"{self.name} prints no records, so there is no template (-F) for it")
+        for verb, field in fields_of(template or "").items():
+            if field not in all_fields(types):
+                raise UsageError(f"-F: {verb} is {field!r}, which {self.name} does not print", hint="-F %j")
 
     def settings(self, env: Mapping[str, str]) -> Settings:
         """The settings in force for this command line."""

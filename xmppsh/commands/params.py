@@ -125,7 +125,28 @@ class WaitType(click.ParamType[Wait]):
         return starting(("sent", "acked", "delivered", "delivered:"), incomplete)
 
 
+class RecordType(click.ParamType[str]):
+    """The name of a record, as `xmppsh schema` lists them."""
+
+    name = "RECORD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Raises UsageError."""
+        from xmppsh.commands.record_types import all_types
+
+        if value not in all_types():
+            raise UsageError(f"{value!r} is not a record", hint=f"one of {', '.join(sorted(all_types()))}")
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names of all records."""
+        from xmppsh.commands.record_types import all_types
+
+        return starting(sorted(all_types()), incomplete)
+
+
 JID = JidType()
+RECORD = RecordType()
 WAIT = WaitType()
 KINDS = KindsType()
 SECONDS = SecondsType()

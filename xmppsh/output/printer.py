@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.output import safe, template
 from xmppsh.output.ndjson import dumps
+from xmppsh.output.records import StanzaRecord
 from xmppsh.output.verbatim import Verbatim
 
 if TYPE_CHECKING:
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 
 class Printer:
-    """How records are shown. format: text, json or xml; template: a `-F` template, which comes before the format."""
+    """How records are shown.
 
-    def __init__(self, format: str, template: str | None) -> None:  # noqa: A002 - it is the option's name
-        self.format, self._template = format, template
+    format: text, json or xml. template: a `-F` template, which comes before the format; for_all: it was given for this
+    command, and not in the config or the environment, where it speaks of stanzas alone.
+    """
+
+    def __init__(self, format: str, template: str | None, *, for_all: bool) -> None:  # noqa: A002 - the option's name
+        self.format, self._template, self._for_all = format, template, for_all
 
     def check(self) -> None:
         """Raise UsageError for a template that cannot be read."""
@@ -36,7 +41,7 @@ class Printer:
         """The record in the form that was asked for, without the last newline."""
         if isinstance(record, Verbatim):
             return record.text()
-        if self._render is not None:
+        if self._render is not None and (self._for_all or isinstance(record, StanzaRecord)):
             return self._render(record.data(), record.document() or "", for_terminal=for_terminal)
         match self.format:
             case "json":

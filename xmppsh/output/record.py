@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import cache
 from typing import Any
 
 
@@ -26,18 +25,22 @@ class Record:
 
     def data(self) -> dict[str, Any]:
         """As a JSON object."""
-        kind: Any = type(self)
-        return {key: _plain(getattr(self, name)) for name, key in keys(kind)}
+        return {key: _plain(getattr(self, name)) for name, key in keys(type(self))}
 
 
 NOT_JSON = {"json": False}
 
 
-@cache
-def keys(record: Any) -> tuple[tuple[str, str], ...]:
+_KEYS: dict[Any, tuple[tuple[str, str], ...]] = {}
+
+
+def keys(record: type[Record]) -> tuple[tuple[str, str], ...]:
     """The fields of a type of records with their names in JSON."""
-    listed = fields(record)
-    return tuple((one.name, one.name.rstrip("_")) for one in listed if one.metadata.get("json", True))
+    kind: Any = record
+    if kind not in _KEYS:
+        listed = (one for one in fields(kind) if one.metadata.get("json", True))
+        _KEYS[kind] = tuple((one.name, one.name.rstrip("_")) for one in listed)
+    return _KEYS[kind]
 
 
 def _plain(value: Any) -> Any:

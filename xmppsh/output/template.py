@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.ndjson import dumps
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _VERB = re.compile(r"%(.)|\\(.)", re.DOTALL)
 
@@ -21,36 +18,56 @@ class Template(Protocol):
     def __call__(self, record: dict[str, Any], xml: str, *, for_terminal: bool = False) -> str: ...
 
 
+# What each verb stands for: a field of the record's JSON object. %F is the bare JID of `from`, %j the whole object.
+FIELDS = {
+    "f": "from",
+    "F": "from",
+    "t": "to",
+    "T": "type",
+    "i": "id",
+    "b": "body",
+    "s": "subject",
+    "x": "xml",
+    "I": "stamp",
+}
+PLAIN = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
+def fields_of(text: str) -> dict[str, str]:
+    """The fields that a template asks for, by their verbs. Raises UsageError for an unknown verb."""
+    verbs = [match.group(1) for match in _VERB.finditer(text) if match.group(1)]
+    for verb in verbs:
+        if verb not in {*FIELDS, "j", "%"}:
+            raise UsageError(f"-F: %{verb} is not a verb", hint="one of %f %F %t %T %i %b %s %x %I %j %%")
+    return {f"%{verb}": FIELDS[verb] for verb in verbs if verb in FIELDS}
+
+
 def compiled(text: str) -> Template:
-    """Compile a `-F` template; the function takes a record and its XML. Raises UsageError for an unknown verb."""
-    verbs: dict[str, Callable[[dict[str, Any], str], str]] = {
-        "f": lambda record, _: record.get("from") or "",
-        "F": lambda record, _: (record.get("from") or "").partition("/")[0],
-        "t": lambda record, _: record.get("to") or "",
-        "T": lambda record, _: record.get("type") or "",
-        "i": lambda record, _: record.get("id") or "",
-        "b": lambda record, _: record.get("body") or "",
-        "s": lambda record, _: record.get("subject") or "",
-        "x": lambda _, xml: xml,
-        "I": lambda record, _: record.get("stamp") or "",
-        "j": lambda record, _: dumps(record),
-    }
-    plain = {"n": "\n", "t": "\t", "\\": "\\"}
-    for match in _VERB.finditer(text):
-        if match.group(1) and match.group(1) not in {*verbs, "%"}:
-            raise UsageError(f"-F: %{match.group(1)} is not a verb", hint="one of %f %F %t %T %i %b %s %x %I %j %%")
+    """Compile a `-F` template; the function takes a record's JSON object and its XML. Raises UsageError."""
+    fields_of(text)
+
+    def value(verb: str, record: dict[str, Any], xml: str) -> str:
+        match verb:
+            case "j":
+                return dumps(record)
+            case "x":
+                return xml
+            case "F":
+                return str(record.get("from") or "").partition("/")[0]
+            case _:
+                return str(record.get(FIELDS[verb]) or "")
 
     def render(record: dict[str, Any], xml: str, *, for_terminal: bool = False) -> str:
         def one(match: re.Match[str]) -> str:
             if match.group(2):
-                return plain.get(match.group(2), match.group())
+                return PLAIN.get(match.group(2), match.group())
             verb = match.group(1)
             if verb == "%":
                 return "%"
-            value = verbs[verb](record, xml)
+            text = value(verb, record, xml)
             if not for_terminal or verb == "j":
-                return value
-            return safe.xml(value) if verb == "x" else safe.block(value)
+                return text
+            return safe.xml(text) if verb == "x" else safe.block(text)
 
         return _VERB.sub(one, text)
 
