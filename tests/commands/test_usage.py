@@ -28,7 +28,7 @@ BAD = {
     "bad timeout": (["ping", "--timeout", "soon"], "--timeout: 'soon' is not a number of seconds", ""),
     "bad TLS mode": (["--tls", "maybe", "ping"], "--tls: 'maybe' is not one of auto, direct, starttls, off", ""),
     "bad host": (["--host", "h:0", "ping"], "--host: '0' is not a port (1 to 65535)", ""),
-    "no template": (["-n", "-F", "%b", "ping"], "-F: %b is 'body', which ping does not print", "--format json"),
+    "no template": (["-n", "-F", "%b", "ping"], "-F: %b is 'body', which ping does not print", "-F %j"),
     "no XML": (["-n", "--format", "xml", "ping"], "ping does not print XML", "--format text or json"),
     "bad template": (["-n", "-F", "%q", "ping"], "-F: %q is not a verb", "one of %f"),
     "lines and text": (["-n", "send", "--lines", "a@b", "x"], "--lines takes the text from stdin", ""),
