@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from xmppsh.commands import COMMANDS
-from xmppsh.commands.ports import DryRunEnds
 from xmppsh.config.schema import SETTINGS, Setting
 from xmppsh.errors import UsageError, XmppshError
+from xmppsh.session.session_port import DryRunEnds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping

@@ -8,10 +8,11 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.ports import INBOX_BYTES, DryRunEnds
+from xmppsh.commands.ports import INBOX_BYTES
 from xmppsh.config.secrets import find_password, password_setting
 from xmppsh.errors import ConnectError, ConnectionLost, SaslError
 from xmppsh.model import Credentials, Jid
+from xmppsh.session.session_port import DryRunEnds
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.commands.console import Console
-    from xmppsh.commands.ports import Reader, SessionPort
     from xmppsh.output.records import StanzaRecord
+    from xmppsh.session.session_port import Reader, SessionPort
 
 MAX_INBOX_MIB = 1024 * 1024
 # RFC 6121 §4.7.2.3: no message to the account comes to a resource of negative priority; presence does.

@@ -15,12 +15,12 @@ import click
 
 from xmppsh.apart import apart
 from xmppsh.commands.base import command
-from xmppsh.commands.ports import DryRunEnds
 from xmppsh.errors import ConnectionLost, DataError, NoInputError, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.record import Record
 from xmppsh.output.streams import InputStream
 from xmppsh.protocol.conditions import stanza_error
+from xmppsh.session.session_port import DryRunEnds
 from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import StanzaReader, tree
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.commands.console import Console
-    from xmppsh.commands.ports import SessionPort
     from xmppsh.model import Element
+    from xmppsh.session.session_port import SessionPort
 
 MAX_REMEMBERED = 10_000  # ids and domains of recent stanzas, to know their bounces
 MAX_FENCED_DOMAINS = 16

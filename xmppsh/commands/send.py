@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from xmppsh.commands.app import App
-    from xmppsh.commands.ports import SessionPort
+    from xmppsh.session.session_port import SessionPort
 
 MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from xmppsh.commands.ports import Reader
     from xmppsh.session.session import Session
+    from xmppsh.session.session_port import Reader
 
 
 class SharedSession:

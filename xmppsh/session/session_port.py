@@ -1,0 +1,110 @@
+"""What a command, or a protocol of `xep/`, asks of its session: a real one, the shell's, or that of `--dry-run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from xmppsh.connection.options import SessionOptions
+    from xmppsh.errors import XmppshError
+    from xmppsh.model import Element, Jid
+    from xmppsh.xmlio.build import Xml
+
+
+class DryRunEnds(Exception):
+    """Raised by a session of --dry-run at the first wait for an answer: what comes next depends on it. No error."""
+
+
+class RequestsPort(Protocol):
+    """IQ requests (session/requests.py)."""
+
+    async def request(
+        self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None
+    ) -> Element:
+        """Send an IQ and give its result; raises StanzaError, DeadlineExceeded, ConnectionLost."""
+
+    async def fence(self, domains: Iterable[str]) -> None:
+        """Wait until every bounce that these domains send at once has come."""
+
+
+class Reader(Protocol):
+    """An async iterator of stanzas. One is taken, and acknowledged, when its reader asks for the next."""
+
+    def __aiter__(self) -> AsyncIterator[Element]:
+        """Itself."""
+
+    def cancel(self) -> None:
+        """Read no more: the iteration ends, and what is left stays with the server."""
+
+
+class SessionPort(Protocol):
+    """A bound session, as handlers see it (session/session.py)."""
+
+    @property
+    def jid(self) -> Jid:
+        """Our full JID."""
+
+    @property
+    def options(self) -> SessionOptions:
+        """What it was opened with."""
+
+    @property
+    def requests(self) -> RequestsPort:
+        """The IQ requests."""
+
+    @property
+    def sent_count(self) -> int:
+        """How many stanzas were handed in."""
+
+    @property
+    def acked_count(self) -> int:
+        """How many of them the server has acknowledged."""
+
+    @property
+    def failed_count(self) -> int:
+        """How many IQ and presence ended with a session that was lost."""
+
+    @property
+    def restored_position(self) -> int:
+        """How many stanzas of the input an earlier run with the same checkpoint has confirmed."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Is there no link at the moment?"""
+
+    @property
+    def cause(self) -> XmppshError:
+        """Why the link is cut, or the session over."""
+
+    def send(
+        self, stanza: Xml, *, kind: str = "", stanza_id: str = "", to: str = "", position: int | None = None
+    ) -> int:
+        """Hand one stanza in; returns its number (Streams.send)."""
+
+    def broadcast_presence(self, availability: Xml) -> int:
+        """Tell our presence to all who may see it."""
+
+    async def acked(self, number: int, timeout_s: float | None = None) -> None:
+        """Wait until the server has handled everything up to stanza `number`."""
+
+    async def written(self) -> None:
+        """Wait until everything has been handed to the network."""
+
+    async def wait_for_window(self, window: int) -> None:
+        """Wait until fewer than `window` stanzas are unacknowledged."""
+
+    async def request(
+        self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None
+    ) -> Element:
+        """Send an IQ and give its result."""
+
+    def subscribe(self, *kinds: str) -> Reader:
+        """Read stanzas of these kinds that arrive from now on."""
+
+    def bounces(self) -> Reader:
+        """Read the messages that came back with an error."""
+
+    def receipts(self) -> Reader:
+        """Read delivery receipts (XEP-0184)."""
