@@ -152,6 +152,13 @@ COMMANDS: dict[Path, Spec] = {
         not_in_shell="xmppsh playground runs outside the shell",
     ),
     ("schema",): Spec("xmppsh.commands.schema", "Print the JSON schema of the records.", "machine", "none"),
+    ("completion",): Spec(
+        "xmppsh.commands.completion",
+        "Print what makes the Tab key complete in bash, zsh or fish.",
+        "machine",
+        "none",
+        not_in_shell="the Tab key completes here by itself",
+    ),
     ("help",): Spec(
         "xmppsh.commands.help",
         "Tell about a command or a topic.",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from xmppsh.commands import COMMANDS
+from xmppsh.commands.known import cached_addresses
 from xmppsh.config.schema import SETTINGS, Setting
 from xmppsh.errors import UsageError, XmppshError
 from xmppsh.session.session_port import DryRunEnds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+
+    from click.shell_completion import CompletionItem
 
     from xmppsh.commands import Spec
     from xmppsh.commands.app import App as App
@@ -106,7 +111,7 @@ def command(*path: str) -> Callable[[Callable[..., Any]], click.Command]:
 
         parsed.__doc__ = handler.__doc__
         parameters = [*reversed(getattr(handler, "__click_params__", [])), help_option(), *global_options(hidden=True)]
-        return click.Command(
+        return _Command(
             path[-1],
             callback=parsed,
             params=parameters,
@@ -117,6 +122,29 @@ def command(*path: str) -> Callable[[Callable[..., Any]], click.Command]:
         )
 
     return make
+
+
+class _Command(click.Command):
+    """A command whose global options complete as its own do, though its help leaves them out."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The options that begin so."""
+        return [*super().shell_complete(ctx, incomplete), *hidden_options(self, ctx, incomplete)]
+
+
+def hidden_options(command: click.Command, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    """The options that begin so and that the help does not list."""
+    from click.shell_completion import CompletionItem
+
+    if not incomplete.startswith("-"):
+        return []
+    return [
+        CompletionItem(name, help=param.help)
+        for param in command.get_params(ctx)
+        if isinstance(param, click.Option) and param.hidden
+        for name in param.opts
+        if name.startswith(incomplete)
+    ]
 
 
 def help_option() -> click.Option:
@@ -149,7 +177,29 @@ def _option(setting: Setting, *, hidden: bool) -> click.Option:
     if not kinds:
         kinds = {"metavar": setting.metavar, "multiple": setting.many, "type": str, "default": None}
     help_text = f"{setting.help} [{setting.env}]"
-    return click.Option(names, help=help_text, expose_value=False, callback=remember, hidden=hidden, **kinds)
+    complete = None if setting.flag or setting.count else partial(_complete_setting, setting)
+    return click.Option(
+        names,
+        help=help_text,
+        expose_value=False,
+        callback=remember,
+        hidden=hidden,
+        shell_complete=complete,
+        **kinds,
+    )
+
+
+def _complete_setting(
+    setting: Setting, ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    from click.shell_completion import CompletionItem
+
+    if setting.is_path:
+        return [CompletionItem(incomplete, type="file")]
+    if setting.name == "jid":
+        own = cached_addresses({}, os.environ)
+        return [CompletionItem(jid, help=about or None) for jid, about in own if jid.startswith(incomplete)]
+    return [CompletionItem(word) for word in setting.choices if word.startswith(incomplete)]
 
 
 def _parsed(setting: Setting, value: Any) -> Any:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xmppsh.commands import COMMANDS, SECTIONS, Group, Path, Spec, children
-from xmppsh.commands.base import OPTIONS, global_options, help_option
+from xmppsh.commands.base import OPTIONS, global_options, help_option, hidden_options
 from xmppsh.config.schema import SETTING_GROUPS, SETTINGS
 from xmppsh.errors import UsageError, XmppshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from click.shell_completion import CompletionItem
 
 WIDTH = 80  # columns of every help text
 
@@ -57,6 +59,14 @@ class CommandGroup(click.Group):
         if args and args[0] not in children(self.path):
             raise unknown(args[0], self.path)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The commands and options that begin so, from the registry: no command is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        rows = [(name, below.help) for name, below in children(self.path).items() if name.startswith(incomplete)]
+        options = [*click.Command.shell_complete(self, ctx, incomplete), *hidden_options(self, ctx, incomplete)]
+        return [*(CompletionItem(name, help=about) for name, about in rows), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands, from the registry alone."""
@@ -108,7 +118,7 @@ class Root(CommandGroup):
         words = [*ctx._protected_args, *rest]
         if words and words[0] not in children(()) and is_address(words[0]):
             ctx._protected_args, ctx.args = [], []
-            if not any(word in children(()) for word in words[1:]):
+            if not any(word in children(()) for word in words[1:]) and not ctx.resilient_parsing:
                 return self._set_words(ctx, ["connect", *words])
             from xmppsh.commands.params import parse_address
 

@@ -14,7 +14,7 @@ import click
 
 from xmppsh.apart import apart
 from xmppsh.commands.base import command
-from xmppsh.commands.params import KINDS, SECONDS
+from xmppsh.commands.params import FILE, KINDS, SECONDS
 from xmppsh.commands.ports import MIB
 from xmppsh.errors import DeadlineExceeded, IoError, translate
 from xmppsh.session.responder import bounce_of
@@ -48,7 +48,7 @@ def _open_fd(_ctx: click.Context, _param: click.Parameter, fd: int | None) -> in
 )
 @click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N records.")
 @click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
-@click.option("--ready-file", metavar="FILE", help="Create FILE when the session is up.")
+@click.option("--ready-file", type=FILE, help="Create FILE when the session is up.")
 @click.option(
     "--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", callback=_open_fd, help="Write a line to FD then."
 )

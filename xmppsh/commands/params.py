@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -9,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from xmppsh.commands.base import OPTIONS
+from xmppsh.commands.known import cached_addresses
 from xmppsh.config.values import UNITS_S, positive_seconds
 from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.model import Jid
@@ -27,9 +29,13 @@ class JidType(click.ParamType[Jid]):
         return value if isinstance(value, Jid) else parse_address(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The account of this command line, and its server."""
-        jid = ctx.find_root().meta.get(OPTIONS, {}).get("jid")
-        return [] if jid is None else starting([str(jid.bare), jid.domainpart], incomplete)
+        """Whom the running shell knows; else the contacts of this command line's account, from a cache."""
+        if ctx.obj is not None:
+            known = ctx.obj.addresses()
+        else:
+            known = cached_addresses(ctx.find_root().meta.get(OPTIONS, {}), os.environ)
+        begin = incomplete.casefold()
+        return [CompletionItem(jid, help=about or None) for jid, about in known if jid.casefold().startswith(begin)]
 
 
 def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
@@ -145,7 +151,22 @@ class RecordType(click.ParamType[str]):
         return starting(sorted(all_types()), incomplete)
 
 
+class FileType(click.ParamType[str]):
+    """The name of a file, as it was given."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As it stands."""
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Files, which the shell knows best."""
+        return [CompletionItem(incomplete, type="file")]
+
+
 JID = JidType()
+FILE = FileType()
 RECORD = RecordType()
 WAIT = WaitType()
 KINDS = KindsType()

@@ -15,6 +15,7 @@ import click
 
 from xmppsh.apart import apart
 from xmppsh.commands.base import command
+from xmppsh.commands.params import FILE
 from xmppsh.errors import ConnectionLost, DataError, NoInputError, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.record import Record
@@ -58,10 +59,10 @@ class PipeSummary(Record):
 
 
 @command("pipe")
-@click.argument("file", required=False)
+@click.argument("file", type=FILE, required=False)
 @click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
 @click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")
-@click.option("--checkpoint", metavar="FILE", help="Keep how far it is; run again, it goes on there.")
+@click.option("--checkpoint", type=FILE, help="Keep how far it is; run again, it goes on there.")
 async def pipe(
     app: App, file: str | None, window: int, root: str | None, checkpoint: str | None
 ) -> AsyncIterator[PipeSummary]:

@@ -12,7 +12,7 @@ import click
 
 from xmppsh.apart import apart
 from xmppsh.commands.base import command
-from xmppsh.commands.params import JID, WAIT, Wait, parse_address
+from xmppsh.commands.params import FILE, JID, WAIT, Wait, parse_address
 from xmppsh.errors import DataError, DeadlineExceeded, NoInputError, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.ndjson import dumps
@@ -53,7 +53,7 @@ class SendResult(Record):
 @click.argument("to", type=JID)
 @click.argument("text", nargs=-1)
 @click.option("--to", "more", type=JID, multiple=True, metavar="JID", help="One more recipient; repeatable.")
-@click.option("--to-file", metavar="FILE", help="More recipients, one a line.")
+@click.option("--to-file", type=FILE, help="More recipients, one a line.")
 @click.option("--lines", is_flag=True, help="Each line of stdin is a message, sent as it comes.")
 @click.option("--type", "kind", type=click.Choice(MESSAGE_TYPES), default="chat", help="The message's type [chat].")
 @click.option("--subject", metavar="TEXT", help="A subject.")

@@ -42,8 +42,8 @@ class Setting:
     """What the layers need to know of a setting.
 
     parse: from text; many: may be given several times; flag: on or off; count: how often the option stands there;
-    file_only: never an option; is_path: names a file, in the config file relative to that file; group: where the help
-    lists it, a key of SETTING_GROUPS.
+    file_only: never an option; choices: the words that it may be, where they are few; is_path: names a file, in the
+    config file relative to that file; group: where the help lists it, a key of SETTING_GROUPS.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Setting:
     count: bool
     file_only: bool
     is_path: bool
+    choices: tuple[str, ...]
 
     @property
     def option(self) -> str:
@@ -83,7 +84,7 @@ class Setting:
 def _field(group: str, help_text: str, default: Any, parse: Callable[[str], Any] = str, **facts: Any) -> Any:
     known: dict[str, Any] = {
         "metavar": "TEXT", "short": None, "many": False, "flag": False, "count": False, "file_only": False,
-        "is_path": False, **facts,
+        "is_path": False, "choices": (), **facts,
     }  # fmt: skip
     metadata = {"group": group, "help": help_text, "parse": parse, **known}
     return field(default=default, repr=not known["file_only"], metadata=metadata)
@@ -139,6 +140,7 @@ class Settings:
         TLS_MODES[0],
         values.choice("tls", TLS_MODES),
         "MODE",
+        choices=TLS_MODES,
     )
     ca: str | None = _optional(
         "trust", "Trust the authorities in this PEM file instead of the system's.", str, "FILE", is_path=True
@@ -169,12 +171,18 @@ class Settings:
         FORMATS[0],
         values.choice("format", FORMATS),
         "FORMAT",
+        choices=FORMATS,
     )
     template: str | None = _optional(
         "output", "Output by a template: %f from, %b body, … (see the manual).", str, "FMT", short="-F"
     )
     color: Color = _value(
-        "output", "auto, always or never; NO_COLOR is honoured.", COLORS[0], values.choice("color", COLORS), "WHEN"
+        "output",
+        "auto, always or never; NO_COLOR is honoured.",
+        COLORS[0],
+        values.choice("color", COLORS),
+        "WHEN",
+        choices=COLORS,
     )
     verbose: int = _value("output", "Log to stderr; repeat for more.", 0, values.integer, "N", short="-v", count=True)
     quiet: bool = _flag("output", "Errors alone on stderr.", "-q")

@@ -1,0 +1,83 @@
+"""Addresses that complete: a small cache of each account's roster, so that the Tab key never has to connect.
+
+The shell writes it when it has asked for the roster. In the shell what is known lives in memory (`Known`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from xmppsh.config.paths import state_folder
+from xmppsh.errors import XmppshError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class Known(Protocol):
+    """What a running shell knows, given to completion as click's `obj`."""
+
+    def addresses(self) -> Iterable[tuple[str, str]]:
+        """Bare addresses, each with a word about it."""
+
+
+def cache_file(state: Path, account: str) -> Path:
+    """Where the contacts of an account (a bare JID) are."""
+    return state / "roster" / f"{quote(account, safe='@.')}.json"
+
+
+def write_contacts(state: Path, account: str, contacts: Iterable[tuple[str, str]]) -> None:
+    """Replace the cache: addresses with their names. Raises OSError."""
+    path = cache_file(state, account)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        json.dump(list(contacts), file, ensure_ascii=False)
+    partial.replace(path)
+
+
+def read_contacts(path: Path) -> list[tuple[str, str]]:
+    """The contacts of a cache; none where it cannot be read, for whatever reason: it is only a help."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return []
+        found = json.loads(path.read_bytes())
+        return [(str(address), str(name)) for address, name in found]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def cached_addresses(options: Mapping[str, Any], env: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Whom the account of a command line knows; where it is not settled which that is, whom any account knows.
+
+    The account itself and its server come first.
+    """
+    state = state_folder(env)
+    account = _account(options, env)
+    own = [] if account is None else [(account, "this account"), (account.partition("@")[2], "its server")]
+    if state is None:
+        return own
+    if account is not None and (path := cache_file(state, account)).exists():
+        return own + read_contacts(path)
+    try:
+        paths = sorted((state / "roster").glob("*.json"))
+    except OSError:
+        return own
+    return own + [contact for path in paths for contact in read_contacts(path)]
+
+
+def _account(options: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
+    from xmppsh.config.load import load
+
+    try:
+        jid = options.get("jid") or load(options, env).jid
+    except XmppshError:
+        return None  # a faulty config file is told of when the command runs
+    return None if jid is None else str(jid.bare)
