@@ -54,6 +54,7 @@ class ExitCode(IntEnum):
     CONFIG = 78
     UNCONFIRMED = 79
     PARTIAL = 80
+    QUEUED = 81
 
 
 class XmppshError(Exception):
@@ -332,6 +333,13 @@ class Partial(XmppshError):
 
     exit_code = ExitCode.PARTIAL
     layer: Layer = "stanza"
+
+
+class Queued(XmppshError):
+    """Not sent, and stored for later, as --queue asked."""
+
+    exit_code = ExitCode.QUEUED
+    default_hint = "xmppsh outbox flush sends it"
 
 
 class ClosedOutput(Exception):

@@ -36,7 +36,7 @@ def program(tmp_path: Path, server: Server) -> Program:
 
 async def killed_in_mid_send(program: Program, server: Server, to: str, *lines: str) -> None:
     """`send --lines` dies by SIGKILL while its server does not answer: its messages have left, or not."""
-    process = await program.start("-v", "send", to, "--lines")
+    process = await program.start("-v", "--resume-max", "0", "send", to, "--lines")
     assert process.stdin is not None
     assert process.stderr is not None
     process.stdin.write(b"first\n")

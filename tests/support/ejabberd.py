@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from support import slow_ejabberd
 from support.root import program, seen
-from support.servers import LOOPBACK, Account, Options, Server, ServerFailed
+from support.servers import LOOPBACK, MAX_UPLOAD_BYTES, Account, Options, Server, ServerFailed
 
 API_TIMEOUT_S = 10.0
 MAX_STANZA_BYTES = 262_144  # what Debian's configuration sets
@@ -149,6 +149,14 @@ class EjabberdServer(Server):
                 "max_resume_timeout": options.resume_timeout_s,
             },
         }
+        modules |= {
+            "mod_http_upload": {
+                "docroot": str(self.folder / "upload"),
+                "put_url": f"http://{LOOPBACK}:{self._upload_port}/upload",
+                "max_size": MAX_UPLOAD_BYTES,
+                "access": "all",
+            }
+        }
         if options.archive:
             modules |= {"mod_mam": {"default": "always"}}
         if options.message_delay_ms:
@@ -168,6 +176,12 @@ class EjabberdServer(Server):
                     "port": self._control_port,
                     "module": "ejabberd_http",
                     "request_handlers": {"/api": "mod_http_api"},
+                },
+                {
+                    "ip": LOOPBACK,
+                    "port": self._upload_port,
+                    "module": "ejabberd_http",
+                    "request_handlers": {"/upload": "mod_http_upload"},
                 },
             ],
             "api_permissions": {"test support": {"who": {"ip": f"{LOOPBACK}/32"}, "what": API_COMMANDS}},

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 from xml.etree import ElementTree as ET
 
 from support.root import inside, program, seen
-from support.servers import Account, Options, Server, ServerFailed
+from support.servers import MAX_UPLOAD_BYTES, Account, Options, Server, ServerFailed
 
 SHELL_TIMEOUT_S = 10.0
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes
@@ -138,6 +138,11 @@ admin_socket = {lua(self._socket)}
 log = {{ {{ levels = {{ min = "info" }}; to = "file"; filename = {lua(self.folder / "prosody.log")} }} }}
 
 interfaces = {{ {lua(self.host)} }}
+http_interfaces = {{ "127.0.0.1" }}
+http_ports = {{ {self._upload_port} }}
+https_ports = {{}}
+http_default_host = {lua("upload." + self.domain)}
+http_external_url = "http://127.0.0.1:{self._upload_port}/"
 local_interfaces = {{ {lua(self.host)} }}
 c2s_ports = {{ {self.port} }}
 c2s_direct_tls_ports = {{ {self.tls_port} }}
@@ -159,6 +164,8 @@ smacks_hibernation_time = {options.resume_timeout_s}
 VirtualHost {lua(self.domain)}
 VirtualHost {lua(self.anonymous_domain)}
     authentication = "anonymous"
+Component {lua("upload." + self.domain)} "http_file_share"
+    http_file_share_size_limit = {MAX_UPLOAD_BYTES}
 Component {lua(self.conference)} "muc"
     {'modules_enabled = { "muc_mam" }' if options.archive else ""}
     restrict_room_creation = false

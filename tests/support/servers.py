@@ -30,6 +30,7 @@ POLL_S = 0.02
 # Below Linux's ephemeral range (32768–60999): no outgoing connection can take a port while its server is down.
 PORTS = range(20_000, 30_000)
 LOOPBACK = "127.0.0.1"
+MAX_UPLOAD_BYTES = 1024 * 1024
 
 
 class ServerFailed(Exception):
@@ -99,8 +100,8 @@ class Server(ABC):
         self.domain = f"{self.name}.example"
         self.anonymous_domain = f"anonymous.{self.domain}"  # SASL ANONYMOUS, and nothing else
         self.conference = f"conference.{self.domain}"
-        self._claims = [PortClaim(host) for host in (self.host, self.host, LOOPBACK)]
-        self.port, self.tls_port, self._control_port = (claim.port for claim in self._claims)
+        self._claims = [PortClaim(host) for host in (self.host, self.host, LOOPBACK, LOOPBACK)]
+        self.port, self.tls_port, self._control_port, self._upload_port = (claim.port for claim in self._claims)
         authority = Authority(folder)
         self.ca = authority.pem
         self._certificate = authority.issue(

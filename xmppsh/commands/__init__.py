@@ -28,6 +28,7 @@ class Spec(NamedTuple):
     not_in_shell: why it does not run on the shell's open session, and what to do instead; None when it runs there.
     tail: in the shell, `text` keeps what follows the first argument as it stands; `words` splits it as sh does.
     reports_bounces: it tells by itself what came back, so that the shell need not.
+    lasting_with: its parameters that make the session of a one-shot a lasting one.
     records: the types that it prints, as `module:Class`; none where it prints text alone, or nothing.
     """
 
@@ -39,6 +40,7 @@ class Spec(NamedTuple):
     tail: Literal["words", "text"] = "words"
     reports_bounces: bool = False
     records: tuple[str, ...] = ()
+    lasting_with: tuple[str, ...] = ()
 
 
 class Group(NamedTuple):
@@ -67,7 +69,8 @@ COMMANDS: dict[Path, Spec] = {
         "Send a message; success means that the server has it.",
         "talk",
         tail="text",
-        records=("xmppsh.commands.send:SendResult",),
+        records=(*(f"xmppsh.commands.send:{name}" for name in ("Sent", "SendResult", "QueuedMessage")), MESSAGE),
+        lasting_with=("lines",),
         reports_bounces=True,
     ),
     ("listen",): Spec(
@@ -142,6 +145,7 @@ COMMANDS: dict[Path, Spec] = {
         records=(OUTBOX_ENTRY,),
     ),
     ("outbox", "retry"): Spec("xmppsh.commands.outbox", "Settle them, and send what did not arrive.", "machine"),
+    ("outbox", "flush"): Spec("xmppsh.commands.outbox", "Send what send --queue has stored.", "machine"),
     ("outbox", "drop"): Spec("xmppsh.commands.outbox", "Forget them.", "machine", "none", records=(OUTBOX_ENTRY,)),
     ("playground",): Spec(
         "xmppsh.shell.playground",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.config.schema import Settings
     from xmppsh.output.record import Record
 
+    Check = Callable[[Mapping[str, Any]], None]
     Handled = AsyncIterator[Record] | Awaitable[None]
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
@@ -40,6 +41,7 @@ class Work:
     spec: Spec
     handle: Callable[[App], Handled]
     options: Mapping[str, Any]
+    arguments: Mapping[str, Any]
 
     async def run(self, app: App) -> None:
         """Carry it out, and print its records, each before the handler goes on."""
@@ -60,7 +62,7 @@ class Work:
     @property
     def guarded(self) -> bool:
         """Does its session outlive its socket, so that a guard must watch it?"""
-        return self.spec.session == "lasting"
+        return self.spec.session == "lasting" or any(self.arguments.get(name) for name in self.spec.lasting_with)
 
     def check_output(self) -> None:
         """Raise UsageError for an output that was asked for on this command line and that the command does not have.
@@ -97,17 +99,22 @@ class HelpAsked(Exception):
         self.text = text
 
 
-def command(*path: str) -> Callable[[Callable[..., Any]], click.Command]:
+def command(
+    *path: str, check: Callable[[Mapping[str, Any]], None] | None = None
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a click command of a handler: an async generator of records whose first argument is the App.
 
-    One that prints nothing may be a coroutine function. The registry has the other facts.
+    One that prints nothing may be a coroutine function. check: raises UsageError for arguments that do not fit
+    together. The registry has the other facts.
     """
     spec = COMMANDS[path]
 
     def make(handler: Callable[..., Handled]) -> click.Command:
         def parsed(**arguments: Any) -> Work:
+            if check is not None:
+                check(arguments)
             options = click.get_current_context().find_root().meta.get(OPTIONS, {})
-            return Work(" ".join(path), spec, lambda app: handler(app, **arguments), options)
+            return Work(" ".join(path), spec, lambda app: handler(app, **arguments), options, arguments)
 
         parsed.__doc__ = handler.__doc__
         parameters = [*reversed(getattr(handler, "__click_params__", [])), help_option(), *global_options(hidden=True)]

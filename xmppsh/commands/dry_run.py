@@ -136,7 +136,7 @@ class DrySessions:
         self._account, self._console = account, console
 
     @asynccontextmanager
-    async def one_shot(self) -> AsyncIterator[DrySession]:
+    async def one_shot(self, *, heals: bool = False) -> AsyncIterator[DrySession]:
         """A session that prints."""
         session = DrySession(self._account, self._console)
         try:

@@ -98,6 +98,23 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim
         await _retry(app, left, ids)
 
 
+@command("outbox", "flush")
+async def outbox_flush(app: App) -> AsyncIterator[Verbatim]:
+    """Send what is queued: messages that have certainly not arrived, such as those of send --queue.
+
+    With --dry-run it prints them.
+
+    Example:  xmppsh outbox flush
+    """
+    with _journal(app) as journal:
+        left = [message.stored for message in _free(app, journal, ()) if message.stored.fate == Fate.QUEUED]
+    if app.settings.dry_run:
+        for stanza in left:
+            yield Verbatim(stanza.xml)
+    elif left:
+        await _retry(app, left, tuple(_id(stanza) for stanza in left))
+
+
 @command("outbox", "drop")
 @IDS
 @click.option("--yes", is_flag=True, help="Drop everything without asking.")

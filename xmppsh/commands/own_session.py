@@ -40,11 +40,12 @@ class OwnSessions:
         self._account, self._console, self._storage = account, console, storage
 
     @asynccontextmanager
-    async def one_shot(self) -> AsyncIterator[Session]:
+    async def one_shot(self, *, heals: bool = False) -> AsyncIterator[Session]:
         """A session beside the account's own address, for one command."""
-        options = self._account.options
-        journal = None if self._storage.state_if_any is None else self._journal
-        async with self._session(replace(options, jid=beside(options.jid)), journal, wait_s=0.0) as session:
+        options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self._account.options
+        journal = None if self._storage.state_if_any is None and not heals else self._journal
+        wait_s = CLOSE_WAIT_S if heals else 0.0
+        async with self._session(replace(options, jid=beside(options.jid)), journal, wait_s=wait_s) as session:
             yield session
 
     @asynccontextmanager

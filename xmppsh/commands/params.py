@@ -45,15 +45,28 @@ def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 def parse_address(text: str) -> Jid:
     """Read a JID or an `xmpp:` URI."""
-    if text.lower().startswith("xmpp:"):
-        path = text[len("xmpp:") :].partition("?")[0].partition("#")[0]
-        if path.startswith("//"):
-            path = path[2:].partition("/")[2]  # RFC 5122 §2.3: an authority names our own account
-        try:
-            return Jid.parse(unquote(path, errors="strict"))
-        except UnicodeDecodeError as error:
-            raise MalformedJid(text, "its percent-encoding is not UTF-8") from error
-    return Jid.parse(text)
+    return parse_uri(text)[0]
+
+
+def parse_uri(text: str) -> tuple[Jid, dict[str, str]]:
+    """Read a JID or an `xmpp:` URI: the address, and what its query says (`?message;subject=…;body=…`, XEP-0147).
+
+    The first word of the query, what is to be done, stands under "".
+    """
+    if not text.lower().startswith("xmpp:"):
+        return Jid.parse(text), {}
+    path, _, query = text[len("xmpp:") :].partition("#")[0].partition("?")
+    if path.startswith("//"):
+        path = path[2:].partition("/")[2]  # RFC 5122 §2.3: an authority names our own account
+    try:
+        action, *pairs = query.split(";")
+        said = {
+            unquote(name, errors="strict"): unquote(value, errors="strict")
+            for name, _, value in (pair.partition("=") for pair in pairs)
+        }
+        return Jid.parse(unquote(path, errors="strict")), {**said, "": action}
+    except UnicodeDecodeError as error:
+        raise MalformedJid(text, "its percent-encoding is not UTF-8") from error
 
 
 class SecondsType(click.ParamType[float]):
@@ -106,14 +119,17 @@ class KindsType(click.ParamType[tuple[str, ...]]):
 
 
 class Wait(NamedTuple):
-    """What `send` waits for: `sent`, `acked` or `delivered`, and for how long where that was given."""
+    """What `send` waits for: `sent`, `acked`, `delivered` or `reply`, and for how long where that was given."""
 
     what: str
     seconds: float | None = None
 
 
+ANSWERS = ("delivered", "reply")
+
+
 class WaitType(click.ParamType[Wait]):
-    """`sent`, `acked`, `delivered` or `delivered:SECONDS`."""
+    """`sent`, `acked`, `delivered[:SECONDS]` or `reply[:SECONDS]`."""
 
     name = "WAIT"
 
@@ -122,13 +138,13 @@ class WaitType(click.ParamType[Wait]):
         if isinstance(value, Wait):
             return value
         what, colon, seconds = value.partition(":")
-        if what not in ("sent", "acked", "delivered") or (colon and what != "delivered"):
-            raise UsageError(f"--wait: {value!r} is not sent, acked, delivered or delivered:SECONDS")
+        if what not in ("sent", "acked", *ANSWERS) or (colon and what not in ANSWERS):
+            raise UsageError(f"--wait: {value!r} is not sent, acked, delivered[:SECONDS] or reply[:SECONDS]")
         return Wait(what, _seconds(seconds, param) if colon else None)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """What can be waited for."""
-        return starting(("sent", "acked", "delivered", "delivered:"), incomplete)
+        return starting(("sent", "acked", *ANSWERS, *(f"{what}:" for what in ANSWERS)), incomplete)
 
 
 class RecordType(click.ParamType[str]):

@@ -23,8 +23,11 @@ class Sessions(Protocol):
 
     shared: Session | None
 
-    def one_shot(self) -> AbstractAsyncContextManager[SessionPort]:
-        """A session that dies with its socket, at an address beside the account's own."""
+    def one_shot(self, *, heals: bool = False) -> AbstractAsyncContextManager[SessionPort]:
+        """A session at an address beside the account's own.
+
+        heals: it survives a cut; otherwise it dies with its socket.
+        """
 
     def lasting(self, checkpoint: Path | None = None) -> AbstractAsyncContextManager[SessionPort]:
         """A session that survives a cut and is watched by a guard; it gives up after --timeout without a link.

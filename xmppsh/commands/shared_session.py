@@ -24,7 +24,7 @@ class SharedSession:
         self._session = session
 
     @asynccontextmanager
-    async def one_shot(self) -> AsyncIterator[Session]:
+    async def one_shot(self, *, heals: bool = False) -> AsyncIterator[Session]:
         """The open one."""
         yield self._session
 

@@ -29,6 +29,7 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.CONFIG: "the config file, or the permissions of a file, are wrong",
     ExitCode.UNCONFIRMED: "written, never acknowledged: it may have arrived",
     ExitCode.PARTIAL: "some of many failed; --each and stderr say which",
+    ExitCode.QUEUED: "not sent, stored for later as --queue asked",
 }
 SIGNALS = {
     "129": "after SIGHUP, once the stream is closed cleanly",

@@ -25,6 +25,11 @@ class Printer:
     def __init__(self, format: str, template: str | None, *, for_all: bool) -> None:  # noqa: A002 - the option's name
         self.format, self._template, self._for_all = format, template, for_all
 
+    @property
+    def is_for_programs(self) -> bool:
+        """Was another form asked for than text?"""
+        return self.format != "text" or self._template is not None
+
     def check(self) -> None:
         """Raise UsageError for a template that cannot be read."""
         _ = self._render

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 # XML 1.0 §2.2: what may not stand in a document in any form, not even as a character reference.
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.-]*)?")
 _TAG_NAME = re.compile(r"<[^\s/>]+")
 _ATTRIBUTE = re.compile(r"""\s+([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
@@ -30,7 +30,7 @@ class Xml(str):
 
 def escape(value: str) -> Xml:
     """Escape text for element content and attribute values; raises DataError on characters outside XML 1.0."""
-    wrong = _NOT_XML.search(value)
+    wrong = NOT_XML.search(value)
     if wrong is not None:
         raise DataError(
             f"the text holds U+{ord(wrong.group()):04X} at character {wrong.start() + 1}, which XML cannot carry",

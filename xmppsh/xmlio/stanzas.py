@@ -40,6 +40,7 @@ class Message:
     lang: str | None = None
     oob: tuple[str, ...] = ()
     receipt: bool = False  # ask for a receipt (XEP-0184)
+    payloads: tuple[Xml, ...] = ()  # more extension elements (payloads.py)
 
     def xml(self, to: str, stanza_id: str, origin: str | None = None) -> Xml:
         """The stanza for one recipient; raises DataError for characters outside XML 1.0.
@@ -52,6 +53,7 @@ class Message:
             None if self.thread is None else element("thread", None, self.thread),
             *(element("x", {"xmlns": "jabber:x:oob"}, element("url", None, url)) for url in self.oob),
             element("request", {"xmlns": RECEIPTS}) if self.receipt else None,
+            *self.payloads,
             origin_id(origin or stanza_id),
         ]
         kind = None if self.type == "normal" else self.type

@@ -1,0 +1,102 @@
+"""Files that are uploaded for a message: `send --attach`, `upload`."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, TextIO, cast
+
+from xmppsh.apart import apart
+from xmppsh.errors import NoInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xmppsh.commands.app import App
+    from xmppsh.session.session_port import SessionPort
+
+
+async def checked_file(app: App, name: str) -> tuple[Path, int]:
+    """The file and its size in bytes; raises NoInputError for what cannot be uploaded."""
+    path = app.console.path(name)
+
+    def size() -> int:
+        with open(path, "rb") as file:
+            return os.fstat(file.fileno()).st_size
+
+    try:
+        if not await apart(path.is_file):
+            raise NoInputError(f"{name}: no such file" if not path.exists() else f"{name}: is no regular file")
+        return path, await apart(size)
+    except OSError as error:
+        raise NoInputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+
+
+async def uploaded(app: App, session: SessionPort, files: list[tuple[Path, int]]) -> list[str]:
+    """Upload the files; their URLs, in order. On a terminal a bar shows how far it is."""
+    from xmppsh.net.put import put
+    from xmppsh.net.tls import TlsPolicy, client_context
+    from xmppsh.xep.upload import find_service, slot
+
+    settings, console = app.settings, app.console
+    policy = TlsPolicy(settings.path("ca", console.env), insecure=settings.insecure, contents=console.contents)
+    service, urls = await find_service(session), []
+    for path, size in files:
+        place = await slot(session, service, path.name, size)
+        with Progress(app, path.name, size) as advance:
+            await apart(
+                partial(
+                    put,
+                    place.put_url,
+                    place.headers,
+                    path,
+                    lambda: client_context(policy, direct=False),
+                    settings.timeout,
+                    advance,
+                )
+            )
+        urls.append(place.get_url)
+    return urls
+
+
+class Progress:
+    """Counts what is done, and shows it on a terminal, unless --quiet."""
+
+    def __init__(self, app: App, label: str, total: int) -> None:
+        import click
+
+        self._shown = app.console.may_prompt and not app.settings.quiet
+        self._bar = click.progressbar(
+            length=max(total, 1), label=label, file=cast("TextIO", _Stderr(app, shown=self._shown))
+        )
+
+    def __enter__(self) -> Progress:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__(None, None, None)
+
+    def __call__(self, count: int) -> None:
+        """So much more is done."""
+        self._bar.update(count)
+
+
+class _Stderr:
+    """What click's bar writes to."""
+
+    def __init__(self, app: App, *, shown: bool) -> None:
+        self._app, self._shown = app, shown
+
+    def write(self, text: str) -> int:
+        """A piece of the bar."""
+        if self._shown:
+            self._app.console.write_error(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """It is there already."""
+
+    def isatty(self) -> bool:
+        """Without a terminal click writes the label alone, which goes nowhere here."""
+        return self._shown

@@ -1,0 +1,111 @@
+"""XEP-0045: rooms. Joining means to wait for our own presence from the room; until then nothing can be said there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.errors import DeadlineExceeded, ExitCode, XmppshError
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from xmppsh.model import Element, Jid
+    from xmppsh.session.session_port import Reader, SessionPort
+    from xmppsh.xmlio.build import Xml
+
+SELF, CREATED = "110", "201"  # §16.2: this presence is about ourselves; the room was made by our joining
+
+
+class CannotJoin(XmppshError):
+    """A room did not let us in; says why, and what to try."""
+
+    layer = "stanza"
+
+
+def join_presence(room: Jid, nick: str, password: str | None = None, *, history: int = 0) -> Xml:
+    """Ask to be let in (§7.2); history: how many old messages the room should send."""
+    parts = (
+        element("history", {"maxstanzas": str(history)}),
+        None if password is None else element("password", None, password),
+    )
+    address = str(room.bare.with_resource(nick))
+    return element("presence", {"to": address}, element("x", {"xmlns": ns.MUC}, *parts))
+
+
+def leave_presence(room: Jid, nick: str) -> Xml:
+    """Leave (§7.14)."""
+    return element("presence", {"to": str(room.bare.with_resource(nick)), "type": "unavailable"})
+
+
+async def join(
+    session: SessionPort, presences: Reader, room: Jid, nick: str, password: str | None, timeout_s: float
+) -> str:
+    """Join, and wait until we are in; returns the nick that the room gave us.
+
+    presences: a reader of presence that was made before. Raises CannotJoin, DeadlineExceeded.
+    """
+    session.send(join_presence(room, nick, password), to=str(room))
+    await session.wait_for_window(2**31)  # --dry-run prints it here
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for stanza in presences:
+                if (answer := self_presence(stanza, room, nick)) is not None:
+                    return answer
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"{room.bare} did not let us in within {timeout_s:.3g} s", layer="stanza", hint="--timeout S waits longer"
+        ) from None
+    raise session.cause
+
+
+def self_presence(stanza: Element, room: Jid, nick: str) -> str | None:
+    """Our nick in the room, when this presence says that we are in; None when it says nothing of us.
+
+    Raises CannotJoin when it refuses us, or when there was no such room (joining makes one).
+    """
+    bare, _, resource = stanza.sender.partition("/")
+    if stanza.kind != "presence" or bare != str(room.bare):
+        return None
+    if stanza.attributes.get("type") == "error":
+        raise refusal(stanza, room, nick)
+    codes = statuses(stanza)
+    if stanza.attributes.get("type") == "unavailable" or SELF not in codes:
+        return None
+    if CREATED in codes:
+        raise _named(room, "does not exist", "xmppsh room list SERVICE", ExitCode.NOUSER, "item-not-found")
+    return resource
+
+
+def statuses(stanza: Element) -> set[str]:
+    """The status codes of a presence or message of a room (§16.2)."""
+    return {one.get("code", "") for one in tree(stanza).iterfind(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}status")}
+
+
+def refusal(stanza: Element, room: Jid, nick: str) -> XmppshError:
+    """Why a room refused us, by name (§7.2)."""
+    error = stanza_error(tree(stanza), str(room.bare))
+    match error.condition:
+        case "conflict":
+            return _named(room, f"has somebody called {nick} already", "--nick NICK", ExitCode.NOPERM, error.condition)
+        case "not-authorized":
+            return _named(room, "wants a password", "--room-password PASSWORD", ExitCode.NOPERM, error.condition)
+        case "forbidden":
+            return _named(room, "has banned you", "ask its owner", ExitCode.NOPERM, error.condition)
+        case "registration-required":
+            return _named(
+                room, "is for members only", "ask its owner to make you one", ExitCode.NOPERM, error.condition
+            )
+        case "service-unavailable":
+            return _named(room, "is full, or there is no such service", None, error.exit_code, error.condition)
+        case "item-not-found" | "not-allowed":
+            return _named(room, "does not exist, and may not be made", None, error.exit_code, error.condition)
+    return error
+
+
+def _named(room: Jid, what: str, hint: str | None, code: ExitCode, condition: str | None) -> CannotJoin:
+    error = CannotJoin(f"the room {room.bare} {what}", hint=hint, condition=condition)
+    error.exit_code = code
+    return error
