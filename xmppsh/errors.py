@@ -335,13 +335,6 @@ class Partial(XmppshError):
     layer: Layer = "stanza"
 
 
-class Queued(XmppshError):
-    """Not sent, and stored for later, as --queue asked."""
-
-    exit_code = ExitCode.QUEUED
-    default_hint = "xmppsh outbox flush sends it"
-
-
 class ClosedOutput(Exception):
     """stdout was closed by its reader: no error, the command ends quietly (EPIPE)."""
 

@@ -12,7 +12,7 @@ import click
 from xmppsh.commands.base import command
 from xmppsh.commands.order import Options, Order, order_of
 from xmppsh.commands.params import FILE, JID, SECONDS, WAIT
-from xmppsh.errors import ConnectError, DeadlineExceeded, Queued, UsageError
+from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, UsageError, XmppshError
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.record import Record
 from xmppsh.xmlio.ids import new_id
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from xmppsh.session.session_port import SessionPort
 
 WINDOW = 1000  # unacknowledged messages of --lines; past it stdin is not read
+
+
+class Queued(XmppshError):
+    """Not sent, and stored for later, as --queue asked."""
+
+    exit_code = ExitCode.QUEUED
+    layer = "stanza"
+    default_hint = "xmppsh outbox flush sends it"
 
 
 @dataclass(frozen=True, slots=True)
