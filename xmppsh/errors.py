@@ -20,8 +20,7 @@ XmppshError
 ├── Unconfirmed           79  written, never acknowledged
 └── Partial               80  some of many failed
 
-Each error carries facts: exit code, layer, condition, one sentence, and what to try. Foreign exceptions become
-one of these at the border, once, by `translate`.
+Each carries facts: exit code, layer, condition, a sentence, what to try. `translate` makes them of foreign exceptions.
 """
 
 from __future__ import annotations
