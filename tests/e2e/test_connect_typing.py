@@ -92,9 +92,7 @@ async def test_a_message_that_is_never_acknowledged_is_named(
         await shell.prompt(account.jid)
         server.suspend()
         await shell.enter("into the void")
-        await shell.shows(
-            "xmppsh: “into the void”: 1 stanza was written and never acknowledged: no acknowledgement within 1 s"
-        )
+        await shell.shows("xmppsh: “into the void”: 1 stanza was written and never acknowledged: ")
         await shell.prompt(account.jid)
         shell.type(CTRL_D)
         assert await shell.exit_code() == 79

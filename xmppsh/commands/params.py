@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -17,6 +18,9 @@ from xmppsh.model import Jid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+MAX_ADDRESSES = 1000  # that complete at once: nobody looks through more
 
 
 class JidType(click.ParamType[Jid]):
@@ -35,7 +39,8 @@ class JidType(click.ParamType[Jid]):
         else:
             known = cached_addresses(ctx.find_root().meta.get(OPTIONS, {}), os.environ)
         begin = incomplete.casefold()
-        return [CompletionItem(jid, help=about or None) for jid, about in known if jid.casefold().startswith(begin)]
+        found = ((jid, about) for jid, about in known if jid.casefold().startswith(begin))
+        return [CompletionItem(jid, help=about or None) for jid, about in islice(found, MAX_ADDRESSES)]
 
 
 def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:

@@ -13,6 +13,7 @@ from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.params import JID
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.shell.script import run_script
+from xmppsh.shell.streamview import StreamView
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
@@ -54,21 +55,24 @@ async def open_shell(app: App, *, stop_on_error: bool = False, vi: bool = False)
     console = app.console
     fd = _prompt_fd(console)
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
+    app.account.trace = stream = StreamView(app.account.trace)
     try:
         async with app.sessions.reading("connect", "message") as (session, arrivals):
-            await _run(app, session, arrivals, fd, stop_on_error=stop_on_error, vi=vi)
+            await _run(app, session, arrivals, stream, fd, stop_on_error=stop_on_error, vi=vi)
     finally:
         stop_watching()
 
 
-async def _run(app: App, session: Session, arrivals: Inbox, fd: int | None, *, stop_on_error: bool, vi: bool) -> None:
+async def _run(
+    app: App, session: Session, arrivals: Inbox, stream: StreamView, fd: int | None, *, stop_on_error: bool, vi: bool
+) -> None:
     try:
         if fd is None:
-            await run_script(app, session, arrivals, stop_on_error=stop_on_error)
+            await run_script(app, session, arrivals, stream, stop_on_error=stop_on_error)
         else:
             from xmppsh.shell.repl import run_repl  # prompt_toolkit costs more than all the rest
 
-            await run_repl(app, session, arrivals, fd, vi=vi)
+            await run_repl(app, session, arrivals, stream, fd, vi=vi)
     except ClosedOutput:
         # Nobody reads on; what was sent is still brought to its end.
         with suppress(XmppshError):

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-import shlex
+import time
 from typing import TYPE_CHECKING
 
-from xmppsh.commands import COMMANDS
+from xmppsh.commands import COMMANDS, GROUPS
 from xmppsh.commands.iq import IqAnswer
-from xmppsh.commands.params import parse_address
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.shell import runner
-from xmppsh.shell.line import Blank, Command, Text
+from xmppsh.shell.builtins import BUILTINS
+from xmppsh.shell.desk import MAX_DEPTH
+from xmppsh.shell.failure import placed
+from xmppsh.shell.line import Blank, Command, Text, Xml, classify
+from xmppsh.shell.own_commands import OwnCommands, Quit
+from xmppsh.shell.sent import Place
+from xmppsh.shell.xmlinput import XmlInput
 from xmppsh.xmlio.build import verbatim, with_id
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import Message, with_origin_id
 
+__all__ = ["Interpreter", "Quit"]
+
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Element
-    from xmppsh.output.streams import InputStream
     from xmppsh.session.session import Session
-    from xmppsh.shell.sent import Place, Sent
-
-
-class Quit(Exception):
-    """`/quit`: no error."""
+    from xmppsh.shell.desk import Desk
+    from xmppsh.shell.sent import Sent
 
 
 class Interpreter:
-    """The state between lines is the target. stdin: what commands may read."""
+    """Carries out lines. The state between them is on the desk."""
 
-    def __init__(self, app: App, session: Session, sent: Sent, stdin: InputStream) -> None:
-        self.target: Jid | None = None
+    def __init__(self, app: App, session: Session, sent: Sent, desk: Desk) -> None:
         self.command: str | None = None  # the one that runs
-        self._app, self._session, self._sent, self._stdin = app, session, sent, stdin
+        self.own = OwnCommands(app, session, desk, self._carry_out_text)
+        self._app, self._session, self._sent, self._desk = app, session, sent, desk
+        self._depth = 0
+
+    @property
+    def target(self) -> Jid | None:
+        """Whom messages go to."""
+        return self.own.target
 
     @property
     def reports_bounces(self) -> bool:
@@ -55,31 +64,68 @@ class Interpreter:
             case Command(name, tail):
                 await self._run(name, tail)
 
+    async def _carry_out_text(self, text: str) -> None:
+        """Lines from a file, or that another line stands for; the first that fails ends it."""
+        if self._depth >= MAX_DEPTH:
+            raise UsageError(f"lines stand for lines more than {MAX_DEPTH} deep")
+        self._depth += 1
+        try:
+            xml: XmlInput | None = None
+            for number, one in enumerate(text.split("\n"), start=1):
+                try:
+                    xml = await self._carry_out_one(one, xml, Place.line(number))
+                except XmppshError as error:
+                    if "\n" not in text.rstrip("\n"):
+                        raise
+                    raise placed(error, f"line {number}") from error
+            if xml is not None:
+                xml.end()
+        finally:
+            self._depth -= 1
+
+    async def _carry_out_one(self, text: str, xml: XmlInput | None, place: Place) -> XmlInput | None:
+        """One line of a file; gives the XML that is still open behind it."""
+        line = classify(text)
+        if xml is None and not isinstance(line, Xml):
+            if not text.startswith("#"):
+                await self.carry_out(line, place)
+            return None
+        xml = xml or XmlInput(self._app.limits)
+        if (stanzas := xml.feed(text)) is None:
+            return xml
+        await self.send(stanzas, place)
+        return None
+
     def _say(self, text: str, place: Place) -> None:
-        if self.target is None:
+        target = self.target
+        if target is None:
             raise UsageError("the message has no recipient", hint="/to JID")
-        stanza_id = new_id()
-        to = str(self.target)
-        self._session.send(Message(text).xml(to, stanza_id), kind="message", stanza_id=stanza_id, to=to)
-        self._sent.remember(stanza_id, self.target, place)
+        stanza_id, to = new_id(), str(target)
+        kind = "groupchat" if target.resourcepart is None and to in self._desk.people.rooms else "chat"
+        xml = Message(text, type=kind).xml(to, stanza_id)
+        self._session.send(xml, kind="message", stanza_id=stanza_id, to=to)
+        self._sent.remember(stanza_id, target, place)
 
     async def _run(self, name: str, tail: str) -> None:
-        match name:
-            case "quit":
-                _words(name, tail, 0)
-                raise Quit
-            case "to":
-                words = _words(name, tail, 1)
-                self.target = parse_address(words[0]) if words else None
-            case "help":
-                await self._app.console.stdout.write(runner.help_text(_words(name, tail, 3)))
-            case _:
+        began = time.perf_counter()
+        try:
+            if name.startswith("!"):
+                await self.own.run("!", f"{name[1:]} {tail}")
+            elif name in self._desk.aliases:
+                await self._carry_out_text(f"{self._desk.aliases[name]} {tail}".rstrip())
+            elif name in BUILTINS and (name,) not in GROUPS:
+                await self.own.run(name, tail)
+            else:
                 await self._run_registered(name, tail)
+        finally:
+            if self._desk.timing:
+                took = f"({(time.perf_counter() - began) * 1000:.0f} ms)"
+                await self._app.console.stdout.write(self._desk.palette.kind("dim", took) + "\n")
 
     async def _run_registered(self, name: str, tail: str) -> None:
         self.command = name
         try:
-            await runner.run(self._app, self._session, self._stdin, name, tail)
+            await runner.run(self._app, self._session, self._desk, name, tail)
         except (XmppshError, ClosedOutput):
             raise
         except Exception as error:  # a bug in one command must not take the shell and its session along
@@ -110,13 +156,3 @@ class Interpreter:
         if answer.attributes.get("type") == "error":
             raise stanza_error(tree(answer), answer.sender or self._session.jid.domainpart)
         await self._app.print(IqAnswer(answer.attributes.get("from"), answer.id, answer.xml))
-
-
-def _words(name: str, tail: str, most: int) -> list[str]:
-    try:
-        words = shlex.split(tail)
-    except ValueError as error:
-        raise UsageError(f"/{name}: {str(error).lower()}") from None
-    if len(words) > most:
-        raise UsageError(f"/{name} takes {'nothing' if most == 0 else 'one word'} behind it", hint=f"/help {name}")
-    return words

@@ -19,6 +19,8 @@ class People:
         self.contacts: dict[str, str] = {}
         self.online: dict[str, dict[str, str]] = {}  # bare → resource → how it is available ("" or away, dnd, …)
         self.rooms: dict[str, str] = {}  # joined → our nick
+        self.bookmarks: list[str] = []
+        self.current: str | None = None  # who is written to
         self._strangers: dict[str, None] = {}
         self._by_local: dict[str, set[str]] = {}
 
@@ -52,6 +54,11 @@ class People:
             self.online[bare].pop(resource, None)
             if not self.online[bare]:
                 del self.online[bare]
+
+    def named(self, name: str) -> str | None:
+        """The one person of this local part or roster name; None where there is none, or more than one."""
+        found = self._by_local.get(name) or {bare for bare, given in self.contacts.items() if given == name}
+        return next(iter(found)) if len(found) == 1 else None
 
     def short(self, address: str) -> str:
         """The shortest name that stands for one person only: the local part, or all of a bare address."""

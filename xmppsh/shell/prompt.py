@@ -14,19 +14,19 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.validation import ValidationError, Validator
 
-from xmppsh.commands import COMMANDS, GROUPS
 from xmppsh.errors import XmlError
 from xmppsh.shell import xmlinput
 from xmppsh.shell.fault import explained, xml_fault
 from xmppsh.shell.lexer import LineLexer
 from xmppsh.shell.line import Command, Xml, classify, xml_start
-from xmppsh.shell.runner import BUILTINS
+from xmppsh.shell.runner import exists, keeps_text
 from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
+    from prompt_toolkit.completion import Completer
     from prompt_toolkit.document import Document
     from prompt_toolkit.formatted_text import AnyFormattedText
     from prompt_toolkit.key_binding import KeyPressEvent
@@ -49,6 +49,12 @@ STYLE = Style.from_dict(
         "value": "ansiyellow",
         "entity": "ansimagenta",
         "comment": "ansibrightblack",
+        "completion-menu": "bg:default",
+        "completion-menu.completion": "bg:default noreverse",
+        "completion-menu.completion.current": "reverse",
+        "completion-menu.meta.completion": "bg:default ansibrightblack",
+        "completion-menu.meta.completion.current": "bg:default ansibrightblack",
+        "auto-suggestion": "ansibrightblack",
         "validation-toolbar": "bg:default ansired noreverse",
         "bottom-toolbar": "noreverse ansibrightblack",
         "bottom-toolbar.text": "noreverse",
@@ -63,6 +69,7 @@ def make_prompt(
     toolbar: Callable[[], AnyFormattedText],
     limits: Limits,
     history: LineHistory,
+    completer: Completer,
     colors: ColorDepth,
     *,
     vi: bool,
@@ -92,6 +99,8 @@ def make_prompt(
         color_depth=colors,
         style=STYLE,
         history=history,
+        completer=completer,
+        complete_while_typing=False,
         lexer=LineLexer(_is_command, keeps_text),
         # Without colours a suggestion could not be told from what was typed.
         auto_suggest=ConditionalAutoSuggest(
@@ -111,13 +120,7 @@ def _columns(session: PromptSession[str]) -> int:
 
 
 def _is_command(name: str) -> bool:
-    return name in BUILTINS or (name,) in COMMANDS or (name,) in GROUPS
-
-
-def keeps_text(name: str) -> bool:
-    """Is what follows this command a text, which is taken as it stands?"""
-    spec = COMMANDS.get((name,))
-    return spec is not None and spec.tail == "text"
+    return exists(name) or name.startswith("!")
 
 
 def _waits_for_more(text: str, limits: Limits) -> bool:
@@ -187,7 +190,7 @@ def line_fault(text: str, limits: Limits) -> Fault | None:
     match classify(text):
         case Xml():
             return xml_fault(text, limits)
-        case Command(name, tail) if _is_command(name) and not keeps_text(name):
+        case Command(name, tail) if exists(name) and name != "!" and not keeps_text(name):
             at = xml_start(tail)
             if at is None or not (at == 0 or tail[at - 1].isspace()):
                 return None

@@ -18,7 +18,9 @@ from prompt_toolkit.application import create_app_session
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.records import MessageRecord
+from xmppsh.shell.complete import LineCompleter
 from xmppsh.shell.conversation import Conversation
+from xmppsh.shell.desk import Desk
 from xmppsh.shell.failure import report
 from xmppsh.shell.fates import Fates
 from xmppsh.shell.history import LineHistory, history_file
@@ -27,9 +29,11 @@ from xmppsh.shell.line import Command, Text, Xml, classify, pasted
 from xmppsh.shell.look import Palette, wants_color
 from xmppsh.shell.people import People
 from xmppsh.shell.printer import Printer, WholeRecords
-from xmppsh.shell.prompt import keeps_text, make_prompt
+from xmppsh.shell.prompt import make_prompt
+from xmppsh.shell.runner import keeps_text
 from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, color_depth, keyboard
 from xmppsh.shell.sent import Place, Sent, bounce
+from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.tasks import running, unless
 from xmppsh.shell.toolbar import Facts, toolbar
 from xmppsh.shell.xmlinput import XmlInput
@@ -45,24 +49,27 @@ if TYPE_CHECKING:
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
     from xmppsh.shell.line import Line
+    from xmppsh.shell.streamview import StreamView
 
 LEAVE_S = 5.0  # for the acks of what was typed last
 TICK_S = 0.25  # how soon the toolbar tells of a cut
 NOBODY = "(nobody)"
-SUSPEND = "xmppsh: the session must go on: the shell is not stopped; another terminal has room for commands\n"
+SUSPEND = "xmppsh: the session must go on, so the shell is not stopped\n  try: /! COMMAND\n"
 
 
-async def run_repl(app: App, session: Session, arrivals: Inbox, fd: int, *, vi: bool = False) -> None:
+async def run_repl(
+    app: App, session: Session, arrivals: Inbox, stream: StreamView, fd: int, *, vi: bool = False
+) -> None:
     """Read and carry out lines until Ctrl-D or /quit; raises what ended the session.
 
-    fd: the terminal that gets the prompt; vi: with vi's keys.
+    stream: what /xml switches; fd: the terminal that gets the prompt; vi: with vi's keys.
     """
     screen = Screen(fd)
     term = app.console.env.get("TERM")
     screen.is_dumb = (term or "dumb") in ("dumb", "unknown")
     drawing = Drawing(screen.terminal, term)
     with _on_screen(app, screen), create_app_session(keyboard(), drawing):
-        await Repl(app, session, arrivals, screen, vi=vi).run()
+        await Repl(app, session, arrivals, screen, stream, vi=vi).run()
 
 
 @contextmanager
@@ -89,14 +96,18 @@ def _prints_records(app: App) -> bool:
 class Repl:
     """One run of the prompt."""
 
-    def __init__(self, app: App, session: Session, arrivals: Inbox, screen: Screen, *, vi: bool) -> None:
+    def __init__(
+        self, app: App, session: Session, arrivals: Inbox, screen: Screen, stream: StreamView, *, vi: bool
+    ) -> None:
         self._app, self._session, self._screen = app, session, screen
         self.people = People()
         palette = Palette(colors=wants_color(app.settings.color, app.console.env))
         self._conversation = Conversation(palette, self.people, self._columns, app.console.now)
         as_conversation = isinstance(app.console.stdout, ScreenOutput) and not _prints_records(app)
         self._sent = Sent(session, lambda _, error: report(app, error))
-        self._interpreter = Interpreter(app, session, self._sent, app.console.stdin)
+        desk = Desk(self.people, palette, app.console.stdin, stream, self._conversation, screen.lend)
+        self._interpreter = Interpreter(app, session, self._sent, desk)
+        self._surroundings = Surroundings(app, session, self.people)
         show = self._show_message if as_conversation else None
         self._printer = Printer(app, session, arrivals, self._tell_bounce, show)
         self._reads = False
@@ -107,6 +118,7 @@ class Repl:
             self._toolbar,
             app.limits,
             self._history(),
+            LineCompleter(self.people),
             color_depth(app.settings.color, app.console.env),
             vi=vi,
             dumb=screen.is_dumb,
@@ -127,9 +139,15 @@ class Repl:
 
     async def run(self) -> None:
         """Prompt and carry out, until the end."""
+        surroundings = self._surroundings.run()  # before the presence, which brings that of the others
         self._session.broadcast_presence(presence())
         self._fates.watch(None)
-        async with running(self._printer.run()) as watch, running(self._sent.collect()), running(self._tick()):
+        async with (
+            running(self._printer.run()) as watch,
+            running(self._sent.collect()),
+            running(self._tick()),
+            running(surroundings),
+        ):
             self._app.console.shutdown.on_interrupt = self._on_interrupt
             try:
                 await self._loop(watch)
@@ -172,7 +190,7 @@ class Repl:
         finally:
             self._work = None
         if self._session.sent_count > before:
-            if isinstance(line, Text) and target is not None:
+            if isinstance(line, Text) and target is not None and str(target) not in self.people.rooms:
                 self._fates.said(str(target.bare), line.text, Place.typed(text))
             elif self._session.unacked_count:
                 # A command waits for its acks itself, as far as it wants them.
@@ -213,12 +231,7 @@ class Repl:
 
     async def _carry_out(self, line: Line, place: Place) -> None:
         if not isinstance(line, Xml):
-            await self._interpreter.carry_out(line, place)
-            target = self._interpreter.target
-            if target is not None:
-                self.people.note(str(target.bare))
-                self._conversation.read(str(target.bare))
-            return
+            return await self._interpreter.carry_out(line, place)
         xml = XmlInput(self._app.limits)
         stanzas = xml.feed(line.text)
         return xml.end() if stanzas is None else await self._interpreter.send(stanzas, place)
@@ -230,7 +243,8 @@ class Repl:
         shown = self._app.record(stanza)
         assert isinstance(shown, MessageRecord)
         target = self._interpreter.target
-        self.people.note((shown.from_ or "").partition("/")[0])
+        if shown.type != "groupchat":
+            self.people.note((shown.from_ or "").partition("/")[0])
         text = self._conversation.incoming(shown, current=None if target is None else str(target.bare))
         if text:
             await self._app.console.stdout.write(text)

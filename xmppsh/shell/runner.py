@@ -13,20 +13,17 @@ from xmppsh.commands import COMMANDS, GROUPS, Path, Spec, children
 from xmppsh.commands.base import HelpAsked
 from xmppsh.commands.groups import load, unknown
 from xmppsh.errors import UsageError
+from xmppsh.shell.builtins import BUILTINS
+from xmppsh.shell.expanded import Expanded
 from xmppsh.shell.failure import usage_error
 from xmppsh.shell.line import xml_start
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.commands.base import Work
-    from xmppsh.output.streams import InputStream
     from xmppsh.session.session import Session
+    from xmppsh.shell.desk import Desk
 
-BUILTINS = {
-    "to": ("/to [JID]", "Send what is typed to JID; without JID, to nobody."),
-    "help": ("/help [COMMAND]", "This list, or a command's own help."),
-    "quit": ("/quit", "Close the stream and leave (Ctrl-D)."),
-}
 # What a single command may set; everything else was settled when the session was opened.
 OF_A_COMMAND = frozenset({"format", "template", "color", "verbose", "quiet", "dry_run"})
 
@@ -36,7 +33,18 @@ def available() -> dict[Path, Spec]:
     return {path: spec for path, spec in COMMANDS.items() if spec.not_in_shell is None}
 
 
-async def run(app: App, session: Session, stdin: InputStream, name: str, tail: str) -> None:
+def exists(name: str) -> bool:
+    """Is there a command, or a group of commands, of that name?"""
+    return name in BUILTINS or (name,) in COMMANDS or (name,) in GROUPS
+
+
+def keeps_text(name: str) -> bool:
+    """Is what follows this command a text, which is taken as it stands?"""
+    spec = COMMANDS.get((name,))
+    return spec is not None and spec.tail == "text"
+
+
+async def run(app: App, session: Session, desk: Desk, name: str, tail: str) -> None:
     """Run a command of the registry on the open session; raises what it raises, and UsageError."""
     work = parse(name, tail)
     if isinstance(work, str):
@@ -48,7 +56,11 @@ async def run(app: App, session: Session, stdin: InputStream, name: str, tail: s
                 f"/{name}: --{option.replace('_', '-')} belongs to the session, which is open already",
                 hint="give it to xmppsh connect",
             )
-    own = app.for_command(app.settings.with_values(**work.options), session, stdin)
+    own = app.for_command(app.settings.with_values(**work.options), session, desk.stdin)
+    if desk.output is not None:
+        own.console.stdout = desk.output
+    if desk.expanded and own.settings.format == "text":
+        own.printer = Expanded(own.printer, desk.palette)
     own.printer.check()
     work.check_output()
     await work.run(own)
@@ -153,19 +165,21 @@ def help_text(words: list[str]) -> str:
     """All commands, or the help of one."""
     if words:
         name, tail = words[0].removeprefix("/"), " ".join(words[1:])
-        if name in BUILTINS:
-            usage, meaning = BUILTINS[name]
-            return f"{usage}\n  {meaning}\n"
+        if name in BUILTINS and (name,) not in GROUPS:
+            facts = BUILTINS[name]
+            return f"{facts.usage}\n  {facts.help}\n\n  Example:  {facts.example}\n"
         path, _ = find(name, tail)
         if isinstance(path, str):
             return path
-        command = load(path)
-        return command.get_help(click.Context(command, info_name=f"/{' '.join(path)}")) + "\n"
+        command, label = load(path), " ".join(path)
+        text = command.get_help(click.Context(command, info_name=f"/{label}", max_content_width=80, terminal_width=80))
+        return text.replace(f"xmppsh {label}", f"/{label}") + "\n"
     commands = ((f"/{' '.join(path)}", spec.help) for path, spec in available().items())
-    rows = [*BUILTINS.values(), *commands]
+    own = ((facts.usage, facts.help) for name, facts in BUILTINS.items() if (name,) not in GROUPS)
+    rows = [*own, *commands]
     width = max(len(usage) for usage, _ in rows)
     listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
     return (
         "TEXT goes to the target, //TEXT sends a slash, <XML> is sent as a stanza once it is closed.\n"
-        f"{listed}/help COMMAND tells more.\n"
+        f"{listed}/help COMMAND tells more. The Tab key completes.\n"
     )

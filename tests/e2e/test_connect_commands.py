@@ -1,0 +1,193 @@
+"""The shell's own commands and its menu, at a real terminal."""
+
+from pathlib import Path
+
+from support.servers import Server
+from support.terminal import CTRL_C, at_prompt
+
+TAB = "\t"
+
+
+async def test_the_tab_key_completes_commands_options_and_contacts(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        stage.shell.type("/pin" + TAB)
+        await stage.shell.until(lambda: stage.shell.line.endswith("/ping"), "the command")
+        stage.shell.type("--cou" + TAB)
+        await stage.shell.until(lambda: stage.shell.line.endswith("--count"), "the option")
+        stage.shell.type("1 " + stage.friend[:8] + TAB)
+        await stage.shell.until(lambda: stage.shell.line.endswith(stage.friend), "the contact")
+        stage.shell.type(CTRL_C)
+        await stage.shell.prompt()
+        stage.shell.type("/p" + TAB)
+        await stage.shell.shows("Measure the round trip to an XMPP address.")
+        await stage.shell.shows("Tell others how available you are.")
+
+
+async def test_the_contacts_are_kept_for_other_shells_and_for_nobody_else(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        kept = tmp_path / "xmppsh" / "roster" / f"{stage.jid}.json"
+        await stage.is_alive()
+        await stage.shell.until(kept.exists, "the cache")
+        assert stage.friend in kept.read_text()
+        assert kept.stat().st_mode & 0o777 == 0o600
+
+
+async def test_namespaces_and_elements_complete_in_xml(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        stage.shell.type('/iq get example.org <query xmlns="disco' + TAB)
+        await stage.shell.shows("what it can do, XEP-0030")
+        stage.shell.type(CTRL_C)
+        await stage.shell.prompt()
+        stage.shell.type("<message><body>x</" + TAB)
+        await stage.shell.until(lambda: stage.shell.line.endswith("x</body>"), "the end tag")
+
+
+async def test_a_room_is_entered_written_to_and_left(server: Server, tmp_path: Path) -> None:
+    room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+    async with at_prompt(server, tmp_path) as stage:
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.prompt(room)
+        await stage.contact.send_raw(
+            f"<presence to='{room}/guest'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/me")
+        await stage.shell.enter("hello all")
+        message = await stage.contact.wait_for_message(lambda message: message.body == "hello all")
+        assert (message.sender, message.type) == (f"{room}/me", "groupchat")
+        await stage.contact.send(room, "welcome", type="groupchat")
+        assert "guest" in await stage.shell.shows("welcome")
+        await stage.shell.enter("/who")
+        await stage.shell.until(lambda: {"guest", "me"} <= set(stage.shell.lines), "the occupants")
+        stage.shell.type("gue" + TAB)
+        await stage.shell.until(lambda: stage.shell.line.endswith("guest:"), "the occupant")
+        stage.shell.type(CTRL_C)
+        await stage.shell.prompt(room)
+        await stage.shell.enter("/leave")
+        await stage.contact.wait_for_presence(room, "unavailable", sender=f"{room}/me")
+        await stage.shell.prompt()
+
+
+async def test_a_room_that_lets_nobody_in_says_so(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/join tea@nowhere.example.invalid")
+        await stage.shell.shows("xmppsh: tea@nowhere.example.invalid/")
+        await stage.shell.prompt()
+
+
+async def test_who_and_presence(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        await stage.shell.enter("/presence away back at six")
+        presence = await stage.contact.wait_for_presence(stage.jid, "available", since=0)
+        while "back at six" not in presence.xml:
+            presence = await stage.contact.wait_for_presence(stage.jid, "available", since=presence.at + 1e-9)
+        assert "<show>away</show>" in presence.xml
+        await stage.shell.enter("/who")
+        await stage.shell.shows(stage.contact.jid)
+
+
+async def test_unread_messages_are_counted_until_their_sender_is_written_to(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        name = stage.friend.partition("@")[0]
+        for body in ("one", "two"):
+            await stage.contact.send(stage.jid, body)
+        await stage.shell.shows(f"unread: {name} 2")
+        await stage.shell.enter(f"/to {name}")
+        await stage.shell.prompt(stage.friend)
+        await stage.shell.until(lambda: not any("unread" in line for line in stage.shell.lines), "nothing unread")
+        await stage.shell.enter("/last 1")
+        await stage.shell.until(lambda: sum(line.endswith(" two") for line in stage.shell.lines) == 2, "it again")
+
+
+async def test_who_is_writing_stands_in_the_toolbar_alone(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        await stage.contact.send_raw(
+            f"<message to='{stage.jid}' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>"
+        )
+        shown = await stage.shell.shows("is writing …")
+        assert shown == stage.shell.lines[-1]
+        await stage.contact.send(stage.jid, "done")
+        await stage.shell.until(lambda: not any("is writing" in line for line in stage.shell.lines), "no more of it")
+
+
+async def test_the_stream_is_shown_and_hidden_again(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/xml on")
+        await stage.shell.enter("/ping")
+        await stage.shell.shows('<ping xmlns="urn:xmpp:ping"/>')
+        await stage.shell.shows("< <iq")
+        await stage.shell.shows("pong from")
+        await stage.shell.enter("/xml off")
+        await stage.shell.enter("/iq get " + prosody.domain + ' <time xmlns="urn:xmpp:time"/>')
+        await stage.shell.shows("<utc>")
+        assert not any(line.startswith(("> <iq", "< <iq")) and "time" in line for line in stage.shell.lines)
+
+
+async def test_timing_aliases_and_expanded_records(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/alias p /ping -c")
+        await stage.shell.enter("/p 2")
+        await stage.shell.shows("2 answers")
+        await stage.shell.enter("/timing on")
+        await stage.shell.enter("/ping")
+        await stage.shell.shows(" ms)")
+        await stage.shell.enter("/x on")
+        await stage.shell.enter("/ping")
+        await stage.shell.until(lambda: any(line.startswith("kind  pong") for line in stage.shell.lines), "the fields")
+        await stage.shell.enter("/alias ping /quit")
+        await stage.shell.shows("/ping is a command already")
+
+
+async def test_a_file_of_lines_is_carried_out_and_names_its_faulty_line(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        script = tmp_path / "greet"
+        script.write_text(
+            f"# a comment\n/to {stage.friend}\nhello\n"
+            f"<message to='{stage.friend}'>\n<body>x</body></message>\n/nope\nno"
+        )
+        await stage.shell.enter(f"/source {script}")
+        await stage.shell.shows("xmppsh: line 6: /nope is not a command")
+        assert [message.body for message in await stage.contact.wait_for_messages(2)] == ["hello", "x"]
+        script.write_text(f"/source {script}")
+        await stage.shell.enter(f"/source {script}")
+        await stage.shell.shows("more than 10 deep")
+
+
+async def test_what_commands_print_goes_to_a_file(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter(f"/o {tmp_path}/out")
+        await stage.shell.enter("/ping")
+        await stage.shell.enter("/o")
+        await stage.is_alive()
+        assert (tmp_path / "out").read_text().startswith(f"pong from {prosody.domain}")
+        assert sum("pong from" in line for line in stage.shell.lines) == 1
+
+
+async def test_a_command_of_the_system_has_the_terminal(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/! echo $((6 * 7)); read x; echo got $x")
+        await stage.shell.shows("42")
+        await stage.contact.send(stage.jid, "knock")
+        await stage.contact.settle()
+        assert not any("knock" in line for line in stage.shell.lines)
+        stage.shell.type("this\r")
+        await stage.shell.shows("got this")
+        await stage.shell.shows("knock")
+        await stage.shell.enter("/!sh -c 'exit 3'")
+        await stage.shell.shows("exit code 3")
+
+
+async def test_a_command_is_repeated_until_ctrl_c(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/watch 0.1 /ping")
+        await stage.shell.until(lambda: sum("pong from" in line for line in stage.shell.lines) >= 3, "three rounds")
+        stage.shell.type(CTRL_C)
+        await stage.shell.prompt()
+        await stage.is_alive()
+
+
+async def test_every_command_has_help_with_an_example(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/help watch")
+        await stage.shell.shows("Example:  /watch 5 /ping")
+        await stage.shell.enter("/help ping")
+        await stage.shell.shows("Example:  /ping -c 3")

@@ -1,0 +1,38 @@
+"""What the lines of one shell share: target, people, the conversation, switches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from xmppsh.output.streams import InputStream, OutputStream
+    from xmppsh.shell.conversation import Conversation
+    from xmppsh.shell.look import Palette
+    from xmppsh.shell.people import People
+    from xmppsh.shell.streamview import StreamView
+
+MAX_DEPTH = 10  # of files that read files, and of names for names
+
+
+@dataclass
+class Desk:
+    """stdin: what commands may read. stream: what `/xml` switches. conversation: None without a terminal.
+
+    lend: gives the terminal to another program until the future is done; None where nothing is drawn on it.
+    timing, expanded: `/timing` and `/x`; output: where `/o` sends what commands print; aliases: `/alias`.
+    """
+
+    people: People
+    palette: Palette
+    stdin: InputStream
+    stream: StreamView
+    conversation: Conversation | None = None
+    lend: Callable[[asyncio.Future[Any]], None] | None = None
+    timing: bool = False
+    expanded: bool = False
+    output: OutputStream | None = None
+    aliases: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,269 @@
+"""Carries out the commands that exist in the shell alone (shell/builtins.py has their facts)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from xmppsh.apart import apart
+from xmppsh.commands.params import parse_address
+from xmppsh.config.values import positive_seconds
+from xmppsh.errors import IoError, NoInputError, UsageError
+from xmppsh.output import safe
+from xmppsh.output.streams import OutputStream
+from xmppsh.shell import rooms, runner
+from xmppsh.shell.builtins import BUILTINS
+from xmppsh.shell.streamview import pretty
+from xmppsh.xmlio.build import element
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.session.session import Session
+    from xmppsh.shell.desk import Desk
+
+LAST = 10  # messages
+MAX_SOURCE_BYTES = 1024 * 1024
+SHOWS = ("available", "away", "chat", "dnd", "xa")
+
+
+class Quit(Exception):
+    """`/quit`: no error."""
+
+
+class OwnCommands:
+    """target: whom messages go to. carry_out: does what a line of text says."""
+
+    def __init__(self, app: App, session: Session, desk: Desk, carry_out: Callable[[str], Awaitable[None]]) -> None:
+        self.target: Jid | None = None
+        self._app, self._session, self._desk, self._carry_out = app, session, desk, carry_out
+        self._plain: dict[str, Callable[[list[str]], Awaitable[None]]] = {
+            "to": self._to,
+            "last": self._last,
+            "who": self._who,
+            "join": self._join,
+            "leave": self._leave,
+            "presence": self._presence,
+            "xml": self._xml,
+            "timing": self._switch_timing,
+            "x": self._switch_expanded,
+            "o": self._output,
+            "source": self._source,
+            "help": self._help,
+            "quit": self._quit,
+        }
+
+    async def run(self, name: str, tail: str) -> None:
+        """Carry out a command by its name; raises XmppshError and Quit."""
+        match name:
+            case "!":
+                await self._system(tail)
+            case "watch":
+                await self._watch(tail)
+            case "alias":
+                await self._alias(tail)
+            case _:
+                await self._plain[name](words_of(name, tail))
+
+    def aim(self, target: Jid | None) -> None:
+        """Messages go there from now on, and nothing from there is unread."""
+        self.target = target
+        bare = None if target is None else str(target.bare)
+        self._desk.people.current = bare
+        if bare is not None:
+            self._desk.people.note(bare)
+            if self._desk.conversation is not None:
+                self._desk.conversation.read(bare)
+
+    async def _print(self, text: str) -> None:
+        await (self._desk.output or self._app.console.stdout).write(text)
+
+    # ── Whom, and what was said ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _to(self, words: list[str]) -> None:
+        if words and "@" not in words[0] and (known := self._desk.people.named(words[0])):
+            words = [known]
+        self.aim(parse_address(words[0]) if words else None)
+
+    async def _last(self, words: list[str]) -> None:
+        if self._desk.conversation is None:
+            raise UsageError("/last shows a conversation, which there is at a terminal alone")
+        if self.target is None:
+            raise UsageError("/last: with whom?", hint="/to JID")
+        count = words[0] if words else str(LAST)
+        if not count.isdecimal():
+            raise UsageError(f"/last: {count!r} is not a number", hint="/last 20")
+        await self._print(
+            self._desk.conversation.last(str(self.target.bare), int(count)) or "(nothing was said here)\n"
+        )
+
+    async def _who(self, words: list[str]) -> None:
+        people = self._desk.people
+        place = str(parse_address(words[0]).bare) if words else people.current
+        if place in people.rooms:
+            rows = [(nick, show) for nick, show in sorted(people.online.get(place, {}).items())]
+        elif words:
+            raise UsageError(f"{words[0]} is no room that was joined here", hint=f"/join {words[0]}")
+        else:
+            rows = [
+                (f"{jid}/{resource}", show)
+                for jid, resources in sorted(people.online.items())
+                if jid not in people.rooms
+                for resource, show in sorted(resources.items())
+            ]
+        shown = "".join(f"{safe.line(name)}{f' ({safe.line(show)})' if show else ''}\n" for name, show in rows)
+        await self._print(shown or "(nobody)\n")
+
+    async def _join(self, words: list[str]) -> None:
+        if not words:
+            raise UsageError("/join: which room?", hint=BUILTINS["join"].example)
+        room = parse_address(words[0])
+        own = self._session.jid.localpart or "guest"
+        nick = words[1] if len(words) > 1 else room.resourcepart or own
+        await rooms.join(self._session, self._desk.people, room, nick)
+        self.aim(room.bare)
+
+    async def _leave(self, words: list[str]) -> None:
+        room = parse_address(words[0]) if words else self.target
+        if room is None:
+            raise UsageError("/leave: which room?", hint="/leave ROOM")
+        rooms.leave(self._session, self._desk.people, room)
+        if self.target is not None and self.target.bare == room.bare:
+            self.aim(None)
+
+    async def _presence(self, words: list[str]) -> None:
+        show = words[0] if words else "available"
+        if show not in SHOWS:
+            raise UsageError(f"/presence: {show!r} is not one of {', '.join(SHOWS)}", hint=BUILTINS["presence"].example)
+        status = " ".join(words[1:])
+        parts = [
+            None if show == "available" else element("show", None, show),
+            element("status", None, status) if status else None,
+        ]
+        self._session.broadcast_presence(element("presence", None, *parts))
+        for room, nick in self._desk.people.rooms.items():
+            xml = element("presence", {"to": f"{room}/{nick}"}, *parts)
+            self._session.send(xml, kind="presence", stanza_id="", to=room)
+
+    # ── How things are shown ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _xml(self, words: list[str]) -> None:
+        stream = self._desk.stream
+        if not self._switched("xml", words, stream.show is not None):
+            stream.show = None
+            return
+        palette, write = self._desk.palette, self._app.console.write_error
+
+        def show(line: str) -> None:
+            arrow, xml = line[0], line[2:].rstrip("\n")
+            if xml.strip():
+                rows = pretty(xml, palette).replace("\n", "\n  ")
+                write(f"{palette.kind('good' if arrow == '>' else 'mark', arrow)} {rows}\n")
+
+        stream.show = show
+
+    async def _switch_timing(self, words: list[str]) -> None:
+        self._desk.timing = self._switched("timing", words, self._desk.timing)
+
+    async def _switch_expanded(self, words: list[str]) -> None:
+        self._desk.expanded = self._switched("x", words, self._desk.expanded)
+
+    def _switched(self, name: str, words: list[str], now: bool) -> bool:
+        if words and words[0] not in ("on", "off"):
+            raise UsageError(f"/{name}: {words[0]!r} is neither on nor off", hint=BUILTINS[name].example)
+        return words[0] == "on" if words else not now
+
+    async def _output(self, words: list[str]) -> None:
+        if self._desk.output is not None:
+            os.close(self._desk.output.fd)
+            self._desk.output = None
+        if words:
+            path = self._app.console.path(os.path.expanduser(words[0]))
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                fd = await apart(lambda: os.open(path, flags, 0o600))
+            except OSError as error:
+                raise IoError(f"{words[0]}: {(error.strerror or str(error)).lower()}") from error
+            self._desk.output = OutputStream(fd)
+
+    # ── Lines by other lines ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _source(self, words: list[str]) -> None:
+        if not words:
+            raise UsageError("/source: which file?", hint=BUILTINS["source"].example)
+        path = self._app.console.path(os.path.expanduser(words[0]))
+        try:
+            data = await apart(path.read_bytes)
+            text = data.decode("utf-8")
+        except OSError as error:
+            raise NoInputError(f"{words[0]}: {(error.strerror or str(error)).lower()}") from error
+        except UnicodeDecodeError:
+            raise NoInputError(f"{words[0]}: not UTF-8") from None
+        await self._carry_out(text)
+
+    async def _alias(self, tail: str) -> None:
+        name, _, line = tail.strip().partition(" ")
+        name, line = name.removeprefix("/"), line.strip()
+        if not name:
+            await self._print("".join(f"/{one} = {safe.line(meant)}\n" for one, meant in self._desk.aliases.items()))
+        elif not line:
+            if self._desk.aliases.pop(name, None) is None:
+                raise UsageError(f"/{name} is no alias", hint=BUILTINS["alias"].example)
+        elif runner.exists(name):
+            raise UsageError(f"/{name} is a command already", hint="another name")
+        else:
+            self._desk.aliases[name] = line
+
+    async def _watch(self, tail: str) -> None:
+        span, _, line = tail.strip().partition(" ")
+        if not span or not line.strip():
+            raise UsageError("/watch: which command, and how often?", hint=BUILTINS["watch"].example)
+        seconds, line = positive_seconds(span), line.strip()
+        line = line if line.startswith("/") else f"/{line}"
+        while True:
+            moment = self._app.console.now().astimezone()
+            await self._print(self._desk.palette.kind("dim", f"{moment:%H:%M:%S} {safe.line(line)}") + "\n")
+            await self._carry_out(line)
+            await asyncio.sleep(seconds)
+
+    async def _system(self, tail: str) -> None:
+        if not tail.strip():
+            raise UsageError("/!: which command?", hint=BUILTINS["!"].example)
+        shell = self._app.console.env.get("SHELL") or "/bin/sh"
+        process = await asyncio.create_subprocess_exec(shell, "-c", tail, stdin=self._desk.stdin.fd)
+        waiting = asyncio.ensure_future(process.wait())
+        if self._desk.lend is not None:
+            self._desk.lend(waiting)
+        try:
+            code = await asyncio.shield(waiting)
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await waiting
+        if code:
+            raise UsageError(f"/!: exit code {code}")
+
+    # ── The shell itself ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _help(self, words: list[str]) -> None:
+        await self._print(runner.help_text(words))
+
+    async def _quit(self, words: list[str]) -> None:
+        raise Quit
+
+
+def words_of(name: str, tail: str) -> list[str]:
+    """The words behind a command of the shell's own; raises UsageError."""
+    try:
+        words = shlex.split(tail)
+    except ValueError as error:
+        raise UsageError(f"/{name}: {str(error).lower()}") from None
+    most = {"quit": 0, "join": 2, "help": 3, "presence": 1000}.get(name, 1)
+    if len(words) > most:
+        what = "nothing" if most == 0 else "one word" if most == 1 else f"{most} words"
+        raise UsageError(f"/{name} takes {what} after it", hint=f"/help {name}")
+    return words
