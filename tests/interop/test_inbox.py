@@ -81,7 +81,7 @@ async def test_one_shots_of_one_address_do_not_end_each_other_or_a_listen(
 ) -> None:
     bare = program.env["XMPPSH_JID"]
     program.env["XMPPSH_JID"] = f"{bare}/alerts"
-    async with program.listening("-C", "1", "-F", "%b", ready=tmp_path / "ready") as process:
+    async with program.listening("--no-carbons", "-C", "1", "-F", "%b", ready=tmp_path / "ready") as process:
         sent = await asyncio.gather(*(program.run("send", friend.jid, f"alert {number}") for number in range(8)))
         assert [one.code for one in sent] == [0] * 8
         senders = {message.sender for message in await friend.wait_for_messages(8)}

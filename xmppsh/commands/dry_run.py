@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.ports import INBOX_BYTES
+from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
 from xmppsh.config.secrets import find_password, password_setting
 from xmppsh.errors import ConnectError, ConnectionLost, SaslError
 from xmppsh.model import Credentials, Jid
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.options import SessionOptions
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
+    from xmppsh.outbox.inbox_store import Arrival
     from xmppsh.session.session import Session
     from xmppsh.xmlio.build import Xml
 
@@ -41,6 +42,16 @@ class DryReader:
 
     def cancel(self) -> None:
         """There is nothing to leave."""
+
+    def keep(self) -> Arrival | None:
+        """There is nothing to keep."""
+        return None
+
+    def forget(self, arrival: Arrival) -> None:
+        """Nothing was kept."""
+
+    def finish(self) -> None:
+        """There is nothing to read."""
 
 
 class DrySession:
@@ -154,7 +165,7 @@ class DrySessions:
 
     @asynccontextmanager
     async def reading(
-        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES
+        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing
     ) -> AsyncIterator[tuple[DrySession, DryReader]]:
         """The same, with nothing to read."""
         async with self.one_shot() as session:

@@ -4,53 +4,73 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-from contextlib import asynccontextmanager
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+import shutil
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppsh.apart import apart
+from xmppsh.commands.appearing import answer_to, appearing, availability
 from xmppsh.commands.base import command
-from xmppsh.commands.params import FILE, KINDS, SECONDS
+from xmppsh.commands.ending import open_fd, tell_ready, until
+from xmppsh.commands.filters import Filter, pattern
+from xmppsh.commands.params import FILE, JID, KINDS, SECONDS
 from xmppsh.commands.ports import MIB
-from xmppsh.errors import DeadlineExceeded, IoError, translate
+from xmppsh.errors import NoInputError, UsageError
+from xmppsh.output.records import MessageRecord
 from xmppsh.session.responder import bounce_of
 from xmppsh.xmlio.build import element
-from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from xmppsh.commands.app import App
-    from xmppsh.commands.console import Console
+    from xmppsh.commands.jobs import Jobs
+    from xmppsh.model import Element, Jid
     from xmppsh.output.records import StanzaRecord
+    from xmppsh.session.ports import Interceptor
+    from xmppsh.session.session import Session
     from xmppsh.session.session_port import Reader, SessionPort
+    from xmppsh.xep.greeting import Rooms
 
 MAX_INBOX_MIB = 1024 * 1024
+FENCE_TRIES = 100
 # RFC 6121 §4.7.2.3: no message to the account comes to a resource of negative priority; presence does.
 WITHOUT_MESSAGES = element("presence", None, element("priority", None, "-1"))
 
 
-def _open_fd(_ctx: click.Context, _param: click.Parameter, fd: int | None) -> int | None:
-    """It must be open from the start: later, the number may be that of a file or a socket of our own."""
-    if fd is not None:
-        with translate(OSError, lambda reason: IoError(f"file descriptor {fd}: {reason.lower()}")):
-            os.fstat(fd)
-    return fd
+def _check(arguments: Mapping[str, Any]) -> None:
+    if arguments["command"] is None and (arguments["jobs"] != 1 or arguments["reply"]):
+        raise UsageError("--jobs and --reply are for --exec", hint="--exec CMD")
+    if arguments["no_presence"] and any(arguments[name] is not None for name in ("show", "status", "priority")):
+        raise UsageError("--no-presence sends none of --show, --status and --priority")
 
 
-@command("listen")
+@command("listen", check=_check)
 @click.option(
     "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Of message,presence,iq [message]."
 )
+@click.option("--from", "senders", type=JID, multiple=True, metavar="JID", help="From JID alone; repeatable.")
+@click.option("--to", "recipients", type=JID, multiple=True, metavar="JID", help="To JID alone; repeatable.")
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Of this type alone, such as chat; repeatable.")
+@click.option("--body", metavar="REGEX", help="Messages whose body has a match alone.")
+@click.option("--xpath", metavar="EXPR", help="Stanzas in which EXPR finds something alone.")
+@click.option("--all", "everything", is_flag=True, help="Chat states, receipts and markers, too.")
+@click.option("--no-carbons", is_flag=True, help="Not what other clients of the account send and receive.")
+@click.option("--room", "rooms", type=JID, multiple=True, metavar="JID", help="Join this room; repeatable.")
+@click.option("--nick", metavar="NICK", help="Our name in the rooms [that of the account].")
+@click.option("--room-password", metavar="PASSWORD", help="The rooms' password.")
 @click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N records.")
 @click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
+@click.option("--drain", is_flag=True, help="End when everything that waits at the server has come.")
+@click.option("--exec", "command", metavar="CMD", help="Run CMD for each record, with its JSON on stdin.")
+@click.option("--jobs", type=click.IntRange(min=1, max=1000), default=1, metavar="N", help="N of them at a time [1].")
+@click.option("--reply", is_flag=True, help="Send what CMD prints back to the sender.")
+@appearing
 @click.option("--ready-file", type=FILE, help="Create FILE when the session is up.")
 @click.option(
-    "--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", callback=_open_fd, help="Write a line to FD then."
+    "--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", callback=open_fd, help="Write a line to FD then."
 )
 @click.option(
     "--inbox-max",
@@ -59,126 +79,218 @@ def _open_fd(_ctx: click.Context, _param: click.Parameter, fd: int | None) -> in
     default=64,
     help="What may wait on disk for a slow reader [64].",
 )
-async def listen(
-    app: App,
-    kinds: tuple[str, ...],
-    count: int | None,
-    wait_s: float | None,
-    ready_file: str | None,
-    ready_fd: int | None,
-    inbox_max: int,
-) -> AsyncIterator[StanzaRecord]:
+async def listen(app: App, **options: Any) -> AsyncIterator[StanzaRecord]:
     """Print each message that arrives; with --format json, one object a line.
 
     Where --only leaves messages out they go to other clients: the session announces priority -1, and one to its very
-    address comes back to its sender.
+    address comes back to its sender. What a filter leaves out is dealt with, and acknowledged.
 
     What waits for a reader slower than the server is stored, up to --inbox-max MiB, and acknowledged; then nothing more
     is taken from the server. After kill -9 the next listen of the same address prints it first.
 
+    --exec runs CMD without a shell, with XMPPSH_FROM, _TO, _TYPE, _BODY and _ID in its environment. When it ends with
+    75 the record is not taken: it stays in the inbox and comes again; any other end is reported and counts as taken.
+
     Exit 0 after N records or at the end of S seconds; 75 when fewer than N came in time.
 
+    \b
     Example:  xmppsh listen -C 1 --format json
+              xmppsh listen --room team@rooms.example.org --exec ./bot --reply
     """
-    availability = presence() if "message" in kinds else WITHOUT_MESSAGES
-    console = app.console
-    stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
-    reading = app.sessions.reading("listen", "message", *kinds, inbox_bytes=inbox_max * MIB)
+    listener = _Listener(app, _Options(**options))
+    stop_watching = app.console.stdout.on_closed(app.console.shutdown.end_quietly)
     try:
-        async with reading as (session, arrivals):
-
-            async def begin() -> None:
-                # However long it takes: the program may be stopped meanwhile, and a dead link heals.
-                await session.acked(session.broadcast_presence(availability), math.inf)
-                await _tell_ready(console, ready_file, ready_fd)
-                console.log(1, f"listening as {session.jid}")
-
-            printed = 0
-            async with _until(wait_s, begin(), arrivals) as ending:
-                async for stanza in arrivals:
-                    if stanza.kind not in kinds:
-                        # Left unread, it would hold back the acknowledgement of all that follows.
-                        if (bounce := bounce_of(stanza)) is not None:
-                            session.send(bounce)
-                        continue
-                    yield app.record(stanza)
-                    printed += 1
-                    if printed == count:
-                        break
-                else:
-                    await ending.judge(session, printed, count)
-            arrivals.cancel()
+        async with aclosing(listener.run()) as records:
+            async for record in records:
+                yield record
     finally:
         stop_watching()
 
 
-class _Ending:
-    """What ends the reading beside the number of records: the time, or a beginning that failed."""
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """The command line, as click gives it."""
 
-    def __init__(self, wait_s: float | None, beginning: asyncio.Future[None], arrivals: Reader) -> None:
-        self._wait_s, self._beginning, self._arrivals = wait_s, beginning, arrivals
-        beginning.add_done_callback(self._on_begun)
-        loop = asyncio.get_running_loop()
-        self._is_late = False
-        self._timer = None if wait_s is None else loop.call_later(wait_s, self._end_by_time)
+    kinds: tuple[str, ...]
+    senders: tuple[Jid, ...]
+    recipients: tuple[Jid, ...]
+    types: tuple[str, ...]
+    body: str | None
+    xpath: str | None
+    everything: bool
+    no_carbons: bool
+    rooms: tuple[Jid, ...]
+    nick: str | None
+    room_password: str | None
+    count: int | None
+    wait_s: float | None
+    drain: bool
+    command: str | None
+    jobs: int
+    reply: bool
+    show: str | None
+    status: str | None
+    priority: int | None
+    no_presence: bool
+    accepted: str | None
+    ready_file: str | None
+    ready_fd: int | None
+    inbox_max: int
 
-    def _end_by_time(self) -> None:
-        self._is_late = True
-        self._arrivals.cancel()
 
-    def _on_begun(self, beginning: asyncio.Future[None]) -> None:
-        if beginning.cancelled() or beginning.exception() is not None:
-            self._arrivals.cancel()
+class _Listener:
+    """One run of `listen`."""
 
-    def cancel(self) -> None:
-        """It is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._beginning.cancel()
+    def __init__(self, app: App, options: _Options) -> None:
+        self._app, self._options = app, options
+        self._filter = self._make_filter()
+        self._rooms: Rooms | None = None
+        self._arrived = 0
 
-    async def judge(self, session: SessionPort, printed: int, count: int | None) -> None:
-        """The reading has ended with `printed` records: raise what is wrong with that."""
-        if self._wait_s is None or not self._is_late:
-            return await self._beginning
-        if session.is_cut:
-            raise session.cause  # nobody was listening
-        if self._beginning.done() and count is None:
-            return self._beginning.result()
-        raise DeadlineExceeded(
-            f"{printed} of {count or 'any'} records came within {self._wait_s:.3g} s",
-            layer="stanza",
-            hint="-W S waits longer",
+    def _make_filter(self) -> Filter:
+        options, xpath = self._options, None
+        if options.xpath is not None:
+            from xmppsh.xmlio.xpath import compiled
+
+            xpath = compiled(options.xpath)
+        senders, recipients, types = options.senders, options.recipients, options.types
+        return Filter(senders, recipients, types, pattern(options.body), xpath, options.everything)
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        """What is read; more than is shown."""
+        presence = ("presence",) if self._options.accepted is not None else ()
+        return ("message", *self._options.kinds, *presence)
+
+    async def run(self) -> AsyncGenerator[StanzaRecord, None]:
+        """The records; with --exec none, since the program has them."""
+        options = self._options
+        jobs = self._jobs()
+        reading = self._app.sessions.reading(
+            "listen", *self._kinds, inbox_bytes=options.inbox_max * MIB, plug=self._plug
         )
+        async with reading as (session, arrivals):
+            if jobs is not None and options.reply:
+                jobs.reply = lambda record, text: _answer(session, record, text)
+            shown = 0
+            try:
+                async with until(options.wait_s, self._begin(session, arrivals), arrivals) as ending:
+                    async for stanza in arrivals:
+                        self._arrived += 1
+                        if (record := self._record(session, stanza)) is None:
+                            continue
+                        if jobs is None:
+                            yield record
+                        elif self._is_own(record):
+                            continue  # a program that answers would answer itself
+                        else:
+                            await _start(jobs, record, arrivals)
+                        shown += 1
+                        if shown == options.count:
+                            break
+                    else:
+                        await ending.judge(session, shown, options.count)
+                    if jobs is not None:
+                        await jobs.join()
+            finally:
+                if jobs is not None:
+                    await jobs.end()
+            arrivals.cancel()
+
+    # ── The beginning ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _jobs(self) -> Jobs | None:
+        if self._options.command is None:
+            return None
+        from xmppsh.commands.jobs import Jobs, words_of
+
+        words = words_of(self._options.command)
+        if shutil.which(words[0], path=self._app.console.env.get("PATH")) is None:
+            raise NoInputError(f"--exec: {words[0]}: no such program", hint="give its path, or correct PATH")
+        return Jobs(self._app.console, words, self._options.jobs)
+
+    def _plug(self, session: Session) -> Sequence[Interceptor]:
+        from xmppsh.xep.greeting import Carbons, Rooms
+
+        options = self._options
+        nick = options.nick or session.options.jid.localpart or "xmppsh"
+        self._rooms = Rooms(session, options.rooms, nick, options.room_password)
+        wants_carbons = "message" in options.kinds and not options.no_carbons
+        return (self._rooms, *((Carbons(session),) if wants_carbons else ()))
+
+    async def _begin(self, session: SessionPort, arrivals: Reader) -> None:
+        options, console = self._options, self._app.console
+        if not options.no_presence:
+            ours = availability(options.show, options.status, options.priority)
+            announced = ours if "message" in options.kinds else WITHOUT_MESSAGES
+            # However long it takes: the program may be stopped meanwhile, and a dead link heals.
+            await session.acked(session.broadcast_presence(announced), math.inf)
+        if self._rooms is not None:
+            await self._rooms.joined
+        await tell_ready(console, options.ready_file, options.ready_fd)
+        console.log(1, f"listening as {session.jid}")
+        if options.drain:
+            await self._drain(session)
+            arrivals.finish()
+
+    async def _drain(self, session: SessionPort) -> None:
+        """Wait until nothing more comes: the server answers a ping after what it had for us, or soon after that."""
+        for _ in range(FENCE_TRIES):
+            before = self._arrived
+            await session.requests.fence({session.jid.domainpart})
+            await session.requests.fence({session.jid.domainpart})
+            if self._arrived == before:
+                return
+
+    # ── A stanza ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _record(self, session: SessionPort, stanza: Element) -> StanzaRecord | None:
+        """What is shown of it; None for nothing."""
+        if (answer := answer_to(stanza, self._options.accepted)) is not None:
+            session.send(answer)
+        if stanza.kind not in self._options.kinds:
+            # Left unread, it would hold back the acknowledgement of all that follows.
+            if (bounce := bounce_of(stanza)) is not None:
+                session.send(bounce)
+            return None
+        record = self._unwrapped(session, stanza)
+        return record if record is not None and self._filter.lets_pass(record) else None
+
+    def _is_own(self, record: StanzaRecord) -> bool:
+        """Did we say it ourselves, from another client or in a room?"""
+        is_sent = isinstance(record, MessageRecord) and record.carbon == "sent"
+        return is_sent or (self._rooms is not None and self._rooms.is_own(record.from_))
+
+    def _unwrapped(self, session: SessionPort, stanza: Element) -> StanzaRecord | None:
+        from xmppsh.xep.carbons import copied
+
+        carbon = copied(stanza, session.jid)
+        if carbon is None:
+            return self._app.record(stanza)
+        if self._options.no_carbons:
+            return None
+        record = self._app.record(carbon.message)
+        return replace(record, carbon=carbon.direction) if isinstance(record, MessageRecord) else record
 
 
-@asynccontextmanager
-async def _until(wait_s: float | None, begin: Coroutine[None, None, None], arrivals: Reader) -> AsyncIterator[_Ending]:
-    """Begin while the arrivals are read: the ack of our presence may come after thousands of messages."""
-    beginning = asyncio.ensure_future(begin)
-    ending = _Ending(wait_s, beginning, arrivals)
-    try:
-        yield ending
-    finally:
-        ending.cancel()
-        await asyncio.gather(beginning, return_exceptions=True)
-
-
-async def _tell_ready(console: Console, path: str | None, fd: int | None) -> None:
-    """Tell the script that started us that messages are received from now on."""
-    try:
-        if path is not None:
-            await apart(partial(_touch, Path(os.path.realpath(console.path(path)))))
-        if fd is not None:
-            await apart(partial(os.write, fd, b"ready\n"))
-    except OSError as error:
-        target = path if path is not None else f"file descriptor {fd}"
-        raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _touch(path: Path) -> None:
-    if path.exists() and not path.is_file():
-        path.write_text("ready\n")  # a FIFO, whose reader waits for a line
+async def _start(jobs: Jobs, record: StanzaRecord, arrivals: Reader) -> None:
+    """Hand a record to a program. Stored, it may be read on meanwhile; else it is waited for."""
+    kept = arrivals.keep()
+    if kept is not None:
+        await jobs.start(record, lambda: arrivals.forget(kept))
         return
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_text("ready\n")
-    partial.replace(path)  # the file is there with its content, or not at all
+    dealt_with = asyncio.Event()
+    await jobs.start(record, dealt_with.set)
+    await dealt_with.wait()
+
+
+async def _answer(session: SessionPort, record: StanzaRecord, text: str) -> None:
+    """Send a text back to who wrote: into the room, or to the very client."""
+    from xmppsh.xmlio.ids import new_id
+    from xmppsh.xmlio.stanzas import Message
+
+    to, kind = record.from_ or "", record.type if record.type in ("chat", "normal", "groupchat") else "chat"
+    if kind == "groupchat":
+        to = to.partition("/")[0]
+    stanza_id = new_id()
+    session.send(Message(text, str(kind)).xml(to, stanza_id), kind="message", stanza_id=stanza_id, to=to)

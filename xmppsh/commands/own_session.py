@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.ports import INBOX_BYTES
+from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, XmppshError
 from xmppsh.xmlio.ids import beside
 
@@ -66,7 +66,7 @@ class OwnSessions:
 
     @asynccontextmanager
     async def reading(
-        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES
+        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing
     ) -> AsyncIterator[tuple[Session, Inbox]]:
         """A lasting session whose arrivals are stored for a slow reader."""
         from xmppsh.session.inbox import InboxFile
@@ -76,6 +76,7 @@ class OwnSessions:
         def read(session: Session) -> None:
             file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
             readers.append(session.inbox(file, *kinds))
+            session.interceptors += plug(session)
 
         options = self._lasting_options(give_up_s=None)
         try:

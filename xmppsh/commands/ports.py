@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import Reader, SessionPort
 
 MIB = 1024 * 1024
 INBOX_BYTES = 64 * MIB
+
+
+Plug: TypeAlias = "Callable[[Session], Sequence[Interceptor]]"
+
+
+def nothing(_: Session) -> Sequence[Interceptor]:
+    """Plug in nothing."""
+    return ()
 
 
 class Sessions(Protocol):
@@ -36,9 +46,10 @@ class Sessions(Protocol):
         """
 
     def reading(
-        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES
+        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing
     ) -> AbstractAsyncContextManager[tuple[SessionPort, Reader]]:
         """A lasting session with the stanzas of these kinds that arrive on it, from the first byte after the bind on.
 
-        command: whose next run is given what this one could not hand on; inbox_bytes: of what may wait on disk.
+        command: whose next run is given what this one could not hand on; inbox_bytes: of what may wait on disk; plug:
+        makes what sees every stanza first, beside the witness.
         """

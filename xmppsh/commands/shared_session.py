@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.ports import INBOX_BYTES
+from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
 from xmppsh.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SharedSession:
 
     @asynccontextmanager
     async def reading(
-        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES
+        self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing
     ) -> AsyncIterator[tuple[Session, Reader]]:
         """The open one, and what arrives from now on."""
         reader = self._session.subscribe(*kinds)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
+    from xmppsh.outbox.inbox_store import Arrival
 
 AnySubscription = TypeVar("AnySubscription", bound="Subscription")
 Token = tuple[int, int]  # the session's generation, and the stanza's number in it
@@ -38,7 +39,7 @@ class Subscription:
         self._waiting: deque[Waiting] = deque()
         self._current: Waiting | None = None
         self._ready = asyncio.Event()
-        self._cancelled = False
+        self._cancelled = self._finishing = False
 
     def __aiter__(self) -> Subscription:
         return self
@@ -46,7 +47,7 @@ class Subscription:
     async def __anext__(self) -> Element:
         self.done()
         while (element := self._take_next()) is None:
-            if self._cancelled:
+            if self._cancelled or self._finishing:
                 raise StopAsyncIteration
             if self._bus.is_over:
                 if self._bus.error is not None:
@@ -74,6 +75,18 @@ class Subscription:
         self._bus.forget(self, sum(len(arrival.element.xml) for arrival in self._waiting))
         self._waiting.clear()
         self._cancelled = True
+        self._ready.set()
+
+    def keep(self) -> Arrival | None:
+        """Nothing is stored here: what was read last is in the reader's hands until the next one is read."""
+        return None
+
+    def forget(self, arrival: Arrival) -> None:
+        """Nothing was kept."""
+
+    def finish(self) -> None:
+        """Read what waits, and then no more."""
+        self._finishing = True
         self._ready.set()
 
     def put(self, arrival: Waiting) -> None:

@@ -48,6 +48,11 @@ class Inbound:
         self._high_water = 0  # the highest number of an inbound stanza
         self._collections: dict[str, list[Element]] = {}
 
+    @property
+    def generation(self) -> int:
+        """How many sessions there were: another one is not the same as another link."""
+        return self._generation
+
     def begin(self, received: int = 0) -> None:
         """Another session: its stanzas are counted from `received` on."""
         self._generation += 1

@@ -149,6 +149,21 @@ class Inbox(Subscription):
             self._repeats.note_read(self._current.element)
         super().done()
 
+    def keep(self) -> Arrival | None:
+        """Store what was read last, for somebody who deals with it while more is read; it is given up by `forget`.
+
+        None where nothing more can be stored: then it is in the reader's hands until the next one is read.
+        """
+        if self._stored is None:
+            self._store_waiting()
+        arrival, self._stored = self._stored, None
+        return arrival
+
+    def forget(self, arrival: Arrival) -> None:
+        """What was kept is dealt with."""
+        if self._is_writable:
+            self._file.read(arrival)
+
     def cancel(self) -> None:
         """Read no more. What is stored waits for the next run of the same command, and what is not for the server's
         next client."""

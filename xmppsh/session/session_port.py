@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.options import SessionOptions
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element, Jid
+    from xmppsh.outbox.inbox_store import Arrival
     from xmppsh.xmlio.build import Xml
 
 
@@ -37,6 +38,15 @@ class Reader(Protocol):
 
     def cancel(self) -> None:
         """Read no more: the iteration ends, and what is left stays with the server."""
+
+    def keep(self) -> Arrival | None:
+        """Store what was read last while more is read (Inbox.keep); None where it cannot be stored."""
+
+    def forget(self, arrival: Arrival) -> None:
+        """What was kept is dealt with."""
+
+    def finish(self) -> None:
+        """Read what waits, and then no more."""
 
 
 class SessionPort(Protocol):

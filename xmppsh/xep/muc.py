@@ -84,6 +84,12 @@ def statuses(stanza: Element) -> set[str]:
     return {one.get("code", "") for one in tree(stanza).iterfind(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}status")}
 
 
+def is_subject(stanza: Element) -> bool:
+    """Does the message tell the subject, and nothing else (§8.1)?"""
+    root = tree(stanza)
+    return root.find(f"{{{ns.CLIENT}}}subject") is not None and root.find(f"{{{ns.CLIENT}}}body") is None
+
+
 def refusal(stanza: Element, room: Jid, nick: str) -> XmppshError:
     """Why a room refused us, by name (§7.2)."""
     error = stanza_error(tree(stanza), str(room.bare))

@@ -60,6 +60,19 @@ class Message:
         return element("message", {"to": to, "type": kind, "id": stanza_id, "xml:lang": self.lang}, *parts)
 
 
-def presence(presence_type: str | None = None) -> Xml:
-    """Available, or `unavailable` and the like by its type."""
-    return element("presence", {"type": presence_type})
+def presence(
+    presence_type: str | None = None,
+    *,
+    to: str | None = None,
+    show: str | None = None,
+    status: str | None = None,
+    priority: int | None = None,
+) -> Xml:
+    """Available, or `unavailable` and the like by its type (RFC 6121 §4.7). priority: -128 to 127."""
+    return element(
+        "presence",
+        {"to": to, "type": presence_type},
+        None if show is None else element("show", None, show),
+        None if status is None else element("status", None, status),
+        None if priority is None else element("priority", None, str(priority)),
+    )

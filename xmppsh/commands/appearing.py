@@ -1,0 +1,58 @@
+"""How a session of ours appears to others: the options of `listen` and `connect`."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from xmppsh.errors import MalformedJid
+from xmppsh.model import Jid
+from xmppsh.xmlio.stanzas import presence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.model import Element
+    from xmppsh.xmlio.build import Xml
+
+F = TypeVar("F", bound="Callable[..., Any]")
+SHOWS = ("away", "chat", "dnd", "xa")  # RFC 6121 §4.7.2.1
+
+
+def appearing(handler: F) -> F:
+    """Add the options to a command."""
+    for option in (
+        click.option(
+            "--accept-subscriptions",
+            "accepted",
+            is_flag=False,
+            flag_value="*",
+            default=None,
+            metavar="[PATTERN]",
+            help="Let those see our presence who ask, all or those like *@example.org.",
+        ),
+        click.option("--no-presence", is_flag=True, help="Send none: what is sent to our bare JID goes elsewhere."),
+        click.option("--priority", type=click.IntRange(-128, 127), metavar="N", help="Our priority, -128 to 127 [0]."),
+        click.option("--status", metavar="TEXT", help="A text with our presence."),
+        click.option("--show", type=click.Choice(SHOWS), help="away, chat, dnd or xa."),
+    ):
+        handler = option(handler)
+    return handler
+
+
+def availability(show: str | None, status: str | None, priority: int | None) -> Xml:
+    """Our presence."""
+    return presence(show=show, status=status, priority=priority)
+
+
+def answer_to(stanza: Element, accepted: str | None) -> Xml | None:
+    """The approval of a request to see our presence (RFC 6121 §3.1.4); None when it is none, or is not accepted."""
+    if accepted is None or stanza.kind != "presence" or stanza.attributes.get("type") != "subscribe":
+        return None
+    try:
+        who = str(Jid.parse(stanza.sender).bare)
+    except MalformedJid:
+        return None
+    return presence("subscribed", to=who) if fnmatchcase(who, accepted) else None

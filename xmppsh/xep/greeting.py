@@ -1,0 +1,163 @@
+"""What a lasting session says again whenever it begins anew: it wants carbons (XEP-0280), it is in its rooms (0045)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshError
+from xmppsh.session.ports import Interceptor
+from xmppsh.xep.carbons import enabling
+from xmppsh.xep.muc import is_subject, join_presence, self_presence
+from xmppsh.xmlio.build import element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.model import Element, Jid
+    from xmppsh.session.session import Session
+
+SELF_PING_S = 300.0  # XEP-0410 §3: at times, to find out that a room has forgotten us
+REJOIN_S = 30.0  # after a room has thrown us out or refused us
+
+
+class Greeting(Interceptor):
+    """Acts once for each session, not for each link: what a resumed session had said is still true."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._begun = asyncio.Event()
+        self._generation = 0
+
+    def on_live(self) -> None:
+        """A stream came to life; is its session another one?"""
+        if self.session.inbound.generation != self._generation:
+            self._generation = self.session.inbound.generation
+            self._begun.set()
+
+    async def run(self) -> None:
+        """Greet, as often as a session begins."""
+        while True:
+            await self._begun.wait()
+            self._begun.clear()
+            try:
+                await self.greet()
+            except (ConnectionLost, DeadlineExceeded):
+                continue  # the next session greets again
+
+    async def greet(self) -> None:
+        """Say it."""
+        raise NotImplementedError
+
+
+class Carbons(Greeting):
+    """Asks for copies; a server that has none is no error."""
+
+    async def greet(self) -> None:
+        """Ask."""
+        try:
+            await self.session.request("set", None, enabling())
+        except StanzaError as error:
+            self.session.log(1, f"the server sends no carbons: {error}")
+
+
+class Rooms(Greeting):
+    """Joins rooms, and again when a session or a room has lost us.
+
+    joined: is done once we are in all of them for the first time, or has the reason why not.
+    """
+
+    def __init__(self, session: Session, rooms: tuple[Jid, ...], nick: str, password: str | None) -> None:
+        super().__init__(session)
+        self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._nick, self._password = nick, password
+        self._in: dict[Jid, str | None] = {room.bare: None for room in rooms}  # our nick in each; None: not in
+        self._joining: set[Jid] = set()  # the rooms whose subject has not come yet
+        if not self._in:
+            self.joined.set_result(None)
+
+    async def run(self) -> None:
+        """Join, and ask now and then whether we are still in."""
+        if not self._in:
+            return
+        pinging = asyncio.ensure_future(self._ping_for_ever())
+        try:
+            await super().run()
+        finally:
+            pinging.cancel()
+            await asyncio.gather(pinging, return_exceptions=True)
+
+    async def greet(self) -> None:
+        """Join all of them."""
+        for room in self._in:
+            self._in[room] = None
+            self._join(room)
+
+    def is_own(self, address: str | None) -> bool:
+        """Is it our own address in one of the rooms?"""
+        return any(name is not None and address == f"{room}/{name}" for room, name in self._in.items())
+
+    def _join(self, room: Jid) -> None:
+        self._joining.add(room)
+        self.session.send_ahead(join_presence(room, self._nick, self._password))
+
+    def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
+        """Learn from a room's presence whether we are in; everybody else sees it, too.
+
+        The subject with which a room ends our joining (§7.2.15) is nothing that somebody says now.
+        """
+        room = next((one for one in self._in if stanza.sender.partition("/")[0] == str(one)), None)
+        if room is None:
+            return False
+        if stanza.kind == "presence":
+            self._learn(room, stanza)
+        elif stanza.kind == "message" and room in self._joining and is_subject(stanza):
+            self._joining.discard(room)
+            handled()
+            return True
+        return False
+
+    def _learn(self, room: Jid, stanza: Element) -> None:
+        try:
+            name = self_presence(stanza, room, self._nick)
+        except XmppshError as error:
+            if not self.joined.done():
+                self.joined.set_exception(error)
+            else:
+                self._lost(room, str(error))
+            return
+        if name is not None:
+            self._in[room] = name
+            if not self.joined.done() and all(self._in.values()):
+                self.joined.set_result(None)
+        elif stanza.attributes.get("type") == "unavailable" and stanza.sender == f"{room}/{self._in[room]}":
+            self._lost(room, f"the room {room} has put us out")
+
+    def _lost(self, room: Jid, why: str) -> None:
+        self._in[room] = None
+        self.session.log(0, f"{why}; joining again in {REJOIN_S:.0f} s")
+        asyncio.get_running_loop().call_later(REJOIN_S, self._join_again, room)
+
+    def _join_again(self, room: Jid) -> None:
+        if not self.session.is_over and not self.session.is_cut and self._in[room] is None:
+            self._join(room)
+
+    # ── XEP-0410 ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _ping_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SELF_PING_S)
+            for room, name in list(self._in.items()):
+                if name is not None and not await self._is_in(room, name):
+                    self._lost(room, f"the room {room} has forgotten us")
+
+    async def _is_in(self, room: Jid, name: str) -> bool:
+        try:
+            await self.session.request("get", room.with_resource(name), element("ping", {"xmlns": ns.PING}))
+        except StanzaError as error:
+            # §3.3: these come from a client or a server that knows no pings, so we are in.
+            return error.condition in ("service-unavailable", "feature-not-implemented", "item-not-found")
+        except XmppshError:
+            return True  # nobody knows; the next one tells
+        return True
