@@ -25,7 +25,7 @@ lint: $(VENV)/.installed-dev
 # The long runs: thousands of messages through random faults, kill -9, lost sessions; seeds are printed.
 soak: $(VENV)/.installed-dev servers
 	$(BIN)/python -m tests.soak $(SOAK_OPTIONS)
-	XMPPSH_SOAK=1 $(BIN)/pytest -q -s tests/outbox/test_power_loss.py tests/outbox/test_kill.py
+	XMPPSH_SOAK=1 $(BIN)/pytest -q -s tests/outbox/test_power_loss.py tests/outbox/test_kill.py tests/e2e/test_connect_flood.py
 
 # How long a session stays online after its program ended, for us and for others: docs/ghosts.md. As root; otherwise the
 # rounds with a pulled cable are skipped, which it says. What is missing of GHOSTS_PACKAGES is skipped, too.

@@ -141,3 +141,9 @@ def test_the_shortest_name_stands_for_one_person_only() -> None:
 
 def test_white_space_inside_a_text_stays() -> None:
     assert folded("a  b\n\n  c", 4, 40) == ["a  b", "", "  c"]
+
+
+def test_a_url_is_never_cut() -> None:
+    url = "https://example.org/" + "long/" * 10
+    assert folded(f"see {url} there", 10, 40) == ["see ".rstrip(), url, "there"]
+    assert folded("   " * 20, 4, 20) == []

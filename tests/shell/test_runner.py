@@ -66,7 +66,7 @@ def test_help_is_given_as_text() -> None:
         ("ping", "'a@b", "/ping: no closing quotation"),
         ("ping", "-c x", "/ping: Invalid value for '-c' / '--count': 'x' is not a valid integer range"),
         ("ping", "a b", r"/ping: Got unexpected extra argument \(b\)"),
-        ("send", "", "/send: Missing argument 'TO'"),
+        ("send", "", "Missing argument 'TO'"),
     ],
 )
 def test_a_wrong_line_says_what_is_wrong(name: str, tail: str, sentence: str) -> None:

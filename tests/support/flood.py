@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Self
 
 from support.servers import PortClaim
@@ -23,10 +24,17 @@ ITEM = re.compile(rb"<(stream:stream|auth|iq|enable|presence|message|r|a|/stream
 
 
 class FloodServer:
-    """Takes one client (`--anonymous --tls off`); `acked`: the h of its last `<a/>`."""
+    """Takes one client (`--anonymous --tls off`).
 
-    def __init__(self, messages: list[str]) -> None:
-        self._messages = messages
+    acked: the h of its last `<a/>`; received: the bodies of its messages.
+
+    per_second: how many messages leave in a second, evenly; None: all at once.
+    """
+
+    def __init__(self, messages: Sequence[str], per_second: int | None = None) -> None:
+        self.received: list[str] = []
+        self._messages, self._per_second = messages, per_second
+        self._flood: asyncio.Task[None] | None = None
         self._claim = PortClaim()
         self.port, self.acked = self._claim.port, 0
         self._handled = self._headers = 0
@@ -36,6 +44,8 @@ class FloodServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._flood is not None:
+            self._flood.cancel()
         self._server.close()
         self._claim.release()
 
@@ -52,9 +62,21 @@ class FloodServer:
                         break
                     end = closing + len(name) + 3
                 item, rest = rest[found.start() : end], rest[end:]
+                if name == "presence" and self._per_second is not None and self._flood is None:
+                    self._flood = asyncio.ensure_future(self._send_evenly(writer, self._per_second))
                 writer.write(self._answer(name, item).encode())
             await writer.drain()
         writer.close()
+
+    async def _send_evenly(self, writer: asyncio.StreamWriter, per_second: int) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number, message in enumerate(self._messages):
+            early_s = began + number / per_second - loop.time()
+            if early_s > 0:
+                await asyncio.sleep(early_s)
+            writer.write(message.encode())
+            await writer.drain()
 
     def _answer(self, name: str, item: bytes) -> str:
         match name:
@@ -71,7 +93,8 @@ class FloodServer:
                 return f"<enabled xmlns='{SM}'/>"
             case "presence" | "message" | "iq":
                 self._handled += 1
-                return "".join(self._messages) if name == "presence" else ""
+                self.received += [body.decode() for body in re.findall(rb"<body>(.*?)</body>", item)]
+                return "".join(self._messages) if name == "presence" and self._per_second is None else ""
             case "r":
                 return f"<a xmlns='{SM}' h='{self._handled}'/>"
             case "a":

@@ -27,10 +27,10 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 class Terminal:
     """xmppsh on a pty, and what its screen shows."""
 
-    def __init__(self, program: Program, *arguments: str, ignore_sighup: bool = False) -> None:
+    def __init__(self, program: Program, *arguments: str, ignore_sighup: bool = False, history: int = 1000) -> None:
         self._arguments, self._ignore_sighup = arguments, ignore_sighup
         self._env = {**program.env, "TERM": "xterm-256color"}
-        self._screen = pyte.HistoryScreen(COLUMNS, ROWS, history=1000)
+        self._screen = pyte.HistoryScreen(COLUMNS, ROWS, history=history)
         self._stream = pyte.ByteStream(self._screen)
         self._changed = asyncio.Event()
         self._written = b""
@@ -114,10 +114,15 @@ class Terminal:
         await self.until(lambda: any(text in line for line in self.lines), repr(text))
         return next(line for line in self.lines if text in line)
 
-    async def until(self, happened: Callable[[], bool], what: str) -> None:
+    async def changed(self) -> None:
+        """Wait until the program has written something."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def until(self, happened: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
         """Wait until the screen is as wanted."""
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(deadline_s):
                 while not happened():
                     assert not self._waiter.done(), f"the program ended before {what}:\n" + "\n".join(self.lines)
                     self._changed.clear()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
-from wcwidth import wcswidth, wrap
+import wcwidth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xmppsh.config.schema import Color
 
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 RESET = "\x1b[0m"
 KINDS = {
     "dim": "\x1b[90m",
@@ -56,15 +58,15 @@ class Palette:
 
 
 def width(text: str) -> int:
-    """How many columns a text takes; at least that of its letters where it has characters of no known width."""
-    cells = wcswidth(text)
-    return cells if cells >= 0 else len(text)
+    """How many columns a text takes; its colours take none."""
+    return wcwidth.width(text)
 
 
 def folded(text: str, first: int, columns: int) -> list[str]:
     """The rows of a text that begins in column `first` (from 0); rows that follow begin there, too.
 
-    The line ends of the text stay. Words stay whole where they fit into a row, and so does white space inside it.
+    The line ends of the text stay. Words stay whole where they fit into a row, and so does white space inside it. A URL
+    stays whole always: the terminal goes on with it by itself, so that it can still be opened and copied.
     """
     room = columns - first
     rows: list[str] = []
@@ -72,5 +74,19 @@ def folded(text: str, first: int, columns: int) -> list[str]:
         if width(line) <= room:
             rows.append(line)
             continue
-        rows += wrap(line, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False) or [""]
+        at = 0
+        for url in _URL.finditer(line):
+            if width(url.group()) > room:
+                rows += _wrapped(line[at : url.start()], room)
+                rows.append(url.group())
+                at = url.end()
+        rows += _wrapped(line[at:].lstrip() if at else line, room)
     return rows
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    return (
+        wcwidth.wrap(text, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False)
+        if text.strip()
+        else []
+    )

@@ -79,7 +79,7 @@ def _on_screen(app: App, screen: Screen) -> Iterator[None]:
     stdout, write_error = console.stdout, console.write_error
     console.stdout = ScreenOutput(stdout.fd, screen) if stdout.is_terminal else WholeRecords(stdout.fd)
     if os.isatty(2):
-        console.write_error = screen.above
+        console.write_error = screen.above if app.settings.format == "json" else screen.tell
     try:
         yield
     finally:
@@ -257,14 +257,14 @@ class Repl:
         return True
 
     async def _tick(self) -> None:
-        """The toolbar counts seconds while the link is cut."""
+        """The toolbar counts what is on the way, and seconds while the link is cut."""
+        told: object = None
         while True:
-            was_cut = self._cut_at is not None
-            if not self._session.is_cut:
-                self._cut_at = None
-            elif self._cut_at is None:
-                self._cut_at = time.monotonic()
-            if was_cut or self._cut_at is not None:
+            session, now = self._session, time.monotonic()
+            self._cut_at = (self._cut_at or now) if session.is_cut else None
+            tells = (session.sent_count, session.unacked_count, session.jid, self._cut_at and int(4 * now))
+            if tells != told:
+                told = tells
                 self._prompt.app.invalidate()
             await asyncio.sleep(TICK_S)
 

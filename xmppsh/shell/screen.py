@@ -18,6 +18,7 @@ from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
+from xmppsh.shell.look import folded
 from xmppsh.shell.printer import WholeRecords
 
 if TYPE_CHECKING:
@@ -131,6 +132,12 @@ class Screen:
             self.prompt.renderer.erase()
             self.terminal.write(text)
             self.prompt.invalidate()
+
+    def tell(self, text: str) -> None:
+        """Print sentences above the prompt, folded at words."""
+        columns = _size(self.terminal.fileno()).columns
+        lines = text.removesuffix("\n").split("\n")
+        self.above("".join(f"{row}\n" for line in lines for row in folded(line, 0, columns)))
 
     def lend(self, work: asyncio.Future[Any]) -> None:
         """Another program has the terminal until `work` is done."""
