@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from support.servers import Server
-from support.terminal import CTRL_C, at_prompt
+from support.terminal import CTRL_C, Terminal, at_prompt, people
 
 TAB = "\t"
 
@@ -70,7 +70,7 @@ async def test_a_room_is_entered_written_to_and_left(server: Server, tmp_path: P
 async def test_a_room_that_lets_nobody_in_says_so(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter("/join tea@nowhere.example.invalid")
-        await stage.shell.shows("xmppsh: tea@nowhere.example.invalid/")
+        await stage.shell.shows("xmppsh: the room tea@nowhere.example.invalid ")
         await stage.shell.prompt()
 
 
@@ -191,3 +191,12 @@ async def test_every_command_has_help_with_an_example(prosody: Server, tmp_path:
         await stage.shell.shows("Example:  /watch 5 /ping")
         await stage.shell.enter("/help ping")
         await stage.shell.shows("Example:  /ping -c 3")
+
+
+async def test_what_another_client_of_ours_says_is_shown(server: Server, tmp_path: Path) -> None:
+    async with people(server, tmp_path) as (program, _, _, friend), Terminal(program, "connect") as shell:
+        await shell.prompt()
+        await shell.shows("all sent")
+        outcome = await program.run("send", friend.jid, "from the other client")
+        assert outcome.code == 0
+        await shell.shows("[sent elsewhere] from the other client")

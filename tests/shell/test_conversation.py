@@ -147,3 +147,11 @@ def test_a_url_is_never_cut() -> None:
     url = "https://example.org/" + "long/" * 10
     assert folded(f"see {url} there", 10, 40) == ["see ".rstrip(), url, "there"]
     assert folded("   " * 20, 4, 20) == []
+
+
+def test_what_was_said_from_another_client_stands_under_its_partner_and_reads_what_came_before() -> None:
+    talk = conversation()
+    talk.incoming(message("knock"), current=None)
+    text = talk.incoming(message("yes?", carbon="sent", from_="me@x/y", to=f"{ROMEO}/z"), current=None)
+    assert "you      [sent elsewhere] yes?" in text
+    assert talk.unread == {}

@@ -12,6 +12,10 @@ from xmppsh.commands.base import OPTIONS, command
 from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.params import JID
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
+from xmppsh.shell.desk import Desk
+from xmppsh.shell.look import Palette, wants_color
+from xmppsh.shell.people import People
+from xmppsh.shell.rooms import greetings
 from xmppsh.shell.script import run_script
 from xmppsh.shell.streamview import StreamView
 
@@ -56,23 +60,26 @@ async def open_shell(app: App, *, stop_on_error: bool = False, vi: bool = False)
     fd = _prompt_fd(console)
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     app.account.trace = stream = StreamView(app.account.trace)
+    colors = console.stdout.is_terminal and wants_color(app.settings.color, console.env)
+    desk = Desk(People(), Palette(colors=colors), console.stdin, stream)
     try:
-        async with app.sessions.reading("connect", "message") as (session, arrivals):
-            await _run(app, session, arrivals, stream, fd, stop_on_error=stop_on_error, vi=vi)
+        reading = app.sessions.reading("connect", "message", plug=lambda session: greetings(session, desk.people))
+        async with reading as (session, arrivals):
+            await _run(app, session, arrivals, desk, fd, stop_on_error=stop_on_error, vi=vi)
     finally:
         stop_watching()
 
 
 async def _run(
-    app: App, session: Session, arrivals: Inbox, stream: StreamView, fd: int | None, *, stop_on_error: bool, vi: bool
+    app: App, session: Session, arrivals: Inbox, desk: Desk, fd: int | None, *, stop_on_error: bool, vi: bool
 ) -> None:
     try:
         if fd is None:
-            await run_script(app, session, arrivals, stream, stop_on_error=stop_on_error)
+            await run_script(app, session, arrivals, desk, stop_on_error=stop_on_error)
         else:
             from xmppsh.shell.repl import run_repl  # prompt_toolkit costs more than all the rest
 
-            await run_repl(app, session, arrivals, stream, fd, vi=vi)
+            await run_repl(app, session, arrivals, desk, fd, vi=vi)
     except ClosedOutput:
         # Nobody reads on; what was sent is still brought to its end.
         with suppress(XmppshError):

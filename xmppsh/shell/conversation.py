@@ -85,6 +85,8 @@ class Conversation:
 
         current: the partner of the line that is typed; others' messages count as unread.
         """
+        if record.carbon == "sent":
+            return self._said_elsewhere(record)
         bare, _, resource = (record.from_ or "").partition("/")
         state = chat_state(record)
         self.typing.pop(bare, None)
@@ -97,6 +99,14 @@ class Conversation:
         who = resource if record.room and resource else self._people.short(bare)
         color = record.from_ if record.room else bare
         return self._told(bare, _Said(record.stamp, color or "", who, self._text(record)))
+
+    def _said_elsewhere(self, record: MessageRecord) -> str:
+        """What another client of ours has said; whoever answers has read what came before."""
+        if is_silent(record):
+            return ""
+        partner = (record.to or "").partition("/")[0]
+        self.read(partner)
+        return self._told(partner, _Said(record.stamp, "acked", "you", self._text(record)))
 
     def own(self, partner: str, stamp: str, text: str, mark: str) -> str:
         """The text of a message of ours, with what became of it: a key of MARKS."""

@@ -16,7 +16,7 @@ from xmppsh.output.streams import OutputStream
 from xmppsh.shell import rooms, runner
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.streamview import pretty
-from xmppsh.xmlio.build import element
+from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -140,14 +140,10 @@ class OwnCommands:
         if show not in SHOWS:
             raise UsageError(f"/presence: {show!r} is not one of {', '.join(SHOWS)}", hint=BUILTINS["presence"].example)
         status = " ".join(words[1:])
-        parts = [
-            None if show == "available" else element("show", None, show),
-            element("status", None, status) if status else None,
-        ]
-        self._session.broadcast_presence(element("presence", None, *parts))
+        shown, told = None if show == "available" else show, status or None
+        self._session.broadcast_presence(presence(show=shown, status=told))
         for room, nick in self._desk.people.rooms.items():
-            xml = element("presence", {"to": f"{room}/{nick}"}, *parts)
-            self._session.send(xml, kind="presence", stanza_id="", to=room)
+            self._session.send(presence(to=f"{room}/{nick}", show=shown, status=told), kind="presence", to=room)
 
     # ── How things are shown ────────────────────────────────────────────────────────────────────────────────────
 

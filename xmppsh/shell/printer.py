@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost
+from xmppsh.output.records import MessageRecord
 from xmppsh.output.streams import OutputStream
+from xmppsh.xep.carbons import copied
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from xmppsh.commands.app import App
     from xmppsh.model import Element
+    from xmppsh.output.records import StanzaRecord
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
 
@@ -62,4 +66,13 @@ class Printer:
         raise self._session.error or ConnectionLost("the session is over")
 
     async def _show_record(self, stanza: Element) -> None:
-        await self._app.print(self._app.record(stanza))
+        await self._app.print(unwrapped(self._app, self._session, stanza))
+
+
+def unwrapped(app: App, session: Session, stanza: Element) -> StanzaRecord:
+    """The record of what arrived; for a copy (XEP-0280) that of the message in it."""
+    carbon = copied(stanza, session.jid)
+    if carbon is None:
+        return app.record(stanza)
+    record = app.record(carbon.message)
+    return replace(record, carbon=carbon.direction) if isinstance(record, MessageRecord) else record

@@ -20,15 +20,12 @@ from xmppsh.output import safe
 from xmppsh.output.records import MessageRecord
 from xmppsh.shell.complete import LineCompleter
 from xmppsh.shell.conversation import Conversation
-from xmppsh.shell.desk import Desk
 from xmppsh.shell.failure import report
 from xmppsh.shell.fates import Fates
 from xmppsh.shell.history import LineHistory, history_file
 from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Command, Text, Xml, classify, pasted
-from xmppsh.shell.look import Palette, wants_color
-from xmppsh.shell.people import People
-from xmppsh.shell.printer import Printer, WholeRecords
+from xmppsh.shell.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.prompt import make_prompt
 from xmppsh.shell.runner import keeps_text
 from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, color_depth, keyboard
@@ -48,8 +45,8 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
+    from xmppsh.shell.desk import Desk
     from xmppsh.shell.line import Line
-    from xmppsh.shell.streamview import StreamView
 
 LEAVE_S = 5.0  # for the acks of what was typed last
 TICK_S = 0.25  # how soon the toolbar tells of a cut
@@ -57,19 +54,17 @@ NOBODY = "(nobody)"
 SUSPEND = "xmppsh: the session must go on, so the shell is not stopped\n  try: /! COMMAND\n"
 
 
-async def run_repl(
-    app: App, session: Session, arrivals: Inbox, stream: StreamView, fd: int, *, vi: bool = False
-) -> None:
+async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: int, *, vi: bool = False) -> None:
     """Read and carry out lines until Ctrl-D or /quit; raises what ended the session.
 
-    stream: what /xml switches; fd: the terminal that gets the prompt; vi: with vi's keys.
+    desk: what lines share; fd: the terminal that gets the prompt; vi: with vi's keys.
     """
     screen = Screen(fd)
     term = app.console.env.get("TERM")
     screen.is_dumb = (term or "dumb") in ("dumb", "unknown")
     drawing = Drawing(screen.terminal, term)
     with _on_screen(app, screen), create_app_session(keyboard(), drawing):
-        await Repl(app, session, arrivals, screen, stream, vi=vi).run()
+        await Repl(app, session, arrivals, screen, desk, vi=vi).run()
 
 
 @contextmanager
@@ -96,16 +91,13 @@ def _prints_records(app: App) -> bool:
 class Repl:
     """One run of the prompt."""
 
-    def __init__(
-        self, app: App, session: Session, arrivals: Inbox, screen: Screen, stream: StreamView, *, vi: bool
-    ) -> None:
+    def __init__(self, app: App, session: Session, arrivals: Inbox, screen: Screen, desk: Desk, *, vi: bool) -> None:
         self._app, self._session, self._screen = app, session, screen
-        self.people = People()
-        palette = Palette(colors=wants_color(app.settings.color, app.console.env))
-        self._conversation = Conversation(palette, self.people, self._columns, app.console.now)
+        self.people = desk.people
+        self._conversation = Conversation(desk.palette, self.people, self._columns, app.console.now)
         as_conversation = isinstance(app.console.stdout, ScreenOutput) and not _prints_records(app)
         self._sent = Sent(session, lambda _, error: report(app, error))
-        desk = Desk(self.people, palette, app.console.stdin, stream, self._conversation, screen.lend)
+        desk.conversation, desk.lend = self._conversation, screen.lend
         self._interpreter = Interpreter(app, session, self._sent, desk)
         self._surroundings = Surroundings(app, session, self.people)
         show = self._show_message if as_conversation else None
@@ -240,7 +232,7 @@ class Repl:
 
     async def _show_message(self, stanza: Element) -> None:
         await self._fates.shown()  # what was said before stands above its answer
-        shown = self._app.record(stanza)
+        shown = unwrapped(self._app, self._session, stanza)
         assert isinstance(shown, MessageRecord)
         target = self._interpreter.target
         if shown.type != "groupchat":

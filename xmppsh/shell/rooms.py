@@ -1,67 +1,56 @@
-"""Rooms in the shell (XEP-0045): enter one and wait until it has let us in, leave it."""
+"""Rooms in the shell (XEP-0045): enter one and wait until it has let us in, come back to it, leave it."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import DeadlineExceeded, MalformedJid, UsageError
+from xmppsh.errors import DeadlineExceeded, UsageError
 from xmppsh.model import Jid
-from xmppsh.protocol.conditions import stanza_error
-from xmppsh.xmlio.build import element
-from xmppsh.xmlio.reader import tree
+from xmppsh.xep.greeting import Carbons, Greeting
+from xmppsh.xep.muc import SELF, join_presence, leave_presence, refusal, statuses
 
 if TYPE_CHECKING:
     from xmppsh.model import Element
+    from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
     from xmppsh.shell.people import People
-    from xmppsh.xmlio.build import Xml
 
-MUC = "http://jabber.org/protocol/muc"
-SELF = "110"  # the status that marks our own presence in a room (§7.2.2)
-
-
-def entering(room: Jid, nick: str) -> Xml:
-    """The presence that asks to be let in; 20 messages of what was said before are wanted."""
-    history = element("history", {"maxstanzas": "20"})
-    return element("presence", {"to": str(_occupant(room, nick))}, element("x", {"xmlns": MUC}, history))
-
-
-def _occupant(room: Jid, nick: str) -> Jid:
-    try:
-        return Jid.parse(f"{room.bare}/{nick}")
-    except MalformedJid as error:
-        raise UsageError(f"{nick!r} cannot be a nick: {error}") from None
+HISTORY = 20  # messages that were said before
 
 
 async def join(session: Session, people: People, room: Jid, nick: str) -> None:
-    """Enter; returns once the room has let us in. Raises StanzaError for a refusal, DeadlineExceeded for silence."""
+    """Enter a room, which may be a new one; returns once it has let us in.
+
+    Raises CannotJoin for a refusal, DeadlineExceeded for silence, and MalformedJid for a nick that cannot be one.
+    """
     arrivals = session.subscribe("presence")
     bare = str(room.bare)
+    entering = join_presence(room, nick, history=HISTORY)
     people.rooms[bare] = nick  # before the occupants come
     entered = False
     try:
-        session.send(entering(room, nick), kind="presence", stanza_id="", to=str(room.bare))
+        session.send(entering, kind="presence", to=bare)
         async with asyncio.timeout(session.options.timeout_s):
             async for stanza in arrivals:
-                if stanza.sender.partition("/")[0] == bare and _answers(stanza):
+                if stanza.sender.partition("/")[0] == bare and _lets_in(stanza, room, nick):
                     entered = True
                     return
     except TimeoutError:
-        raise DeadlineExceeded(f"{room} does not let us in: no answer", layer="stanza") from None
+        raise DeadlineExceeded(f"{room.bare} does not let us in: no answer", layer="stanza") from None
     finally:
         arrivals.cancel()
         if not entered:
             people.rooms.pop(bare, None)
+            people.online.pop(bare, None)
 
 
-def _answers(presence: Element) -> bool:
-    """Is this our own presence in the room? Raises StanzaError when it is a refusal."""
-    root = tree(presence)
-    if root.get("type") == "error":
-        raise stanza_error(root, presence.sender)
-    statuses = root.iterfind(f"{{{MUC}#user}}x/{{{MUC}#user}}status")
-    return root.get("type") is None and any(status.get("code") == SELF for status in statuses)
+def _lets_in(presence: Element, room: Jid, nick: str) -> bool:
+    """Is this our own presence in the room? Raises CannotJoin when it is a refusal."""
+    kind = presence.attributes.get("type")
+    if kind == "error":
+        raise refusal(presence, room, nick)
+    return kind is None and SELF in statuses(presence)
 
 
 def leave(session: Session, people: People, room: Jid) -> None:
@@ -69,7 +58,25 @@ def leave(session: Session, people: People, room: Jid) -> None:
     bare = str(room.bare)
     nick = people.rooms.pop(bare, None)
     if nick is None:
-        raise UsageError(f"{room} is no room that was joined here", hint="/who")
+        raise UsageError(f"{room} is no room that was joined here", hint="/join ROOM")
     people.online.pop(bare, None)
-    xml = element("presence", {"to": f"{bare}/{nick}", "type": "unavailable"})
-    session.send(xml, kind="presence", stanza_id="", to=bare)
+    session.send(leave_presence(room, nick), kind="presence", to=bare)
+
+
+class Again(Greeting):
+    """A session that begins anew is in no room: it enters those of the lost one."""
+
+    def __init__(self, session: Session, people: People) -> None:
+        super().__init__(session)
+        self._people = people
+
+    async def greet(self) -> None:
+        """Enter all of them."""
+        self._people.online.clear()
+        for bare, nick in self._people.rooms.items():
+            self.session.send_ahead(join_presence(Jid.parse(bare), nick))
+
+
+def greetings(session: Session, people: People) -> tuple[Interceptor, ...]:
+    """What the shell's session says whenever it begins: that it wants carbons, and is in its rooms."""
+    return (Carbons(session), Again(session, people))

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import DataError, XmlError, XmppshError
 from xmppsh.output.streams import InputStream
-from xmppsh.shell.desk import Desk
 from xmppsh.shell.failure import placed, report, with_text
 from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Xml, classify
-from xmppsh.shell.look import Palette
-from xmppsh.shell.people import People
 from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.sent import Place, Sent
 from xmppsh.shell.tasks import ended, running, unless
@@ -28,21 +25,21 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
-    from xmppsh.shell.streamview import StreamView
+    from xmppsh.shell.desk import Desk
 
 MAX_LINE_BYTES = 1024 * 1024
 WINDOW = 1000  # unacknowledged stanzas; past it stdin is not read
 
 
-async def run_script(app: App, session: Session, arrivals: Inbox, stream: StreamView, *, stop_on_error: bool) -> None:
+async def run_script(app: App, session: Session, arrivals: Inbox, desk: Desk, *, stop_on_error: bool) -> None:
     """Carry out stdin's lines. At the end everything is acknowledged, or raises what failed.
 
     stop_on_error: end at the first error and raise it; otherwise the last failed line decides the exit code.
     """
     app.console.stdout = output = WholeRecords(app.console.stdout.fd)
     with _no_input() as no_input:
-        palette = Palette(colors=app.settings.color == "always")
-        script = Script(app, session, Desk(People(), palette, no_input, stream), stop_on_error=stop_on_error)
+        desk.stdin = no_input
+        script = Script(app, session, desk, stop_on_error=stop_on_error)
         printer = Printer(app, session, arrivals, script.is_reported)
         session.broadcast_presence(presence())
         async with running(printer.run()) as watch, running(script.sent.collect()):
