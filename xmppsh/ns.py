@@ -35,3 +35,4 @@ OLD_DELAY = "jabber:x:delay"  # XEP-0091
 CHAT_STATES = "http://jabber.org/protocol/chatstates"  # XEP-0085
 CHAT_MARKERS = "urn:xmpp:chat-markers:0"  # XEP-0333
 OCCUPANT_ID = "urn:xmpp:occupant-id:0"  # XEP-0421
+OFFLINE = "http://jabber.org/protocol/offline"  # XEP-0013

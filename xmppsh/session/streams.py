@@ -14,6 +14,7 @@ from xmppsh.errors import ConnectionLost, DataError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.sm import MODULUS
+from xmppsh.session.availability import Availability
 from xmppsh.session.inbound import Inbound
 from xmppsh.session.outbound import Outbound
 from xmppsh.session.phase import CAN_ANSWER, CAN_HEAL, CAN_SEND, Phase, Turn, after
@@ -64,12 +65,12 @@ class Streams:
         self.excuses: list[Callable[[XmppshError | None], bool]] = []
         self._phase = Phase.OFFLINE
         self._asks_again = False  # the stream in use ends, and its counters say nothing of what is in flight
-        self._availability: Xml | None = None
         self.connection = Connection(self, options, log, trace)
         self.outbound = Outbound(self.connection, journal)
         self.requests = Requests(self)
         self.inbound = Inbound(self.connection, self.interceptors, self.requests, self._is_ack, self._answer)
         self._reconciler = Reconciler(self.outbound, self, self, log)
+        self._availability = Availability(self.connection, self, log)
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -150,9 +151,7 @@ class Streams:
 
     def broadcast_presence(self, availability: Xml) -> int:
         """Tell our presence to all who may see it; a new session after a lost one does it again."""
-        self._availability = availability
-        self.connection.expect_backlog()
-        return self.send(availability)
+        return self.send(self._availability.announce(availability))
 
     @property
     def timeout_s(self) -> float:
@@ -265,9 +264,8 @@ class Streams:
         self._tell_kept(event.resumption)
         if self._phase is not Phase.OFFLINE:
             self.requests.fail(ConnectionLost("the session was lost before the answer came"))
-        if self._availability is not None:
-            self.connection.expect_backlog()
-            self.send_ahead(self._availability)
+        if (presence := self._availability.again()) is not None:
+            self.send_ahead(presence)
         if failed is not None and failed.h is not None and former is not None:
             released = (failed.h - former.acked) % MODULUS
             if released <= former.unacked:  # else it is no count of ours, and proves nothing

@@ -1,0 +1,94 @@
+"""Our own presence to all who may see it, and the messages that are stored while it makes us available.
+
+Measured on ejabberd 23.01: a message to an account without a session is stored by its sender's process. When our
+presence is handled between that process's look for sessions and the end of its write, the server has delivered its
+store without the message, which then lies there until the next login. Beside a busy machine that happened to every
+seventh message sent within 4 ms of the presence. So the store is looked into a moment later (XEP-0013), and what lies
+there is fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from xmppsh import ns
+from xmppsh.errors import XmppshError
+from xmppsh.session.settle import Server, server_of
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.connection.lasting import Connection
+    from xmppsh.model import Element
+    from xmppsh.protocol.sm import Resumption
+    from xmppsh.xmlio.build import Xml
+
+LOOKS_S = (2.0, 10.0)  # from the presence to the first look, and from there to the second one, for a busy server
+MAX_STRANDED = 100  # more than that is no race, but a store that is kept for other reasons
+
+
+class OwnStore(Protocol):
+    """What looking into the store needs of a session."""
+
+    @property
+    def resumable(self) -> tuple[Resumption, int] | None:
+        """What it takes to resume the session; None when it cannot be resumed."""
+
+    async def ask_own(self, iq_type: str, payload: Xml) -> Element:
+        """An IQ to the own account that goes before everything queued; its answer, result or error."""
+
+
+class Availability:
+    """Remembers what was announced, for the next session, and fetches what was stored meanwhile.
+
+    Only a lasting session on a server that is known to strand messages looks; one with a negative priority gets no
+    stored messages (RFC 6121 §8.5.2.2), and does not look either.
+    """
+
+    def __init__(self, connection: Connection, session: OwnStore, log: Callable[[int, str], None]) -> None:
+        self._connection, self._session, self._log = connection, session, log
+        self._announced: Xml | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    def announce(self, presence: Xml) -> Xml:
+        """This presence is sent next; a new session after a lost one does it again."""
+        self._announced = presence
+        self._connection.expect_backlog()
+        if self._looking is not None:
+            self._looking.cancel()
+        if "<priority>-" not in presence:
+            self._looking = self._connection.spawn(self._look_later())
+        return presence
+
+    def again(self) -> Xml | None:
+        """What a new session has to announce; None where nothing was."""
+        return None if self._announced is None else self.announce(self._announced)
+
+    async def _look_later(self) -> None:
+        for wait_s in LOOKS_S:
+            await asyncio.sleep(wait_s)
+            resumable = self._session.resumable
+            if resumable is None or server_of(resumable[0].sm_id) is not Server.SNAPSHOT:
+                return
+            try:
+                await self._fetch()
+            except XmppshError as error:
+                return self._log(1, f"the offline store was not looked into: {error}")
+
+    async def _fetch(self) -> None:
+        """Have the server deliver what lies in its store, then remove it there: it is in the session's hands by then,
+        and goes back to the store if it is not acknowledged."""
+        query = element("query", {"xmlns": ns.DISCO_ITEMS, "node": ns.OFFLINE})
+        found = tree(await self._session.ask_own("get", query)).iterfind(f".//{{{ns.DISCO_ITEMS}}}item")
+        nodes = [node for item in found if (node := item.get("node"))]
+        if not nodes or len(nodes) > MAX_STRANDED:
+            return
+        self._log(1, f"{len(nodes)} messages were stored while we came online: they are fetched")
+        for action, iq_type in (("view", "get"), ("remove", "set")):
+            items = [element("item", {"action": action, "node": node}) for node in nodes]
+            answer = await self._session.ask_own(iq_type, element("offline", {"xmlns": ns.OFFLINE}, *items))
+            if answer.attributes.get("type") != "result":
+                return
