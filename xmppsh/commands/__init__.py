@@ -86,13 +86,13 @@ COMMANDS: dict[Path, Spec] = {
         "Send a stream of stanzas from stdin or a file.",
         "stream",
         "lasting",
-        records=("xmppsh.commands.pipe:PipeSummary",),
+        records=("xmppsh.commands.pipe:PipeReply", "xmppsh.commands.pipe:PipeSummary"),
         not_in_shell="the shell's lines are its input: xmppsh pipe runs outside",
     ),
     ("iq",): Spec(
         "xmppsh.commands.iq", "Ask with an IQ of your own and print the answer.", "stream", records=(IQ_ANSWER,)
     ),
-    ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream"),
+    ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream", records=(IQ_ANSWER,)),
     ("sessions", "list"): Spec(
         "xmppsh.commands.sessions",
         "Show the sessions that are online as you.",

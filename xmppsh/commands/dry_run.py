@@ -57,7 +57,7 @@ class DryReader:
 class DrySession:
     """A session whose stanzas are printed. Numbers count, and every wait for an answer raises DryRunEnds."""
 
-    acked_count = failed_count = restored_position = 0
+    acked_count = failed_count = restored_position = waiting_count = unproven_count = 0
     is_cut = False
 
     def __init__(self, account: Account, console: Console) -> None:

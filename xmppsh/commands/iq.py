@@ -9,8 +9,10 @@ import click
 
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
+from xmppsh.errors import DataError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.output.verbatim import Verbatim
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.reader import children, read_element
 
@@ -47,7 +49,8 @@ class IqAnswer(Record):
 @click.argument("iq_type", metavar="get|set", type=click.Choice(["get", "set"]))
 @click.argument("to", type=JID)
 @click.argument("payload")
-async def iq(app: App, iq_type: str, to: Jid, payload: str) -> AsyncIterator[IqAnswer]:
+@click.option("--xpath", metavar="EXPR", help="Print what EXPR finds in the answer, one a line.")
+async def iq(app: App, iq_type: str, to: Jid, payload: str, xpath: str | None) -> AsyncIterator[IqAnswer | Verbatim]:
     """Send PAYLOAD (one XML element; - is stdin) in an IQ to TO, and print the payload of the answer.
 
     Example:  xmppsh iq get example.net '<query xmlns="jabber:iq:version"/>'
@@ -55,8 +58,19 @@ async def iq(app: App, iq_type: str, to: Jid, payload: str) -> AsyncIterator[IqA
     if payload == "-":
         data = await app.console.stdin.read_all(app.limits.pending_bytes)
         payload = data.decode("utf-8", "surrogateescape")
-    content = verbatim(read_element(payload.strip(), app.limits))
+    child = read_element(payload.strip(), app.limits)
+    if child.is_stanza:
+        raise DataError(f"PAYLOAD stands inside the IQ, and is no <{child.kind}>", hint="xmppsh raw sends stanzas")
+    content, find = verbatim(child), None
+    if xpath is not None:
+        from xmppsh.xmlio.xpath import compiled
+
+        find = compiled(xpath)
     async with app.sessions.one_shot() as session:
         answer = await session.request(iq_type, to, content)
-    for child in children(answer):
-        yield IqAnswer(answer.attributes.get("from"), answer.id, child)
+    if find is not None:
+        for found in find(answer.xml):
+            yield Verbatim(safe.xml(found) if app.console.stdout.is_terminal else found)
+        return
+    for part in children(answer):
+        yield IqAnswer(answer.attributes.get("from"), answer.id, part)

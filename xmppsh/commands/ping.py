@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +12,8 @@ import click
 
 from xmppsh import ns
 from xmppsh.commands.base import command
-from xmppsh.commands.params import JID
+from xmppsh.commands.params import JID, SECONDS
+from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.xmlio.build import element
@@ -63,20 +66,34 @@ class PingSummary(Record):
 
 @command("ping")
 @click.argument("to", type=JID, required=False)
-@click.option("-c", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="Send N pings [1].")
-async def ping(app: App, to: Jid | None, count: int) -> AsyncIterator[Pong | PingSummary]:
+@click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Send N pings [1, with -i without end].")
+@click.option("-i", "--interval", "interval_s", type=SECONDS, metavar="S", help="Send one every S seconds.")
+async def ping(
+    app: App, to: Jid | None, count: int | None, interval_s: float | None
+) -> AsyncIterator[Pong | PingSummary]:
     """Send XEP-0199 pings to TO, or to your own server.
+
+    More than one end with a summary, after Ctrl-C too.
 
     Example:  xmppsh ping -c 3 romeo@example.net/balcony
     """
     round_trips_ms: list[float] = []
-    async with app.sessions.one_shot() as session:
-        target = str(to) if to is not None else session.jid.domainpart
-        for _ in range(count):
-            start = time.perf_counter()
-            await session.request("get", to, element("ping", {"xmlns": ns.PING}))
-            round_trips_ms.append((time.perf_counter() - start) * 1000)
-            yield Pong(target, round(round_trips_ms[-1], 3))
-    if count > 1:
-        low, mean, high = min(round_trips_ms), sum(round_trips_ms) / count, max(round_trips_ms)
-        yield PingSummary(target, count, round(low, 3), round(mean, 3), round(high, 3))
+    many = count or (1 if interval_s is None else sys.maxsize)
+    target, ended = "", None
+    try:
+        async with app.sessions.one_shot() as session:
+            target = str(to) if to is not None else session.jid.domainpart
+            for number in range(many):
+                if number and interval_s is not None:
+                    await asyncio.sleep(interval_s)
+                start = time.perf_counter()
+                await session.request("get", to, element("ping", {"xmlns": ns.PING}))
+                round_trips_ms.append((time.perf_counter() - start) * 1000)
+                yield Pong(target, round(round_trips_ms[-1], 3))
+    except (asyncio.CancelledError, XmppshError) as error:
+        ended = error
+    if many > 1 and round_trips_ms and not app.console.shutdown.output_closed:
+        low, high, number = min(round_trips_ms), max(round_trips_ms), len(round_trips_ms)
+        yield PingSummary(target, number, round(low, 3), round(sum(round_trips_ms) / number, 3), round(high, 3))
+    if ended is not None:
+        raise ended

@@ -1,45 +1,134 @@
-"""`raw`: stanzas as they are, acknowledged."""
+"""`raw`: stanzas as they are, acknowledged, and what answers them."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import click
 
 from xmppsh.commands.base import command
-from xmppsh.errors import UsageError
+from xmppsh.commands.iq import IqAnswer
+from xmppsh.errors import DeadlineExceeded, Partial, UsageError, XmppshError
+from xmppsh.model import Jid
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.session.requests import is_answer
 from xmppsh.xmlio.build import verbatim
-from xmppsh.xmlio.reader import StanzaReader
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import StanzaReader, tree
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from xmppsh.commands.app import App
     from xmppsh.model import Element
+    from xmppsh.session.session_port import Reader, SessionPort
 
 
 @command("raw")
 @click.argument("stanzas", metavar="STANZA…", nargs=-1, required=True)
-async def raw(app: App, stanzas: tuple[str, ...]) -> None:
+async def raw(app: App, stanzas: tuple[str, ...]) -> AsyncIterator[IqAnswer]:
     """Send each STANZA (message, presence or iq) as it stands; - reads them from stdin.
+
+    What answers an iq with an id is printed; what bounces decides the exit code.
 
     Example:  xmppsh raw '<presence to="romeo@example.net" type="subscribe"/>'
     """
     elements = [element for text in stanzas for element in await _read(app, text)]
     if not elements:
         raise UsageError("there is no stanza to send")
-    from xmppsh.xmlio.ids import new_id
-
+    exchange = _Exchange(elements)
     async with app.sessions.one_shot() as session:
-        number = 0
-        for element in elements:
-            to = element.attributes.get("to", "")
-            # Nothing is added to it: the outbox gets a name for it that is not in it.
-            number = session.send(verbatim(element), kind=element.kind, stanza_id=new_id(), to=to)
-        await session.acked(number)
+        await exchange.run(session)
+    for answer in exchange.answers:
+        yield IqAnswer(answer.attributes.get("from"), answer.id, answer.xml)
+    exchange.judge()
+
+
+class _Exchange:
+    """The stanzas of one `raw`, and what came back. answers: the results of its IQs."""
+
+    def __init__(self, elements: list[Element]) -> None:
+        self.answers: list[Element] = []
+        self._elements = elements
+        self._failed: list[XmppshError] = []
+        self._ids = {one.id: one for one in elements if one.id}
+        requests = (one for one in elements if one.kind == "iq" and one.attributes.get("type") in ("get", "set"))
+        self._open = {one.id for one in requests if one.id}
+        self._answered = asyncio.Event()
+
+    async def run(self, session: SessionPort) -> None:
+        """Send them; wait for the acks, for the answers, and for what bounces at once."""
+        readers = [session.bounces(), session.subscribe("iq", "presence")]
+        reading = [asyncio.ensure_future(self._read(session, reader)) for reader in readers]
+        try:
+            number, domains = 0, set()
+            for one in self._elements:
+                to = one.attributes.get("to", "")
+                # Nothing is added to it: the outbox gets a name for it that is not in it.
+                number = session.send(verbatim(one), kind=one.kind, stanza_id=new_id(), to=to)
+                domains |= {to.rpartition("@")[2].partition("/")[0]} if to and one.kind != "iq" else set()
+            await asyncio.gather(session.acked(number), session.requests.fence(_known(domains)))
+            await self._wait(session.options.timeout_s)
+        finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+
+    async def _wait(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._open:
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            silent = f"the IQ {min(filter(None, self._open))!r} was not answered within {timeout_s:.3g} s"
+            self._failed.append(DeadlineExceeded(silent, layer="stanza", hint="--timeout S waits longer"))
+
+    async def _read(self, session: SessionPort, reader: Reader) -> None:
+        async for stanza in reader:
+            asked = self._ids.get(stanza.id or "")
+            if asked is None:
+                continue
+            if stanza.id in self._open:
+                if not is_answer(stanza, stanza.id or "", _address(asked), session.jid):
+                    continue
+                self._open.discard(stanza.id)
+                self._answered.set()
+            if stanza.attributes.get("type") == "error":
+                self._failed.append(stanza_error(tree(stanza), stanza.sender or session.jid.domainpart))
+            elif asked.kind == "iq":
+                self.answers.append(stanza)
+
+    def judge(self) -> None:
+        """Raise what went wrong."""
+        if len(self._failed) == 1 and len(self._elements) == 1:
+            raise self._failed[0]
+        if self._failed:
+            raise Partial(f"{len(self._failed)} of {len(self._elements)} stanzas failed; the first: {self._failed[0]}")
+
+
+def _address(stanza: Element) -> Jid | None:
+    try:
+        to = stanza.attributes.get("to")
+        return Jid.parse(to) if to else None
+    except XmppshError:
+        return None
+
+
+def _known(domains: set[str]) -> set[str]:
+    """Those of the domains that are some."""
+    found = set()
+    for domain in domains:
+        try:
+            found.add(Jid.parse(domain).domainpart)
+        except XmppshError:
+            continue  # the server bounces it at once
+    return found
 
 
 async def _read(app: App, text: str) -> list[Element]:
-    limits = app.limits
-    stdin = app.console.stdin
+    limits, stdin = app.limits, app.console.stdin
     data = await stdin.read_all(limits.pending_bytes) if text == "-" else text.encode("utf-8", "surrogateescape")
     reader = StanzaReader(limits)
     elements = reader.feed(data)

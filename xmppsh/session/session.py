@@ -64,6 +64,16 @@ class Session(Streams):
         return self.outbound.queue.acked_count
 
     @property
+    def waiting_count(self) -> int:
+        """How many of them were never written."""
+        return self.outbound.queue.waiting_count
+
+    @property
+    def unproven_count(self) -> int:
+        """How many of the user's were written, and nobody knows whether they arrived."""
+        return self.outbound.queue.unproven_count
+
+    @property
     def failed_count(self) -> int:
         """How many IQ and presence ended with a session that was lost."""
         return self.outbound.queue.failed_count

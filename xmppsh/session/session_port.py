@@ -73,6 +73,14 @@ class SessionPort(Protocol):
         """How many of them the server has acknowledged."""
 
     @property
+    def waiting_count(self) -> int:
+        """How many of them were never written."""
+
+    @property
+    def unproven_count(self) -> int:
+        """How many were written, and nobody knows whether they arrived."""
+
+    @property
     def failed_count(self) -> int:
         """How many IQ and presence ended with a session that was lost."""
 

@@ -1,0 +1,275 @@
+"""One run of `pipe`: what was sent, what the server has, what came back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
+from xmppsh.model import Jid
+from xmppsh.output import safe
+from xmppsh.output.record import Record
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.session.requests import is_answer
+from xmppsh.xmlio.build import Xml, verbatim, with_id
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.stanzas import with_origin_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable
+
+    from xmppsh.model import Element
+    from xmppsh.session.session_port import Reader, SessionPort
+
+MAX_REMEMBERED = 10_000  # recent stanzas, to know what answers them
+MAX_FENCED_DOMAINS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PipeReply(Record):
+    """What answers a stanza of the input, with `pipe --replies`."""
+
+    kind: Literal["reply"] = field(default="reply", init=False)
+    """What it is."""
+    line: int
+    """Where the stanza stands in the input, from 1."""
+    id: str
+    """The id of the stanza."""
+    from_: str | None
+    """Who answers."""
+    type: Literal["result", "error"]
+    """error for a bounce or a refusal."""
+    condition: str | None
+    """The defined condition of an error (RFC 6120 §8.3.3)."""
+    sentence: str | None
+    """What an error says."""
+    xml: str
+    """The answer."""
+
+    def text(self) -> str:
+        """One line."""
+        return f"line {self.line}: {safe.line(self.sentence or 'answered')}"
+
+    def document(self) -> str:
+        """The answer."""
+        return self.xml
+
+
+class Sent:
+    """A stanza that was sent: what knows its answer."""
+
+    __slots__ = ("is_request", "line", "to")
+
+    def __init__(self, line: int, to: str, *, is_request: bool) -> None:
+        self.line, self.to, self.is_request = line, to, is_request
+
+
+class Run:
+    """window: how many stanzas may be unacknowledged. rate: how many may leave in a second; None: as many as can.
+
+    skip: is told of a bad stanza, and the run goes on; None: it ends there. keep_from: a `from` that is not ours is
+    sent. replies: what came back, for who prints it.
+    """
+
+    def __init__(self, window: int, rate: float | None, *, keep_from: bool, wants_replies: bool) -> None:
+        self.read = self.unconfirmed = self.waiting = self.skipped = 0
+        self._acked = self._lost = self._bounced = 0
+        self.first_error: XmppshError | None = None
+        self.skip: Callable[[XmppshError], None] | None = None
+        self.replies: asyncio.Queue[PipeReply | None] = asyncio.Queue()
+        self._window, self._rate = window, rate
+        self._keep_from, self._wants_replies = keep_from, wants_replies
+        self._counted = False
+        self._started = time.monotonic()
+        self._recent: OrderedDict[str, Sent] = OrderedDict()
+        self._domains: OrderedDict[str, None] = OrderedDict()
+        self._open_requests: set[str] = set()
+        self._all_answered = asyncio.Event()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._started
+
+    @property
+    def failed(self) -> int:
+        """How many bounced, were refused or never answered, or were lost with a session."""
+        return self._lost + self._bounced
+
+    @property
+    def acked(self) -> int:
+        """How many the server has acknowledged, without those that failed afterwards."""
+        return max(0, self._acked - self._bounced)
+
+    @property
+    def sent(self) -> int:
+        """How many were written."""
+        return self.read - self.waiting
+
+    # ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def go(self, session: SessionPort, stanzas: AsyncIterable[Element]) -> None:
+        """Send everything that no earlier run has confirmed, then wait for the acks and the answers."""
+        readers = [session.bounces(), session.subscribe("iq", "presence")]
+        collecting = [asyncio.ensure_future(self._collect(session, reader)) for reader in readers]
+        try:
+            try:
+                await self._send_all(session, stanzas)
+            except XmlError as error:
+                # What came before the fault is sent and acknowledged; its error is told at the end.
+                self.first_error = self.first_error or error
+            await session.acked(session.sent_count)
+            self.count(session)
+            await session.requests.fence(self._fenced_domains())
+            await self._wait_for_answers(session.options.timeout_s)
+        finally:
+            self.count(session)
+            for task in collecting:
+                task.cancel()
+            self.replies.put_nowait(None)
+
+    async def _send_all(self, session: SessionPort, stanzas: AsyncIterable[Element]) -> None:
+        position, done, next_at = 0, session.restored_position, time.monotonic()
+        async for stanza in stanzas:
+            position += 1
+            if position <= done:
+                continue
+            await session.wait_for_window(self._window)
+            if self._rate is not None:
+                next_at = max(next_at + 1 / self._rate, time.monotonic())
+                await asyncio.sleep(next_at - time.monotonic())
+            try:
+                self._send(session, stanza, position)
+            except XmlError as error:
+                if self.skip is None:
+                    raise
+                self.skip(error)
+        if position < done:
+            raise XmlError(f"the input has {position} stanzas, and {done} are confirmed: is it the same input?")
+
+    def _send(self, session: SessionPort, stanza: Element, position: int) -> None:
+        sender = stanza.attributes.get("from", "")
+        if not self._keep_from and sender not in ("", str(session.jid), str(session.jid.bare)):
+            raise XmlError(
+                f"it is from {sender}, and we are {session.jid.bare}", line=stanza.line, column=stanza.column
+            )
+        xml, origin = self.prepared(stanza)
+        to = stanza.attributes.get("to", "")
+        try:
+            session.send(xml, kind=stanza.kind, stanza_id=origin, to=to, position=position)
+        except DataError as error:
+            raise XmlError(str(error), condition="", line=stanza.line, column=stanza.column) from error
+        self.read += 1
+
+    def prepared(self, stanza: Element) -> tuple[Xml, str]:
+        """The stanza as it is sent, with an id, and a message with an origin-id of our own; and that.
+
+        The input's id is not enough: who pipes the same file again sends it again.
+        """
+        stanza_id, to = stanza.id or new_id(), stanza.attributes.get("to", "")
+        is_request = stanza.kind == "iq" and stanza.attributes.get("type") in ("get", "set")
+        self._recent[stanza_id] = Sent(stanza.line, to, is_request=is_request)
+        self._recent.move_to_end(stanza_id)
+        if len(self._recent) > MAX_REMEMBERED:
+            self._recent.popitem(last=False)
+        if is_request:
+            self._open_requests.add(stanza_id)
+        elif to:  # a message, or a directed presence, may bounce
+            self._domains[to] = None
+            self._domains.move_to_end(to)
+            if len(self._domains) > MAX_REMEMBERED:
+                self._domains.popitem(last=False)
+        xml = verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
+        if stanza.kind != "message":
+            return xml, stanza_id
+        origin = new_id() if stanza.id else stanza_id
+        return with_origin_id(stanza, xml, origin), origin
+
+    # ── What became of it ───────────────────────────────────────────────────────────────────────────────────────
+
+    def count(self, session: SessionPort) -> None:
+        """Take the figures from the session, once: after the acks the figures of its own stanzas would mix in."""
+        if self._counted:
+            return
+        self._counted = True
+        self._acked, self._lost = session.acked_count, session.failed_count
+        self.waiting, self.unconfirmed = session.waiting_count, session.unproven_count
+        if session.failed_count and self.first_error is None:
+            self.first_error = ConnectionLost("IQ and presence that were in flight ended with a session that was lost")
+
+    def _fenced_domains(self) -> set[str]:
+        domains: set[str] = set()
+        for to in reversed(self._domains):
+            try:
+                domains.add(Jid.parse(to).domainpart)
+            except XmppshError:
+                continue  # the server bounces it at once
+            if len(domains) == MAX_FENCED_DOMAINS:
+                break
+        return domains
+
+    async def _wait_for_answers(self, timeout_s: float) -> None:
+        if not self._open_requests:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._all_answered.wait()
+        except TimeoutError:
+            count = len(self._open_requests)
+            what = "1 IQ was" if count == 1 else f"{count} IQs were"
+            self._bounced += count
+            self.first_error = self.first_error or DeadlineExceeded(
+                f"{what} not answered within {timeout_s:.3g} s", layer="stanza", hint="--timeout S waits longer"
+            )
+
+    async def _collect(self, session: SessionPort, reader: Reader) -> None:
+        async for stanza in reader:
+            sent = self._recent.get(stanza.id or "")
+            if sent is not None:
+                self._answered(session, stanza, sent)
+
+    def _answered(self, session: SessionPort, stanza: Element, sent: Sent) -> None:
+        stanza_id, kind = stanza.id or "", stanza.attributes.get("type")
+        if sent.is_request:
+            try:
+                to = Jid.parse(sent.to) if sent.to else None
+            except XmppshError:
+                to = None
+            if not is_answer(stanza, stanza_id, to, session.jid):
+                return
+            self._open_requests.discard(stanza_id)
+            if not self._open_requests:
+                self._all_answered.set()
+        elif kind != "error":
+            return
+        error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart) if kind == "error" else None
+        if error is not None:
+            self._bounced += 1
+            self.first_error = self.first_error or error
+        if self._wants_replies:
+            self.replies.put_nowait(_reply(stanza, sent, error))
+
+    def verdict(self) -> XmppshError | None:
+        """The error that decides the exit code; None when all went well."""
+        if self.first_error is None:
+            return None
+        bad = self.failed + self.skipped
+        if (isinstance(self.first_error, XmlError) and not self.skipped) or bad >= self.read + self.skipped:
+            return self.first_error
+        return Partial(f"{bad} of {self.read + self.skipped} stanzas failed; the first: {self.first_error}")
+
+
+def _reply(stanza: Element, sent: Sent, error: XmppshError | None) -> PipeReply:
+    return PipeReply(
+        line=sent.line,
+        id=stanza.id or "",
+        from_=stanza.attributes.get("from"),
+        type="result" if error is None else "error",
+        condition=None if error is None else error.condition,
+        sentence=None if error is None else str(error),
+        xml=stanza.xml,
+    )
