@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.errors import XmppshError
 from xmppsh.shell.conversation import stamp_of
-from xmppsh.shell.failure import placed, report
+from xmppsh.shell.failure import placed, report, with_text
 from xmppsh.shell.tasks import ended
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from xmppsh.shell.conversation import Conversation
     from xmppsh.shell.sent import Place
 
+NOW_S = 0.001  # for what has its fate already
+OUTBOX = "xmppsh outbox retry settles them, and sends what did not arrive"
 SOON_S = 0.7  # a message that is not acknowledged by then is shown as one that waits, and again later
 
 
@@ -99,6 +102,25 @@ class Fates:
         """Wait until everything that was typed stands on the screen, which is soon."""
         if self._unseen:
             await asyncio.wait(self._unseen)
+
+    async def leave(self, limit_s: float) -> None:
+        """Give what is on the way so long. Raises what tells that messages were not confirmed, and where they are."""
+        session = self._session
+        if session.is_cut and session.unacked_count:
+            self._app.console.warn(f"the connection is cut; {limit_s:.0f} s are left for it to come back")
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await session.acked(session.sent_count, limit_s)
+            await session.acked(session.sent_count, NOW_S)
+        except XmppshError as error:
+            count = sum(entry.kind == "message" for entry in (*session.outbound.queue, *session.outbound.queue.lost))
+            if count == 0 or session.outbound.journal is None:
+                raise
+            what = "1 message is" if count == 1 else f"{count} messages are"
+            raise with_text(error, f"{what} not confirmed, and kept in the outbox: {session.cause}", OUTBOX) from error
+        finally:
+            await self.stop()
 
     async def stop(self) -> None:
         """Show nothing more, unless the session has ended: then everything has its fate at once."""

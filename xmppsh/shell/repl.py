@@ -150,10 +150,7 @@ class Repl:
                 raise
             finally:
                 self._app.console.shutdown.on_interrupt = None
-            try:
-                await self._session.acked(self._session.sent_count, LEAVE_S)
-            finally:
-                await self._fates.stop()
+            await self._fates.leave(LEAVE_S)
 
     async def _loop(self, watch: asyncio.Task[None]) -> None:
         while (text := await unless(watch, asyncio.ensure_future(self._read()))) is not None:

@@ -1,0 +1,59 @@
+"""A cut while somebody types: told at once, and nothing is lost, whether it heals or not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from support.contact import Contact
+from support.program import Program
+from support.servers import Server
+from support.terminal import CTRL_D, Terminal
+
+
+async def test_a_cut_shows_at_once_and_what_is_typed_in_it_arrives(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("prosody")
+    account, friend = server.account(), server.account()
+    async with Terminal(Program(tmp_path, server, account), "connect") as shell:
+        await shell.prompt()
+        await shell.shows("all sent")
+        await shell.enter(f"/to {friend.jid}")
+        await shell.prompt(friend.jid)
+        server.kill()
+        toolbar = await shell.shows("OFFLINE ")
+        assert "next try in" in toolbar or "connecting" in toolbar
+        await shell.enter("in the hole")
+        await shell.shows("1 stanza waits, kept on disk")
+        assert (await shell.shows("in the hole")).split()[1:3] == ["you", "…"]
+        server.start()
+        await shell.until(lambda: any("you ✓" in line and "in the hole" in line for line in shell.lines), "✓", 60)
+        await shell.until(lambda: not any("OFFLINE" in line for line in shell.lines), "the end of the cut")
+    async with Contact(server, friend) as contact:
+        await contact.wait_for_message(lambda message: message.body == "in the hole")
+
+
+async def test_what_a_cut_that_does_not_heal_leaves_is_told_to_be_in_the_outbox(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("prosody")
+    account, friend = server.account(), server.account()
+    program = Program(tmp_path, server, account)
+    async with Terminal(program, "connect", "--no-guard") as shell:
+        await shell.prompt()
+        await shell.enter(f"/to {friend.jid}")
+        await shell.prompt(friend.jid)
+        await shell.shows("all sent")
+        server.kill()
+        await shell.shows("OFFLINE ")
+        await shell.enter("kept for later")
+        await shell.shows("kept on disk")
+        shell.type(CTRL_D)
+        await shell.shows("xmppsh: the connection is cut; 5 s are left for it to come back")
+        assert await shell.exit_code() != 0
+        await shell.shows("1 message is not confirmed, and kept in the outbox")
+        await shell.shows("try: xmppsh outbox retry")
+    server.start()
+    outcome = await program.run("outbox", "retry")
+    assert outcome.code == 0, outcome.stderr
+    async with Contact(server, friend) as contact:
+        await contact.wait_for_message(lambda message: message.body == "kept for later")
