@@ -200,3 +200,18 @@ async def test_what_another_client_of_ours_says_is_shown(server: Server, tmp_pat
         outcome = await program.run("send", friend.jid, "from the other client")
         assert outcome.code == 0
         await shell.shows("[sent elsewhere] from the other client")
+
+
+async def test_answers_are_indented_at_a_terminal_and_stay_as_they_are_in_a_file(
+    prosody: Server, tmp_path: Path
+) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        ask = f'/iq get {prosody.domain} <query xmlns="http://jabber.org/protocol/disco#info"/>'
+        await stage.shell.enter(ask)
+        await stage.shell.until(lambda: any(line.startswith("  <identity ") for line in stage.shell.history), "it")
+        await stage.shell.prompt()
+        await stage.shell.enter(f"/o {tmp_path}/out")
+        await stage.shell.enter(ask)
+        await stage.shell.enter("/o")
+        await stage.is_alive()
+        assert (tmp_path / "out").read_text().count("\n") == 1

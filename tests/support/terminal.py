@@ -27,17 +27,26 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 class Terminal:
     """xmppsh on a pty, and what its screen shows."""
 
-    def __init__(self, program: Program, *arguments: str, ignore_sighup: bool = False, history: int = 1000) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *arguments: str,
+        ignore_sighup: bool = False,
+        history: int = 1000,
+        size: tuple[int, int] = (COLUMNS, ROWS),
+        term: str = "xterm-256color",
+    ) -> None:
+        self._size = size
         self._arguments, self._ignore_sighup = arguments, ignore_sighup
-        self._env = {**program.env, "TERM": "xterm-256color"}
-        self._screen = pyte.HistoryScreen(COLUMNS, ROWS, history=history)
-        self._stream = pyte.ByteStream(self._screen)
+        self._env = {**program.env, "TERM": term}
+        self.screen = pyte.HistoryScreen(*size, history=history)
+        self._stream = pyte.ByteStream(self.screen)
         self._changed = asyncio.Event()
-        self._written = b""
+        self.written = b""
 
     async def __aenter__(self) -> Self:
         self._master, self._slave = os.openpty()
-        termios.tcsetwinsize(self._slave, (ROWS, COLUMNS))
+        termios.tcsetwinsize(self._slave, self._size[::-1])
         self._modes = self._line_modes()
         self._process = await asyncio.create_subprocess_exec(
             *COMMAND,
@@ -76,18 +85,18 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """The screen's lines that are not empty."""
-        return [line.rstrip() for line in self._screen.display if line.strip()]
+        return [line.rstrip() for line in self.screen.display if line.strip()]
 
     @property
     def history(self) -> list[str]:
         """Every line that is or was on the screen."""
-        above = ["".join(row[x].data for x in range(COLUMNS)).rstrip() for row in self._screen.history.top]
+        above = ["".join(row[x].data for x in range(self._size[0])).rstrip() for row in self.screen.history.top]
         return above + self.lines
 
     @property
     def line(self) -> str:
         """The line with the cursor, up to it: what is suggested stands behind it."""
-        row, end = self._screen.buffer[self._screen.cursor.y], self._screen.cursor.x
+        row, end = self.screen.buffer[self.screen.cursor.y], self.screen.cursor.x
         return "".join(row[x].data for x in range(end)).rstrip()
 
     def line_above(self, line: str) -> str:
@@ -136,7 +145,7 @@ class Terminal:
             code = await asyncio.shield(self._waiter)
         while select.select([self._master], [], [], 0)[0]:
             self._read()
-        assert b"Traceback" not in self._written
+        assert b"Traceback" not in self.written
         assert self._line_modes() == self._modes
         return code
 
@@ -144,6 +153,12 @@ class Terminal:
         """Wait for the end of a program that has no terminal any more."""
         async with asyncio.timeout(DEADLINE_S):
             return await asyncio.shield(self._waiter)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size."""
+        self._size = (columns, rows)
+        self.screen.resize(rows, columns)
+        termios.tcsetwinsize(self._master, (rows, columns))
 
     def stop_reading(self) -> None:
         """Look at the screen no more: the terminal fills up."""
@@ -162,7 +177,7 @@ class Terminal:
 
     def _read(self) -> None:
         data = os.read(self._master, 65536)
-        self._written += data
+        self.written += data
         self._stream.feed(data)
         self._changed.set()
 

@@ -17,6 +17,7 @@ from xmppsh.shell.desk import MAX_DEPTH
 from xmppsh.shell.failure import placed
 from xmppsh.shell.line import Blank, Command, Text, Xml, classify
 from xmppsh.shell.own_commands import OwnCommands, Quit
+from xmppsh.shell.records import ShellPrinter
 from xmppsh.shell.sent import Place
 from xmppsh.shell.xmlinput import XmlInput
 from xmppsh.xmlio.build import verbatim, with_id
@@ -155,4 +156,6 @@ class Interpreter:
     async def _show(self, answer: Element) -> None:
         if answer.attributes.get("type") == "error":
             raise stanza_error(tree(answer), answer.sender or self._session.jid.domainpart)
-        await self._app.print(IqAnswer(answer.attributes.get("from"), answer.id, answer.xml))
+        record = IqAnswer(answer.attributes.get("from"), answer.id, answer.xml)
+        printer = self._app.printer if self._app.printer.is_for_programs else ShellPrinter(self._desk)
+        await printer.print(record, self._desk.output or self._app.console.stdout)

@@ -28,7 +28,7 @@ from xmppsh.shell.line import Command, Text, Xml, classify, pasted
 from xmppsh.shell.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.prompt import make_prompt
 from xmppsh.shell.runner import keeps_text
-from xmppsh.shell.screen import Drawing, Screen, ScreenOutput, color_depth, keyboard
+from xmppsh.shell.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard
 from xmppsh.shell.sent import Place, Sent, bounce
 from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.tasks import running, unless
@@ -61,10 +61,10 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: 
     """
     screen = Screen(fd)
     term = app.console.env.get("TERM")
-    screen.is_dumb = (term or "dumb") in ("dumb", "unknown")
-    drawing = Drawing(screen.terminal, term)
+    is_dumb = (term or "dumb") in ("dumb", "unknown")
+    drawing = PlainDrawing(screen.terminal) if is_dumb else Drawing(screen.terminal, term)
     with _on_screen(app, screen), create_app_session(keyboard(), drawing):
-        await Repl(app, session, arrivals, screen, desk, vi=vi).run()
+        await Repl(app, session, arrivals, screen, desk, vi=vi, is_dumb=is_dumb).run()
 
 
 @contextmanager
@@ -81,28 +81,23 @@ def _on_screen(app: App, screen: Screen) -> Iterator[None]:
         console.stdout, console.write_error = stdout, write_error
 
 
-def _prints_records(app: App) -> bool:
-    """Was an output for programs asked for, JSON, XML or a template?"""
-    settings = app.settings
-    is_template = settings.template is not None and settings.origin("format") >= settings.origin("template")
-    return settings.format != "text" or is_template
-
-
 class Repl:
     """One run of the prompt."""
 
-    def __init__(self, app: App, session: Session, arrivals: Inbox, screen: Screen, desk: Desk, *, vi: bool) -> None:
+    def __init__(
+        self, app: App, session: Session, arrivals: Inbox, screen: Screen, desk: Desk, *, vi: bool, is_dumb: bool
+    ) -> None:
         self._app, self._session, self._screen = app, session, screen
         self.people = desk.people
         self._conversation = Conversation(desk.palette, self.people, self._columns, app.console.now)
-        as_conversation = isinstance(app.console.stdout, ScreenOutput) and not _prints_records(app)
+        as_conversation = isinstance(app.console.stdout, ScreenOutput) and not app.printer.is_for_programs
         self._sent = Sent(session, lambda _, error: report(app, error))
         desk.conversation, desk.lend = self._conversation, screen.lend
         self._interpreter = Interpreter(app, session, self._sent, desk)
         self._surroundings = Surroundings(app, session, self.people)
         show = self._show_message if as_conversation else None
         self._printer = Printer(app, session, arrivals, self._tell_bounce, show)
-        self._reads = False
+        self._reads, self._is_dumb = False, is_dumb
         self._work: asyncio.Task[None] | None = None  # the line that is carried out
         self._cut_at: float | None = None
         self._prompt = make_prompt(
@@ -113,13 +108,13 @@ class Repl:
             LineCompleter(self.people),
             color_depth(app.settings.color, app.console.env),
             vi=vi,
-            dumb=screen.is_dumb,
+            dumb=is_dumb,
             on_enter=self._on_enter,
             on_suspend=lambda: screen.above(SUSPEND),
             on_editor=screen.lend,
         )
         screen.prompt = self._prompt.app
-        own = self._conversation if as_conversation and not screen.is_dumb else None
+        own = self._conversation if as_conversation and not is_dumb else None
         self._fates = Fates(app, session, own, screen.above, self._prompt.app.invalidate)
         self._erases = own is not None
 
@@ -188,6 +183,8 @@ class Repl:
     async def _read(self) -> str | None:
         """A line, or several of XML; None at the end of input."""
         self._reads = True
+        if self._is_dumb:
+            self._screen.dumb_line = lambda: self._message() + self._prompt.default_buffer.text
         try:
             return await self._prompt.prompt_async(handle_sigint=False, set_exception_handler=False)
         except EOFError:
@@ -195,7 +192,7 @@ class Repl:
         except KeyboardInterrupt:  # on a dumb terminal prompt_toolkit's own Ctrl-C comes before ours
             return ""
         finally:
-            self._reads = False
+            self._reads, self._screen.dumb_line = False, None
 
     async def _confirmed(self, lines: list[str]) -> bool:
         """Ask before what was pasted is carried out line by line."""

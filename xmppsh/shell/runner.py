@@ -14,9 +14,9 @@ from xmppsh.commands.base import HelpAsked
 from xmppsh.commands.groups import load, unknown
 from xmppsh.errors import UsageError
 from xmppsh.shell.builtins import BUILTINS
-from xmppsh.shell.expanded import Expanded
 from xmppsh.shell.failure import usage_error
 from xmppsh.shell.line import xml_start
+from xmppsh.shell.records import ShellPrinter
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
@@ -59,8 +59,8 @@ async def run(app: App, session: Session, desk: Desk, name: str, tail: str) -> N
     own = app.for_command(app.settings.with_values(**work.options), session, desk.stdin)
     if desk.output is not None:
         own.console.stdout = desk.output
-    if desk.expanded and own.settings.format == "text":
-        own.printer = Expanded(own.printer, desk.palette)
+    if not own.printer.is_for_programs:
+        own.printer = ShellPrinter(desk)
     own.printer.check()
     work.check_output()
     await work.run(own)

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from xmppsh.shell.look import folded
 from xmppsh.shell.printer import WholeRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from prompt_toolkit.application import Application
 
@@ -106,6 +107,18 @@ class Drawing(Vt100_Output):
         return 1
 
 
+class PlainDrawing(PlainTextOutput):
+    """The same on a terminal that can only print."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(cast("TextIO", terminal))
+        self._fd = terminal.fileno()
+
+    def get_size(self) -> Size:
+        """Of the terminal."""
+        return _size(self._fd)
+
+
 class Screen:
     """What is printed while a prompt may stand on the terminal.
 
@@ -117,7 +130,7 @@ class Screen:
         self.prompt: Application[Any] | None = None
         self.free = asyncio.Event()  # not lent
         self.free.set()
-        self.is_dumb = False
+        self.dumb_line: Callable[[], str] | None = None  # what stands there, on a terminal where nothing can be erased
         self._held: deque[str] = deque()
         self._held_characters = 0
 
@@ -126,12 +139,15 @@ class Screen:
         if not self.free.is_set():
             self._hold(text)
         elif self.prompt is None or not self.has_prompt:
-            # A dumb terminal has a prompt that nobody can erase: what is printed begins on a line of its own.
-            self.terminal.write(f"\n{text}" if self.is_dumb and self.has_prompt else text)
+            self.terminal.write(self._around(text))
         else:
             self.prompt.renderer.erase()
             self.terminal.write(text)
             self.prompt.invalidate()
+
+    def _around(self, text: str) -> str:
+        """What is printed begins on a line of its own, and the line that was typed stands below it again."""
+        return text if self.dumb_line is None else f"\n{text}{self.dumb_line()}"
 
     def tell(self, text: str) -> None:
         """Print sentences above the prompt, folded at words."""
@@ -174,6 +190,9 @@ class ScreenOutput(WholeRecords):
         """Print one record above the prompt; where there is none, a terminal stopped by Ctrl-S is waited for."""
         await self._screen.free.wait()
         async with self.lock:
+            if self._screen.dumb_line is not None:
+                self._screen.above(text)
+                return
             while text and not self._screen.has_prompt:
                 piece, text = text[:TAKEN_CHARACTERS], text[TAKEN_CHARACTERS:]
                 await self.write_now(piece)
