@@ -54,8 +54,34 @@ def test_the_command_ends_with_us(tmp_path: Path, number: signal.Signals, comman
     )  # fmt: skip
     child = int(_eventually(lambda: pids.exists() and pids.read_text().strip()))
     process.send_signal(number)
-    assert process.wait(20) in (-number, 128 + number)
+    assert process.wait(60) in (-number, 128 + number)
     _eventually(lambda: not _lives(child))
+
+
+INTERRUPTED = """
+import os, signal, sys
+from xmppsh.config.program import output_of
+
+def interrupt(frame, event, _argument):
+    if event == "return" and frame.f_code.co_name == "_execute_child":  # the child runs; Popen has not returned
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.setprofile(interrupt)
+try:
+    output_of({command!r}, "--password-command")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_while_the_command_is_being_started_leaves_no_command_behind(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    pids.touch()
+    program = INTERRUPTED.format(command=f"sh -c 'echo $$ > {pids}; exec sleep 300'")
+    outcome = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=60, check=False)
+    assert outcome.stdout == b"interrupted\n"
+    assert not (pid := pids.read_text().strip()) or not _lives(int(pid))
 
 
 def _lives(pid: int) -> bool:
@@ -66,7 +92,7 @@ def _lives(pid: int) -> bool:
 
 
 def _eventually(seen: "object") -> str:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not (found := seen()):  # type: ignore[operator]
         assert time.monotonic() < until
         time.sleep(0.01)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TIMEOUT_S = 60  # a password manager may ask its user first
-ENDING = (signal.SIGTERM, signal.SIGHUP)  # Ctrl-C comes as KeyboardInterrupt
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 OPERATORS = "|&;<>()`\n"
 EXPANDED = "({"  # what may follow a $, beside a name
 
@@ -73,7 +73,11 @@ def shell_syntax(command: str) -> str | None:
 
 @contextmanager
 def _ending_with_us() -> Iterator[Callable[[list[str]], subprocess.Popen[bytes]]]:
-    """Starts a child that ends with whatever ends the wait, or us."""
+    """Starts a child that ends with whatever ends the wait, or us.
+
+    A signal that comes while the child is being made waits until we know the child: KeyboardInterrupt raised inside of
+    Popen would leave it running.
+    """
     started: list[subprocess.Popen[bytes]] = []
     signals: list[int] = []
 
@@ -83,6 +87,8 @@ def _ending_with_us() -> Iterator[Callable[[list[str]], subprocess.Popen[bytes]]
             die()
 
     def die() -> None:
+        if signals[0] == signal.SIGINT:
+            raise KeyboardInterrupt
         for child in started:
             _end(child)
         signal.signal(signals[0], signal.SIG_DFL)
@@ -98,16 +104,18 @@ def _ending_with_us() -> Iterator[Callable[[list[str]], subprocess.Popen[bytes]]
             die()
         return child
 
-    handled = []
+    handled: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # elsewhere the loop's owner calls `end_running`
-        handled = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+        handled = {number: signal.SIG_DFL for number in ENDING if signal.getsignal(number) is signal.SIG_DFL}
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            handled[signal.SIGINT] = signal.default_int_handler
     for number in handled:
         signal.signal(number, on_signal)
     try:
         yield start
     finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
+        for number, before in handled.items():
+            signal.signal(number, before)
         for child in started:
             if child.poll() is None:
                 _end(child)
