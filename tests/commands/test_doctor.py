@@ -1,6 +1,5 @@
 """`doctor` before it has a connection: what the DNS says, what is not asked, whose password it takes."""
 
-import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,7 +13,8 @@ from support.proxies import serving as proxying
 DOMAIN = "example.org"
 DIRECT, STARTTLS = f"SRV _xmpps-client._tcp.{DOMAIN}", f"SRV _xmpp-client._tcp.{DOMAIN}"
 SRV = ["SRV _xmpps-client._tcp", "SRV _xmpp-client._tcp"]
-QUICK = ("--connect-timeout", "1", "--format", "json")
+GIVEN = ("--connect-timeout", "20", "--format", "json")
+IMPATIENT = ("--connect-timeout", "1")  # for what never answers
 
 
 def told(outcome: Outcome) -> dict[str, dict[str, Any]]:
@@ -31,7 +31,7 @@ def first_failure(outcome: Outcome) -> tuple[str, str, str]:
 
 async def examine(program: Program, zone: dict[str, Any], *arguments: str) -> Outcome:
     async with serving(NameServer(zone)) as names:
-        return await program.run("--dns", names.place, "doctor", *QUICK, *arguments)
+        return await program.run("--dns", names.place, "doctor", *GIVEN, *arguments)
 
 
 # ── The DNS ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -55,9 +55,8 @@ BROKEN: list[tuple[str, dict[str, Any], int, str, str]] = [
 async def test_a_broken_dns_is_the_first_failure(
     program: Program, zone: dict[str, Any], code: int, check: str, says: str
 ) -> None:
-    begun = time.monotonic()
-    outcome = await examine(program, zone, DOMAIN)
-    assert time.monotonic() - begun < 6
+    patience = IMPATIENT if any(isinstance(answer, Silent) for answer in zone.values()) else ()
+    outcome = await examine(program, zone, DOMAIN, *patience)
     assert outcome.code == code
     group, failed, detail = first_failure(outcome)
     assert (group, failed) == ("dns", check)
@@ -71,7 +70,7 @@ async def test_a_broken_dns_is_the_first_failure(
 
 async def test_a_dead_name_server_is_named(program: Program) -> None:
     with refused() as port:
-        outcome = await program.run("--dns", f"{HOST}:{port}", "doctor", *QUICK, DOMAIN)
+        outcome = await program.run("--dns", f"{HOST}:{port}", "doctor", *GIVEN, DOMAIN)
     assert (outcome.code, outcome.error["layer"]) == (75, "dns")
     assert f"{HOST}:{port} refused" in first_failure(outcome)[2]
 
@@ -132,7 +131,7 @@ async def test_what_does_not_apply_is_skipped_with_its_reason_and_not_asked(
     with refused() as port:
         async with serving(NameServer()) as names:
             given = [word.format(port=port) for word in arguments]
-            outcome = await program.run("--dns", names.place, "doctor", *QUICK, *given)
+            outcome = await program.run("--dns", names.place, "doctor", *GIVEN, *given)
             assert [question for question in names.asked if "443" not in question] == []
     found = told(outcome)
     assert [(found[check]["status"], found[check]["detail"]) for check in SRV] == [("skip", reason)] * 2
@@ -143,14 +142,14 @@ async def test_what_does_not_apply_is_skipped_with_its_reason_and_not_asked(
 
 async def test_with_tls_direct_the_other_service_is_not_asked_for(program: Program) -> None:
     async with serving(NameServer()) as names:
-        outcome = await program.run("--dns", names.place, "--tls", "direct", "doctor", *QUICK, DOMAIN)
+        outcome = await program.run("--dns", names.place, "--tls", "direct", "doctor", *GIVEN, DOMAIN)
         assert STARTTLS not in names.asked
     assert told(outcome)[SRV[1]]["detail"] == "--tls direct was given"
 
 
 async def test_a_proxy_that_refuses_is_the_first_failure(program: Program) -> None:
     async with proxying(ProxyServer("http", fails=403)) as proxy:
-        outcome = await program.run("--proxy", proxy.url, "doctor", *QUICK, DOMAIN)
+        outcome = await program.run("--proxy", proxy.url, "doctor", *GIVEN, DOMAIN)
         assert set(proxy.asked) == {(DOMAIN, 5222)}
     assert (outcome.code, outcome.error["layer"]) == (69, "tcp")
     assert first_failure(outcome)[0] == "tcp"
@@ -158,7 +157,7 @@ async def test_a_proxy_that_refuses_is_the_first_failure(program: Program) -> No
 
 async def test_a_proxy_that_is_dead_is_the_first_failure(program: Program) -> None:
     with refused() as port:
-        outcome = await program.run("--proxy", f"socks5h://{HOST}:{port}", "doctor", *QUICK, DOMAIN)
+        outcome = await program.run("--proxy", f"socks5h://{HOST}:{port}", "doctor", *GIVEN, DOMAIN)
     assert (outcome.code, first_failure(outcome)[0]) == (69, "tcp")
     assert "the proxy" in outcome.error["text"]
 

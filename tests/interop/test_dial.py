@@ -19,8 +19,9 @@ from support.program import Program
 from support.proxies import ProxyServer, serving
 from support.servers import Server
 
+DEADLINE_S = 60.0
+SHARE_S = 20.0  # a place that is waited for costs half of what is left of the deadline: 30 s; one passed by, 0.25 s
 RUNS = 3
-ALLOWED_S = 1.0  # issue 5: more than the good address alone takes
 
 
 @pytest.fixture
@@ -38,38 +39,32 @@ def hosts(*places: str) -> list[str]:
     return [word for place in places for word in ("--host", place)]
 
 
-async def best_s(program: Program, *options: str) -> float:
-    """How long a ping takes with these options, at best (the machine may be busy); every one must succeed."""
+async def passes_the_bad(program: Program, *options: str) -> None:
+    """A ping succeeds with these options, and waited for no bad place, however busy the machine is."""
     program.env.pop("XMPPSH_HOST", None)
-    took = []
-    for _ in range(RUNS):
-        begun = time.monotonic()
-        outcome = await program.run("ping", *options)
-        took.append(time.monotonic() - begun)
-        assert outcome.code == 0, outcome.stderr
-    return min(took)
+    begun = time.monotonic()
+    outcome = await program.run("ping", "--connect-timeout", f"{DEADLINE_S:g}", *options)
+    assert outcome.code == 0, outcome.stderr
+    assert time.monotonic() - begun < SHARE_S
 
 
 # ── Bad places before a good one ────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_dead_deaf_and_dumb_hosts_cost_less_than_a_second(
+async def test_dead_deaf_and_dumb_hosts_are_passed_by_and_not_waited_for(
     server: Server, program: Program, stack: AsyncExitStack
 ) -> None:
     dead = stack.enter_context(refused())
     hole = stack.enter_context(black_hole(socket.AF_INET6))
     dumb = await stack.enter_async_context(listening())
     good = f"{server.host}:{server.port}"
-    alone_s = await best_s(program, *hosts(good))
     # The direct TLS port is dialled for STARTTLS: it waits for a handshake, and gets a stream header.
     bad = [f"127.0.0.1:{dead}", f"[::1]:{hole}", f"{server.host}:{server.tls_port}", f"127.0.0.1:{dumb.port}"]
-    mixed_s = await best_s(program, *hosts(*bad, good))
-    print(f"{server.name}: alone {alone_s:.2f} s, behind four bad places {mixed_s:.2f} s")
-    assert mixed_s < alone_s + ALLOWED_S
-    assert dumb.connections == RUNS
+    await passes_the_bad(program, *hosts(*bad, good))
+    assert dumb.connections == 1
 
 
-async def test_targets_of_srv_records_with_the_wrong_kind_of_tls_cost_less_than_a_second(
+async def test_targets_of_srv_records_with_the_wrong_kind_of_tls_are_not_waited_for(
     server: Server, program: Program, stack: AsyncExitStack
 ) -> None:
     dead = stack.enter_context(refused())
@@ -84,10 +79,7 @@ async def test_targets_of_srv_records_with_the_wrong_kind_of_tls_cost_less_than_
         "AAAA good.example": ["::1"],
     }
     dns = await stack.enter_async_context(name_server(NameServer(zone)))
-    alone_s = await best_s(program, *hosts(f"{server.host}:{server.port}"))
-    mixed_s = await best_s(program, "--dns", dns.place)
-    print(f"{server.name}: alone {alone_s:.2f} s, by SRV records {mixed_s:.2f} s")
-    assert mixed_s < alone_s + ALLOWED_S
+    await passes_the_bad(program, "--dns", dns.place)
 
 
 async def test_what_happened_is_logged_in_order(server: Server, program: Program, stack: AsyncExitStack) -> None:
@@ -118,7 +110,7 @@ async def test_the_error_tells_every_place_in_order(tmp_path: Path, stack: Async
     places = hosts(f"127.0.0.1:{dead}", f"[::1]:{hole}")
     begun = time.monotonic()
     outcome = await program.run("ping", "--connect-timeout", "1", *places)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < SHARE_S
     assert outcome.code == 69
     cause, hint = outcome.stderr.splitlines()
     assert cause == f"xmppsh: example.org: no address answers (127.0.0.1:{dead} refused, [::1]:{hole} timed out)"
@@ -268,9 +260,9 @@ async def test_who_is_silent_before_tls_is_passed_by_and_gets_no_password(
 ) -> None:
     async with two_servers(certificates, tmp_path, **{step: SILENCE}) as (first, second, program, places):
         begun = time.monotonic()
-        outcome = await program.run("ping", "--connect-timeout", "8", *places)
+        outcome = await program.run("ping", "--connect-timeout", f"{DEADLINE_S:g}", *places)
         assert outcome.code == 0, outcome.stderr
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < SHARE_S
         assert (auths(first), auths(second)) == (0, 1)
 
 

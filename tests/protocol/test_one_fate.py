@@ -343,5 +343,5 @@ class OneFate(RuleBasedStateMachine):
         assert self.server.released == self.server.told == self.delivered
 
 
-OneFate.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+OneFate.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestOneFate = OneFate.TestCase

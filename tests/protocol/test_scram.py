@@ -133,7 +133,7 @@ def test_our_server_refuses_a_final_message_that_was_changed(change: str) -> Non
         server.final(",".join(f"{key}={value if key == name else old}" for key, old in parts.items()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_in_the_place_of_a_message_raises_nothing_but_ours(first: str, final: str) -> None:
     server = Server("SCRAM-SHA-1", lambda _: None)

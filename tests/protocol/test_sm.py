@@ -79,7 +79,7 @@ class Counters(RuleBasedStateMachine):
             assert self.sm.owes_ack == (self.handled != self.answered)
 
 
-Counters.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Counters.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestCounters = Counters.TestCase
 
 

@@ -162,6 +162,6 @@ class AnyServer(RuleBasedStateMachine):
 
 
 AnyServer.TestCase.settings = settings(
-    max_examples=250, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestAnyServer = AnyServer.TestCase

@@ -79,13 +79,13 @@ async def test_messages_to_an_account_that_is_offline_wait_for_it(server: Server
             assert [m.body for m in b.messages] == ["offline 0", "offline 1", "offline 2"]
 
 
-async def test_a_contact_takes_ten_thousand_messages_in_order(server: Server) -> None:
+async def test_a_contact_takes_a_thousand_messages_in_order(server: Server) -> None:
     romeo, juliet = server.account(), server.account()
     async with Contact(server, romeo) as a, Contact(server, juliet) as b:
-        bodies = [f"message {n}" for n in range(10_000)]
+        bodies = [f"message {n}" for n in range(1_000)]
         for n, body in enumerate(bodies):
             a.client.send(f"<message to='{b.jid}' type='chat' id='{n}'><body>{body}</body></message>")
-        await b.wait_for_messages(10_000, timeout_s=90)
+        await b.wait_for_messages(1_000, timeout_s=60)
         assert [m.body for m in b.messages] == bodies
 
 

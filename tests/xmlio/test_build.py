@@ -18,7 +18,7 @@ CHAR = [(0x9, 0xA), (0xD, 0xD), (0x20, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10
 TEXT = st.text(st.one_of(*(st.characters(min_codepoint=low, max_codepoint=high) for low, high in CHAR)), max_size=30)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(TEXT, TEXT, TEXT)
 def test_text_and_attributes_read_back_exactly(text: str, value: str, inner: str) -> None:
     built = element("message", {"a": value, "xml:lang": value}, text, element("b", {"c": inner}, inner), text)
@@ -109,7 +109,7 @@ def test_with_id_sets_the_stanza_s_own_id_and_leaves_the_rest(xml: str, expected
     assert with_id(read_element(xml), "N") == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(elements(name="message", known=frozenset()), TEXT)
 def test_with_id_changes_the_id_alone(xml: str, stanza_id: str) -> None:
     before = alone(xml)
