@@ -53,6 +53,8 @@ class Group(NamedTuple):
 MESSAGE = "xmppsh.output.records:MessageRecord"
 STANZAS = (MESSAGE, "xmppsh.output.records:PresenceRecord", "xmppsh.output.records:IqRecord")
 IQ_ANSWER = "xmppsh.commands.iq:IqAnswer"
+CONTACT = "xmppsh.commands.roster:RosterContact"
+DISCO_ITEM = "xmppsh.commands.disco:DiscoItem"
 OUTBOX_ENTRY = "xmppsh.commands.outbox:OutboxEntry"
 
 COMMANDS: dict[Path, Spec] = {
@@ -93,6 +95,33 @@ COMMANDS: dict[Path, Spec] = {
         "xmppsh.commands.iq", "Ask with an IQ of your own and print the answer.", "stream", records=(IQ_ANSWER,)
     ),
     ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream", records=(IQ_ANSWER,)),
+    ("roster", "list"): Spec("xmppsh.commands.roster", "Show the contacts.", "account", records=(CONTACT,)),
+    ("roster", "add"): Spec("xmppsh.commands.roster", "Add a contact, or change one.", "account"),
+    ("roster", "rename"): Spec("xmppsh.commands.roster", "Give a contact another name.", "account"),
+    ("roster", "remove"): Spec("xmppsh.commands.roster", "Remove a contact.", "account"),
+    ("roster", "export"): Spec("xmppsh.commands.roster", "Print the contacts as JSON.", "account", records=(CONTACT,)),
+    ("roster", "import"): Spec("xmppsh.commands.roster", "Add the contacts of an export.", "account"),
+    ("presence", "set"): Spec("xmppsh.commands.presence", "Send our presence.", "account"),
+    ("presence", "subscribe"): Spec("xmppsh.commands.presence", "Ask to see somebody's presence.", "account"),
+    ("presence", "approve"): Spec("xmppsh.commands.presence", "Let somebody see ours.", "account"),
+    ("presence", "deny"): Spec("xmppsh.commands.presence", "Do not let somebody see ours.", "account"),
+    ("block", "list"): Spec(
+        "xmppsh.commands.block", "Show who is blocked.", "account", records=("xmppsh.commands.block:Blocked",)
+    ),
+    ("block", "add"): Spec("xmppsh.commands.block", "Block somebody.", "account"),
+    ("block", "remove"): Spec("xmppsh.commands.block", "Block somebody no more.", "account"),
+    ("history", "list"): Spec(
+        "xmppsh.commands.history", "Show the last messages of the archive.", "account", records=(MESSAGE,)
+    ),
+    ("history", "export"): Spec(
+        "xmppsh.commands.history", "Print the whole archive as JSON.", "account", records=(MESSAGE,)
+    ),
+    ("upload",): Spec(
+        "xmppsh.commands.upload",
+        "Upload files, and print their URLs.",
+        "account",
+        records=("xmppsh.commands.upload:Uploaded",),
+    ),
     ("sessions", "list"): Spec(
         "xmppsh.commands.sessions",
         "Show the sessions that are online as you.",
@@ -123,6 +152,34 @@ COMMANDS: dict[Path, Spec] = {
         "server",
         records=("xmppsh.commands.ping:Pong", "xmppsh.commands.ping:PingSummary"),
     ),
+    ("version",): Spec(
+        "xmppsh.commands.entity",
+        "Ask for name and version of a client or server.",
+        "server",
+        records=("xmppsh.commands.entity:Version",),
+    ),
+    ("time",): Spec(
+        "xmppsh.commands.entity",
+        "Ask a client or server for its time.",
+        "server",
+        records=("xmppsh.commands.entity:EntityTime",),
+    ),
+    ("last",): Spec(
+        "xmppsh.commands.entity",
+        "Ask how long somebody has been idle or away.",
+        "server",
+        records=("xmppsh.commands.entity:LastActivity",),
+    ),
+    ("disco", "info"): Spec(
+        "xmppsh.commands.disco",
+        "Show what somebody is and can do.",
+        "server",
+        records=("xmppsh.commands.disco:DiscoIdentity", "xmppsh.commands.disco:DiscoFeature"),
+    ),
+    ("disco", "items"): Spec(
+        "xmppsh.commands.disco", "Show what belongs to somebody.", "server", records=(DISCO_ITEM,)
+    ),
+    ("disco", "tree"): Spec("xmppsh.commands.disco", "Show that as a tree.", "server", records=(DISCO_ITEM,)),
     ("doctor",): Spec(
         "xmppsh.commands.doctor",
         "Examine the way to a server, from the DNS to stream management.",
@@ -173,6 +230,11 @@ COMMANDS: dict[Path, Spec] = {
 }
 
 GROUPS: dict[Path, Group] = {
+    ("roster",): Group("Show and change the account's contacts.", "account"),
+    ("presence",): Group("Say how we are, ask to see others, let them see us.", "account"),
+    ("block",): Group("Show and change whom the server keeps away.", "account"),
+    ("history",): Group("Read the archive of the account or of a room.", "account"),
+    ("disco",): Group("Find out what somebody is, can do, and what else is there.", "server"),
     ("sessions",): Group("Show or close the account's own sessions, and those that died.", "account"),
     ("outbox",): Group("Show, settle or forget messages that were never confirmed.", "machine"),
 }

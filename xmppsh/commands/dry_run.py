@@ -5,7 +5,7 @@ A handler runs on them as on any other: what it hands in is printed, and the fir
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
@@ -17,6 +17,7 @@ from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from xmppsh.commands.account import Account
@@ -125,6 +126,10 @@ class DrySession:
         """Print the IQ, with an id that tells that it is made when it is sent."""
         self.send(element("iq", {"type": iq_type, "to": None if to is None else str(to), "id": "…"}, payload))
         raise DryRunEnds
+
+    def collecting(self, query_id: str) -> AbstractContextManager[list[Element]]:
+        """Nothing arrives."""
+        return nullcontext([])
 
     def subscribe(self, *kinds: str) -> DryReader:
         """Nothing arrives."""

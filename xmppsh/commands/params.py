@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
@@ -186,7 +187,32 @@ class FileType(click.ParamType[str]):
         return [CompletionItem(incomplete, type="file")]
 
 
+class MomentType(click.ParamType["datetime | timedelta"]):
+    """A moment as RFC 3339 has it, or a span before now (`2h`, `7d`)."""
+
+    name = "T"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
+        """Raises UsageError."""
+        if isinstance(value, (datetime, timedelta)):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            try:
+                return timedelta(seconds=positive_seconds(value))
+            except (UsageError, OverflowError):
+                said = f"{_named(param)}{value!r} is no time"
+                raise UsageError(said, hint="2026-11-22T16:30:00Z, 2026-11-22, 2h or 7d") from None
+        return moment if moment.tzinfo is not None else moment.astimezone()
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A number with each unit."""
+        return [CompletionItem(incomplete + unit) for unit in UNITS_S] if incomplete.isdecimal() else []
+
+
 JID = JidType()
+MOMENT = MomentType()
 FILE = FileType()
 RECORD = RecordType()
 WAIT = WaitType()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractContextManager
 
     from xmppsh.connection.options import SessionOptions
     from xmppsh.errors import XmppshError
@@ -117,6 +118,9 @@ class SessionPort(Protocol):
         self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None
     ) -> Element:
         """Send an IQ and give its result."""
+
+    def collecting(self, query_id: str) -> AbstractContextManager[list[Element]]:
+        """The archive's results for an open query (XEP-0313 §4.2)."""
 
     def subscribe(self, *kinds: str) -> Reader:
         """Read stanzas of these kinds that arrive from now on."""

@@ -1,0 +1,195 @@
+"""The commands for an account and its server, as a second account or a second call sees what they did."""
+
+import asyncio
+import json
+import signal
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.contact import Contact
+from support.program import Program, finish
+from support.servers import Account, Server
+from support.until import until
+
+
+async def records(program: Program, *arguments: str) -> list[dict[str, object]]:
+    outcome = await program.run(*arguments, "--format", "json")
+    assert outcome.code == 0, outcome.stderr
+    return outcome.records
+
+
+async def done(program: Program, *arguments: str, stdin: bytes = b"") -> None:
+    outcome = await program.run(*arguments, stdin=stdin)
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "", "")
+
+
+# ── Entities ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_version_time_and_last_ask_the_server(program: Program, server: Server, alice: Account) -> None:
+    (version,) = await records(program, "version", server.domain)
+    assert str(version["name"]).lower() == server.name
+    (time,) = await records(program, "time", server.domain)
+    assert str(time["utc"]).endswith("Z")
+
+
+async def test_what_a_server_does_not_offer_is_told_by_name(program: Program, server: Server) -> None:
+    outcome = await program.run("last", f"conference.{server.domain}")
+    assert outcome.code in (69, 76)
+    if outcome.code == 69:
+        assert "does not offer its last activity (XEP-0012)" in outcome.stderr
+
+
+async def test_disco_shows_features_services_and_a_tree(program: Program, server: Server) -> None:
+    info = await records(program, "disco", "info", server.domain)
+    assert {"kind": "feature", "from": server.domain, "var": "urn:xmpp:ping"} in info
+    assert ("server", "im") in [(one.get("category"), one.get("type")) for one in info]
+    items = await records(program, "disco", "items", server.domain)
+    assert server.conference in [one["jid"] for one in items]
+    tree = await records(program, "disco", "tree", server.domain, "--depth", "1")
+    assert (tree[0]["jid"], tree[0]["depth"]) == (server.domain, 0)
+    assert (server.conference, 1) in [(one["jid"], one["depth"]) for one in tree]
+
+
+# ── The roster ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_roster_is_changed_and_shown(program: Program) -> None:
+    await done(program, "roster", "add", "juliet@example.org", "--name", "J", "--group", "A", "--group", "B")
+    await done(program, "roster", "rename", "juliet@example.org", "Juliet")
+    (contact,) = await records(program, "roster", "list")
+    assert (contact["jid"], contact["name"], sorted(contact["groups"])) == (  # type: ignore[call-overload]
+        "juliet@example.org", "Juliet", ["A", "B"],
+    )  # fmt: skip
+    await done(program, "roster", "remove", "juliet@example.org")
+    assert await records(program, "roster", "list") == []
+    missing = await program.run("roster", "remove", "juliet@example.org")
+    assert (missing.code, missing.stderr) == (
+        67, "xmppsh: juliet@example.org is not in the roster\n  try: xmppsh roster list\n",
+    )  # fmt: skip
+
+
+async def test_an_export_imported_elsewhere_gives_the_same_roster_however_often(
+    program: Program, server: Server, tmp_path: Path
+) -> None:
+    for number in range(20):
+        await done(
+            program, "roster", "import",
+            stdin=b"".join(
+                json.dumps({"jid": f"c{one}@example.org", "name": f"C {one}", "groups": ["G", "ü"]}).encode() + b"\n"
+                for one in range(number, 20)
+            ),
+        )  # fmt: skip
+        if number == 1:
+            break
+    exported = (await program.run("roster", "export")).stdout
+    (tmp_path / "other").mkdir()
+    other = Program(tmp_path / "other", server, server.account())
+    for _ in range(2):
+        await done(other, "roster", "import", stdin=exported.encode())
+    again = (await other.run("roster", "export")).stdout
+    assert sorted(again.splitlines()) == sorted(exported.splitlines())
+    assert len(again.splitlines()) == 20
+
+
+async def test_a_bad_line_of_an_import_is_named_and_nothing_is_added(program: Program) -> None:
+    outcome = await program.run("roster", "import", stdin=b'{"jid": "a@b"}\n{"name": "x"}\n')
+    assert outcome.code == 65
+    assert outcome.stderr.startswith("xmppsh: line 2: it is no contact as `roster export` prints it")
+    assert await records(program, "roster", "list") == []
+
+
+async def test_presence_is_asked_for_and_given(program: Program, server: Server, alice: Account) -> None:
+    async with Contact(server, server.account()) as bob:
+        bare = bob.jid.partition("/")[0]
+        await done(program, "presence", "subscribe", bare)
+        await bob.wait_for_presence(alice.jid, "subscribe")
+        await bob.send_raw(f"<presence to='{alice.jid}' type='subscribed'/>")
+        await bob.send_raw(f"<presence to='{alice.jid}' type='subscribe'/>")
+        await bob.settle()
+        await done(program, "presence", "approve", bare)
+        await bob.wait_for_presence(alice.jid, "subscribed")
+        (contact,) = await records(program, "roster", "list")
+        assert contact["subscription"] == "both"
+        await done(program, "presence", "deny", bare)
+        await bob.wait_for_presence(alice.jid, "unsubscribed")
+
+
+# ── Blocking, files ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_who_is_blocked_cannot_write(program: Program, server: Server, alice: Account) -> None:
+    async with Contact(server, server.account()) as bob:
+        bare = bob.jid.partition("/")[0]
+        await done(program, "block", "add", bare, "spam.example.com")
+        assert sorted(str(one["jid"]) for one in await records(program, "block", "list")) == sorted(
+            [bare, "spam.example.com"]
+        )
+        await bob.send(alice.jid, "hello")
+        await bob.settle()
+        assert (await program.run("listen", "--drain")).stdout == ""
+        await done(program, "block", "remove", bare)
+        await bob.send(alice.jid, "again")
+        await bob.settle()
+        assert (await program.run("listen", "--drain", "-F", "%b")).stdout == "again\n"
+
+
+async def test_upload_prints_where_the_file_can_be_got(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("content")
+    outcome = await program.run("upload", str(tmp_path / "f.txt"))
+    assert outcome.code == 0, outcome.stderr
+
+    def fetched() -> bytes:
+        with urllib.request.urlopen(outcome.stdout.strip()) as answer:
+            data: bytes = answer.read()
+            return data
+
+    assert await asyncio.to_thread(fetched) == b"content"
+
+
+# ── The archive ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+COUNT = 260
+
+
+@pytest.fixture
+async def talkative(program: Program, server: Server) -> str:
+    """An account that was sent many messages."""
+    bob = server.account().jid
+    text = "".join(f'{{"to": "{bob}", "body": "{number}"}}\n' for number in range(COUNT))
+    assert (await program.run("pipe", "-q", stdin=text.encode())).code == 0
+    return bob
+
+
+async def test_history_lists_the_last_messages_and_those_with_somebody(program: Program, talkative: str) -> None:
+    last = await records(program, "history", "list", "--last", "120")
+    assert [one["body"] for one in last] == [str(number) for number in range(COUNT - 120, COUNT)]
+    assert await records(program, "history", "list", "--with", "nobody@example.org") == []
+    assert await records(program, "history", "list", "--until", "2020-01-01") == []
+    assert len(await records(program, "history", "list", "--since", "1h", "--with", talkative, "--last", "3")) == 3
+
+
+@pytest.mark.usefixtures("talkative")
+async def test_an_export_that_is_killed_goes_on_with_nothing_missing_or_doubled(
+    program: Program, tmp_path: Path
+) -> None:
+    out, mark = tmp_path / "out", tmp_path / "mark"
+    command = ("history", "export", "--checkpoint", str(mark))
+    with out.open("ab") as file:
+        process = await program.start(*command, stdout=file)
+        await until(mark.exists, "a checkpoint")
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    with out.open("ab") as file:
+        assert (await finish(await program.start(*command, stdout=file))).code == 0
+    bodies = [json.loads(line)["body"] for line in out.read_text().splitlines()]
+    assert bodies == [str(number) for number in range(COUNT)]
+
+
+async def test_no_archive_is_told_by_name(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server("prosody", archive=False)
+    outcome = await Program(tmp_path, server, server.account()).run("history", "list")
+    assert outcome.code == 69
+    assert outcome.stderr.startswith(f"xmppsh: {server.domain} does not offer an archive (XEP-0313)")

@@ -1,0 +1,137 @@
+"""`history`: what the archive of the account, or of a room, has kept (XEP-0313)."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from xmppsh.apart import apart
+from xmppsh.commands.base import command
+from xmppsh.commands.params import FILE, JID, MOMENT
+from xmppsh.errors import IoError
+from xmppsh.xep.history import Wanted, forwards, newest
+from xmppsh.xep.missing import offered
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from pathlib import Path
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.output.records import StanzaRecord
+
+WHAT = "an archive (XEP-0313)"
+LISTED = 50  # messages of `history list` without --last
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def _choosing(handler: F) -> F:
+    for option in (
+        click.option("--last", type=click.IntRange(min=1), metavar="N", help="The last N messages."),
+        click.option("--until", type=MOMENT, metavar="T", help="Not after T."),
+        click.option("--since", type=MOMENT, metavar="T", help="Not before T: RFC 3339, or a span such as 2h or 7d."),
+        click.option("--room", type=JID, metavar="ROOM", help="The archive of this room."),
+        click.option("--with", "partner", type=JID, metavar="JID", help="Only what was said with JID."),
+    ):
+        handler = option(handler)
+    return handler
+
+
+def _wanted(app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any) -> Wanted:
+    now = app.console.now()
+    return Wanted(partner, _moment(since, now), _moment(until, now), room)
+
+
+def _moment(given: datetime | timedelta | None, now: datetime) -> datetime | None:
+    return now - given if isinstance(given, timedelta) else given
+
+
+@command("history", "list")
+@_choosing
+async def history_list(
+    app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any, last: int | None
+) -> AsyncIterator[StanzaRecord]:
+    """Show the last messages of the archive, in order of time.
+
+    Example:  xmppsh history list --with juliet@example.org --last 10
+    """
+    wanted = _wanted(app, partner, room, since, until)
+    async with app.sessions.one_shot() as session:
+        with offered(WHAT, str(room or session.jid.domainpart)):
+            found = await newest(session, wanted, last or LISTED)
+    for one in found:
+        yield app.record(one.message)
+
+
+@command("history", "export")
+@_choosing
+@click.option("--checkpoint", type=FILE, help="Keep how far it is; run again, it goes on there.")
+async def history_export(
+    app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any, last: int | None, checkpoint: str | None
+) -> AsyncIterator[StanzaRecord]:
+    """Print the whole archive as JSON, one message a line, from the oldest on.
+
+    With --checkpoint and stdout in a file (>>) a run that was killed goes on where it stopped, with nothing missing or
+    doubled; where stdout is no file, a page of a hundred messages may come twice.
+
+    Example:  xmppsh history export --checkpoint done.json >> archive.ndjson
+    """
+    app.printer.format = "json"
+    wanted = _wanted(app, partner, room, since, until)
+    async with app.sessions.one_shot() as session:
+        with offered(WHAT, str(room or session.jid.domainpart)):
+            if last is not None:
+                for one in await newest(session, wanted, last):
+                    yield app.record(one.message)
+                return
+            mark = _Mark(None if checkpoint is None else app.console.path(checkpoint), app.console.stdout.fd)
+            after = await apart(mark.restore)
+            pages: AsyncGenerator[Any, None] = forwards(session, wanted, after)  # type: ignore[assignment]
+            async with aclosing(pages):
+                async for page in pages:
+                    for one in page:
+                        yield app.record(one.message)
+                    await apart(partial(mark.note, page[-1].archive_id))
+
+
+class _Mark:
+    """How far an export is: the archive's id of the last message, and how long the file was then."""
+
+    def __init__(self, path: Path | None, fd: int) -> None:
+        self._path, self._fd = path, fd
+
+    def _size(self) -> int | None:
+        facts = os.fstat(self._fd)
+        return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+
+    def restore(self) -> str | None:
+        """The id after which to go on; what a killed run has written after it is cut off."""
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            kept = json.loads(self._path.read_text())
+            after, size = str(kept["after"]), kept["size"]
+            if size is not None and (now := self._size()) is not None and now > size:
+                os.ftruncate(self._fd, size)
+                os.lseek(self._fd, 0, os.SEEK_END)
+            return after
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise IoError(f"{self._path}: it is no checkpoint of an export: {error}", hint="give another") from error
+
+    def note(self, archive_id: str) -> None:
+        """Everything up to this message is printed."""
+        if self._path is None:
+            return
+        new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        try:
+            new.write_text(json.dumps({"after": archive_id, "size": self._size()}))
+            new.replace(self._path)
+        except OSError as error:
+            raise IoError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error

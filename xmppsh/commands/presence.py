@@ -1,0 +1,73 @@
+"""`presence`: what others see of us, and whom we see (RFC 6121 §3, §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.appearing import SHOWS, availability
+from xmppsh.commands.base import command
+from xmppsh.commands.params import JID
+from xmppsh.xmlio.stanzas import presence
+
+if TYPE_CHECKING:
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+
+
+@command("presence", "set")
+@click.option("--show", type=click.Choice(SHOWS), help="away, chat, dnd or xa.")
+@click.option("--status", metavar="TEXT", help="A text that goes with it.")
+@click.option("--priority", type=click.IntRange(-128, 127), metavar="N", help="-128 to 127 [0].")
+@click.option("--to", type=JID, metavar="JID", help="For JID alone (directed presence).")
+async def presence_set(app: App, show: str | None, status: str | None, priority: int | None, to: Jid | None) -> None:
+    """Send our presence. It holds as long as the session: in the shell until its end, elsewhere for a moment.
+
+    Example:  xmppsh presence set --show away --status "back at five"
+    """
+    if app.sessions.shared is None and not app.settings.dry_run:
+        app.console.warn("this presence ends with the command; in the shell, and with listen, it stays")
+    async with app.sessions.one_shot() as session:
+        if to is None:
+            number = session.broadcast_presence(availability(show, status, priority))
+        else:
+            directed = presence(to=str(to), show=show, status=status, priority=priority)
+            number = session.send(directed, kind="presence", to=str(to))
+        await session.acked(number)
+
+
+async def _send(app: App, kind: str, jid: Jid) -> None:
+    async with app.sessions.one_shot() as session:
+        number = session.send(presence(kind, to=str(jid.bare)), kind="presence", to=str(jid.bare))
+        await session.acked(number)
+
+
+@command("presence", "subscribe")
+@click.argument("contact", metavar="JID", type=JID)
+async def presence_subscribe(app: App, contact: Jid) -> None:
+    """Ask JID to let us see its presence.
+
+    Example:  xmppsh presence subscribe juliet@example.org
+    """
+    await _send(app, "subscribe", contact)
+
+
+@command("presence", "approve")
+@click.argument("contact", metavar="JID", type=JID)
+async def presence_approve(app: App, contact: Jid) -> None:
+    """Let JID see our presence.
+
+    Example:  xmppsh presence approve juliet@example.org
+    """
+    await _send(app, "subscribed", contact)
+
+
+@command("presence", "deny")
+@click.argument("contact", metavar="JID", type=JID)
+async def presence_deny(app: App, contact: Jid) -> None:
+    """Do not let JID see our presence, or no more.
+
+    Example:  xmppsh presence deny juliet@example.org
+    """
+    await _send(app, "unsubscribed", contact)

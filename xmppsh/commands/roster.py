@@ -1,0 +1,191 @@
+"""`roster`: the account's contacts (RFC 6121 §2)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from xmppsh.apart import apart
+from xmppsh.commands.base import command
+from xmppsh.commands.params import FILE, JID, parse_address
+from xmppsh.errors import DataError, ExitCode, NoInputError, XmppshError
+from xmppsh.output import safe
+from xmppsh.output.record import Record
+from xmppsh.xep.roster import Contact, contacts, removing, setting
+from xmppsh.xmlio.stanzas import presence
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.session.session_port import SessionPort
+
+MAX_INPUT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RosterContact(Record):
+    """A contact of the roster; `roster import` reads the same."""
+
+    kind: Literal["contact"] = field(default="contact", init=False)
+    """What it is."""
+    jid: str
+    """The address."""
+    name: str | None
+    """The name that the account has given it."""
+    groups: tuple[str, ...]
+    """The groups that it is in."""
+    subscription: str
+    """none, to (we see its presence), from (it sees ours) or both."""
+    ask: bool
+    """Is our request to see its presence unanswered?"""
+
+    def text(self) -> str:
+        """One line."""
+        groups = f"  [{', '.join(self.groups)}]" if self.groups else ""
+        state = self.subscription + (", asked" if self.ask else "")
+        return safe.line(f"{self.jid}  {state}  {self.name or ''}".rstrip() + groups)
+
+
+class NoSuchContact(XmppshError):
+    """The roster has no contact with that address."""
+
+    exit_code = ExitCode.NOUSER
+    layer = "stanza"
+    default_hint = "xmppsh roster list"
+
+
+def _record(one: Contact) -> RosterContact:
+    return RosterContact(one.jid, one.name, one.groups, one.subscription, one.asks)
+
+
+async def _existing(session: SessionPort, jid: Jid) -> Contact:
+    for one in await contacts(session):
+        if one.jid == str(jid):
+            return one
+    raise NoSuchContact(f"{jid} is not in the roster")
+
+
+@command("roster", "list")
+async def roster_list(app: App) -> AsyncIterator[RosterContact]:
+    """Show the contacts.
+
+    Example:  xmppsh roster list
+    """
+    async with app.sessions.one_shot() as session:
+        found = await contacts(session)
+    for one in found:
+        yield _record(one)
+
+
+@command("roster", "add")
+@click.argument("contact", metavar="JID", type=JID)
+@click.option("--name", metavar="NAME", help="How it is called.")
+@click.option("--group", "groups", multiple=True, metavar="G", help="A group it is in; repeatable.")
+async def roster_add(app: App, contact: Jid, name: str | None, groups: tuple[str, ...]) -> None:
+    """Add a contact, or change name and groups of one. `presence subscribe` asks to see its presence.
+
+    Example:  xmppsh roster add juliet@example.org --name Juliet --group Friends
+    """
+    async with app.sessions.one_shot() as session:
+        await session.request("set", None, setting(str(contact), name, groups))
+
+
+@command("roster", "rename")
+@click.argument("contact", metavar="JID", type=JID)
+@click.argument("name")
+async def roster_rename(app: App, contact: Jid, name: str) -> None:
+    """Give a contact another name; its groups stay.
+
+    Example:  xmppsh roster rename juliet@example.org "Juliet Capulet"
+    """
+    async with app.sessions.one_shot() as session:
+        one = await _existing(session, contact)
+        await session.request("set", None, setting(one.jid, name or None, one.groups))
+
+
+@command("roster", "remove")
+@click.argument("contact", metavar="JID", type=JID)
+async def roster_remove(app: App, contact: Jid) -> None:
+    """Remove a contact; neither sees the other's presence any more.
+
+    Example:  xmppsh roster remove juliet@example.org
+    """
+    async with app.sessions.one_shot() as session:
+        one = await _existing(session, contact)
+        await session.request("set", None, removing(one.jid))
+
+
+@command("roster", "export")
+async def roster_export(app: App) -> AsyncIterator[RosterContact]:
+    """Print the contacts as JSON, one a line, for `roster import`.
+
+    Example:  xmppsh roster export > roster.ndjson
+    """
+    app.printer.format = "json"
+    async with app.sessions.one_shot() as session:
+        found = await contacts(session)
+    for one in found:
+        yield _record(one)
+
+
+@command("roster", "import")
+@click.argument("file", type=FILE, required=False)
+async def roster_import(app: App, file: str | None) -> None:
+    """Add the contacts of FILE or stdin, as `roster export` prints them. What is there already is left as it is.
+
+    A contact that was seen (subscription to or both) is asked for its presence again, once.
+
+    Example:  xmppsh roster import roster.ndjson
+    """
+    from xmppsh.commands.attachments import Progress
+
+    wanted = _parsed(await _text(app, file))
+    async with app.sessions.one_shot() as session:
+        there = {one.jid: one for one in await contacts(session)}
+        with Progress(app, "contacts", len(wanted)) as done:
+            for one in wanted:
+                known = there.get(one.jid)
+                if known is None or (known.name, set(known.groups)) != (one.name, set(one.groups)):
+                    await session.request("set", None, setting(one.jid, one.name, one.groups))
+                if one.subscription in ("to", "both") and (
+                    known is None or (known.subscription not in ("to", "both") and not known.asks)
+                ):
+                    session.send(presence("subscribe", to=one.jid), kind="presence", to=one.jid)
+                done(1)
+        await session.acked(session.sent_count)
+
+
+async def _text(app: App, file: str | None) -> str:
+    try:
+        if file in (None, "-"):
+            return (await app.console.stdin.read_all(MAX_INPUT_BYTES)).decode("utf-8")
+        return await apart(partial(app.console.path(str(file)).read_text, "utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file or 'stdin'} is not UTF-8 (byte {error.start + 1})") from error
+    except OSError as error:
+        raise NoInputError(f"{file}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _parsed(text: str) -> list[Contact]:
+    """The contacts; every line is checked before the first is added."""
+    found: dict[str, Contact] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            given = json.loads(line)
+            jid = str(parse_address(given["jid"]).bare)
+            name, groups = given.get("name"), tuple(given.get("groups") or ())
+            if not all(isinstance(one, str) for one in (name or "", *groups)):
+                raise DataError("name and groups are texts")
+            found[jid] = Contact(jid, name, groups, str(given.get("subscription") or "none"))
+        except (ValueError, KeyError, TypeError, XmppshError) as error:
+            why = str(error) if isinstance(error, XmppshError) else "it is no contact as `roster export` prints it"
+            raise DataError(f"line {number}: {why}") from error
+    return list(found.values())

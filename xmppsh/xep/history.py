@@ -1,0 +1,132 @@
+"""XEP-0313: the archive of our account or of a room, page by page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from xmppsh import ns
+from xmppsh.errors import MalformedJid, ProtocolViolation
+from xmppsh.model import Jid
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import children, read_element, tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from xml.etree.ElementTree import Element as Tree
+
+    from xmppsh.model import Element
+    from xmppsh.session.session_port import SessionPort
+    from xmppsh.xmlio.build import Xml
+
+PAGE = 100  # messages; servers give fewer when they like
+
+
+class Archived(NamedTuple):
+    """A message of the archive, with the id that it has there."""
+
+    archive_id: str
+    message: Element
+
+
+class Wanted(NamedTuple):
+    """Which messages: with somebody, since and until a moment (inclusive), of this room."""
+
+    partner: Jid | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    room: Jid | None = None
+
+
+async def forwards(session: SessionPort, wanted: Wanted, after: str | None = None) -> AsyncIterator[list[Archived]]:
+    """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle."""
+    seen: set[str] = set()
+    while True:
+        page, last, complete = await _page(session, wanted, element("after", None, after) if after else None, PAGE)
+        if page:
+            yield page
+        if complete or last is None:
+            return
+        if last in seen:
+            raise ProtocolViolation("the archive repeats a page, and never ends")
+        seen.add(last)
+        after = last
+
+
+async def newest(session: SessionPort, wanted: Wanted, count: int) -> list[Archived]:
+    """The last `count` messages, in order of time."""
+    found: list[Archived] = []
+    before: str | None = ""
+    while len(found) < count and before is not None:
+        asked = element("before", None, before or None)
+        page, _, complete = await _page(session, wanted, asked, min(PAGE, count - len(found)))
+        found = page + found
+        next_before = page[0].archive_id if page and not complete else None
+        if next_before == before:
+            raise ProtocolViolation("the archive repeats a page, and never ends")
+        before = next_before
+    return found[-count:]
+
+
+async def _page(
+    session: SessionPort, wanted: Wanted, position: Xml | None, most: int
+) -> tuple[list[Archived], str | None, bool]:
+    query_id = new_id()
+    paging = element("set", {"xmlns": ns.RSM}, element("max", None, str(most)), position)
+    query = element("query", {"xmlns": ns.MAM, "queryid": query_id}, _form(wanted), paging)
+    with session.collecting(query_id) as results:
+        answer = tree(await session.request("set", wanted.room, query))
+    fin = answer.find(f"{{{ns.MAM}}}fin")
+    own = session.jid if wanted.room is None else wanted.room
+    page = [found for one in results if (found := _archived(one, own, query_id)) is not None]
+    if fin is None:
+        return page, None, True
+    last = fin.findtext(f"{{{ns.RSM}}}set/{{{ns.RSM}}}last")
+    return page, last, fin.get("complete") == "true"
+
+
+def _form(wanted: Wanted) -> Xml | None:
+    facts = {
+        "with": None if wanted.partner is None else str(wanted.partner),
+        "start": None if wanted.since is None else _stamp(wanted.since),
+        "end": None if wanted.until is None else _stamp(wanted.until),
+    }
+    fields = [element("field", {"var": name}, element("value", None, value)) for name, value in facts.items() if value]
+    if not fields:
+        return None
+    kind = element("field", {"var": "FORM_TYPE", "type": "hidden"}, element("value", None, ns.MAM))
+    return element("x", {"xmlns": ns.DATA_FORMS, "type": "submit"}, kind, *fields)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _archived(stanza: Element, own: Jid, query_id: str) -> Archived | None:
+    """The message in a result; None for one that is not from the archive that was asked (§4.2)."""
+    try:
+        if stanza.sender and Jid.parse(stanza.sender).bare != own.bare:
+            return None
+    except MalformedJid:
+        return None
+    result = tree(stanza).find(f"{{{ns.MAM}}}result")
+    if result is None or result.get("queryid") != query_id:
+        return None
+    delay = result.find(f"{{{ns.FORWARD}}}forwarded/{{{ns.DELAY}}}delay")
+    for child in children(stanza):
+        for forwarded in children(read_element(child)):
+            for inner in children(read_element(forwarded)):
+                message = read_element(inner)
+                if message.kind == "message":
+                    return Archived(result.get("id", ""), replace(message, arrived=_moment(delay)))
+    return None
+
+
+def _moment(delay: Tree | None) -> float | None:
+    stamp = None if delay is None else delay.get("stamp")
+    try:
+        return datetime.fromisoformat(stamp).timestamp() if stamp else None
+    except ValueError:
+        return None

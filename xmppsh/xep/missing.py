@@ -1,0 +1,31 @@
+"""What a server does not offer is told by its name, and not as a bare stanza error."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ExitCode, StanzaError, XmppshError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOT_THERE = ("service-unavailable", "feature-not-implemented")
+
+
+class NotOffered(XmppshError):
+    """Somebody who was asked does not know the protocol."""
+
+    exit_code = ExitCode.UNAVAILABLE
+    layer = "stanza"
+
+
+@contextmanager
+def offered(what: str, by: str) -> Iterator[None]:
+    """Run the requests of a protocol in here; raises NotOffered when `by` knows none of it."""
+    try:
+        yield
+    except StanzaError as error:
+        if error.condition not in NOT_THERE or error.exit_code == ExitCode.NOUSER:
+            raise
+        raise NotOffered(f"{by} does not offer {what}", hint=f"xmppsh disco info {by}") from error

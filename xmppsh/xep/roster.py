@@ -1,0 +1,49 @@
+"""The roster (RFC 6121 §2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xmppsh.session.session_port import SessionPort
+    from xmppsh.xmlio.build import Xml
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One item. subscription: none, to, from or both; asks: is our request to see its presence unanswered?"""
+
+    jid: str
+    name: str | None = None
+    groups: tuple[str, ...] = ()
+    subscription: str = "none"
+    asks: bool = False
+
+
+async def contacts(session: SessionPort) -> list[Contact]:
+    """All items, in the server's order (§2.1.4)."""
+    answer = tree(await session.request("get", None, element("query", {"xmlns": ns.ROSTER})))
+    found = []
+    for item in answer.iterfind(f"{{{ns.ROSTER}}}query/{{{ns.ROSTER}}}item"):
+        groups = tuple(sorted(group.text or "" for group in item.iterfind(f"{{{ns.ROSTER}}}group")))
+        subscription, asks = item.get("subscription", "none"), item.get("ask") == "subscribe"
+        found.append(Contact(item.get("jid", ""), item.get("name"), groups, subscription, asks))
+    return found
+
+
+def setting(jid: str, name: str | None, groups: Iterable[str]) -> Xml:
+    """The payload that adds or changes an item (§2.3, §2.4); what is left out is taken away."""
+    item = element("item", {"jid": jid, "name": name}, *(element("group", None, group) for group in groups))
+    return element("query", {"xmlns": ns.ROSTER}, item)
+
+
+def removing(jid: str) -> Xml:
+    """The payload that removes an item, and with it both subscriptions (§2.5)."""
+    return element("query", {"xmlns": ns.ROSTER}, element("item", {"jid": jid, "subscription": "remove"}))
