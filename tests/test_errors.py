@@ -96,6 +96,7 @@ def test_the_exit_codes_are_the_promised_ones() -> None:
     assert {code.name: int(code) for code in ExitCode} == {
         "OK": 0, "USAGE": 64, "DATA": 65, "NOINPUT": 66, "NOUSER": 67, "NOHOST": 68, "UNAVAILABLE": 69, "SOFTWARE": 70,
         "IOERR": 74, "TEMPFAIL": 75, "PROTOCOL": 76, "NOPERM": 77, "CONFIG": 78, "UNCONFIRMED": 79, "PARTIAL": 80,
+        "QUEUED": 81,
     }  # fmt: skip
 
 

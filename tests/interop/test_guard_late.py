@@ -95,7 +95,7 @@ async def test_a_program_that_starts_again_under_the_same_address_is_not_thrown_
         await killed.wait()
         hole.release()
         await until(lambda: proxy.connections > passed and server.sessions(alice.jid) == [], "the guard's close")
-        async with program.listening("-C", "1", "-F", "%b", ready=tmp_path / "ready") as process:
+        async with program.listening("--no-carbons", "-C", "1", "-F", "%b", ready=tmp_path / "ready") as process:
             await until(lambda: not is_running(guard), "the guard's end")
             await arrived(friend, 19)
             await friend.send(f"{alice.jid}/bot", "still here?")
@@ -122,7 +122,9 @@ async def test_reaping_does_not_throw_out_who_has_the_address_by_now(
         await until(lambda: unacknowledged(tmp_path) == 10, "what vanishes is written down")
         killed.kill()
         await killed.wait()
-        async with elsewhere.listening("--no-guard", "-C", "1", "-F", "%b", ready=folder / "ready") as process:
+        async with elsewhere.listening(
+            "--no-guard", "--no-carbons", "-C", "1", "-F", "%b", ready=folder / "ready"
+        ) as process:
             reaped = await program.run("sessions", "reap")
             assert reaped.code == 0, reaped.stderr
             await friend.send(f"{alice.jid}/bot", "still here?")

@@ -21,7 +21,7 @@ async def test_resume_max_is_asked_for_and_0_asks_for_a_session_that_dies_with_i
         arguments = ["--trace", str(trace), "--resume-max", seconds]
         async with program.listening(*arguments, ready=ready) as process:
             shown = await friend.wait_for_presence(alice.jid, "available")
-            (enable,) = re.findall("<enable [^>]*>", trace.read_text())
+            (enable,) = re.findall("<enable [^>]*urn:xmpp:sm:3[^>]*>", trace.read_text())
             assert wanted in enable
             process.kill()
             await friend.wait_for_presence(alice.jid, "unavailable", sender=shown.sender)
@@ -50,7 +50,7 @@ async def test_listen_heals_with_a_new_session_where_none_can_be_resumed(
             while line == b"before\n":
                 line = await asyncio.wait_for(process.stdout.readline(), DEADLINE_S)
             assert line == b"after\n"
-    assert ("<enable " in trace.read_text()) == ("--no-sm" not in arguments)
+    assert ("urn:xmpp:sm:3" in "".join(re.findall("<enable [^>]*>", trace.read_text()))) == ("--no-sm" not in arguments)
     assert "<resume " not in trace.read_text()
 
 

@@ -89,7 +89,7 @@ class QueuedMessage(Record):
 
 def _check(arguments: Mapping[str, Any]) -> None:
     if not (arguments["words"] or arguments["more"] or arguments["to_file"]):
-        raise UsageError("Missing argument 'TO'", hint="xmppsh send --help")
+        raise click.UsageError("Missing argument 'TO'.", click.get_current_context())
 
 
 @command("send", check=_check)
