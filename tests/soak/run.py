@@ -19,11 +19,25 @@ from support.servers import Options, Server
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
 from soak.load import LOADS, QUIET_S, SLOW, series
+from soak.reading import MANY, backlog, flood, restarts, stopped_reader
 from soak.result import Count, Result, table
 from soak.withheld import withheld_acks
 
 SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
-SCENARIOS = ("chaos", "kicks", "no-archive", "kills", "endings", "handshake", "withheld", *LOADS, "slow")
+READING = ("restarts", "backlog", "pauses")
+SCENARIOS = (
+    "chaos",
+    "kicks",
+    "no-archive",
+    "kills",
+    "endings",
+    "handshake",
+    "withheld",
+    *LOADS,
+    "slow",
+    *READING,
+    "flood",
+)
 MESSAGES, FAULTS, SEEDS = 10_000, 20, 3
 LOAD_MESSAGES, LOAD_FAULTS, LOAD_SEEDS = 1_200, 10, 10
 MESSAGE_DELAY_MS = 8
@@ -59,6 +73,9 @@ class Plan:
         if server.options.message_delay_ms:
             yield from self._loads(server, SLOW, "slow")
             return
+        if server.options.max_unacked > MANY:
+            yield from self._reading(server)
+            return
         yield from self._loads(server, LOADS)
         yield from self._with_archive(server) if server.options.archive else self._without_archive(server)
 
@@ -67,6 +84,13 @@ class Plan:
         for name in names:
             more = {"seeds": self.load_seeds, "quiet_s": self.quiet_s, "at_once": self.at_once, **size}
             yield scenario or name, partial(series, server, load=LOADS[name], **more)
+
+    def _reading(self, server: Server) -> Iterator[tuple[str, Run]]:
+        """A reader takes what it is given, and the server gives it more than it keeps by default."""
+        yield "restarts", partial(restarts, server, seed=self.seeds[0])
+        yield "backlog", partial(backlog, server, seed=self.seeds[0])
+        for kill in (False, True):
+            yield "pauses", partial(stopped_reader, server, seed=self.seeds[0], kill=kill)
 
     def _with_archive(self, server: Server) -> Iterator[tuple[str, Run]]:
         """The last one kills the server."""
@@ -145,10 +169,13 @@ async def _everything(plan: Plan, folder: Path, results: list[Result]) -> None:
             options = Options(archive=archive, message_delay_ms=delay_ms)
             async for result in _on_server(plan, name, options, folder):
                 _add(result, results)
-    if "withheld" in plan.only:
-        run = partial(withheld_acks, seed=plan.seeds[0])
-        for result in await _guarded("hostile", "withheld", run, folder / "withheld"):
+    for name in plan.servers:
+        async for result in _on_server(plan, name, Options(max_unacked=2 * MANY), folder):
             _add(result, results)
+    for name, alone in (("withheld", withheld_acks), ("flood", flood)):
+        if name in plan.only:
+            for result in await _guarded("hostile", name, partial(alone, seed=plan.seeds[0]), folder / name):
+                _add(result, results)
 
 
 def _add(result: Result, results: list[Result]) -> None:
@@ -157,7 +184,8 @@ def _add(result: Result, results: list[Result]) -> None:
 
 
 async def _on_server(plan: Plan, name: str, options: Options, folder: Path) -> AsyncIterator[Result]:
-    place = folder / f"{name}{'' if options.archive else '-without-archive'}-{options.message_delay_ms}"
+    variant = "" if options.archive else "-without-archive"
+    place = folder / f"{name}{variant}-{options.message_delay_ms}-{options.max_unacked}"
     with _server(name, place, options) as server:
         # Nothing is started for nothing.
         runs = [run for run in plan.of(server) if run[0] in plan.only]

@@ -10,6 +10,7 @@ from support.servers import Server
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
 from soak.load import LOADS, Load, loaded
+from soak.reading import flood, restarts, stopped_reader
 from soak.result import Result
 from soak.withheld import withheld_acks
 
@@ -103,3 +104,18 @@ async def test_a_link_cut_within_the_first_handshake_is_tried_again(server: Serv
 
 async def test_withheld_acks_bound_the_window_and_the_memory(tmp_path: Path, seed: int) -> None:
     assert_kept(await withheld_acks(tmp_path / "run", seed=seed, messages=20_000))
+
+
+async def test_a_listen_that_is_restarted_prints_each_message_once(server: Server, tmp_path: Path, seed: int) -> None:
+    assert_kept(await restarts(server, tmp_path / "run", seed=seed, runs=2))
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["stops", "kill -9"])
+async def test_a_reader_that_stops_is_given_each_message_once(
+    server: Server, tmp_path: Path, seed: int, kill: bool
+) -> None:
+    assert_kept(await stopped_reader(server, tmp_path / "run", seed=seed, first=1_000, pause_s=3, kill=kill))
+
+
+async def test_a_flood_is_printed_within_the_memory(tmp_path: Path, seed: int) -> None:
+    assert_kept(await flood(tmp_path / "run", seed=seed, messages=10_000))

@@ -145,6 +145,7 @@ class EjabberdServer(Server):
             "mod_muc": {"host": "conference.@HOST@", "default_room_options": {"mam": options.archive}},
             "mod_stream_mgmt": {
                 "resend_on_timeout": "if_offline",
+                "max_ack_queue": options.max_unacked,
                 "resume_timeout": options.resume_timeout_s,
                 "max_resume_timeout": options.resume_timeout_s,
             },

@@ -159,6 +159,7 @@ allow_registration = false
 archive_expires_after = "never"
 default_archive_policy = true
 max_archive_query_results = 50
+storage_archive_item_limit = 100000
 smacks_hibernation_time = {options.resume_timeout_s}
 
 VirtualHost {lua(self.domain)}
