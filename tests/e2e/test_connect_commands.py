@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from support.contact import Contact
+from support.program import Program
 from support.servers import Server
 from support.terminal import CTRL_C, Terminal, at_prompt, people
 
@@ -215,3 +217,27 @@ async def test_answers_are_indented_at_a_terminal_and_stay_as_they_are_in_a_file
         await stage.shell.enter("/o")
         await stage.is_alive()
         assert (tmp_path / "out").read_text().count("\n") == 1
+
+
+async def test_how_the_shell_appears_and_who_may_see_it(prosody: Server, tmp_path: Path) -> None:
+    account, other = prosody.account(), prosody.account()
+    program = Program(tmp_path, prosody, account)
+    options = ("--show", "dnd", "--status", "busy", "--accept-subscriptions", f"*@{prosody.domain}")
+    async with Contact(prosody, other) as contact, Terminal(program, "connect", *options) as shell:
+        await shell.prompt()
+        await shell.shows("all sent")
+        await contact.send_raw(f"<presence to='{account.jid}' type='subscribe'/>")
+        presence = await contact.wait_for_presence(account.jid, "available")
+        assert "<show>dnd</show>" in presence.xml
+        assert "<status>busy</status>" in presence.xml
+
+
+async def test_who_asks_to_see_us_is_told(prosody: Server, tmp_path: Path) -> None:
+    account, other = prosody.account(), prosody.account()
+    async with (
+        Contact(prosody, other) as contact,
+        Terminal(Program(tmp_path, prosody, account), "connect") as shell,
+    ):
+        await shell.prompt()
+        await contact.send_raw(f"<presence to='{account.jid}' type='subscribe'/>")
+        await shell.shows(f"{other.jid} asks to see when you are online")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.commands.appearing import appearing, availability
 from xmppsh.commands.base import OPTIONS, command
 from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.params import JID
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
+    from xmppsh.xmlio.build import Xml
 
 LAST_ACKS_S = 5.0
 
@@ -39,7 +41,17 @@ def _account(ctx: click.Context, _param: click.Parameter, value: Jid | None) -> 
 @click.argument("account", metavar="[JID]", type=JID, required=False, callback=_account, expose_value=False)
 @click.option("--vi", is_flag=True, help="Edit the line with vi's keys instead of Emacs'.")
 @click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
-async def connect(app: App, vi: bool, stop_on_error: bool) -> None:
+@appearing
+async def connect(
+    app: App,
+    vi: bool,
+    stop_on_error: bool,
+    show: str | None,
+    status: str | None,
+    priority: int | None,
+    no_presence: bool,
+    accepted: str | None,
+) -> None:
     """Open the shell as JID; XML, commands that begin with / and messages are its lines.
 
     With no terminal on stdin its lines are a script: no prompt, # begins a comment, and the exit code is 0 when
@@ -49,11 +61,19 @@ async def connect(app: App, vi: bool, stop_on_error: bool) -> None:
     Example:  xmppsh connect romeo@example.net
               printf '/to juliet@example.org\\nGood night\\n' | xmppsh connect
     """
-    await open_shell(app, stop_on_error=stop_on_error, vi=vi)
+    if no_presence and (show, status, priority) != (None, None, None):
+        raise UsageError("--no-presence sends none of --show, --status and --priority")
+    ours = None if no_presence else availability(show, status, priority)
+    await open_shell(app, ours, stop_on_error=stop_on_error, vi=vi, accepted=accepted)
 
 
-async def open_shell(app: App, *, stop_on_error: bool = False, vi: bool = False) -> None:
-    """Open a session of the app's account, with the shell on it until its end."""
+async def open_shell(
+    app: App, ours: Xml | None, *, stop_on_error: bool = False, vi: bool = False, accepted: str | None = None
+) -> None:
+    """Open a session of the app's account, with the shell on it until its end.
+
+    ours: the presence that is sent first, None for none; accepted: who may see it, as --accept-subscriptions has it.
+    """
     if not isinstance(app.sessions, OwnSessions):
         raise UsageError("connect opens a connection; --dry-run is for single commands, in the shell too")
     console = app.console
@@ -61,7 +81,7 @@ async def open_shell(app: App, *, stop_on_error: bool = False, vi: bool = False)
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     app.account.trace = stream = StreamView(app.account.trace)
     colors = console.stdout.is_terminal and wants_color(app.settings.color, console.env)
-    desk = Desk(People(), Palette(colors=colors), console.stdin, stream)
+    desk = Desk(People(), Palette(colors=colors), console.stdin, stream, ours, accepted)
     try:
         reading = app.sessions.reading("connect", "message", plug=lambda session: greetings(session, desk.people))
         async with reading as (session, arrivals):

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from xmppsh.shell.look import Palette
     from xmppsh.shell.people import People
     from xmppsh.shell.streamview import StreamView
+    from xmppsh.xmlio.build import Xml
 
 MAX_DEPTH = 10  # of files that read files, and of names for names
 
 
 @dataclass
 class Desk:
-    """stdin: what commands may read. stream: what `/xml` switches. conversation: None without a terminal.
+    """stdin: what commands may read. stream: what `/xml` switches. availability: our first presence,
+    None for none; accepted: who may see it without being asked about. conversation: None without a terminal.
 
     lend: gives the terminal to another program until the future is done; None where nothing is drawn on it.
     timing, expanded: `/timing` and `/x`; output: where `/o` sends what commands print; aliases: `/alias`.
@@ -30,6 +32,8 @@ class Desk:
     palette: Palette
     stdin: InputStream
     stream: StreamView
+    availability: Xml | None = None
+    accepted: str | None = None
     conversation: Conversation | None = None
     lend: Callable[[asyncio.Future[Any]], None] | None = None
     timing: bool = False

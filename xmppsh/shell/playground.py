@@ -14,6 +14,7 @@ from xmppsh.commands.base import command
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid, split_host_port
 from xmppsh.output.ndjson import dumps
+from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
     from xmppsh.playground.server import PlaygroundServer
@@ -67,4 +68,4 @@ async def _shell(app: App, server: PlaygroundServer) -> None:
     text = f"This is alice@{facts['domain']}. Try: /to echo@{facts['domain']}, then type; /ping; /help. Ctrl-D ends it."
     columns = os.get_terminal_size(app.console.stdout.fd).columns or FALLBACK_COLUMNS
     await app.console.stdout.write(textwrap.fill(text, columns, break_on_hyphens=False) + "\n")
-    await open_shell(App.of(settings, app.console))
+    await open_shell(App.of(settings, app.console), presence())

@@ -34,7 +34,6 @@ from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.tasks import running, unless
 from xmppsh.shell.toolbar import Facts, toolbar
 from xmppsh.shell.xmlinput import XmlInput
-from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,14 +86,14 @@ class Repl:
     def __init__(
         self, app: App, session: Session, arrivals: Inbox, screen: Screen, desk: Desk, *, vi: bool, is_dumb: bool
     ) -> None:
-        self._app, self._session, self._screen = app, session, screen
+        self._app, self._session, self._screen, self._desk = app, session, screen, desk
         self.people = desk.people
         self._conversation = Conversation(desk.palette, self.people, self._columns, app.console.now)
         as_conversation = isinstance(app.console.stdout, ScreenOutput) and not app.printer.is_for_programs
         self._sent = Sent(session, lambda _, error: report(app, error))
         desk.conversation, desk.lend = self._conversation, screen.lend
         self._interpreter = Interpreter(app, session, self._sent, desk)
-        self._surroundings = Surroundings(app, session, self.people)
+        self._surroundings = Surroundings(app, session, desk)
         show = self._show_message if as_conversation else None
         self._printer = Printer(app, session, arrivals, self._tell_bounce, show)
         self._reads, self._is_dumb = False, is_dumb
@@ -127,8 +126,9 @@ class Repl:
     async def run(self) -> None:
         """Prompt and carry out, until the end."""
         surroundings = self._surroundings.run()  # before the presence, which brings that of the others
-        self._session.broadcast_presence(presence())
-        self._fates.watch(None)
+        if self._desk.availability is not None:
+            self._session.broadcast_presence(self._desk.availability)
+            self._fates.watch(None)
         async with (
             running(self._printer.run()) as watch,
             running(self._sent.collect()),

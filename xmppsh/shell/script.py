@@ -14,9 +14,9 @@ from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Xml, classify
 from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.sent import Place, Sent
+from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.tasks import ended, running, unless
 from xmppsh.shell.xmlinput import XmlInput
-from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,8 +41,10 @@ async def run_script(app: App, session: Session, arrivals: Inbox, desk: Desk, *,
         desk.stdin = no_input
         script = Script(app, session, desk, stop_on_error=stop_on_error)
         printer = Printer(app, session, arrivals, script.is_reported)
-        session.broadcast_presence(presence())
-        async with running(printer.run()) as watch, running(script.sent.collect()):
+        surroundings = Surroundings(app, session, desk).read(tells=False)
+        if desk.availability is not None:
+            session.broadcast_presence(desk.availability)
+        async with running(printer.run()) as watch, running(script.sent.collect()), running(surroundings):
             try:
                 await unless(watch, asyncio.ensure_future(script.play()))
                 await unless(watch, asyncio.ensure_future(script.settle()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppsh.apart import apart
+from xmppsh.commands.appearing import answer_to
 from xmppsh.commands.known import write_contacts
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.session.session import Session
-    from xmppsh.shell.people import People
+    from xmppsh.shell.desk import Desk
 
 ROSTER = "jabber:iq:roster"
 ASKS = (
@@ -27,27 +28,33 @@ ASKS = (
 
 
 class Surroundings:
-    """Fills `people` as long as the shell runs."""
+    """Fills the desk's `people` as long as the shell runs."""
 
-    def __init__(self, app: App, session: Session, people: People) -> None:
-        self._app, self._session, self._people = app, session, people
+    def __init__(self, app: App, session: Session, desk: Desk) -> None:
+        self._app, self._session, self._desk, self._people = app, session, desk, desk.people
         self._presence = session.subscribe("presence")
 
     async def run(self) -> None:
         """Ask for the roster, and read presence until the session ends."""
         async with running(self._ask_roster()):
-            try:
-                async for stanza in self._presence:
-                    self._note(stanza)
-            except XmppshError:
-                return  # the end of the session, which the printer of messages tells
+            await self.read(tells=True)
 
-    def _note(self, stanza: Element) -> None:
+    async def read(self, *, tells: bool) -> None:
+        """Read presence until the session ends. tells: who asks to see ours."""
+        try:
+            async for stanza in self._presence:
+                self._note(stanza, tells)
+        except XmppshError:
+            return  # the end of the session, which the printer of messages tells
+
+    def _note(self, stanza: Element, tells: bool) -> None:
         kind = stanza.attributes.get("type", "available")
         if kind in ("available", "unavailable"):
             show = "" if kind == "unavailable" else tree(stanza).findtext("{jabber:client}show", "")
             self._people.presence(stanza.sender, kind, show)
-        elif kind == "subscribe":
+        elif (approval := answer_to(stanza, self._desk.accepted)) is not None:
+            self._session.send(approval)
+        elif kind == "subscribe" and tells:
             who = safe.line(stanza.sender)
             self._app.console.write_error(ASKS.format(who=who, to=who))
 
