@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh import ns
 from xmppsh.errors import MalformedJid
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ class Element:
         return self.attributes.get("from", "")
 
 
-STANZA_NAMES = frozenset({"{jabber:client}message", "{jabber:client}presence", "{jabber:client}iq"})
+STANZA_NAMES = frozenset({f"{{{ns.CLIENT}}}message", f"{{{ns.CLIENT}}}presence", f"{{{ns.CLIENT}}}iq"})
 
 TlsMode = Literal["auto", "direct", "starttls", "off"]
 

@@ -1,4 +1,4 @@
-"""The namespaces of the core, by their usual short names."""
+"""Every namespace, by its usual short name: the only place where one is spelled."""
 
 CLIENT = "jabber:client"
 STREAM = "http://etherx.jabber.org/streams"
@@ -42,3 +42,19 @@ LAST = "jabber:iq:last"  # XEP-0012
 ROSTER = "jabber:iq:roster"  # RFC 6121 §2
 BLOCKING = "urn:xmpp:blocking"  # XEP-0191
 DATA_FORMS = "jabber:x:data"  # XEP-0004
+OLD_AUTH = "jabber:iq:auth"  # XEP-0078
+REGISTER = "jabber:iq:register"  # XEP-0077
+SEARCH = "jabber:iq:search"  # XEP-0055
+MUC_ADMIN = "http://jabber.org/protocol/muc#admin"
+MUC_OWNER = "http://jabber.org/protocol/muc#owner"
+CONFERENCE = "jabber:x:conference"  # XEP-0249
+COMMANDS = "http://jabber.org/protocol/commands"  # XEP-0050
+PUBSUB = "http://jabber.org/protocol/pubsub"  # XEP-0060
+PUBSUB_OWNER = "http://jabber.org/protocol/pubsub#owner"
+CAPS = "http://jabber.org/protocol/caps"  # XEP-0115
+ALT_CONNECTIONS = "urn:xmpp:alt-connections"  # XEP-0156, without the way itself
+ENCRYPTION = "urn:xmpp:eme:0"  # XEP-0380
+OLD_OMEMO = "eu.siacs.conversations.axolotl"  # XEP-0384 before 0.4
+OMEMO = "urn:xmpp:omemo:2"  # XEP-0384
+OPENPGP = "urn:xmpp:openpgp:0"  # XEP-0373
+OLD_ENCRYPTED = "jabber:x:encrypted"  # XEP-0027

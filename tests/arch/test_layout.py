@@ -1,5 +1,7 @@
 """The shape of the project, held by tests: file sizes, lazy imports, documentation drawn from the code."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "xmppsh").rglob("*.py"))
+PACKAGE = ROOT / "xmppsh"
+FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 350
 HEAVY = ("asyncio", "ssl", "slixmpp", "dns", "prompt_toolkit", "scramp", "cryptography", "sqlite3")
 
@@ -34,3 +37,33 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str], unwanted: tup
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+NAMESPACE = re.compile(r"urn:xmpp:|urn:ietf:params:xml|(?<!\w)jabber:\w|http://(etherx\.)?jabber\.org/|eu\.siacs\.")
+SHOWN_TO_PEOPLE = "commands/topics.py"  # examples of help
+
+
+def _spelled(path: Path) -> list[str]:
+    """The strings of a module that spell a namespace; docstrings do not count."""
+    module = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        f"{path.name}:{node.lineno}: {node.value[:60]}"
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
+        and NAMESPACE.search(node.value)
+        and " (message, presence or iq in jabber:client)" not in node.value
+    ]
+
+
+def test_a_namespace_is_spelled_in_ns_alone() -> None:
+    own = {PACKAGE / "ns.py", PACKAGE / SHOWN_TO_PEOPLE}
+    assert [line for path in FILES if path not in own for line in _spelled(path)] == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from xmppsh import ns
 from xmppsh.commands.base import command
 from xmppsh.errors import Unconfirmed, UsageError
 from xmppsh.outbox.owner import for_people
@@ -17,7 +18,6 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.xmlio.reader import read_element, tree
-from xmppsh.xmlio.splitter import CLIENT_NS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -191,7 +191,7 @@ def _entry(one: UnconfirmedMessage) -> OutboxEntry:
 
 
 def _body(stanza: StoredStanza) -> str:
-    return tree(read_element(stanza.xml)).findtext(f"{{{CLIENT_NS}}}body") or ""
+    return tree(read_element(stanza.xml)).findtext(f"{{{ns.CLIENT}}}body") or ""
 
 
 async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> None:

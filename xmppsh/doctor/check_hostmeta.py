@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser, fromstring
 
+from xmppsh import ns
 from xmppsh.doctor.case import started
 from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, a_labels, brief, is_address
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 HTTPS_PORT = DIRECT_TLS_PORTS[1]
 PATHS = {"host-meta": "/.well-known/host-meta", "host-meta.json": "/.well-known/host-meta.json"}
 XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
-PREFIX = "urn:xmpp:alt-connections:"  # XEP-0156 §3, XEP-0487 §2
+PREFIX = f"{ns.ALT_CONNECTIONS}:"  # XEP-0156 §3, XEP-0487 §2
 MAX_BYTES = 64 * 1024
 MAX_REDIRECTS = 3  # RFC 6415 §2
 REDIRECTS = ("301", "302", "303", "307", "308")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.doctor.case import started
 from xmppsh.errors import DeadlineExceeded, MalformedJid, ProtocolError, StanzaError, XmppshError
 from xmppsh.model import Jid
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from xmppsh.doctor.check_login import Visit
     from xmppsh.doctor.report import Report
 
-CARBONS = "urn:xmpp:carbons:2"  # XEP-0280
-ARCHIVE = "urn:xmpp:mam:2"  # XEP-0313
-RSM = "http://jabber.org/protocol/rsm"  # XEP-0059
-BLOCKING = "urn:xmpp:blocking"  # XEP-0191
-TIME = "urn:xmpp:time"  # XEP-0202
-UPLOAD = "urn:xmpp:http:upload:0"  # XEP-0363
-DISCO = "http://jabber.org/protocol/disco"  # XEP-0030
-FORM = "jabber:x:data"  # XEP-0004
 
 MAX_SKEW_S = 5.0
 MAX_SERVICES = 30  # of the server, that are asked whether they take uploads
@@ -92,21 +85,21 @@ async def _tell_missing(check: str, report: Report) -> None:
 
 
 async def _carbons(visit: Visit) -> str:
-    await visit.requests.request("set", None, element("enable", {"xmlns": CARBONS}))
+    await visit.requests.request("set", None, element("enable", {"xmlns": ns.CARBONS}))
     return "switched on for this session (XEP-0280)"
 
 
 async def _archive(visit: Visit) -> str:
-    nothing = element("set", {"xmlns": RSM}, element("max", None, "0"))  # XEP-0059 §2.7: only how many there are
-    query = element("query", {"xmlns": ARCHIVE, "queryid": new_id()}, nothing)
+    nothing = element("set", {"xmlns": ns.RSM}, element("max", None, "0"))  # XEP-0059 §2.7: only how many there are
+    query = element("query", {"xmlns": ns.MAM, "queryid": new_id()}, nothing)
     answer = tree(await visit.requests.request("set", None, query))
-    count = number(answer.findtext(f"{{{ARCHIVE}}}fin/{{{RSM}}}set/{{{RSM}}}count"))
+    count = number(answer.findtext(f"{{{ns.MAM}}}fin/{{{ns.RSM}}}set/{{{ns.RSM}}}count"))
     return "it answers" if count is None else f"{count} messages"
 
 
 async def _blocking(visit: Visit) -> str:
-    answer = tree(await visit.requests.request("get", None, element("blocklist", {"xmlns": BLOCKING})))
-    count = len(answer.findall(f"{{{BLOCKING}}}blocklist/{{{BLOCKING}}}item"))
+    answer = tree(await visit.requests.request("get", None, element("blocklist", {"xmlns": ns.BLOCKING})))
+    count = len(answer.findall(f"{{{ns.BLOCKING}}}blocklist/{{{ns.BLOCKING}}}item"))
     return f"{count} blocked"
 
 
@@ -114,10 +107,10 @@ async def _clock(visit: Visit, now: Callable[[], datetime]) -> str:
     """XEP-0202, compared with ours in the middle of the round trip."""
     begun = now()
     answer = tree(
-        await visit.requests.request("get", Jid(None, visit.jid.domainpart), element("time", {"xmlns": TIME}))
+        await visit.requests.request("get", Jid(None, visit.jid.domainpart), element("time", {"xmlns": ns.TIME}))
     )
     ended = now()
-    text = answer.findtext(f"{{{TIME}}}time/{{{TIME}}}utc") or ""
+    text = answer.findtext(f"{{{ns.TIME}}}time/{{{ns.TIME}}}utc") or ""
     try:
         theirs = datetime.fromisoformat(text)
     except ValueError:
@@ -136,9 +129,9 @@ async def _clock(visit: Visit, now: Callable[[], datetime]) -> str:
 async def _upload(visit: Visit) -> str:
     """XEP-0363 §4: the service is the server itself or one of its items, and tells how big a file may be."""
     domain = Jid(None, visit.jid.domainpart)
-    answer = tree(await visit.requests.request("get", domain, element("query", {"xmlns": f"{DISCO}#items"})))
+    answer = tree(await visit.requests.request("get", domain, element("query", {"xmlns": ns.DISCO_ITEMS})))
     places = [domain]
-    for item in answer.iterfind(f"{{{DISCO}#items}}query/{{{DISCO}#items}}item"):
+    for item in answer.iterfind(f"{{{ns.DISCO_ITEMS}}}query/{{{ns.DISCO_ITEMS}}}item"):
         try:
             places.append(Jid.parse(item.get("jid", "")))
         except MalformedJid:
@@ -146,7 +139,7 @@ async def _upload(visit: Visit) -> str:
     async with started(_info(visit, place) for place in list(dict.fromkeys(places))[:MAX_SERVICES]) as tasks:
         for place, task in zip(dict.fromkeys(places), tasks, strict=False):
             info = await task
-            if info is not None and any(feature.get("var") == UPLOAD for feature in info):
+            if info is not None and any(feature.get("var") == ns.UPLOAD for feature in info):
                 size = _max_size(info)
                 limit = "the server tells no limit" if size is None else f"files up to {size} bytes"
                 return f"{place}, {limit}"
@@ -154,19 +147,19 @@ async def _upload(visit: Visit) -> str:
 
 
 async def _info(visit: Visit, place: Jid) -> Tree | None:
-    query = element("query", {"xmlns": f"{DISCO}#info"})
+    query = element("query", {"xmlns": ns.DISCO_INFO})
     limit_s = min(SERVICE_S, visit.options.timeout_s)
     try:
         answer = tree(await visit.requests.request("get", place, query, limit_s))
     except (StanzaError, DeadlineExceeded, ProtocolError):
         return None  # one of many, and it may be another one
-    return answer.find(f"{{{DISCO}#info}}query")
+    return answer.find(f"{{{ns.DISCO_INFO}}}query")
 
 
 def _max_size(info: Tree) -> int | None:
     """The largest file, in bytes; more than 32 bits may hold."""
-    for field in info.iterfind(f"{{{FORM}}}x/{{{FORM}}}field"):
-        value = (field.findtext(f"{{{FORM}}}value") or "").strip()
+    for field in info.iterfind(f"{{{ns.DATA_FORMS}}}x/{{{ns.DATA_FORMS}}}field"):
+        value = (field.findtext(f"{{{ns.DATA_FORMS}}}value") or "").strip()
         if field.get("var") == "max-file-size" and value.isascii() and value.isdigit() and len(value) < 20:
             return int(value)
     return None

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
 from xmppsh.xmlio.reader import tree
-from xmppsh.xmlio.splitter import CLIENT_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element
 
-OOB = "{jabber:x:oob}"  # XEP-0066
+OOB = f"{{{ns.OOB}}}"  # XEP-0066
 PRIORITY = re.compile(r"[+-]?[0-9]{1,3}")  # RFC 6121 §4.7.2.3: -128 to 127; anybody can send more
-DELAY = "{urn:xmpp:delay}delay"  # XEP-0203
-ENCRYPTION = "{urn:xmpp:eme:0}encryption"  # XEP-0380
-ENCRYPTED = frozenset(
-    {"eu.siacs.conversations.axolotl", "urn:xmpp:omemo:2", "jabber:x:encrypted", "urn:xmpp:openpgp:0"}
-)
+DELAY = f"{{{ns.DELAY}}}delay"  # XEP-0203
+ENCRYPTION = f"{{{ns.ENCRYPTION}}}encryption"  # XEP-0380
+ENCRYPTED = frozenset({ns.OLD_OMEMO, ns.OMEMO, ns.OLD_ENCRYPTED, ns.OPENPGP})
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -170,15 +168,15 @@ def record(stanza: Element, now: Callable[[], datetime]) -> StanzaRecord:
 def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> MessageRecord:
     delay = root.find(DELAY)
     found = _payloads(root)
-    body = root.find(f"{{{CLIENT_NS}}}body")
+    body = root.find(f"{{{ns.CLIENT}}}body")
     return MessageRecord(
         from_=stanza.attributes.get("from"),
         to=stanza.attributes.get("to"),
         type=root.get("type", "normal"),  # RFC 6121 §5.2.2
         id=root.get("id"),
         body=None if body is None else body.text or "",
-        subject=root.findtext(f"{{{CLIENT_NS}}}subject"),
-        thread=root.findtext(f"{{{CLIENT_NS}}}thread"),
+        subject=root.findtext(f"{{{ns.CLIENT}}}subject"),
+        thread=root.findtext(f"{{{ns.CLIENT}}}thread"),
         lang=root.get(LANGUAGE) if body is None else body.get(LANGUAGE, root.get(LANGUAGE)),
         stamp=_stamp(delay, now),
         delayed=delay is not None,
@@ -192,13 +190,13 @@ def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> Messag
 
 
 def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> PresenceRecord:
-    priority = PRIORITY.fullmatch((root.findtext(f"{{{CLIENT_NS}}}priority") or "").strip())
+    priority = PRIORITY.fullmatch((root.findtext(f"{{{ns.CLIENT}}}priority") or "").strip())
     return PresenceRecord(
         from_=stanza.attributes.get("from"),
         to=stanza.attributes.get("to"),
         type=root.get("type", "available"),
-        show=root.findtext(f"{{{CLIENT_NS}}}show"),
-        status=root.findtext(f"{{{CLIENT_NS}}}status"),
+        show=root.findtext(f"{{{ns.CLIENT}}}show"),
+        status=root.findtext(f"{{{ns.CLIENT}}}status"),
         priority=int(priority.group()) if priority else 0,
         stamp=_stamp(root.find(DELAY), now),
         xml=stanza.xml,
@@ -207,7 +205,7 @@ def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> Prese
 
 def _payloads(root: Tree) -> tuple[str, ...]:
     """The names of the extension elements: children outside the stanza's own namespace."""
-    return tuple(child.tag for child in root if not child.tag.startswith(f"{{{CLIENT_NS}}}"))
+    return tuple(child.tag for child in root if not child.tag.startswith(f"{{{ns.CLIENT}}}"))
 
 
 def clock(stamp: str) -> str:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.playground.stanza import Stanza
 
-ROSTER = "jabber:iq:roster"  # RFC 6121 §2
 MAX_OFFLINE_MESSAGES = 20_000
 MAX_OFFLINE_CHARACTERS = 16 * 1024 * 1024
 

@@ -199,7 +199,7 @@ class Connection:
                 mechanisms = (element("mechanism", {}, name) for name in login.MECHANISMS)
                 return [element("mechanisms", {"xmlns": ns.SASL}, *mechanisms), limits]
             case _:
-                session = element("session", {"xmlns": "urn:ietf:params:xml:ns:xmpp-session"}, element("optional"))
+                session = element("session", {"xmlns": ns.SESSION}, element("optional"))
                 return [element("bind", {"xmlns": ns.BIND}), session, management.FEATURE, limits]
 
     # TLS (RFC 6120 §5)

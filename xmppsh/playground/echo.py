@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.playground import handlers
 from xmppsh.playground.stanza import error_reply, made, random_id
 from xmppsh.xmlio.build import element
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from xmppsh.playground.stanza import Stanza
 
 RESOURCE = "bot"
-RECEIPTS = "urn:xmpp:receipts"  # XEP-0184
-CLIENT = "{jabber:client}"
+CLIENT = f"{{{ns.CLIENT}}}"
 
 
 class Echo:
@@ -40,8 +40,8 @@ class Echo:
             self._router.route(error_reply(stanza, "service-unavailable"))
 
     def _reply(self, message: Stanza, parsed: Tree) -> None:
-        if message.id is not None and parsed.find(f"{{{RECEIPTS}}}request") is not None:
-            received = element("received", {"xmlns": RECEIPTS, "id": message.id})
+        if message.id is not None and parsed.find(f"{{{ns.RECEIPTS}}}request") is not None:
+            received = element("received", {"xmlns": ns.RECEIPTS, "id": message.id})
             self._router.route(made("message", message.type, self.jid, message.sender, received, stanza_id=random_id()))
         body, thread = parsed.findtext(f"{CLIENT}body"), parsed.findtext(f"{CLIENT}thread")
         if body is None:

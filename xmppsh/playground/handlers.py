@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from xmppsh import __version__
+from xmppsh import __version__, ns
 from xmppsh.playground import presence, roster
-from xmppsh.playground.accounts import ROSTER
 from xmppsh.playground.stanza import error_reply, made, result
 from xmppsh.xmlio.build import Xml, element
 
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
     from xmppsh.playground.ports import Client, Routes
     from xmppsh.playground.stanza import Stanza
 
-PING = "urn:xmpp:ping"  # XEP-0199
-DISCO_INFO = "http://jabber.org/protocol/disco#info"  # XEP-0030
-DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
-VERSION = "jabber:iq:version"  # XEP-0092
-TIME = "urn:xmpp:time"  # XEP-0202
-LAST = "jabber:iq:last"  # XEP-0012
-SESSION = "urn:ietf:params:xml:ns:xmpp-session"  # RFC 3921 §3, answered for old clients
 
 OWN, CONTACT, SERVER, BOT = "own account", "another account", "server", "built-in contact"
 IDENTITIES = {
@@ -62,7 +54,7 @@ def on_own_account(router: Routes, session: Client, iq: Stanza) -> None:
     if not iq.is_request:
         return  # the answer to a push
     payload = iq.tree()[0]
-    if payload.tag != f"{{{ROSTER}}}query":
+    if payload.tag != f"{{{ns.ROSTER}}}query":
         session.deliver(answer(router, iq, OWN))
     elif iq.type == "get":
         session.interested = True
@@ -104,7 +96,8 @@ def _may_ask(question: Question) -> bool:
     assert question.stanza.to is not None
     account, sender = question.router.account(question.stanza.to), question.stanza.sender.bare
     item = account.roster.get(sender) if account is not None else None
-    return question.payload.tag in (f"{{{DISCO_INFO}}}query", f"{{{DISCO_ITEMS}}}query") and bool(item and item.from_)
+    is_disco = question.payload.tag in (f"{{{ns.DISCO_INFO}}}query", f"{{{ns.DISCO_ITEMS}}}query")
+    return is_disco and bool(item and item.from_)
 
 
 def _nothing(question: Question) -> Xml | None:
@@ -113,9 +106,9 @@ def _nothing(question: Question) -> Xml | None:
 
 def _disco_info(question: Question) -> Xml:
     category, kind, name = IDENTITIES[question.place]
-    features = [DISCO_INFO, DISCO_ITEMS]
+    features = [ns.DISCO_INFO, ns.DISCO_ITEMS]
     if question.place != CONTACT:
-        features += [PING, VERSION, TIME, LAST]
+        features += [ns.PING, ns.VERSION, ns.TIME, ns.LAST]
     if question.place == SERVER:
         features.append("msgoffline")  # XEP-0160 §4
     return disco_info(question.payload.get("node"), category, kind, name, features)
@@ -125,13 +118,13 @@ def disco_info(node: str | None, category: str, kind: str, name: str | None, fea
     """The payload of a disco#info result (XEP-0030 §3)."""
     identity = element("identity", {"category": category, "type": kind, "name": name})
     listed = (element("feature", {"var": feature}) for feature in features)
-    return element("query", {"xmlns": DISCO_INFO, "node": node}, identity, *listed)
+    return element("query", {"xmlns": ns.DISCO_INFO, "node": node}, identity, *listed)
 
 
 def disco_items(items: list[tuple[Jid | str, str | None]]) -> Xml:
     """The payload of a disco#items result (XEP-0030 §4): JIDs and names."""
     listed = (element("item", {"jid": str(jid), "name": name}) for jid, name in items)
-    return element("query", {"xmlns": DISCO_ITEMS}, *listed)
+    return element("query", {"xmlns": ns.DISCO_ITEMS}, *listed)
 
 
 def _disco_items(question: Question) -> Xml:
@@ -141,24 +134,24 @@ def _disco_items(question: Question) -> Xml:
 
 def _version(question: Question) -> Xml:
     name, version = element("name", {}, "xmppsh playground"), element("version", {}, __version__)
-    return element("query", {"xmlns": VERSION}, name, version)
+    return element("query", {"xmlns": ns.VERSION}, name, version)
 
 
 def _time(question: Question) -> Xml:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return element("time", {"xmlns": TIME}, element("tzo", {}, "+00:00"), element("utc", {}, now))
+    return element("time", {"xmlns": ns.TIME}, element("tzo", {}, "+00:00"), element("utc", {}, now))
 
 
 def _last(question: Question) -> Xml:
-    return element("query", {"xmlns": LAST, "seconds": str(int(monotonic() - question.router.started))})
+    return element("query", {"xmlns": ns.LAST, "seconds": str(int(monotonic() - question.router.started))})
 
 
 TABLE: dict[tuple[str, str], Callable[[Question], Xml | None]] = {
-    ("get", f"{{{PING}}}ping"): _nothing,
-    ("set", f"{{{SESSION}}}session"): _nothing,
-    ("get", f"{{{DISCO_INFO}}}query"): _disco_info,
-    ("get", f"{{{DISCO_ITEMS}}}query"): _disco_items,
-    ("get", f"{{{VERSION}}}query"): _version,
-    ("get", f"{{{TIME}}}time"): _time,
-    ("get", f"{{{LAST}}}query"): _last,
+    ("get", f"{{{ns.PING}}}ping"): _nothing,
+    ("set", f"{{{ns.SESSION}}}session"): _nothing,
+    ("get", f"{{{ns.DISCO_INFO}}}query"): _disco_info,
+    ("get", f"{{{ns.DISCO_ITEMS}}}query"): _disco_items,
+    ("get", f"{{{ns.VERSION}}}query"): _version,
+    ("get", f"{{{ns.TIME}}}time"): _time,
+    ("get", f"{{{ns.LAST}}}query"): _last,
 }

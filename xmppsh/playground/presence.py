@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.playground.roster import pushed
 from xmppsh.playground.stanza import delayed, error_reply, made
 
@@ -49,7 +50,7 @@ def withdraw(router: Routes, session: Client, stanza: Stanza | None) -> None:
 def _priority(stanza: Stanza) -> int | None:
     if "priority" not in stanza.xml:
         return 0
-    text = (stanza.tree().findtext("{jabber:client}priority") or "0").strip()
+    text = (stanza.tree().findtext(f"{{{ns.CLIENT}}}priority") or "0").strip()
     try:
         priority = int(text)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.model import Jid
 from xmppsh.playground import handlers
 from xmppsh.playground.stanza import delayed, error_reply, made, random_id, result
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
     from xmppsh.playground.ports import Routes
     from xmppsh.playground.stanza import Stanza
 
-MUC = "http://jabber.org/protocol/muc"
-MUC_USER = "http://jabber.org/protocol/muc#user"
 LOBBY = "lobby"
 HISTORY = 20  # messages that somebody who joins gets to read
 SELF, NICK_CHANGED = "110", "303"  # XEP-0045 §15.6: status codes
-CLIENT = "{jabber:client}"
+CLIENT = f"{{{ns.CLIENT}}}"
 
 
 class RoomService:
@@ -42,13 +41,13 @@ class RoomService:
             self._router.bounce(stanza, "item-not-found")
 
     def _answer(self, iq: Stanza) -> Stanza:
-        match iq.tree()[0].tag:
-            case "{http://jabber.org/protocol/disco#info}query":
-                features = [handlers.DISCO_INFO, handlers.DISCO_ITEMS, MUC]
+        match _parts(iq.tree()[0].tag):
+            case ns.DISCO_INFO, "query":
+                features = [ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC]
                 return result(iq, handlers.disco_info(None, "conference", "text", "Rooms", features))
-            case "{http://jabber.org/protocol/disco#items}query":
+            case ns.DISCO_ITEMS, "query":
                 return result(iq, handlers.disco_items([(room.jid, room.name) for room in self.rooms.values()]))
-            case "{urn:xmpp:ping}ping":
+            case ns.PING, "ping":
                 return result(iq)
         return error_reply(iq, "service-unavailable")
 
@@ -120,7 +119,7 @@ class Room:
     @staticmethod
     def _wants_history(stanza: Stanza) -> bool:
         """XEP-0045 §7.2.14; anything but "none at all" gets the little we have."""
-        history = stanza.tree().find(f"{{{MUC}}}x/{{{MUC}}}history")
+        history = stanza.tree().find(f"{{{ns.MUC}}}x/{{{ns.MUC}}}history")
         return history is None or "0" not in (history.get("maxstanzas"), history.get("maxchars"))
 
     def _leave(self, nick: str, stanza: Stanza, renamed: str | None = None) -> None:
@@ -152,7 +151,7 @@ class Room:
                 self.jid.with_resource(nick),
                 to,
                 *kept,
-                element("x", {"xmlns": MUC_USER}, item, *statuses),
+                element("x", {"xmlns": ns.MUC_USER}, item, *statuses),
                 stanza_id=presence.id,
             )
         )
@@ -181,15 +180,21 @@ class Room:
 
     def _answer(self, iq: Stanza, nick: str | None) -> Stanza:
         payload = iq.tree()[0]
-        match payload.tag, iq.to == self.jid:
-            case "{urn:xmpp:ping}ping", _:  # XEP-0410 for an occupant
+        match *_parts(payload.tag), iq.to == self.jid:
+            case ns.PING, "ping", _:  # XEP-0410 for an occupant
                 return result(iq) if nick is not None else error_reply(iq, "not-acceptable")
-            case "{http://jabber.org/protocol/disco#info}query", True:
-                features = [handlers.DISCO_INFO, handlers.DISCO_ITEMS, MUC, "muc_open", "muc_public", "muc_temporary"]
+            case ns.DISCO_INFO, "query", True:
+                features = [ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, "muc_open", "muc_public", "muc_temporary"]
                 return result(iq, handlers.disco_info(None, "conference", "text", self.name, features))
-            case "{http://jabber.org/protocol/disco#items}query", True:
+            case ns.DISCO_ITEMS, "query", True:
                 occupants: list[tuple[Jid | str, str | None]] = [
                     (self.jid.with_resource(name), None) for name in self._occupants
                 ]
                 return result(iq, handlers.disco_items(occupants))
         return error_reply(iq, "service-unavailable")
+
+
+def _parts(tag: str) -> tuple[str, str]:
+    """Namespace and name of `{namespace}name`."""
+    namespace, _, name = tag.removeprefix("{").rpartition("}")
+    return namespace, name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.errors import MalformedJid
-from xmppsh.playground.accounts import ROSTER, RosterItem
+from xmppsh.playground.accounts import RosterItem
 from xmppsh.playground.stanza import error_reply, made, parse_jid, random_id, result
 from xmppsh.xmlio.build import element
 
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
     from xmppsh.playground.accounts import Account
     from xmppsh.playground.stanza import Stanza
 
-ITEM, GROUP = f"{{{ROSTER}}}item", f"{{{ROSTER}}}group"
+ITEM, GROUP = f"{{{ns.ROSTER}}}item", f"{{{ns.ROSTER}}}group"
 
 
 def listed(account: Account, request: Stanza) -> Stanza:
     """The answer to a roster get."""
     items = (item.xml() for item in account.roster.values())
-    return result(request, element("query", {"xmlns": ROSTER}, *items))
+    return result(request, element("query", {"xmlns": ns.ROSTER}, *items))
 
 
 def pushed(account: Account, contact: Jid, to: Jid, subscription: str | None = None) -> Stanza:
     """The push that tells `to` what became of a contact; subscription "remove" when it is gone."""
     item = account.roster.get(contact) or RosterItem(contact)
-    query = element("query", {"xmlns": ROSTER}, item.xml(subscription))
+    query = element("query", {"xmlns": ns.ROSTER}, item.xml(subscription))
     return made("iq", "set", account.jid, to, query, stanza_id=random_id())
 
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.playground import handlers, presence
 from xmppsh.playground.session import Session
 from xmppsh.playground.stanza import error_reply, random_id
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from xmppsh.playground.stanza import Stanza
 
 MAX_REMEMBERED = 1000  # ended sessions whose count we can still tell (XEP-0198 §5, <failed h=…/>)
-CHAT_STATES = "http://jabber.org/protocol/chatstates"  # XEP-0085
-NO_STORE = "urn:xmpp:hints"  # XEP-0334
 
 
 class Router:
@@ -161,7 +160,7 @@ class Router:
 
     def _keep(self, message: Stanza, account: Account) -> None:
         xml = message.xml
-        transient = (CHAT_STATES in xml and "<body" not in xml) or (NO_STORE in xml and "<no-store" in xml)
+        transient = (ns.CHAT_STATES in xml and "<body" not in xml) or (ns.HINTS in xml and "<no-store" in xml)
         if not transient and not account.store(message):  # XEP-0160 §3
             self.bounce(message, "resource-constraint", "too many messages wait for this user")
 

@@ -21,7 +21,6 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
-DELAY = "urn:xmpp:delay"  # XEP-0203
 MESSAGE_TYPES = frozenset({"normal", "chat", "groupchat", "headline", "error"})  # RFC 6121 §5.2.2
 DEFAULT_TYPES = {"message": "normal", "presence": "available", "iq": ""}
 
@@ -127,7 +126,7 @@ def _answerer(stanza: Stanza) -> Jid:
 def delayed(stanza: Stanza, domain: str) -> Stanza:
     """The stanza with the time it came (XEP-0203), said once however often it had to wait."""
     stamp = datetime.fromtimestamp(stanza.received_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    note = element("delay", {"xmlns": DELAY, "from": domain, "stamp": stamp})
+    note = element("delay", {"xmlns": ns.DELAY, "from": domain, "stamp": stamp})
     return stanza if note in stanza.xml else replace(stanza, xml=_with_child(stanza.xml, note))
 
 

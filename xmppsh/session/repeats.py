@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.protocol.sm import ACK_EVERY
 from xmppsh.xmlio.reader import tree
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element
 
-SID_NS = "urn:xmpp:sid:0"
 MAX_READ = 5_000  # stanzas that are remembered; ejabberd keeps as many unacknowledged
 MAX_UNHEARD = 2 * ACK_EVERY  # an ack may be under way
 MAX_READ_CHARACTERS = 2 * 1024 * 1024
@@ -38,9 +38,9 @@ class Repeats:
 
     def stanza_id(self, stanza: Element) -> str:
         """The one of one's own server, empty where there is none."""
-        if SID_NS not in stanza.xml:
+        if ns.SID not in stanza.xml:
             return ""
-        for child in tree(stanza).iterfind(f"{{{SID_NS}}}stanza-id"):
+        for child in tree(stanza).iterfind(f"{{{ns.SID}}}stanza-id"):
             if child.get("by") == self._account:
                 return child.get("id", "")
         return ""

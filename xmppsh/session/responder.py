@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
     from xmppsh.xmlio.build import Xml
 
-PING = "{urn:xmpp:ping}ping"
+PING = f"{{{ns.PING}}}ping"
 NEVER_BOUNCED = ("error", "groupchat", "headline")
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, Unconfirmed, XmppshError
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
-from xmppsh.xmlio.stanzas import RECEIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,4 +199,4 @@ class Session(Streams):
 
     def receipts(self) -> Subscription:
         """Read delivery receipts (XEP-0184)."""
-        return self.inbound.bus.subscribe(lambda stanza: stanza.kind == "message" and RECEIPTS in stanza.xml)
+        return self.inbound.bus.subscribe(lambda stanza: stanza.kind == "message" and ns.RECEIPTS in stanza.xml)

@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.shell.look import LEAST_COLUMNS, folded, width
 
@@ -21,18 +22,18 @@ KEPT_MESSAGES = 200  # of one conversation, for /last
 KEPT_CHARACTERS = 2000  # of one message
 NAME_COLUMNS = 8  # names that are shorter are filled up, so that texts begin below each other
 RULE = "─"
-CHAT_STATES = "{http://jabber.org/protocol/chatstates}"
+CHAT_STATES = f"{{{ns.CHAT_STATES}}}"
 # What is said by machines to machines: receipts, markers, hints. It is no message to people.
 SILENT = (
     CHAT_STATES,
-    "{urn:xmpp:receipts}",
-    "{urn:xmpp:chat-markers:0}",
-    "{urn:xmpp:hints}",
-    "{urn:xmpp:sid:0}",
-    "{urn:xmpp:delay}",
-    "{http://jabber.org/protocol/muc#user}",
+    f"{{{ns.RECEIPTS}}}",
+    f"{{{ns.CHAT_MARKERS}}}",
+    f"{{{ns.HINTS}}}",
+    f"{{{ns.SID}}}",
+    f"{{{ns.DELAY}}}",
+    f"{{{ns.MUC_USER}}}",
 )
-REPLACES = "{urn:xmpp:message-correct:0}replace"
+REPLACES = f"{{{ns.CORRECTION}}}replace"
 MARKS = {"waits": "…", "acked": "✓", "failed": "✗"}
 KINDS_OF_MARKS = {"waits": "mark", "acked": "good", "failed": "bad"}
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from prompt_toolkit.history import History
 
+from xmppsh import ns
 from xmppsh.errors import IoError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ KEPT_BYTES = 4 * 1024 * 1024
 # A command about the account, an option that tells a password, and XML that carries one or what a login is made of.
 _SECRET = re.compile(
     r"^/account\b|--[\w-]*password|XMPPSH_PASSWORD|<(?:[\w.-]+:)?(?:password|auth|response|initial-response|token)\b"
-    r"|jabber:iq:(?:auth|register)",
+    rf"|{ns.OLD_AUTH}|{ns.REGISTER}",
     re.IGNORECASE,
 )
 

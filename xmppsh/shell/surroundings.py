@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.apart import apart
 from xmppsh.commands.appearing import answer_to
 from xmppsh.commands.known import write_contacts
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
     from xmppsh.shell.desk import Desk
 
-ROSTER = "jabber:iq:roster"
 ASKS = (
     "xmppsh: {who} asks to see when you are online\n"
     '  try: <presence to="{to}" type="subscribed"/> to agree, type="unsubscribed" to refuse\n'
@@ -50,7 +50,7 @@ class Surroundings:
     def _note(self, stanza: Element, tells: bool) -> None:
         kind = stanza.attributes.get("type", "available")
         if kind in ("available", "unavailable"):
-            show = "" if kind == "unavailable" else tree(stanza).findtext("{jabber:client}show", "")
+            show = "" if kind == "unavailable" else tree(stanza).findtext(f"{{{ns.CLIENT}}}show", "")
             self._people.presence(stanza.sender, kind, show)
         elif (approval := answer_to(stanza, self._desk.accepted)) is not None:
             self._session.send(approval)
@@ -62,7 +62,7 @@ class Surroundings:
         """RFC 6121 §2.1.3. What it says is kept for completion outside the shell."""
         console, state = self._app.console, self._app.storage.state_if_any
         try:
-            answer = await self._session.request("get", None, element("query", {"xmlns": ROSTER}))
+            answer = await self._session.request("get", None, element("query", {"xmlns": ns.ROSTER}))
             contacts = list(_contacts(answer))
             self._people.set_contacts(contacts)
             if state is not None:
@@ -76,7 +76,7 @@ class Surroundings:
 
 def _contacts(answer: Element) -> list[tuple[str, str]]:
     found = []
-    for item in tree(answer).iterfind(f"{{{ROSTER}}}query/{{{ROSTER}}}item"):
+    for item in tree(answer).iterfind(f"{{{ns.ROSTER}}}query/{{{ns.ROSTER}}}item"):
         try:
             found.append((str(Jid.parse(item.get("jid", "")).bare), item.get("name", "")))
         except XmppshError:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
+from xmppsh import ns
 from xmppsh.connection.takeover import take_over
 from xmppsh.errors import MalformedJid, ProtocolError, StreamError, XmppshError
 from xmppsh.model import Jid
@@ -170,7 +171,7 @@ class Watcher(Interceptor):
     def _ping(self, number: int) -> None:
         stanza_id = new_id()
         self._pings[stanza_id] = number
-        ping = element("ping", {"xmlns": "urn:xmpp:ping"})
+        ping = element("ping", {"xmlns": ns.PING})
         self._send(element("iq", {"type": "get", "id": stanza_id, "to": self.session.jid.domainpart}, ping))
 
     def _reply(self, question: str, sm_id: str, *, known: bool, h: int | None) -> None:

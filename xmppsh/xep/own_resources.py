@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from xmppsh import __version__
+from xmppsh import __version__, ns
 from xmppsh.errors import DeadlineExceeded, ExitCode, Layer, MalformedJid, ProtocolError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.records import DELAY, PresenceRecord, record
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     from xmppsh.output.trace import Trace
     from xmppsh.xmlio.build import Xml
 
-DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
-ROSTER = "jabber:iq:roster"
-VERSION = "jabber:iq:version"
-PING = "urn:xmpp:ping"
 ANSWER_S = 2.0  # for a client; a dead session is silent, and holds the list up that long
 CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
 
@@ -102,7 +98,7 @@ class Listing:
 
 def items_request() -> Xml:
     """The payload that asks the own account for its resources."""
-    return element("query", {"xmlns": DISCO_ITEMS})
+    return element("query", {"xmlns": ns.DISCO_ITEMS})
 
 
 async def find(
@@ -126,7 +122,7 @@ async def listed(session: Session) -> Listing:
     """The own resources by disco#items; nobody sees that."""
     answer = await session.requests.exchange("get", None, items_request())
     jids = set()
-    for item in tree(answer).iterfind(f"{{{DISCO_ITEMS}}}query/{{{DISCO_ITEMS}}}item"):
+    for item in tree(answer).iterfind(f"{{{ns.DISCO_ITEMS}}}query/{{{ns.DISCO_ITEMS}}}item"):
         jid = _parsed(item.get("jid", ""))
         if item.get("node") is None and jid is not None and _is_own(session, jid):
             jids.add(jid)
@@ -170,8 +166,8 @@ async def replace_and_close(
 
 async def _is_unseen(session: Session) -> bool:
     """Would presence of ours reach no contact? With the initial one servers repeat subscription requests too."""
-    answer = await session.requests.exchange("get", None, element("query", {"xmlns": ROSTER}))
-    roster = tree(answer).find(f"{{{ROSTER}}}query")
+    answer = await session.requests.exchange("get", None, element("query", {"xmlns": ns.ROSTER}))
+    roster = tree(answer).find(f"{{{ns.ROSTER}}}query")
     if answer.attributes.get("type") != "result" or roster is None:
         return False
     return all(item.get("subscription") in (None, "none", "to") and item.get("ask") is None for item in roster)
@@ -186,7 +182,9 @@ async def _by_presence(session: Session) -> dict[Jid, Availability]:
         session.send(element("presence", None, element("priority", None, "-1")))
         try:
             # Behind our presence, and behind what it brought: a server handles a stream's stanzas in order.
-            await session.requests.exchange("get", Jid(None, session.jid.domainpart), element("ping", {"xmlns": PING}))
+            await session.requests.exchange(
+                "get", Jid(None, session.jid.domainpart), element("ping", {"xmlns": ns.PING})
+            )
         finally:
             if not session.is_over:
                 session.send(element("presence", {"type": "unavailable"}))
@@ -224,8 +222,8 @@ async def _asked(session: Session, jid: Jid) -> tuple[bool, str | None]:
     if jid == session.jid:
         return True, f"xmppsh {__version__}"
     version, ping = await asyncio.gather(
-        _answer(session, jid, element("query", {"xmlns": VERSION})),
-        _answer(session, jid, element("ping", {"xmlns": PING})),
+        _answer(session, jid, element("query", {"xmlns": ns.VERSION})),
+        _answer(session, jid, element("ping", {"xmlns": ns.PING})),
     )
     # RFC 6121 §8.5.3.2.1: for a resource that does not exist the server says service-unavailable; many a client does
     # when it does not know what is asked, so two questions are asked. Silence is a session's: the server had none.
@@ -247,10 +245,10 @@ def _condition(answer: Element) -> str | None:
 
 
 def _client(answer: Tree) -> str | None:
-    query = answer.find(f"{{{VERSION}}}query")
+    query = answer.find(f"{{{ns.VERSION}}}query")
     if answer.get("type") != "result" or query is None:
         return None
-    words = (query.findtext(f"{{{VERSION}}}{part}", "").strip() for part in ("name", "version"))
+    words = (query.findtext(f"{{{ns.VERSION}}}{part}", "").strip() for part in ("name", "version"))
     return " ".join(word for word in words if word) or None
 
 

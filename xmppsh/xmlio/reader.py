@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
-from xmppsh.xmlio.splitter import CLIENT_NS, Footer, Header, Limits, Splitter
+from xmppsh.xmlio.splitter import Footer, Header, Limits, Splitter
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
 __all__ = ["Footer", "Header", "Limits", "StanzaReader", "StreamReader", "children", "read_element", "tree"]
 
-STREAM_NS = "http://etherx.jabber.org/streams"
-STREAM_NAME = f"{{{STREAM_NS}}}stream"
+STREAM_NAME = f"{{{ns.STREAM}}}stream"
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*\?>")
 _ENCODING = re.compile(rb"encoding\s*=\s*[\"']([^\"']*)[\"']")
 _MAX_DECLARATION_BYTES = 256
@@ -61,7 +61,7 @@ class StanzaReader:
     any_element: give every element, not stanzas alone.
     """
 
-    _OPENING = f"<x xmlns='{CLIENT_NS}' xmlns:stream='{STREAM_NS}'>".encode()
+    _OPENING = f"<x xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}'>".encode()
 
     def __init__(self, limits: Limits | None = None, *, root: str | None = None, any_element: bool = False) -> None:
         roots = frozenset({STREAM_NAME}) if root is None else frozenset({STREAM_NAME, root})
@@ -175,13 +175,13 @@ def tree(element: Element) -> Tree:
     """The element as an ElementTree; names are `{namespace}local`."""
     from xml.etree.ElementTree import fromstring
 
-    return fromstring(f"<x xmlns='{CLIENT_NS}'>{element.xml}</x>")[0]
+    return fromstring(f"<x xmlns='{ns.CLIENT}'>{element.xml}</x>")[0]
 
 
 def children(element: Element) -> list[str]:
     """The XML of each child element, standing alone, in order."""
     reader = Splitter(Limits())
-    reader.parse(f"<x xmlns='{CLIENT_NS}'>".encode())
+    reader.parse(f"<x xmlns='{ns.CLIENT}'>".encode())
     reader.top = 3
     reader.ignores_text = True
     reader.parse(element.xml.encode())

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
+from xmppsh import ns
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
 from xmppsh.xmlio.build import attribute_xml
@@ -19,9 +20,8 @@ from xmppsh.xmlio.build import attribute_xml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CLIENT_NS = "jabber:client"
 MAX_TOP = 3  # a root of the user's inside the reader's own, and no deeper
-_ASSUMED = {"": CLIENT_NS, "xml": "http://www.w3.org/XML/1998/namespace"}
+_ASSUMED = {"": ns.CLIENT, "xml": "http://www.w3.org/XML/1998/namespace"}
 _TAG_NAME = re.compile(rb"<[^\s/>]+")
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
 

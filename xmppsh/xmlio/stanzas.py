@@ -5,27 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.xmlio.build import Xml, element, with_child
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from xmppsh.model import Element
 
-SID = "urn:xmpp:sid:0"
-ORIGIN_ID = f"{{{SID}}}origin-id"
-RECEIPTS = "urn:xmpp:receipts"
+ORIGIN_ID = f"{{{ns.SID}}}origin-id"
 MESSAGE_TYPES = ("chat", "normal", "headline", "groupchat")
 
 
 def origin_id(value: str) -> Xml:
     """XEP-0359 §3: our own id, by which the archive can tell whether a message has arrived."""
-    return element("origin-id", {"xmlns": SID, "id": value})
+    return element("origin-id", {"xmlns": ns.SID, "id": value})
 
 
 def with_origin_id(message: Element, xml: Xml, value: str) -> Xml:
     """`xml`, which is that message with an id, with our origin-id; one that brings its own keeps that alone, since a
     stanza may have only one."""
-    brings_one = SID in message.xml and tree(message).find(ORIGIN_ID) is not None
+    brings_one = ns.SID in message.xml and tree(message).find(ORIGIN_ID) is not None
     return xml if brings_one else with_child(xml, origin_id(value))
 
 
@@ -51,8 +50,8 @@ class Message:
             None if self.subject is None else element("subject", None, self.subject),
             None if self.body is None else element("body", None, self.body),
             None if self.thread is None else element("thread", None, self.thread),
-            *(element("x", {"xmlns": "jabber:x:oob"}, element("url", None, url)) for url in self.oob),
-            element("request", {"xmlns": RECEIPTS}) if self.receipt else None,
+            *(element("x", {"xmlns": ns.OOB}, element("url", None, url)) for url in self.oob),
+            element("request", {"xmlns": ns.RECEIPTS}) if self.receipt else None,
             *self.payloads,
             origin_id(origin or stanza_id),
         ]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
 from xmppsh.errors import UsageError
-from xmppsh.xmlio.splitter import CLIENT_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +28,8 @@ def compiled(expression: str) -> Callable[[str], list[str]]:
 
     def found(xml: str) -> list[str]:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
-        root = etree.fromstring(f"<x xmlns='{CLIENT_NS}'>{xml}</x>".encode(), parser)[0]
-        for one in root.iter(f"{{{CLIENT_NS}}}*"):
+        root = etree.fromstring(f"<x xmlns='{ns.CLIENT}'>{xml}</x>".encode(), parser)[0]
+        for one in root.iter(f"{{{ns.CLIENT}}}*"):
             one.tag = etree.QName(one).localname
         try:
             result = find(root)
