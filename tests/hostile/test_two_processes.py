@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hostile.certificates import Certificates
 
 MESSAGES, HANDLED = 20, 8
+MESSAGE = b"<message to='romeo@%s'><body>%d</body></message>\n"
 
 
 class Run:
@@ -31,8 +33,23 @@ class Run:
         }
 
     async def pipe(self) -> Outcome:
-        lines = [f"<message to='romeo@{DOMAIN}'><body>{number}</body></message>\n" for number in range(MESSAGES)]
-        return await self.program.run("--format", "json", "pipe", stdin="".join(lines).encode())
+        stdin = b"".join(MESSAGE % (DOMAIN.encode(), number) for number in range(MESSAGES))
+        return await self.program.run("--format", "json", "pipe", stdin=stdin)
+
+    async def killed(self) -> None:
+        """`pipe` of the same, which it writes together, killed with SIGKILL when the server has read what is behind."""
+        process = await self.program.start("pipe")
+        assert process.stdin is not None
+        process.stdin.write(b"".join(MESSAGE % (DOMAIN.encode(), number) for number in range(MESSAGES)))
+        assert await asyncio.to_thread(self.server.reached.wait, 30)
+        process.kill()
+        await process.wait()
+
+    async def settled(self) -> None:
+        """Wait until whoever looks after the dead process has settled everything."""
+        async with asyncio.timeout(60):
+            while await self.outbox():
+                pass
 
     async def outbox(self) -> dict[str, str]:
         """The state of each body."""
@@ -80,3 +97,26 @@ async def test_without_a_proof_it_is_79_and_nothing_is_sent_twice(
         uncertain = [number for number, state in left.items() if state == "uncertain"]
         assert uncertain[:1] == [str(HANDLED)]
         assert set(numbers(0)) - left.keys() <= set(server.arrived)  # the rest is told of
+
+
+@pytest.mark.parametrize("behind", [0, 4])
+async def test_the_guard_of_a_killed_program_settles_it_in_the_same_way(
+    behind: int, certificates: Certificates, tmp_path: Path
+) -> None:
+    with TwoProcesses(Race(HANDLED, behind, stands=True), certificates.contexts) as server:
+        run = Run(server, certificates, tmp_path)
+        await run.killed()
+        await run.settled()
+        assert server.settle() == numbers(0)
+        assert [answer.split()[0] for answer in server.resumes] == ["resumed", "failed"]
+
+
+async def test_without_a_proof_the_guard_sends_nothing_again(certificates: Certificates, tmp_path: Path) -> None:
+    with TwoProcesses(Race(HANDLED, 4, archive="none", stands=True), certificates.contexts) as server:
+        run = Run(server, certificates, tmp_path)
+        await run.killed()
+        async with asyncio.timeout(60):
+            while set((await run.outbox()).values()) != {"uncertain"} or "failed" not in server.resumes:
+                pass
+        assert server.settle() == numbers(0, HANDLED + 4)
+        assert list(await run.outbox()) == numbers(HANDLED)

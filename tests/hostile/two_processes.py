@@ -39,6 +39,7 @@ class Race:
     late_s: float = 0.5  # from the answer to `<resume/>` until the old process routes those, and ends
     archive: Literal["whole", "none", "stores nothing"] = "whole"
     exact: bool = False  # a server whose h is exact, by its sm-id: it handles `behind` before it answers
+    stands: bool = False  # the link does not break there: the server reads no more, until the client is killed
     replaced: bool = False  # the first `<resume/>` is left unanswered, and wins against the second soon after
 
 
@@ -65,6 +66,7 @@ class TwoProcesses(Server):
         self.arrived: list[str] = []
         self.resumes: list[str] = []  # how each <resume/> with a real id was answered
         self.fences = 0  # how many came with an id that nobody has
+        self.reached = threading.Event()  # everything `behind` was read
         self.lock = threading.RLock()
         self.processes: list[Process] = []
         self.working: list[threading.Timer] = []  # old processes
@@ -156,7 +158,9 @@ class _Link(Connection):
                 self._act(f"<a xmlns='{SM}' h='{self.process.counted}'/>", "", {})
             case "message" if self.process is not None:
                 if self.server.take(self.process, element):
-                    self._break(self.process)
+                    self.server.reached.set()
+                    if not self.server.race.stands:
+                        self._break(self.process)
             case _:
                 if self.process is not None and name in ("iq", "presence"):
                     self.process.counted += 1
