@@ -152,7 +152,7 @@ def test_files_that_do_not_serve_say_why(tmp_path: Path) -> None:
         client_context(TlsPolicy(ca=garbage), direct=False)
     with pytest.raises(ConfigError, match=r"garbage\.pem: no certificate in PEM form"):
         client_context(TlsPolicy(certificate=garbage), direct=False)
-    with pytest.raises(NoInputError, match="Is a directory"):
+    with pytest.raises(NoInputError, match="is a directory"):
         client_context(TlsPolicy(certificate=tmp_path), direct=False)
 
 

@@ -11,6 +11,7 @@ import click
 from xmppsh.cli.main import parse
 from xmppsh.cli.report import report, write_error, write_output
 from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError
+from xmppsh.texts import os_reason
 
 SIGINT_CODE = 130
 
@@ -37,7 +38,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return ExitCode.OK  # the reader of the help has read enough
     except OSError as error:
-        return report(IoError(f"stdout: {(error.strerror or str(error)).lower()}"), as_json=as_json)
+        return report(IoError(f"stdout: {os_reason(error)}"), as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
         return SIGINT_CODE
 

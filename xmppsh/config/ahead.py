@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import NoInputError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise NoInputError(f"{path}: {os_reason(error)}") from error
     if len(data) > MAX_BYTES:
         raise NoInputError(f"{path}: more than {MAX_BYTES} bytes")
     return data

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xmppsh.config.paths import config_file, is_named, refuse_readable_by_others
 from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Origin, Setting, Settings
 from xmppsh.errors import ConfigError, UsageError, XmppshError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +107,7 @@ def _read(path: Path, is_named: bool) -> dict[str, Any]:
     except OSError as error:
         if not is_named and isinstance(error, PermissionError) and not _is_seen(path):
             return {}
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        raise ConfigError(f"{path}: {os_reason(error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     profiles = document.get("profile", {})

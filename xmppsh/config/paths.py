@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh.errors import ConfigError, IoError, NoInputError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ def refuse_readable_by_others(path: Path, what: str) -> None:
         found = os.stat(path)
         is_ours = found.st_uid == os.geteuid() and not os.statvfs(path).f_flag & os.ST_RDONLY
     except OSError as error:
-        raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise NoInputError(f"{path}: {os_reason(error)}") from error
     reached_by_others = found.st_mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH)
     if stat.S_ISREG(found.st_mode) and reached_by_others and is_ours:
         raise ConfigError(

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.errors import ConfigError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ def output_of(command: str, option: str) -> bytes:
         except subprocess.TimeoutExpired as error:
             raise ConfigError(f"{option} {command!r} did not end within {TIMEOUT_S} s") from error
         except (OSError, ValueError, IndexError) as error:
-            raise ConfigError(f"{option} {command!r}: {getattr(error, 'strerror', None) or error}") from error
+            raise ConfigError(f"{option} {command!r}: {os_reason(error)}") from error
     if child.returncode != 0:
         raise ConfigError(f"{option} {command!r} ended with exit code {child.returncode}")
     return output

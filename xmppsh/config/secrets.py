@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xmppsh.config.paths import home, refuse_readable_by_others
 from xmppsh.config.schema import PASSWORDS, Origin
 from xmppsh.errors import ConfigError, NoInputError, SaslError, UsageError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ def _from_file(path: Path) -> str:
     try:
         return _first_line(path.read_bytes(), str(path))
     except OSError as error:
-        raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise NoInputError(f"{path}: {os_reason(error)}") from error
 
 
 def _from_fd(fd: int) -> str:
@@ -105,7 +106,7 @@ def _from_credentials(env: Mapping[str, str]) -> str | None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+            raise NoInputError(f"{path}: {os_reason(error)}") from error
     return None
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.sm import StreamManagement
     from xmppsh.resolve.options import LookupOptions
     from xmppsh.resolve.plan import Plan
+    from xmppsh.texts import Log
 
     OnLive = Callable[[Driver, SessionEstablished | SessionResumed, ResumeFailed | None], None]
 
@@ -54,7 +55,7 @@ class Connector:
     def __init__(
         self,
         options: SessionOptions,
-        log: Callable[[int, str], None],
+        log: Log,
         on_handled: Callable[[int], None],
         on_bound: Callable[[Jid], None],
         trace: Trace | None = None,

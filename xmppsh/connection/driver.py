@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.actions import Output
     from xmppsh.protocol.stream import Stream
 
+CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>, of a session that could be resumed
 CLOSE_NOTIFY_S = 1.0  # for the peer's
 HANDSHAKE_TIMEOUT_S = 60.0  # the owner's deadline is shorter; this one only satisfies asyncio
 

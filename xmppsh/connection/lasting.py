@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
+from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.connection.reconnect import (
     ACK_BASE_S,
     BACKLOG_PATIENCE,
@@ -23,7 +24,7 @@ from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResu
 from xmppsh.protocol.table import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from xmppsh.connection.driver import Driver
     from xmppsh.connection.options import SessionOptions
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
     from xmppsh.protocol.sm import StreamManagement
+    from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
 OFFLINE_S = 45.0  # measured: a loaded Prosody is silent for 13 s before the first of 15,000 offline messages
 FIRST_TRIES = 3  # when the first connection is cut in its handshake
 PROOF_S = 14.0  # ejabberd gives up asking the former stream after 15 s, and says the same as when it has ended
-CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
 SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
 
 
@@ -46,9 +47,7 @@ class Connection:
     sm: the counters of the session, which outlive its streams; None where the server does not count.
     """
 
-    def __init__(
-        self, owner: StreamOwner, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None
-    ) -> None:
+    def __init__(self, owner: StreamOwner, options: SessionOptions, log: Log, trace: Trace | None) -> None:
         self.driver: Driver | None = None
         self.sm: StreamManagement | None = None
         self.last_error: XmppshError | None = None

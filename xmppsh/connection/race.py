@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xmppsh.net.attempts import Attempt
     from xmppsh.net.dial import Connected, Dialler
     from xmppsh.net.link import Link
+    from xmppsh.texts import Log
 
 
 class Race:
@@ -35,7 +36,7 @@ class Race:
         begin: Callable[[Connected, Link], Opening],
         deadline: float,
         domain: str,
-        log: Callable[[int, str], None],
+        log: Log,
     ) -> None:
         self._dialler, self._begin, self._deadline, self._domain, self._log = dialler, begin, deadline, domain, log
         self._loop = asyncio.get_running_loop()

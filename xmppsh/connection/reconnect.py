@@ -21,6 +21,8 @@ from xmppsh.protocol.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from xmppsh.texts import Log
+
 ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead; plus four times the backlog
 FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; each next one gets twice
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
@@ -77,7 +79,7 @@ class Reconnector:
         self._connect = connect
         self.next_at: float | None = None
 
-    async def run(self, error: XmppshError | None, give_up_s: float | None, log: Callable[[int, str], None]) -> None:
+    async def run(self, error: XmppshError | None, give_up_s: float | None, log: Log) -> None:
         """Return when connected; raise the error that made more tries senseless."""
         loop = asyncio.get_running_loop()
         deadline = None if give_up_s is None else loop.time() + give_up_s

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
+from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import ConnectionLost, ProtocolError, StreamError
 from xmppsh.protocol.events import SessionResumed
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.events import ResumeFailed, SessionEstablished
     from xmppsh.protocol.sm import StreamManagement
-
-CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
+    from xmppsh.texts import Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class TakenOver:
 
 async def take_over(
     options: SessionOptions,
-    log: Callable[[int, str], None],
+    log: Log,
     jid: Jid,
     sm: StreamManagement | None,
     trace: Trace | None = None,
@@ -66,7 +66,7 @@ async def take_over(
 
 
 class _Takeover:
-    def __init__(self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None) -> None:
+    def __init__(self, options: SessionOptions, log: Log, trace: Trace | None) -> None:
         # Not to be resumed again: it dies with its socket.
         options = replace(options, acks=True, heals=False, resumable_s=None)
         self._connector = Connector(options, log, lambda _: None, lambda _: None, trace)

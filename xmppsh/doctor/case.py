@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xmppsh.net.dial import Connected
     from xmppsh.output.trace import Trace
     from xmppsh.resolve.options import LookupOptions
+    from xmppsh.texts import Log
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class Case:
     """
 
     options: SessionOptions
-    log: Callable[[int, str], None]
+    log: Log
     trace: Trace | None
     now: Callable[[], datetime]
     no_login: str = ""

@@ -20,6 +20,7 @@ from xmppsh.model import Candidate, a_labels, brief, is_address
 from xmppsh.net.attempts import Attempt
 from xmppsh.net.tls import client_context, explain
 from xmppsh.resolve.plan import DIRECT_TLS_PORTS
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
@@ -151,7 +152,7 @@ async def _ask(case: Case, host: str, port: int, path: str) -> Answer:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\n\r\n".encode("ascii"))
         return _parsed(await _read(reader))
     except OSError as error:
-        raise Unusable((error.strerror or str(error)).lower()) from error
+        raise Unusable(os_reason(error)) from error
     finally:
         writer.transport.abort()
 

@@ -10,6 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.connection.opening import Listeners, Opening
 from xmppsh.doctor.check_tcp import dead_end
 from xmppsh.doctor.report import because
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from xmppsh.protocol.events import SessionEstablished
     from xmppsh.xmlio.build import Xml
 
-CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
 LOGGED_IN = (State.AUTHENTICATED, State.BINDING, State.BOUND, State.LIVE)
 BOUND = (State.BOUND, State.LIVE)
 REDIRECTED = "because the server redirects to another host"

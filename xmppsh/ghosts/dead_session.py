@@ -26,8 +26,6 @@ from xmppsh.session.settle import Server, server_of
 from xmppsh.witness.announcer import Announcer, form, witness_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xmppsh.connection.driver import Driver
     from xmppsh.connection.options import SessionOptions
     from xmppsh.model import Element
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
     from xmppsh.protocol.sm import StreamManagement
+    from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
 ANSWER_S = 0.7  # for each answer on the resumed stream, while a contact still sees the session
@@ -64,7 +63,7 @@ class Remains:
     def __init__(
         self,
         options: SessionOptions,
-        log: Callable[[int, str], None],
+        log: Log,
         trace: Trace | None,
         journal: Journal,
         stored: StoredSession,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.ghosts.guard import KnownSession
     from xmppsh.outbox.owner import Process
     from xmppsh.output.trace import Trace
+    from xmppsh.texts import Log
 
 
 DYING_S, POLL_S = 1.0, 0.01
@@ -34,7 +35,7 @@ DYING_S, POLL_S = 1.0, 0.01
 async def reap(
     options: SessionOptions,
     locks: Path,
-    log: Callable[[int, str], None],
+    log: Log,
     trace: Trace | None = None,
     *,
     names: Collection[str] | None = None,
@@ -78,7 +79,7 @@ async def reap(
 
 
 async def close_known(
-    options: SessionOptions, locks: Path, log: Callable[[int, str], None], names: Collection[str], known: KnownSession
+    options: SessionOptions, locks: Path, log: Log, names: Collection[str], known: KnownSession
 ) -> None:
     """Close the session that a program told its guard of, unless its store tells that it is over or somebody else's.
 
@@ -115,7 +116,7 @@ class _Claim:
         self.is_done = False
 
     async def close_sessions(
-        self, options: SessionOptions, log: Callable[[int, str], None], trace: Trace | None, *, settle: bool
+        self, options: SessionOptions, log: Log, trace: Trace | None, *, settle: bool
     ) -> list[Reaped]:
         journal, reaped = self._journal, []
         try:

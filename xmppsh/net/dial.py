@@ -18,11 +18,13 @@ from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, is_address, u_labels
 from xmppsh.net.attempts import Attempt, TargetUnreachable, told
 from xmppsh.net.link import Link
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from xmppsh.config.proxy import Proxy
+    from xmppsh.texts import Log
 
     LookUp = Callable[[Candidate, int], Awaitable[Sequence[str]]]
 
@@ -62,7 +64,7 @@ class Dialler:
         look_up: LookUp,
         family: int = socket.AF_UNSPEC,
         proxy: Proxy | None = None,
-        log: Callable[[int, str], None] = lambda _level, _text: None,
+        log: Log = lambda _level, _text: None,
     ) -> None:
         self.attempts: list[Attempt] = []
         self._deadline, self._look_up, self._family, self._proxy, self._log = deadline, look_up, family, proxy, log
@@ -233,4 +235,4 @@ def _outcome(error: Exception, *, looked_up: bool) -> tuple[str, bool]:
         case ConnectionRefusedError():
             return "refused", False
         case _:
-            return (getattr(error, "strerror", None) or str(error)).lower(), False
+            return os_reason(error), False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.model import is_address
 from xmppsh.net.attempts import TargetUnreachable
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     import socket
@@ -67,7 +68,7 @@ async def reach(proxy: Proxy, sock: socket.socket, host: str, port: int) -> None
 def _broken(error: Exception) -> str:
     if isinstance(error, (EOFError, ConnectionError)):
         return "closed the connection"
-    return f"broke the connection ({(getattr(error, 'strerror', None) or str(error)).lower()})"
+    return f"broke the connection ({os_reason(error)})"
 
 
 async def _greet_socks(proxy: Proxy, wire: _Wire) -> None:

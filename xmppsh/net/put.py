@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from xmppsh.errors import IoError, NoInputError, ProtocolError, XmppshError
 from xmppsh.model import is_address
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,6 +76,6 @@ def put(
     except (http.client.HTTPException, ssl.SSLError, TimeoutError) as error:
         raise UploadFailed(f"{host} did not take the file: {str(error).lower() or type(error).__name__}") from error
     except OSError as error:
-        raise IoError(f"{path} to {host}: {(error.strerror or str(error)).lower()}") from error
+        raise IoError(f"{path} to {host}: {os_reason(error)}") from error
     finally:
         connection.close()

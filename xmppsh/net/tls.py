@@ -21,6 +21,7 @@ from xmppsh.errors import (
     XmppshError,
 )
 from xmppsh.model import u_labels
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,7 +111,7 @@ def _load(path: Path, load: Callable[[], None], what: str) -> None:
     except ssl.SSLError as error:
         raise ConfigError(f"{path}: no {what} in PEM form ({error.reason or error})") from error
     except OSError as error:
-        raise NoInputError(f"{path}: {error.strerror}") from error
+        raise NoInputError(f"{path}: {os_reason(error)}") from error
 
 
 def _load_system_authorities(context: ssl.SSLContext) -> None:

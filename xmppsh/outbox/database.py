@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.errors import IoError
 from xmppsh.outbox.damage import DamagedStore
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise DamagedStore(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
         except OSError as error:
-            raise IoError(f"{self.path}: {(error.strerror or str(error)).lower()}") from error
+            raise IoError(f"{self.path}: {os_reason(error)}") from error
 
     @contextmanager
     def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:

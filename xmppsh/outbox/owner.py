@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError, translate
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,7 +140,7 @@ def _unlocked(folder: Path, name: str) -> Iterator[bool]:
         return
     except OSError as error:
         # Taking a living process's stanzas would send them twice.
-        raise IoError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise IoError(f"{path}: {os_reason(error)}") from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def appending(path: Path) -> Callable[[str], None]:
 
 
 def _failed(path: Path, error: OSError) -> IoError:
-    return IoError(f"{path}: {(error.strerror or str(error)).lower()}")
+    return IoError(f"{path}: {os_reason(error)}")
 
 
 def _private(name: str, flags: int) -> int:

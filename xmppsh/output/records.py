@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
+from xmppsh.texts import rfc3339
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def clock(stamp: str) -> str:
 def _stamp(delay: Tree | None, now: Callable[[], datetime]) -> str:
     """When it was sent, RFC 3339 in UTC: by its delay stamp as claimed there (XEP-0082), else now."""
     moment = _parsed(delay.get("stamp", "")) if delay is not None else None
-    return (moment or now()).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(moment or now())
 
 
 def _parsed(stamp: str) -> datetime | None:

@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ClosedOutput, IoError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ class OutputStream:
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
                 raise ClosedOutput from error
-            raise IoError(f"stdout: {(error.strerror or str(error)).lower()}") from error
+            raise IoError(f"stdout: {os_reason(error)}") from error
 
     def on_closed(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back once when the reader of a pipe or socket goes away; returns how to stop watching."""
@@ -109,7 +110,7 @@ class InputStream:
             except OSError as error:
                 if error.errno == errno.EIO:
                     return b""  # the terminal has gone
-                raise IoError(f"input: {(error.strerror or str(error)).lower()}") from error
+                raise IoError(f"input: {os_reason(error)}") from error
 
     async def _readable(self) -> None:
         loop = asyncio.get_running_loop()

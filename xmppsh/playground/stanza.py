@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.model import Element, Jid
+from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import Xml, element, escape
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -125,7 +126,7 @@ def _answerer(stanza: Stanza) -> Jid:
 
 def delayed(stanza: Stanza, domain: str) -> Stanza:
     """The stanza with the time it came (XEP-0203), said once however often it had to wait."""
-    stamp = datetime.fromtimestamp(stanza.received_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    stamp = rfc3339(datetime.fromtimestamp(stanza.received_at, UTC))
     note = element("delay", {"xmlns": ns.DELAY, "from": domain, "stamp": stamp})
     return stanza if note in stanza.xml else replace(stanza, xml=_with_child(stanza.xml, note))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Candidate
     from xmppsh.resolve.lookup import Kind
     from xmppsh.resolve.options import LookupOptions
+    from xmppsh.texts import Log
 
 NO_SUCH_NAME = socket.EAI_NONAME
 NO_ADDRESS = getattr(socket, "EAI_NODATA", None)  # glibc tells it from a name that does not exist
@@ -43,7 +44,7 @@ async def find_addresses(
     port: int | None,
     lookup: LookupOptions,
     timeout_s: float,
-    log: Callable[[int, str], None],
+    log: Log,
     *,
     searched: bool = False,
 ) -> Found:
@@ -184,7 +185,7 @@ def _other_family(name: str, lookup: LookupOptions) -> Trouble:
 
 
 def name_look_up(
-    lookup: LookupOptions, timeout_s: float, log: Callable[[int, str], None]
+    lookup: LookupOptions, timeout_s: float, log: Log
 ) -> Callable[[Candidate, int], Awaitable[Sequence[str]]]:
     """What the dialler looks names up with that have no addresses yet: (candidate, family), raises socket.gaierror.
 

@@ -13,10 +13,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.resolve.lookup import Answer, Srv
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from xmppsh.texts import Log
 
 MAX_ANSWERS = 64  # a few domains of a few networks
 MAX_RECORDS = 32  # of one answer
@@ -34,7 +37,7 @@ class SrvCache:
         self,
         path: Path,
         servers: Sequence[tuple[str, int]],
-        log: Callable[[int, str], None],
+        log: Log,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._path, self._log, self._now = path, log, now
@@ -102,7 +105,7 @@ class SrvCache:
                 with suppress(FileNotFoundError):
                     beside.unlink()
         except OSError as error:
-            self._complain(f"{self._path} cannot be written: {error.strerror or error}")
+            self._complain(f"{self._path} cannot be written: {os_reason(error)}")
 
     def _complain(self, sentence: str) -> None:
         if not self._complained:

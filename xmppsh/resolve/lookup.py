@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from xmppsh.model import place
 from xmppsh.resolve.trouble import NO_DNS_NAME, Failure, NotLookedUp, Trouble
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,7 +141,7 @@ async def _exchange(name: str, kind: Kind, server: NameServer, garbage: set[Name
         return _read(response, kind, place(*server, usual=53))
     except OSError as error:
         refused = isinstance(error, ConnectionRefusedError)
-        word = "refused" if refused else (error.strerror or str(error)).lower()
+        word = "refused" if refused else os_reason(error)
         raise Rejected("unreachable", word) from error
     except (dns.exception.DNSException, EOFError) as error:
         raise Rejected("unusable", "sends what is no answer") from error

@@ -22,15 +22,15 @@ from xmppsh.resolve.together import together
 from xmppsh.resolve.trouble import BARE, EMPTY, LATE, NotLookedUp, Trouble, failure, services_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from xmppsh.errors import ConnectError
     from xmppsh.model import Jid, TlsMode
     from xmppsh.resolve.services import Offer
     from xmppsh.resolve.trouble import Given
+    from xmppsh.texts import Log
 
     Host = tuple[str, int | None]
-    Log = Callable[[int, str], None]
 
 STARTTLS_SERVICE = "_xmpp-client._tcp"
 BY_HOST = "--host"

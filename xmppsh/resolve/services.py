@@ -13,11 +13,10 @@ from xmppsh.resolve.together import together
 from xmppsh.resolve.trouble import NotLookedUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xmppsh.model import TlsMode
     from xmppsh.resolve.options import LookupOptions
     from xmppsh.resolve.trouble import Trouble
+    from xmppsh.texts import Log
 
 SERVICES: dict[str, Literal["direct", "starttls"]] = {
     "_xmpps-client._tcp": "direct",
@@ -65,9 +64,7 @@ class Services:
     told: tuple[str, ...]
 
 
-async def ask_services(
-    domain: str, tls: TlsMode, lookup: LookupOptions, timeout_s: float, log: Callable[[int, str], None]
-) -> Services:
+async def ask_services(domain: str, tls: TlsMode, lookup: LookupOptions, timeout_s: float, log: Log) -> Services:
     """Ask for the wanted services at the same time, those that are not remembered. domain: in A-labels."""
     servers = lookup.servers or name_servers(lookup.resolv_conf)
     cache = None if lookup.cache is None else SrvCache(lookup.cache, servers, log)
@@ -119,7 +116,7 @@ async def _ask(name: str, servers: tuple[tuple[str, int], ...], timeout_s: float
         return error
 
 
-def forget(domain: str, lookup: LookupOptions, log: Callable[[int, str], None]) -> None:
+def forget(domain: str, lookup: LookupOptions, log: Log) -> None:
     """Drop what is remembered of a domain: it led nowhere. domain: in A-labels."""
     if lookup.cache is not None:
         cache = SrvCache(lookup.cache, lookup.servers or name_servers(lookup.resolv_conf), log)

@@ -19,11 +19,10 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xmppsh.connection.lasting import Connection
     from xmppsh.model import Element
     from xmppsh.protocol.sm import Resumption
+    from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
 LOOKS_S = (2.0, 10.0)  # from the presence to the first look, and from there to the second one, for a busy server
@@ -48,7 +47,7 @@ class Availability:
     stored messages (RFC 6121 §8.5.2.2), and does not look either.
     """
 
-    def __init__(self, connection: Connection, session: OwnStore, log: Callable[[int, str], None]) -> None:
+    def __init__(self, connection: Connection, session: OwnStore, log: Log) -> None:
         self._connection, self._session, self._log = connection, session, log
         self._announced: Xml | None = None
         self._looking: asyncio.Task[None] | None = None

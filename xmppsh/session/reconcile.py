@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.queue import Entry
     from xmppsh.session.archive import Asker
     from xmppsh.session.outbound import Outbound
+    from xmppsh.texts import Log
 
 
 class CountsSessions(Protocol):
@@ -30,9 +31,7 @@ class CountsSessions(Protocol):
 class Reconciler:
     """Settles what is uncertain. counts, archive: whom it asks, by the stream in use."""
 
-    def __init__(
-        self, outbound: Outbound, counts: CountsSessions, archive: Asker, log: Callable[[int, str], None]
-    ) -> None:
+    def __init__(self, outbound: Outbound, counts: CountsSessions, archive: Asker, log: Log) -> None:
         self.lost = LostSessions()
         self.step = Step.SEVERAL_LOOKS  # how the session was lost says how the archive is to be asked
         self._outbound, self._counts, self._archive, self._log = outbound, counts, archive, log

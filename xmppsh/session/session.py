@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, Unconfirmed, XmppshError
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from xmppsh.session.bus import Subscription
     from xmppsh.session.inbox import Inbox, InboxFile
     from xmppsh.xmlio.build import Xml
-
-CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
 
 
 class Session(Streams):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.actions import SessionEvent
     from xmppsh.protocol.sm import Resumption, StreamManagement
     from xmppsh.session.ports import Interceptor
+    from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
 
@@ -51,7 +52,7 @@ class Streams:
     def __init__(
         self,
         options: SessionOptions,
-        log: Callable[[int, str], None],
+        log: Log,
         trace: Trace | None = None,
         journal: Journal | None = None,
     ) -> None:

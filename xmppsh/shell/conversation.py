@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.shell.look import LEAST_COLUMNS, folded, width
+from xmppsh.texts import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,4 +199,4 @@ class Conversation:
 
 def stamp_of(moment: datetime) -> str:
     """A time as records have it."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(moment)

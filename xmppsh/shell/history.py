@@ -12,6 +12,7 @@ from prompt_toolkit.history import History
 
 from xmppsh import ns
 from xmppsh.errors import IoError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -93,7 +94,7 @@ class LineHistory(History):
 
     def _give_up(self, error: OSError) -> None:
         path, self._path = self._path, None
-        self._on_trouble(IoError(f"{path}: {(error.strerror or str(error)).lower()}"))
+        self._on_trouble(IoError(f"{path}: {os_reason(error)}"))
 
 
 def _read(path: Path) -> list[bytes]:

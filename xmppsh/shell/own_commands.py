@@ -16,6 +16,7 @@ from xmppsh.output.streams import OutputStream
 from xmppsh.shell import rooms, runner
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.streamview import pretty
+from xmppsh.texts import os_reason
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class OwnCommands:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 fd = await apart(lambda: os.open(path, flags, 0o600))
             except OSError as error:
-                raise IoError(f"{words[0]}: {(error.strerror or str(error)).lower()}") from error
+                raise IoError(f"{words[0]}: {os_reason(error)}") from error
             self._desk.output = OutputStream(fd)
 
     # ── Lines by other lines ────────────────────────────────────────────────────────────────────────────────────
@@ -196,7 +197,7 @@ class OwnCommands:
             data = await apart(path.read_bytes)
             text = data.decode("utf-8")
         except OSError as error:
-            raise NoInputError(f"{words[0]}: {(error.strerror or str(error)).lower()}") from error
+            raise NoInputError(f"{words[0]}: {os_reason(error)}") from error
         except UnicodeDecodeError:
             raise NoInputError(f"{words[0]}: not UTF-8") from None
         await self._carry_out(text)

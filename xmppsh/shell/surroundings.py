@@ -12,6 +12,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.shell.tasks import running
+from xmppsh.texts import os_reason
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
@@ -71,7 +72,7 @@ class Surroundings:
         except XmppshError as error:
             console.log(1, f"the contacts are not known: {error}")
         except OSError as error:
-            console.log(1, f"the contacts are not kept: {(error.strerror or str(error)).lower()}")
+            console.log(1, f"the contacts are not kept: {os_reason(error)}")
 
 
 def _contacts(answer: Element) -> list[tuple[str, str]]:

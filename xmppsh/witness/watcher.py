@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.options import SessionOptions
     from xmppsh.model import Element
     from xmppsh.output.trace import Trace
+    from xmppsh.texts import Log
     from xmppsh.witness.judgement import Action
     from xmppsh.xmlio.build import Xml
 
@@ -66,7 +67,7 @@ class Watcher(Interceptor):
     def __init__(
         self,
         options: SessionOptions,
-        log: Callable[[int, str], None],
+        log: Log,
         tell: Callable[[Tell | Failed], None],
         interval_s: float,
         trace: Trace | None = None,

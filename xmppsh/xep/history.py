@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, ProtocolViolation
 from xmppsh.model import Jid
+from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import children, read_element, tree
@@ -90,18 +91,14 @@ async def _page(
 def _form(wanted: Wanted) -> Xml | None:
     facts = {
         "with": None if wanted.partner is None else str(wanted.partner),
-        "start": None if wanted.since is None else _stamp(wanted.since),
-        "end": None if wanted.until is None else _stamp(wanted.until),
+        "start": None if wanted.since is None else rfc3339(wanted.since),
+        "end": None if wanted.until is None else rfc3339(wanted.until),
     }
     fields = [element("field", {"var": name}, element("value", None, value)) for name, value in facts.items() if value]
     if not fields:
         return None
     kind = element("field", {"var": "FORM_TYPE", "type": "hidden"}, element("value", None, ns.MAM))
     return element("x", {"xmlns": ns.DATA_FORMS, "type": "submit"}, kind, *fields)
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _archived(stanza: Element, own: Jid, query_id: str) -> Archived | None:

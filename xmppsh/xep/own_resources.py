@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from xmppsh import __version__, ns
+from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import DeadlineExceeded, ExitCode, Layer, MalformedJid, ProtocolError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.records import DELAY, PresenceRecord, record
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
     from xmppsh.connection.options import SessionOptions
     from xmppsh.model import Element
     from xmppsh.output.trace import Trace
+    from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
 ANSWER_S = 2.0  # for a client; a dead session is silent, and holds the list up that long
-CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>
 
 
 class NoSuchResource(XmppshError):
@@ -138,9 +139,7 @@ async def exists(session: Session, jid: Jid) -> bool:
     return there
 
 
-async def replace_and_close(
-    options: SessionOptions, log: Callable[[int, str], None], jid: Jid, trace: Trace | None = None
-) -> None:
+async def replace_and_close(options: SessionOptions, log: Log, jid: Jid, trace: Trace | None = None) -> None:
     """Close the session of the own full JID `jid`, whoever has it, by binding its resource and closing that.
 
     With XEP-0198 on, and without an ack for any message: what the other client had not acknowledged goes to the offline

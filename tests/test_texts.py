@@ -1,0 +1,23 @@
+"""What is said in one way everywhere."""
+
+import os
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from xmppsh.texts import os_reason, rfc3339
+
+
+def test_the_system_s_reason_ends_a_sentence_of_ours() -> None:
+    assert os_reason(FileNotFoundError(2, os.strerror(2), "/a/Path")) == "no such file or directory"
+
+
+@pytest.mark.parametrize(("error", "said"), [(OSError("Odd"), "odd"), (ValueError(), "valueerror")])
+def test_an_error_without_a_reason_says_what_it_has(error: BaseException, said: str) -> None:
+    assert os_reason(error) == said
+
+
+def test_a_moment_is_told_in_utc_whatever_zone_it_has() -> None:
+    moment = datetime(2026, 1, 31, 1, 30, 0, 5_000, timezone(timedelta(hours=2)))
+    assert rfc3339(moment) == "2026-01-30T23:30:00.005Z"
+    assert rfc3339(moment, "seconds") == "2026-01-30T23:30:00Z"

@@ -1,0 +1,25 @@
+"""What is said in one way everywhere: why the operating system refused, a moment, and the type of a log."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Log(Protocol):
+    """Takes what happens as a sentence. Level 1 is shown with -v, level 2 with -vv and so on; 0 always."""
+
+    def __call__(self, level: int, text: str, /) -> None: ...
+
+
+def os_reason(error: BaseException) -> str:
+    """Why the operating system refused, as the end of a sentence: `no such file or directory`."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+
+
+def rfc3339(moment: datetime, timespec: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
+    """A moment in UTC as RFC 3339 and XEP-0082 write it: `2026-01-31T12:00:00.000Z`. It must know its time zone."""
+    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
