@@ -55,6 +55,7 @@ STANZAS = (MESSAGE, "xmppsh.output.records:PresenceRecord", "xmppsh.output.recor
 IQ_ANSWER = "xmppsh.commands.iq:IqAnswer"
 CONTACT = "xmppsh.commands.roster:RosterContact"
 DISCO_ITEM = "xmppsh.commands.disco:DiscoItem"
+FORM_FIELD = "xmppsh.commands.form_records:FormField"
 OUTBOX_ENTRY = "xmppsh.commands.outbox:OutboxEntry"
 
 COMMANDS: dict[Path, Spec] = {
@@ -83,6 +84,25 @@ COMMANDS: dict[Path, Spec] = {
         records=STANZAS,
         not_in_shell="the shell prints what arrives by itself",
     ),
+    ("room", "list"): Spec(
+        "xmppsh.commands.room", "Show the rooms of a service.", "talk", records=("xmppsh.commands.room:Room",)
+    ),
+    ("room", "who"): Spec(
+        "xmppsh.commands.room", "Show who is in a room.", "talk", records=("xmppsh.commands.room:Occupant",)
+    ),
+    ("room", "subject"): Spec(
+        "xmppsh.commands.room",
+        "Show or change what a room is about.",
+        "talk",
+        records=("xmppsh.commands.room:Subject",),
+    ),
+    ("room", "invite"): Spec("xmppsh.commands.room", "Invite somebody.", "talk"),
+    ("room", "affiliation"): Spec("xmppsh.commands.room", "Make somebody owner, member, outcast, …", "talk"),
+    ("room", "role"): Spec("xmppsh.commands.room", "Make somebody moderator, visitor, …", "talk"),
+    ("room", "config"): Spec(
+        "xmppsh.commands.room", "Show or change a room's configuration.", "talk", records=(FORM_FIELD,)
+    ),
+    ("room", "destroy"): Spec("xmppsh.commands.room", "Destroy a room.", "talk"),
     ("pipe",): Spec(
         "xmppsh.commands.pipe",
         "Send a stream of stanzas from stdin or a file.",
@@ -180,6 +200,15 @@ COMMANDS: dict[Path, Spec] = {
         "xmppsh.commands.disco", "Show what belongs to somebody.", "server", records=(DISCO_ITEM,)
     ),
     ("disco", "tree"): Spec("xmppsh.commands.disco", "Show that as a tree.", "server", records=(DISCO_ITEM,)),
+    ("adhoc", "list"): Spec(
+        "xmppsh.commands.adhoc",
+        "Show the commands that somebody offers.",
+        "server",
+        records=("xmppsh.commands.adhoc:AdhocCommand",),
+    ),
+    ("adhoc", "run"): Spec(
+        "xmppsh.commands.adhoc", "Run one of them.", "server", records=(FORM_FIELD, "xmppsh.commands.adhoc:AdhocResult")
+    ),
     ("doctor",): Spec(
         "xmppsh.commands.doctor",
         "Examine the way to a server, from the DNS to stream management.",
@@ -234,6 +263,8 @@ GROUPS: dict[Path, Group] = {
     ("presence",): Group("Say how we are, ask to see others, let them see us.", "account"),
     ("block",): Group("Show and change whom the server keeps away.", "account"),
     ("history",): Group("Read the archive of the account or of a room.", "account"),
+    ("room",): Group("Rooms: who is in, what about, who may do what.", "talk"),
+    ("adhoc",): Group("Commands that servers and clients offer.", "server"),
     ("disco",): Group("Find out what somebody is, can do, and what else is there.", "server"),
     ("sessions",): Group("Show or close the account's own sessions, and those that died.", "account"),
     ("outbox",): Group("Show, settle or forget messages that were never confirmed.", "machine"),

@@ -1,0 +1,158 @@
+"""`adhoc`: commands that servers and clients offer (XEP-0050)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from xmppsh import ns
+from xmppsh.commands.base import command
+from xmppsh.commands.form_records import FormField, completed, field_record
+from xmppsh.commands.params import JID
+from xmppsh.errors import ExitCode, UsageError, XmppshError
+from xmppsh.output import safe
+from xmppsh.output.record import Record
+from xmppsh.xep import disco
+from xmppsh.xep.forms import form_in, reported_in, split, submitted
+from xmppsh.xep.missing import offered
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from xml.etree.ElementTree import Element as Tree
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.session.session_port import SessionPort
+    from xmppsh.xmlio.build import Xml
+
+MAX_STAGES = 50
+COMMAND = f"{{{ns.COMMANDS}}}command"
+
+
+@dataclass(frozen=True, slots=True)
+class AdhocCommand(Record):
+    """A command that somebody offers."""
+
+    kind: Literal["command"] = field(default="command", init=False)
+    """What it is."""
+    jid: str
+    """Who offers it."""
+    node: str
+    """Its name, for `adhoc run`."""
+    name: str | None
+    """What it does, for people."""
+
+    def text(self) -> str:
+        """One line."""
+        return safe.line(f"{self.node}  {self.name or ''}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class AdhocResult(Record):
+    """A row of what a command gave back, or a note."""
+
+    kind: Literal["result"] = field(default="result", init=False)
+    """What it is."""
+    note: str | None
+    """A note to the user (XEP-0050 §3.4.3)."""
+    values: dict[str, list[str]]
+    """The values of the row by the names of its fields."""
+
+    def text(self) -> str:
+        """A note, or a line for each field."""
+        if self.note is not None:
+            return safe.block(self.note)
+        return "\n".join(safe.line(f"{name}: {', '.join(texts)}") for name, texts in self.values.items())
+
+
+class CommandFailed(XmppshError):
+    """The command itself says that it failed, by a note of type error."""
+
+    exit_code = ExitCode.PROTOCOL
+    layer = "stanza"
+
+
+@command("adhoc", "list")
+@click.argument("to", type=JID)
+async def adhoc_list(app: App, to: Jid) -> AsyncIterator[AdhocCommand]:
+    """Show the commands that TO offers to us.
+
+    Example:  xmppsh adhoc list example.org
+    """
+    async with app.sessions.one_shot() as session:
+        with offered("commands (XEP-0050)", str(to)):
+            found = await disco.items(session, to, ns.COMMANDS)
+    for one in found:
+        yield AdhocCommand(one.jid, one.node or "", one.name)
+
+
+@command("adhoc", "run")
+@click.argument("to", type=JID)
+@click.argument("node")
+@click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
+@click.option("--next", "action", flag_value="next", help="Go to the next stage, where there is a choice.")
+@click.option("--prev", "action", flag_value="prev", help="Go back a stage.")
+@click.option("--complete", "action", flag_value="complete", help="Finish with this stage.")
+async def adhoc_run(
+    app: App, to: Jid, node: str, pairs: tuple[str, ...], action: str | None
+) -> AsyncIterator[FormField | AdhocResult]:
+    """Run the command NODE of TO. Its forms are filled in from FIELD=VALUE, for all its stages.
+
+    On a terminal what is missing is asked for; elsewhere a form that wants more lists its fields, and the end is 64.
+
+    Example:  xmppsh adhoc run example.org uptime
+    """
+    given = split(pairs)
+    async with app.sessions.one_shot() as session:
+        with offered("commands (XEP-0050)", str(to)):
+            stage = await _step(session, to, {"node": node, "action": "execute"}, None)
+        for _ in range(MAX_STAGES):
+            form = form_in(stage)
+            if stage is None or stage.get("status") != "executing" or form is None:
+                break
+            try:
+                own = {name: values for name, values in given.items() if name in [one.name for one in form.fields]}
+                values = await completed(app, form, own)
+            except UsageError:
+                await _step(session, to, {"node": node, "sessionid": stage.get("sessionid"), "action": "cancel"}, None)
+                for one in form.asked:
+                    yield field_record(one)
+                raise
+            chosen = action or _default(stage)
+            facts = {"node": node, "sessionid": stage.get("sessionid"), "action": chosen}
+            stage = await _step(session, to, facts, submitted(values))
+        else:
+            raise CommandFailed(f"{node} has not ended after {MAX_STAGES} stages")
+    for result in _results(stage):
+        yield result
+    if (failed := _failed(stage)) is not None:
+        raise CommandFailed(f"{to}: {failed}")
+
+
+def _default(stage: Tree) -> str | None:
+    """What the stage would do by itself (§3.3): `complete` is there by default."""
+    actions = stage.find(f"{{{ns.COMMANDS}}}actions")
+    return None if actions is None else actions.get("execute")
+
+
+async def _step(session: SessionPort, to: Jid, facts: dict[str, str | None], form: Xml | None) -> Tree | None:
+    answer = await session.request("set", to, element("command", {"xmlns": ns.COMMANDS, **facts}, form))
+    return tree(answer).find(COMMAND)
+
+
+def _notes(stage: Tree | None) -> list[tuple[str, str]]:
+    found = [] if stage is None else stage.iterfind(f"{{{ns.COMMANDS}}}note")
+    return [(one.get("type", "info"), one.text or "") for one in found]
+
+
+def _failed(stage: Tree | None) -> str | None:
+    return next((text for kind, text in _notes(stage) if kind == "error"), None)
+
+
+def _results(stage: Tree | None) -> list[AdhocResult]:
+    notes = [AdhocResult(text, {}) for kind, text in _notes(stage) if kind != "error"]
+    return [*notes, *(AdhocResult(None, row) for row in reported_in(stage))]

@@ -1,0 +1,253 @@
+"""`room`: rooms, who is in them, what they are about, and who may do what (XEP-0045)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from xmppsh import ns
+from xmppsh.commands.base import command
+from xmppsh.commands.form_records import FormField, completed, field_record
+from xmppsh.commands.params import JID
+from xmppsh.errors import UsageError
+from xmppsh.output import safe
+from xmppsh.output.record import Record
+from xmppsh.xep import disco
+from xmppsh.xep.forms import form_in, split, submitted
+from xmppsh.xep.muc import is_subject, join, leave_presence
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.session.session_port import SessionPort
+
+AFFILIATIONS = ("owner", "admin", "member", "none", "outcast")  # §5.2
+ROLES = ("moderator", "participant", "visitor", "none")  # §5.1
+SUBJECT_S = 5.0  # a room tells its subject when it lets us in
+NICK = click.option("--nick", metavar="NICK", help="Our name in the room [that of the account].")
+PASSWORD = click.option("--room-password", metavar="PASSWORD", help="The room's password.")
+REASON = click.option("--reason", metavar="TEXT", help="Why.")
+
+
+@dataclass(frozen=True, slots=True)
+class Room(Record):
+    """A room of a service."""
+
+    kind: Literal["room"] = field(default="room", init=False)
+    """What it is."""
+    jid: str
+    """Its address."""
+    name: str | None
+    """Its name."""
+
+    def text(self) -> str:
+        """One line."""
+        return safe.line(f"{self.jid}  {self.name or ''}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant(Record):
+    """Somebody in a room."""
+
+    kind: Literal["occupant"] = field(default="occupant", init=False)
+    """What it is."""
+    nick: str
+    """The name in the room."""
+    jid: str | None
+    """The address, where the room tells us."""
+
+    def text(self) -> str:
+        """One line."""
+        return safe.line(f"{self.nick}  {self.jid or ''}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(Record):
+    """What a room is about."""
+
+    kind: Literal["subject"] = field(default="subject", init=False)
+    """What it is."""
+    from_: str
+    """The room."""
+    subject: str
+    """The subject; empty where there is none."""
+
+    def text(self) -> str:
+        """The subject."""
+        return safe.block(self.subject)
+
+
+@asynccontextmanager
+async def _inside(session: SessionPort, room: Jid, nick: str | None, password: str | None) -> AsyncIterator[None]:
+    """In the room, for as long as the block runs."""
+    presences = session.subscribe("presence")
+    name = nick or session.jid.localpart or "xmppsh"
+    try:
+        name = await join(session, presences, room, name, password, session.options.timeout_s)
+        yield
+    finally:
+        presences.cancel()
+        if not session.is_cut:
+            session.send(leave_presence(room, name), to=str(room))
+
+
+@command("room", "list")
+@click.argument("service", type=JID)
+async def room_list(app: App, service: Jid) -> AsyncIterator[Room]:
+    """Show the public rooms of SERVICE.
+
+    Example:  xmppsh room list conference.example.org
+    """
+    async with app.sessions.one_shot() as session:
+        found = await disco.items(session, service)
+    for one in found:
+        yield Room(one.jid, one.name)
+
+
+@command("room", "who")
+@click.argument("room", type=JID)
+async def room_who(app: App, room: Jid) -> AsyncIterator[Occupant]:
+    """Show who is in ROOM, without joining it where it tells (XEP-0045 §6.5).
+
+    Example:  xmppsh room who team@conference.example.org
+    """
+    async with app.sessions.one_shot() as session:
+        found = await disco.items(session, room.bare)
+    for one in found:
+        nick = one.jid.partition("/")[2] or one.name or one.jid
+        yield Occupant(nick, None if one.jid.startswith(str(room.bare)) else one.jid)
+
+
+@command("room", "subject")
+@click.argument("room", type=JID)
+@click.argument("text", required=False)
+@NICK
+@PASSWORD
+async def room_subject(
+    app: App, room: Jid, text: str | None, nick: str | None, room_password: str | None
+) -> AsyncIterator[Subject]:
+    """Show what ROOM is about, or change it to TEXT.
+
+    Example:  xmppsh room subject team@conference.example.org "Release on Friday"
+    """
+    async with app.sessions.one_shot() as session:
+        messages = session.subscribe("message")
+        async with _inside(session, room, nick, room_password):
+            if text is None:
+                said = ""
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SUBJECT_S):
+                        async for stanza in messages:
+                            if stanza.sender.partition("/")[0] == str(room.bare) and is_subject(stanza):
+                                said = tree(stanza).findtext(f"{{{ns.CLIENT}}}subject") or ""
+                                break
+                yield Subject(str(room.bare), said)
+            else:
+                change = {"to": str(room.bare), "type": "groupchat", "id": new_id()}
+                number = session.send(element("message", change, element("subject", None, text)), to=str(room.bare))
+                await asyncio.gather(session.acked(number), session.requests.fence({room.domainpart}))
+        messages.cancel()
+
+
+@command("room", "invite")
+@click.argument("room", type=JID)
+@click.argument("guest", metavar="JID", type=JID)
+@REASON
+async def room_invite(app: App, room: Jid, guest: Jid, reason: str | None) -> None:
+    """Invite JID into ROOM (mediated, XEP-0045 §7.8.2).
+
+    Example:  xmppsh room invite team@conference.example.org juliet@example.org
+    """
+    invitation = element(
+        "x",
+        {"xmlns": ns.MUC_USER},
+        element("invite", {"to": str(guest)}, None if reason is None else element("reason", None, reason)),
+    )
+    async with app.sessions.one_shot() as session, _inside(session, room, None, None):
+        number = session.send(element("message", {"to": str(room.bare), "id": new_id()}, invitation), to=str(room.bare))
+        await asyncio.gather(session.acked(number), session.requests.fence({room.domainpart}))
+
+
+@command("room", "affiliation")
+@click.argument("room", type=JID)
+@click.argument("who", metavar="JID", type=JID)
+@click.argument("affiliation", type=click.Choice(AFFILIATIONS))
+@REASON
+async def room_affiliation(app: App, room: Jid, who: Jid, affiliation: str, reason: str | None) -> None:
+    """Make JID an owner, admin, member, none or outcast (banned) of ROOM.
+
+    Example:  xmppsh room affiliation team@conference.example.org juliet@example.org member
+    """
+    async with app.sessions.one_shot() as session:
+        await _administer(session, room, {"jid": str(who.bare), "affiliation": affiliation}, reason)
+
+
+@command("room", "role")
+@click.argument("room", type=JID)
+@click.argument("nick")
+@click.argument("role", type=click.Choice(ROLES))
+@REASON
+@click.option("--nick", "own_nick", metavar="NICK", help="Our name in the room [that of the account].")
+@PASSWORD
+async def room_role(
+    app: App, room: Jid, nick: str, role: str, reason: str | None, own_nick: str | None, room_password: str | None
+) -> None:
+    """Make NICK a moderator, participant or visitor of ROOM, which we join for that; none puts it out.
+
+    Example:  xmppsh room role team@conference.example.org Juliet moderator
+    """
+    # A role is given by an occupant (§8.4).
+    async with app.sessions.one_shot() as session, _inside(session, room, own_nick, room_password):
+        await _administer(session, room, {"nick": nick, "role": role}, reason)
+
+
+async def _administer(session: SessionPort, room: Jid, facts: dict[str, str | None], reason: str | None) -> None:
+    item = element("item", facts, None if reason is None else element("reason", None, reason))
+    await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_ADMIN}, item))
+
+
+@command("room", "config")
+@click.argument("room", type=JID)
+@click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
+async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncIterator[FormField]:
+    """Show the configuration of ROOM, or change its fields.
+
+    Example:  xmppsh room config team@conference.example.org muc#roomconfig_persistentroom=yes
+    """
+    given = split(pairs)
+    async with app.sessions.one_shot() as session:
+        answer = tree(await session.request("get", room.bare, element("query", {"xmlns": ns.MUC_OWNER})))
+        form = form_in(answer.find(f"{{{ns.MUC_OWNER}}}query"))
+        if form is None:
+            raise UsageError(f"{room.bare} has no configuration")
+        if given:
+            values = await completed(app, form, given)
+            await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_OWNER}, submitted(values)))
+    if not given:
+        for one in form.asked:
+            yield field_record(one)
+
+
+@command("room", "destroy")
+@click.argument("room", type=JID)
+@REASON
+@click.option("--yes", is_flag=True, help="Without asking.")
+async def room_destroy(app: App, room: Jid, reason: str | None, yes: bool) -> None:
+    """Destroy ROOM, for everybody.
+
+    Example:  xmppsh room destroy team@conference.example.org --yes
+    """
+    if not (yes or app.settings.dry_run or app.console.confirm(f"Destroy {room.bare}?", "--yes")):
+        return
+    why = element("destroy", None, None if reason is None else element("reason", None, reason))
+    async with app.sessions.one_shot() as session:
+        await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_OWNER}, why))
