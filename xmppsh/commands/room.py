@@ -87,13 +87,13 @@ class Subject(Record):
 
 
 @asynccontextmanager
-async def _inside(session: SessionPort, room: Jid, nick: str | None, password: str | None) -> AsyncIterator[None]:
-    """In the room, for as long as the block runs."""
+async def _inside(session: SessionPort, room: Jid, nick: str | None, password: str | None) -> AsyncIterator[str]:
+    """In the room, for as long as the block runs; gives our name there."""
     presences = session.subscribe("presence")
     name = nick or session.jid.localpart or "xmppsh"
     try:
         name = await join(session, presences, room, name, password, session.options.timeout_s)
-        yield
+        yield name
     finally:
         presences.cancel()
         if not session.is_cut:
@@ -115,16 +115,28 @@ async def room_list(app: App, service: Jid) -> AsyncIterator[Room]:
 
 @command("room", "who")
 @click.argument("room", type=JID)
-async def room_who(app: App, room: Jid) -> AsyncIterator[Occupant]:
-    """Show who is in ROOM, without joining it where it tells (XEP-0045 §6.5).
+@NICK
+@PASSWORD
+async def room_who(app: App, room: Jid, nick: str | None, room_password: str | None) -> AsyncIterator[Occupant]:
+    """Show who is in ROOM. Where it does not tell strangers (XEP-0045 §6.5) it is joined for a moment.
 
     Example:  xmppsh room who team@conference.example.org
     """
     async with app.sessions.one_shot() as session:
         found = await disco.items(session, room.bare)
-    for one in found:
-        nick = one.jid.partition("/")[2] or one.name or one.jid
-        yield Occupant(nick, None if one.jid.startswith(str(room.bare)) else one.jid)
+        for one in found:
+            yield Occupant(one.jid.partition("/")[2] or one.name or one.jid, None)
+        if found:
+            return
+        presences = session.subscribe("presence")
+        async with _inside(session, room, nick, room_password) as own:
+            presences.finish()  # ours is the last one (§7.2.3)
+            async for stanza in presences:
+                bare, _, name = stanza.sender.partition("/")
+                if bare == str(room.bare) and name not in ("", own) and "type" not in stanza.attributes:
+                    item = tree(stanza).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}item")
+                    yield Occupant(name, None if item is None else item.get("jid"))
+        presences.cancel()
 
 
 @command("room", "subject")
