@@ -155,3 +155,8 @@ def test_what_was_said_from_another_client_stands_under_its_partner_and_reads_wh
     text = talk.incoming(message("yes?", carbon="sent", from_="me@x/y", to=f"{ROMEO}/z"), current=None)
     assert "you      [sent elsewhere] yes?" in text
     assert talk.unread == {}
+
+
+def test_the_empty_subject_of_a_room_is_not_shown() -> None:
+    assert conversation().incoming(message(None, subject="", type="groupchat", room=True), current=None) == ""
+    assert "[tea]" in conversation().incoming(message(None, subject="tea", type="groupchat", room=True), current=None)

@@ -5,7 +5,7 @@ import pytest
 from xmppsh.commands.base import Work
 from xmppsh.commands.groups import load
 from xmppsh.errors import MalformedJid, UsageError
-from xmppsh.shell.runner import help_text, parse, split_words, text_words
+from xmppsh.shell.runner import help_text, is_own, parse, split_words, text_words
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,17 @@ def test_the_list_of_help_has_what_runs_here_and_nothing_else() -> None:
 @pytest.mark.parametrize("name", ["ping", "/ping"])
 def test_help_of_one_command_is_its_own(name: str) -> None:
     assert help_text([name]).startswith("Usage: /ping [OPTIONS] [TO]")
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "own"),
+    [("last", "", True), ("last", "20", True), ("last", "a@b", False), ("help", "ping", True), ("to", "a@b", True)],
+)
+def test_a_name_that_the_shell_and_the_registry_have_is_told_by_what_follows(name: str, tail: str, own: bool) -> None:
+    assert is_own(name, tail) is own
+
+
+def test_a_mistyped_command_of_the_shell_is_answered_with_the_right_one() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse("quti", "")
+    assert caught.value.hint == "/quit"

@@ -16,7 +16,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.line import Command, Text, Xml, classify, xml_start
-from xmppsh.shell.runner import OF_A_COMMAND, keeps_text
+from xmppsh.shell.runner import OF_A_COMMAND, is_own, keeps_text
 from xmppsh.shell.vocabulary import CHILDREN, NAMESPACES, TOP
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class LineCompleter(Completer):
         if path in GROUPS:
             below = [(one, facts.help) for one, facts in children(path).items()]
             return _shown(_starting(below, incomplete), len(incomplete))
-        if path == (name,) and name in BUILTINS:
+        if path == (name,) and is_own(name, tail):
             items = list(self._of_builtin(name, words, incomplete))
         elif path in COMMANDS and COMMANDS[path].not_in_shell is None:
             items = list(self._of_click(path, words, incomplete))

@@ -41,12 +41,10 @@ KINDS_OF_MARKS = {"waits": "mark", "acked": "good", "failed": "bad"}
 
 def is_silent(record: MessageRecord) -> bool:
     """Does this message say nothing to people?"""
-    return (
-        record.body is None
-        and not record.subject
-        and bool(record.payloads)
-        and all(name.startswith(SILENT) for name in record.payloads)
-    )
+    says_nothing = record.body is None and not record.subject
+    # A room without a subject ends the entering with an empty one (XEP-0045 §7.2.15).
+    is_known = bool(record.payloads) or record.subject is not None
+    return says_nothing and is_known and all(name.startswith(SILENT) for name in record.payloads)
 
 
 def chat_state(record: MessageRecord) -> str | None:

@@ -25,6 +25,7 @@ class Desk:
     None for none; accepted: who may see it without being asked about. conversation: None without a terminal.
 
     lend: gives the terminal to another program until the future is done; None where nothing is drawn on it.
+    columns: how wide the terminal is; None where there is none.
     timing, expanded: `/timing` and `/x`; output: where `/o` sends what commands print; aliases: `/alias`.
     """
 
@@ -36,6 +37,7 @@ class Desk:
     accepted: str | None = None
     conversation: Conversation | None = None
     lend: Callable[[asyncio.Future[Any]], None] | None = None
+    columns: Callable[[], int] | None = None
     timing: bool = False
     expanded: bool = False
     output: OutputStream | None = None

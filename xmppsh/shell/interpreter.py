@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from xmppsh.commands import COMMANDS, GROUPS
+from xmppsh.commands import COMMANDS
 from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.shell import runner
-from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.desk import MAX_DEPTH
 from xmppsh.shell.failure import placed
 from xmppsh.shell.line import Blank, Command, Text, Xml, classify
@@ -114,7 +113,7 @@ class Interpreter:
                 await self.own.run("!", f"{name[1:]} {tail}")
             elif name in self._desk.aliases:
                 await self._carry_out_text(f"{self._desk.aliases[name]} {tail}".rstrip())
-            elif name in BUILTINS and (name,) not in GROUPS:
+            elif runner.is_own(name, tail):
                 await self.own.run(name, tail)
             else:
                 await self._run_registered(name, tail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import textwrap
 from typing import TYPE_CHECKING
 
 from xmppsh.apart import apart
@@ -15,6 +16,7 @@ from xmppsh.output import safe
 from xmppsh.output.streams import OutputStream
 from xmppsh.shell import rooms, runner
 from xmppsh.shell.builtins import BUILTINS
+from xmppsh.shell.look import LEAST_COLUMNS
 from xmppsh.shell.streamview import pretty
 from xmppsh.texts import os_reason
 from xmppsh.xmlio.stanzas import presence
@@ -89,6 +91,11 @@ class OwnCommands:
         if words and "@" not in words[0] and (known := self._desk.people.named(words[0])):
             words = [known]
         self.aim(parse_address(words[0]) if words else None)
+        if self.target is not None and self.target.localpart is None and "." not in self.target.domainpart:
+            name = safe.line(str(self.target))
+            self._app.console.warn(
+                f"{name} has no @, so it is taken for a server; a person would be {name}@{self._session.jid.domainpart}"
+            )
 
     async def _last(self, words: list[str]) -> None:
         if self._desk.conversation is None:
@@ -247,7 +254,12 @@ class OwnCommands:
     # ── The shell itself ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _help(self, words: list[str]) -> None:
-        await self._print(runner.help_text(words))
+        text = runner.help_text(words)
+        if self._desk.columns is not None:
+            columns = max(self._desk.columns(), LEAST_COLUMNS)
+            rows = (textwrap.wrap(line, columns, subsequent_indent=" " * 6) or [""] for line in text.splitlines())
+            text = "".join(f"{row}\n" for lines in rows for row in lines)
+        await self._print(text)
 
     async def _quit(self, words: list[str]) -> None:
         raise Quit

@@ -91,7 +91,7 @@ class Repl:
         self._conversation = Conversation(desk.palette, self.people, self._columns, app.console.now)
         as_conversation = isinstance(app.console.stdout, ScreenOutput) and not app.printer.is_for_programs
         self._sent = Sent(session, lambda _, error: report(app, error))
-        desk.conversation, desk.lend = self._conversation, screen.lend
+        desk.conversation, desk.lend, desk.columns = self._conversation, screen.lend, self._columns
         self._interpreter = Interpreter(app, session, self._sent, desk)
         self._surroundings = Surroundings(app, session, desk)
         show = self._show_message if as_conversation else None

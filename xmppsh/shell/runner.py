@@ -38,6 +38,16 @@ def exists(name: str) -> bool:
     return name in BUILTINS or (name,) in COMMANDS or (name,) in GROUPS
 
 
+def is_own(name: str, tail: str) -> bool:
+    """Does a line mean the shell's own command, where the registry has one of that name, too?"""
+    if name not in BUILTINS:
+        return False
+    word = tail.split(maxsplit=1)[0] if tail.strip() else ""
+    if (name,) in GROUPS:
+        return word not in children((name,)) and not word.startswith("-")
+    return (name,) not in COMMANDS or name == "help" or not word or word.isdecimal()
+
+
 def keeps_text(name: str) -> bool:
     """Is what follows this command a text, which is taken as it stands?"""
     spec = COMMANDS.get((name,))
@@ -99,7 +109,7 @@ def find(name: str, tail: str) -> tuple[Path | str, str]:
             raise unknown(word, path, "/")
         path, tail = (*path, word), rest
     if path not in COMMANDS:
-        error = unknown(name, (), "/")
+        error = unknown(name, (), "/", BUILTINS)
         hint = error.hint if error.hint != "/--help" else "/help lists them; // at the start sends a slash"
         raise UsageError(f"/{name} is not a command", hint=hint)
     if (why := COMMANDS[path].not_in_shell) is not None:
@@ -165,7 +175,7 @@ def help_text(words: list[str]) -> str:
     """All commands, or the help of one."""
     if words:
         name, tail = words[0].removeprefix("/"), " ".join(words[1:])
-        if name in BUILTINS and (name,) not in GROUPS:
+        if is_own(name, tail):
             facts = BUILTINS[name]
             return f"{facts.usage}\n  {facts.help}\n\n  Example:  {facts.example}\n"
         path, _ = find(name, tail)
@@ -175,7 +185,7 @@ def help_text(words: list[str]) -> str:
         text = command.get_help(click.Context(command, info_name=f"/{label}", max_content_width=80, terminal_width=80))
         return text.replace(f"xmppsh {label}", f"/{label}") + "\n"
     commands = ((f"/{' '.join(path)}", spec.help) for path, spec in available().items())
-    own = ((facts.usage, facts.help) for name, facts in BUILTINS.items() if (name,) not in GROUPS)
+    own = ((facts.usage, facts.help) for facts in BUILTINS.values())
     rows = [*own, *commands]
     width = max(len(usage) for usage, _ in rows)
     listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
