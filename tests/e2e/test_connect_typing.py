@@ -158,7 +158,8 @@ async def test_a_message_that_bounces_is_named(server: Server, tmp_path: Path) -
 async def test_help_lists_the_commands_and_explains_one(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter("/help")
-        await stage.shell.shows("  /send ")
+        await stage.shell.shows("The Tab key completes.")
+        assert any("  /send " in line for line in stage.shell.history)
         await stage.shell.prompt()
         await stage.shell.enter("/help ping")
         await stage.shell.shows("Usage: /ping [OPTIONS] [TO]")

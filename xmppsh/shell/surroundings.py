@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
     from xmppsh.shell.desk import Desk
 
-ASKS = (
-    "xmppsh: {who} asks to see when you are online\n"
-    '  try: <presence to="{to}" type="subscribed"/> to agree, type="unsubscribed" to refuse\n'
-)
+ASKS = "xmppsh: {who} asks to see when you are online\n  try: /presence approve {who}, or /presence deny {who}\n"
 
 
 class Surroundings:
@@ -56,8 +53,8 @@ class Surroundings:
         elif (approval := answer_to(stanza, self._desk.accepted)) is not None:
             self._session.send(approval)
         elif kind == "subscribe" and tells:
-            who = safe.line(stanza.sender)
-            self._app.console.write_error(ASKS.format(who=who, to=who))
+            who = safe.line(stanza.sender.partition("/")[0])
+            self._app.console.write_error(ASKS.format(who=who))
 
     async def _ask_roster(self) -> None:
         """RFC 6121 §2.1.3. What it says is kept for completion outside the shell."""
