@@ -215,7 +215,7 @@ def test_a_home_that_may_not_be_entered_holds_no_config_and_a_named_folder_is_an
 
     def body() -> None:
         assert load({}, {"HOME": str(closed)}).jid is None
-        with pytest.raises(ConfigError, match="Permission denied"):
+        with pytest.raises(ConfigError, match="permission denied"):
             load({}, {"XDG_CONFIG_HOME": str(closed)})
 
     _child(body, NOBODY)

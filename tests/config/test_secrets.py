@@ -107,7 +107,7 @@ def test_the_tilde_of_a_password_file_is_the_home(place: Place, monkeypatch: pyt
 @pytest.mark.parametrize(("command", "sentence"), [
     ("false", "--password-command 'false' ended with exit code 1"),
     ("/nowhere/program", "--password-command '/nowhere/program': no such file or directory"),
-    ("echo 'open", "--password-command \"echo 'open\": No closing quotation"),
+    ("echo 'open", "--password-command \"echo 'open\": no closing quotation"),
 ])  # fmt: skip
 def test_a_command_that_fails_says_how(place: Place, command: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -169,7 +169,7 @@ async def test_the_count_of_one_lost_session_says_nothing_about_the_stanzas_of_a
         session.message(name)
     await asyncio.sleep(0)
     session.cut()
-    session._availability = Xml("<presence/>")
+    session._availability._announced = Xml("<presence/>")
     session.bound()  # lost without h; the archive is being asked when the link breaks again
     await asyncio.sleep(0)
     assert session.phase is Phase.RECONCILING
