@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "xmppsh"
 FILES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MAX_LINES = 350
 HEAVY = ("asyncio", "ssl", "slixmpp", "dns", "prompt_toolkit", "scramp", "cryptography", "sqlite3")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES + TESTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_has_one_purpose_and_a_bounded_size(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= MAX_LINES

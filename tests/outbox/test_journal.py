@@ -1,26 +1,21 @@
 """What one session writes down, and what the next process finds of it."""
 
-import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from outbox.journals import ACCOUNT, FULL, Begin, crash, fill, open_session
 
 from xmppsh.errors import IoError
-from xmppsh.outbox.journal import MAX_UNKNOWN, Journal, account_file
-from xmppsh.outbox.owner import GUARD, Owner
+from xmppsh.outbox.journal import MAX_UNKNOWN, account_file
+from xmppsh.outbox.owner import GUARD
 from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.protocol.sm import MODULUS, Resumption
-from xmppsh.xmlio.build import Xml
 
 ROOT = Path(__file__).parents[2]
-ACCOUNT = "juliet@example.org"
-FULL = f"{ACCOUNT}/balcony"
-Begin = Callable[..., Journal]
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -41,40 +36,6 @@ journal.note_handled(7)
 print(flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Begin]:
-    opened = []
-
-    def start(account: str = ACCOUNT, *, everything: bool = True, role: str = "process") -> Journal:
-        owner = Owner(tmp_path / "locks", role)
-        journal = Journal(tmp_path / "progress", owner, account, everything=everything)
-        opened.append(journal)
-        return journal
-
-    yield start
-    for journal in opened:
-        journal.close()
-
-
-def fill(queue: Queue, count: int, kind: str = "message") -> None:
-    for _ in range(count):
-        number = queue.last_number + 1
-        queue.add(Xml(f"<{kind}/>"), kind, f"m{number}", "romeo@example.net", number)
-
-
-def crash(journal: Journal) -> None:
-    """As a killed process leaves it: nothing is closed, and nobody holds the lock."""
-    journal.store.close()
-    assert journal.owner._fd is not None
-    os.close(journal.owner._fd)
-    journal.owner._fd = None
-
-
-def open_session(journal: Journal, sm_id: str = "sm1") -> None:
-    journal.bound(FULL)
-    journal.opened(Resumption(sm_id))
 
 
 @pytest.mark.parametrize(
@@ -276,86 +237,6 @@ def test_a_stanza_that_leaves_on_a_session_that_the_guard_has_closed_is_stored_u
     journal.bound(FULL)  # and the next session begins
     assert [(one.stanza_id, one.session) for one in journal.store.entries(ACCOUNT)] == [("m2", None)]
     assert len(journal.store.sessions(ACCOUNT)) == 1
-
-
-def test_a_file_is_guarded_while_a_living_guard_has_something_in_it(begin: Begin) -> None:
-    journal, asking = begin(), begin()
-    assert not asking.is_guarded()
-    open_session(journal)
-    crash(journal)
-    assert not asking.is_guarded(), "a dead process is no guard"
-    guard = begin(role=GUARD)
-    guard.store.claim(journal.owner.name)
-    assert asking.is_guarded()
-    with pytest.raises(IoError, match="is in use by another xmppsh"):
-        asking.restore()
-    guard.store.give_back(journal.owner.name)
-    assert not asking.is_guarded()
-    guard.store.claim(journal.owner.name)
-    crash(guard)
-    assert not asking.is_guarded(), "the guard has died as well"
-    assert asking.restore().session is not None
-
-
-def whose(journal: Journal) -> list[tuple[str, str | None]]:
-    """The unconfirmed messages, and who is settling each."""
-    return [(one.stored.stanza_id, one.settled_by) for one in journal.unconfirmed()]
-
-
-def test_what_a_dead_process_left_is_unconfirmed_whoever_settles_it_and_abandoned_as_long_as_nobody_does(
-    begin: Begin,
-) -> None:
-    journal, guard, looking, queue = begin(), begin(role=GUARD), begin(), Queue()
-    fill(queue, 2)
-    journal.write(list(queue), [], 0)
-    assert whose(looking) == [], "its own process has it"
-    crash(journal)
-    assert whose(looking) == [("m1", None), ("m2", None)]
-    guard.store.claim(journal.owner.name)
-    assert whose(looking) == [("m1", guard.owner.name), ("m2", guard.owner.name)]
-    assert looking.abandoned() == []
-    guard.store.give_back(journal.owner.name)
-    assert [row.stanza_id for row in looking.abandoned()] == ["m1", "m2"]
-
-
-def test_what_a_retry_has_taken_over_is_unconfirmed_until_it_lets_go(begin: Begin) -> None:
-    journal, retry, looking, queue = begin(), begin(), begin(), Queue()
-    fill(queue, 2)
-    journal.write(list(queue), [], 0)
-    crash(journal)
-    taken = retry.take_over(retry.abandoned())
-    assert [(name, (by or "").partition("-")[0]) for name, by in whose(looking)] == [("m1", "retry"), ("m2", "retry")]
-    assert (looking.abandoned(), retry.abandoned()) == ([], [])
-    unsure = taken[0].entry()
-    unsure.fate = Fate.UNCERTAIN
-    retry.change([unsure])
-    retry.store.keep([unsure])
-    assert [row.stanza_id for row in looking.abandoned()] == ["m1"], "nobody could tell, and nobody tries any more"
-    retry.close()
-    assert whose(looking) == [("m1", None), ("m2", None)]
-
-
-def test_a_living_process_is_no_guard(begin: Begin) -> None:
-    journal, asking = begin(), begin()
-    open_session(journal)
-    assert not asking.is_guarded()
-
-
-def test_what_several_dead_processes_left_in_one_file_belongs_to_the_next(begin: Begin) -> None:
-    first, second = begin(), begin()
-    for journal in (first, second):
-        queue = Queue()
-        fill(queue, 1)
-        open_session(journal, journal.owner.name)
-        journal.write(list(queue), queue.take(1), 1)
-    crash(first)
-    crash(second)
-    journal = begin()
-    left = journal.restore()
-    assert left.session is not None
-    assert left.session.sm_id == second.owner.name
-    assert [str(entry.fate) for entry in left.entries] == ["sent", "uncertain"]
-    assert {one.owner for one in journal.store.entries(ACCOUNT)} == {journal.owner.name}
 
 
 def test_what_a_lost_session_had_sent_is_uncertain_for_the_next_process(begin: Begin) -> None:

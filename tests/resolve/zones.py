@@ -51,19 +51,15 @@ BOTH_EMPTY: Zone = {"A www.example.org": ["192.0.2.99"]}  # example.org exists, 
 ROWS: dict[str, Row] = {
     # ── SRV ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     "one record": Row({STARTTLS: ["0 0 5222 a.example"], **A}, [at("a.example", "192.0.2.10")]),
-    "direct TLS alone": Row(
-        {DIRECT: ["0 0 443 a.example"], **A}, [at("a.example", "192.0.2.10", 443, "direct")]
-    ),
+    "direct TLS alone": Row({DIRECT: ["0 0 443 a.example"], **A}, [at("a.example", "192.0.2.10", 443, "direct")]),
     "both services are one list, by priority": Row(
         {DIRECT: ["20 0 5223 a.example"], STARTTLS: ["30 0 5222 a.example", "10 0 5269 b.example"], **A, **B},
         [at("b.example", "192.0.2.11", 5269), at("a.example", "192.0.2.10", 5223, "direct"),
          at("a.example", "192.0.2.10")],
         asked={DIRECT, STARTTLS, "A a.example", "AAAA a.example", "A b.example", "AAAA b.example"},
     ),
-    "both families": Row(
-        {STARTTLS: ["0 0 5222 a.example"], **A, "AAAA a.example": ["2001:db8::10"]},
-        [at("a.example", ["192.0.2.10", "2001:db8::10"])],
-    ),
+    "both families": Row({STARTTLS: ["0 0 5222 a.example"], **A, "AAAA a.example": ["2001:db8::10"]},
+                         [at("a.example", ["192.0.2.10", "2001:db8::10"])]),
     "the domain's own address is no way out of SRV records": Row(
         {STARTTLS: ["0 0 5222 gone.example"], **HERE}, code=68,
         says="example.org: its server gone.example does not exist (no such name in the DNS)",

@@ -5,7 +5,7 @@ import base64
 from typing import Any
 
 import pytest
-from connection.test_lasting import Cut, PaperDriver
+from connection.paper import Cut, PaperDriver
 from protocol.playbook import JULIET, NS
 from witness.test_announcer import WITNESS, check, until_written
 

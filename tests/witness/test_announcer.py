@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Self
 
 import pytest
-from connection.test_lasting import Cut, PaperDriver, inbound
+from connection.paper import Cut, PaperDriver, inbound
 from protocol.playbook import JULIET, NS
 
 from xmppsh.errors import StreamError

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import pytest
-from connection.test_lasting import PaperDriver
+from connection.paper import PaperDriver
 from protocol.playbook import JULIET, NS, PASSWORD, feed, stream_at
 from support.until import until
 

@@ -1,0 +1,58 @@
+"""A link that says nothing: when it is asked, when it is given up, and what counts as a sign of life."""
+
+import asyncio
+
+from connection.paper import Cut, ack
+from protocol.playbook import NS
+
+from xmppsh.session.phase import Phase
+
+
+def fall_silent(session: Cut) -> None:
+    """The link is found dead; nobody heals it but the test."""
+    session.connection._heal = lambda _: asyncio.Event().wait()  # type: ignore[assignment, return-value, method-assign]
+    session.connection._on_silence()
+    assert session.phase is Phase.LINGERING
+
+
+async def test_a_session_is_resumed_from_every_silence_of_a_link_that_had_worked(session: Cut) -> None:
+    driver = session.bound()
+    for h in (1, 2, 3):
+        session.message(f"m{h}")
+        await asyncio.sleep(0)
+        fall_silent(session)
+        assert session.connection.sm is driver.stream.sm, "nothing to resume"
+        driver = session.resumed(h - 1)
+        driver.hear(ack(h))
+    assert set(session.fates().values()) == {"acked"} or not session.fates()
+
+
+async def test_a_session_that_never_acknowledges_anything_on_its_resumed_stream_is_given_up(session: Cut) -> None:
+    session.bound()
+    session.message("m1")
+    await asyncio.sleep(0)
+    fall_silent(session)
+    session.resumed(0)
+    fall_silent(session)
+    assert session.connection.sm is None  # measured on Prosody 0.12
+
+
+async def test_an_ack_that_covers_nothing_new_is_a_sign_of_life(session: Cut) -> None:
+    driver = session.bound()
+    session.connection._activity.clear()
+    session.on_idle()
+    assert driver.written.endswith(f'<r xmlns="{NS["sm"]}"/>'.encode())
+    driver.hear(ack(0))
+    assert session.connection._activity.is_set()
+
+
+async def test_without_stream_management_an_idle_link_is_asked_by_a_ping(session: Cut) -> None:
+    driver = session.bound()
+    driver.stream.sm = None
+    session.connection._activity.clear()
+    session.on_idle()
+    ping = driver.written.rpartition(b"<iq")[2].decode()
+    assert "urn:xmpp:ping" in ping
+    stanza_id = ping.partition('id="')[2].partition('"')[0]
+    driver.hear(f"<iq type='result' id='{stanza_id}'/>")
+    assert session.connection._activity.is_set()
