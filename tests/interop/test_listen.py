@@ -10,6 +10,7 @@ import pytest
 from support.contact import Contact
 from support.program import Program, finish
 from support.servers import Account, Server
+from support.until import until
 
 RECEIPT = "<received xmlns='urn:xmpp:receipts' id='1'/>"
 MARKER = "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>"
@@ -184,6 +185,25 @@ async def test_what_a_program_does_not_take_comes_again(
     assert "ended with 3; its record counts as taken" in outcome.stderr
     again = await program.run("listen", "--drain", "-F", "%b")
     assert again.stdout.split() == ["later"]
+
+
+async def test_after_kill_9_each_record_is_handled_and_at_most_those_twice_that_were_running(
+    program: Program, bob: Contact, alice: Account, script: Path, tmp_path: Path
+) -> None:
+    handled, count, jobs = tmp_path / "handled", 120, 4
+    script.write_text(f'#!/bin/sh\necho "$XMPPSH_BODY" >> "{handled}"\n')
+    for number in range(count):
+        await bob.send(alice.jid, str(number))
+    await bob.settle()
+    command = ("listen", "--drain", "--exec", f"'{script}'", "--jobs", str(jobs))
+    process = await program.start(*command)
+    await until(lambda: handled.exists() and len(handled.read_text().split()) >= count // 4, "some are handled")
+    process.kill()
+    await process.wait()
+    assert (await program.run(*command)).code == 0
+    seen = [int(word) for word in handled.read_text().split()]
+    assert sorted(set(seen)) == list(range(count))
+    assert len(seen) <= count + jobs
 
 
 async def test_reply_sends_what_the_program_prints(
