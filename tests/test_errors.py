@@ -1,4 +1,4 @@
-"""Exit codes and sentences, as cli.md §4 promises them."""
+"""Exit codes and sentences, as docs/cli.md, "Exit codes", promises them."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""A message that comes back with an error: the condition decides the exit code (cli.md §4)."""
+"""A message that comes back with an error: the condition decides the exit code (docs/cli.md, "Exit codes")."""
 
 from typing import Any
 

@@ -117,7 +117,7 @@ def test_an_ack_that_lies_closes_the_stream(scenario: Scenario, outcome: Outcome
 CODES: dict[str, Any] = {
     "conflict": 76, "policy-violation": 75, "resource-constraint": 75, "system-shutdown": 69, "host-unknown": 68,
     "host-gone": 68, "not-authorized": 77, "undefined-condition": 76, "not-well-formed": 76, "reset": (69, 76),
-    "internal-server-error": (75, 76),  # cli.md §4 names it nowhere: a fault of the server, perhaps a passing one
+    "internal-server-error": (75, 76),  # docs/cli.md does not name it: a fault of the server, perhaps a passing one
 }  # fmt: skip
 ENDED = [
     *(

@@ -174,7 +174,7 @@ class Settings:
         choices=FORMATS,
     )
     template: str | None = _optional(
-        "output", "Output by a template: %f from, %b body, … (see the manual).", str, "FMT", short="-F"
+        "output", "Output by a template: %f from, %b body, … (see `xmppsh help formats`).", str, "FMT", short="-F"
     )
     color: Color = _value(
         "output",

@@ -119,7 +119,7 @@ class PlaygroundServer:
         return {name: account.password for name, account in self._accounts.items()}
 
     def facts(self) -> dict[str, Any]:
-        """What a client needs to know (cli.md §9)."""
+        """What a client needs to know to log in; `playground --format json` prints it."""
         return {
             "host": self.host,
             "port": self.port,
