@@ -87,6 +87,7 @@ class Queue:
         self._sent: deque[Entry] = deque()
         self._queued: deque[Entry] = deque()
         self._uncertain: list[Entry] = []
+        self._is_in_order = True  # within each of the three; what was restored is not
 
     @property
     def in_flight(self) -> int:
@@ -117,7 +118,11 @@ class Queue:
     @property
     def settled_up_to(self) -> int:
         """Every stanza up to this number has its final fate, or is lost."""
-        return min((entry.number for entry in self if entry.number), default=self.last_number + 1) - 1
+        if not self._is_in_order:
+            return min((entry.number for entry in self if entry.number), default=self.last_number + 1) - 1
+        parts: tuple[Iterable[Entry], ...] = (self._uncertain, self._sent, self._queued)
+        oldest = (next((entry.number for entry in part if entry.number), self.last_number + 1) for part in parts)
+        return min(oldest) - 1
 
     def add(self, xml: Xml, kind: str, stanza_id: str, to: str, position: int | None = None) -> Entry:
         """Append a stanza."""
@@ -134,6 +139,7 @@ class Queue:
 
     def restore(self, entries: Iterable[Entry]) -> None:
         """Take over what a former process left, in order, before anything new."""
+        self._is_in_order = False
         for entry in entries:
             if entry.xml:
                 self.last_number += 1

@@ -151,29 +151,47 @@ class Store(Database):
         acked: the session's h by now; acks of stanzas that nobody stored are written nowhere else.
         """
         with self._transaction(durable=True) as database:
-            self._insert(database, account, new)
+            # The session is gone when the guard has closed it, since this process hung.
+            there = database.execute("SELECT id FROM session WHERE id = ?", (session,)).fetchone() if sent else None
+            here = None if there is None else session
+            stored_before = [(wire + at, entry.row) for at, entry in enumerate(sent) if entry.row is not None]
+            if new:
+                self._insert(database, account, new, here, {id(entry): wire + at for at, entry in enumerate(sent)})
             if sent:
                 row = (time.time(), acked, session)
                 database.execute("UPDATE session SET written = ?, acked = coalesce(?, acked) WHERE id = ?", row)
-            database.executemany(
-                # The session is gone when the guard has closed it, since this process hung.
-                "UPDATE stanza SET session = (SELECT id FROM session WHERE id = ?), wire = ?, fate = 'sent'"
-                " WHERE id = ?",
-                [(session, wire + offset, entry.row) for offset, entry in enumerate(sent) if entry.row is not None],
-            )
+            if stored_before:
+                rows = [(here, *placed) for placed in stored_before]
+                database.executemany("UPDATE stanza SET session = ?, wire = ?, fate = 'sent' WHERE id = ?", rows)
 
-    def _insert(self, database: sqlite3.Connection, account: str, entries: Sequence[Entry]) -> None:
+    def _insert(
+        self,
+        database: sqlite3.Connection,
+        account: str,
+        entries: Sequence[Entry],
+        session: int | None,
+        wires: dict[int, int],
+    ) -> None:
+        """Store entries by one statement; `wires` has the numbers of those that leave now, by the entry's identity."""
         (count,) = database.execute("SELECT count(*) FROM stanza").fetchone()
         if count + len(entries) > MAX_ROWS:
             raise IoError(f"{self.path}: the outbox holds {count} stanzas and is full", hint="xmppsh outbox list")
-        for entry in entries:
-            row = (None, account, entry.kind, entry.stanza_id, entry.to, entry.xml, entry.fate, entry.position)
-            cursor = database.execute(
-                "INSERT INTO stanza (session, account, kind, stanza_id, recipient, xml, fate, position, stored,"
-                " owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, time.time(), self.owner),
-            )
-            entry.row = cursor.lastrowid
+        # Nobody else writes within this transaction, so the ids that AUTOINCREMENT would give are known before.
+        last = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stanza'").fetchone()
+        now, first = time.time(), 1 + (0 if last is None else last[0])
+        rows = []
+        for row, entry in enumerate(entries, first):
+            wire = wires.get(id(entry))
+            place = (None, None, entry.fate) if wire is None else (session, wire, Fate.SENT)
+            facts = (account, entry.kind, entry.stanza_id, entry.to, entry.xml, entry.position, now, self.owner)
+            rows.append((row, *place, *facts))
+        database.executemany(
+            "INSERT INTO stanza (id, session, wire, fate, account, kind, stanza_id, recipient, xml, position, stored,"
+            " owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        for row, entry in enumerate(entries, first):
+            entry.row = row
 
     def finish(self, session: int | None, entries: Iterable[Entry], acked: int | None = None) -> None:
         """Entries have their final fate: their rows go, the confirmed progress grows, the session's h moves."""

@@ -157,6 +157,8 @@ class StanzaReader:
         return XmlError(error.reason, condition=error.condition or "", line=error.line, column=column)
 
     def _at_home(self, item: Element) -> Element:
+        if item.line != 1:
+            return item
         column = self._column(item.line, item.column)
         return Element(item.name, item.attributes, item.xml, item.line, column)
 

@@ -68,6 +68,7 @@ class Splitter:
         self._name, self._attributes = "", {}  # type: tuple[str, dict[str, str]]
         self._declared: dict[str, str] = {}  # namespace declarations of the tag that comes next
         self._levels: list[dict[str, str]] = []  # the declarations of each level above `top`
+        self._inherited: list[tuple[str, str, bytes]] = []  # of all these levels: prefix, URI, how its use looks
         self._own: frozenset[str] = frozenset()
         self._parser = parser = expat.ParserCreate("UTF-8", "}")
         parser.StartElementHandler = self._on_start
@@ -148,6 +149,7 @@ class Splitter:
 
     def _on_root(self, name: str, attributes: dict[str, str]) -> None:
         self._levels.append(self._declared)
+        self._inherit()
         self._finish_at(self._parser.CurrentByteIndex)
         self.items.append(Header(name, attributes))
 
@@ -169,6 +171,7 @@ class Splitter:
             self._finish_at(self._parser.CurrentByteIndex)
             self.items.append(Footer())
             self._levels.pop()
+            self._inherit()
             if self.top > 2:
                 self.top -= 1
         self.depth -= 1
@@ -189,12 +192,18 @@ class Splitter:
         self._finish_at(self._base + end)
         self._parser.CharacterDataHandler = self._on_text
 
+    def _inherit(self) -> None:
+        merged = {prefix: uri for level in self._levels for prefix, uri in level.items()}
+        self._inherited = [
+            (prefix, uri, prefix.encode() + b":" if prefix else b"")
+            for prefix, uri in merged.items()
+            if _ASSUMED.get(prefix) != uri
+        ]
+
     def _standing_alone(self, xml: bytes) -> bytes:
         """Repeat in the element the declarations that it uses from the levels above."""
-        for prefix, uri in {prefix: uri for level in self._levels for prefix, uri in level.items()}.items():
-            if prefix in self._own or _ASSUMED.get(prefix) == uri:
-                continue
-            if prefix and prefix.encode() + b":" not in xml:
+        for prefix, uri, use in self._inherited:
+            if prefix in self._own or use not in xml:
                 continue
             name = _TAG_NAME.match(xml)
             assert name is not None
