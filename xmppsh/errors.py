@@ -328,7 +328,7 @@ class Unconfirmed(XmppshError):
 
 
 class Partial(XmppshError):
-    """Some of many failed."""
+    """Some of several messages or requests failed, others did not."""
 
     exit_code = ExitCode.PARTIAL
     layer: Layer = "stanza"

@@ -181,7 +181,7 @@ def place(host: str, port: int, usual: int | None = None) -> str:
 
 
 def brief(words: Iterable[str], limit: int = 8) -> str:
-    """A list for people, of which a stranger decides how long it is."""
+    """Join words for a sentence and leave out what is too much: a stranger decides how many there are."""
     listed = list(words)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(listed[:limit]) + more

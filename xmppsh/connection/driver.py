@@ -30,7 +30,7 @@ class Driver:
     """One stream on one link, from the first header to the end.
 
     on_event is told what concerns the session; peek gives the chain that a failed handshake refused;
-    on_secured, when given, is called instead of going on behind the handshake.
+    on_secured, when given, is called instead of going on after the handshake.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Driver:
             stream.on_item = trace.received
 
     def start(self) -> None:
-        """Begin the stream."""
+        """Write the stream header, or begin the TLS handshake first."""
         self.carry_out(self.stream.open())
 
     def carry_out(self, outputs: Iterable[Output]) -> None:

@@ -104,7 +104,7 @@ class Opening:
         self._traced, self.stream.on_item = self.stream.on_item, self._on_item
 
     def start(self) -> None:
-        """Write the first bytes."""
+        """Write the first bytes: the stream header, or those of the TLS handshake."""
         # Without TLS (loopback alone) the login follows the first answer.
         if self.stream.config.tls == "off" and not self._goes_on():
             return
@@ -185,7 +185,7 @@ class Opening:
             await self.driver.close(0)
 
     async def give_up(self) -> None:
-        """End it at once."""
+        """End it at once; the race goes on without it."""
         self._forget()
         if not self._dropped():
             await self.driver.abandon()

@@ -101,7 +101,7 @@ class Race:
         except XmppshError as error:
             if not self._openings:
                 raise
-            self._log(1, str(error))  # a proxy that lets nobody in any more; who is in goes on
+            self._log(1, str(error))  # the proxy refuses now; the connections that stand already go on
             return
         if connected is not None:
             opening = self._begin(connected, await connected.link())

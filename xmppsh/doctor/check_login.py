@@ -65,7 +65,7 @@ class Visit:
         self.send_iq(stanza)
 
     async def close(self) -> None:
-        """End the stream cleanly."""
+        """End the stream with `</stream:stream>`, and wait shortly for the server's."""
         await self._driver.close(CLOSE_WAIT_S)
 
     def _on_event(self, event: SessionEvent) -> None:

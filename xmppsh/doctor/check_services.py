@@ -1,4 +1,4 @@
-"""Group session: what the server does for a client behind the login. Each service is used once, not only looked up."""
+"""Group session: what the server does for a client after the login. Each service is used once, not only looked up."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NotOffered(Exception):
 
 
 class Warned(Exception):
-    """It works, but."""
+    """The service works with a reservation, which the detail says; the hint says what to do."""
 
     def __init__(self, detail: str, hint: str) -> None:
         super().__init__(detail)

@@ -61,7 +61,7 @@ async def _check_header(probe: Probe, report: Report) -> None:
 
 
 async def _check_limits(features: Tree, check: str, report: Report) -> None:
-    """XEP-0478: what the server allows before the login; it may say something else behind it."""
+    """XEP-0478: what the server allows before the login; it may say something else after it."""
     limits = features.find(LIMITS)
     if limits is None:
         await report.skip("stream", check, "the server announces none (XEP-0478)")

@@ -56,7 +56,7 @@ class Check(Record):
     """What to try."""
 
     def text(self) -> str:
-        """One aligned line."""
+        """The check as one line, its columns aligned with those of the others."""
         hint = f"; try: {self.hint}" if self.hint else ""
         columns = f"{self.group:{GROUP_WIDTH}}  {self.status:{STATUS_WIDTH}}  {safe.line(self.check):{CHECK_WIDTH}}"
         return f"{columns}  {safe.line(self.detail + hint)}"
@@ -65,7 +65,7 @@ class Check(Record):
 class Report:
     """Hands each check on, and remembers the first failure.
 
-    failure: the error behind it; failed: the check.
+    failure: the error that caused it; failed: the check.
     """
 
     def __init__(self, emit: Callable[[Check], Awaitable[None]]) -> None:
@@ -100,7 +100,7 @@ class Report:
 
     @property
     def because(self) -> str:
-        """Why nothing behind the first failure can be looked at."""
+        """Why nothing after the first failure can be looked at."""
         return "because an earlier check failed" if self.failed is None else because(self.failed.check)
 
 

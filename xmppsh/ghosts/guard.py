@@ -47,7 +47,7 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)  # between tries to reach the server; the la
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 NULL_FDS = (0, 1, 2)  # whoever reads the program's output waits for its end, not for the guard's
 TAKING_OVER = b"T"
-EXPLAINED_S = 60.0  # so long behind a takeover the server may tell its victim
+EXPLAINED_S = 60.0  # a conflict this long after a takeover is still caused by it
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ class _Claim:
                 if stored.owner == journal.owner.name:
                     remains = Remains(options, log, trace, journal, stored)
                     reaped.append(await remains.close(settle=settle))
-            # Who was faster may fail, and gives it back.
+            # Another process may have claimed it first; if that one fails, it gives the claim back.
             self.is_done = not any(self._is_anothers(stored.owner) for stored in sessions)
         finally:
             self._give_back()

@@ -124,7 +124,7 @@ class Dialler:
         if begun >= self._deadline:
             attempt.outcome = "was not tried in time"
             return None
-        # Nobody may eat the time of those behind it.
+        # At most half of the time that is left, so that later places get a turn.
         until = self._deadline if not self._queue else (begun + self._deadline) / 2
         try:
             if self._proxy is not None:

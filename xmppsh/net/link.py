@@ -178,7 +178,7 @@ class Link(asyncio.Protocol):
         self.abort()
 
     def abort(self) -> None:
-        """Drop the connection now."""
+        """Drop the TCP connection now, without closing TLS or waiting for what is unsent."""
         self._pending.clear()
         if self._transport is not None:
             self._transport.abort()

@@ -73,7 +73,7 @@ class InboxStore(Database):
             )
 
     def waiting(self, after: int, limit: int) -> list[Arrival]:
-        """The next ones that nobody has read, from behind the row `after`."""
+        """The next ones that nobody has read, those after the row `after`."""
         query = (
             "SELECT stanza_id, xml, arrived, id FROM arrival"
             " WHERE reader = ? AND owner = ? AND xml IS NOT NULL AND id > ? ORDER BY id LIMIT ?"

@@ -125,7 +125,7 @@ class Queue:
         return min(oldest) - 1
 
     def add(self, xml: Xml, kind: str, stanza_id: str, to: str, position: int | None = None) -> Entry:
-        """Append a stanza."""
+        """Append a stanza, which gets the next number; it leaves when `take` reaches it."""
         self.last_number += 1
         entry = Entry(self.last_number, xml, kind, stanza_id, to, position=position)
         self._queued.append(entry)

@@ -269,7 +269,7 @@ class Store(Database):
             return [StoredStanza(*row) for row in self._database.execute(query, (account, session, session))]
 
     def delete(self, rows: Iterable[int]) -> None:
-        """Forget stanzas."""
+        """Delete the rows of these stanzas."""
         with self._transaction(durable=False) as database:
             database.executemany("DELETE FROM stanza WHERE id = ?", [(row,) for row in rows])
 

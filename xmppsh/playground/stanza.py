@@ -132,7 +132,7 @@ def delayed(stanza: Stanza, domain: str) -> Stanza:
 
 
 def random_id() -> str:
-    """An id nobody guesses."""
+    """A random id that no other client can guess."""
     return new_id()
 
 

@@ -100,7 +100,7 @@ class Wire(asyncio.Protocol):
             self.flush(self.reader.trailer())
 
     def flush(self, trailer: str = "") -> None:
-        """Send what waits, now."""
+        """Write what has been collected to the socket now."""
         text, self._pending, self._pending_characters = "".join(self._pending) + trailer, [], 0
         if not text or self._transport is None or self._transport.is_closing():
             return

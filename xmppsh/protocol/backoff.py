@@ -25,5 +25,5 @@ class Backoff:
         return full * (0.5 + 0.5 * self._chance())
 
     def reset(self) -> None:
-        """A try succeeded."""
+        """A try succeeded: the next delay is the first one again."""
         self._tries = 0

@@ -37,7 +37,7 @@ class Resumption:
 class StreamManagement:
     """The counters of one session.
 
-    sent, acked: outbound; received, handled: inbound. A stanza's number is the counter's value behind it.
+    sent, acked: outbound; received, handled: inbound. A stanza's number is the counter's value after it.
     holders: how many streams of the server's may still be at work for this session. Each `<resume/>` may make one
     more; `<failed/>` says that the newest of those that are left has ended (session/settle.py). unanswered: how many
     `<resume/>` had no answer.

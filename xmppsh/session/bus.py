@@ -125,7 +125,7 @@ class Bus:
         return subscription
 
     def publish(self, element: Element, token: Token) -> None:
-        """A stanza arrived."""
+        """Hand a stanza that arrived to every reader that wants it."""
         readers = [subscription for subscription in self._subscriptions if subscription.wanted(element)]
         if not readers:
             # A message that nobody reads is not acknowledged: the server keeps it for another client.
@@ -141,14 +141,14 @@ class Bus:
             self._on_full()
 
     def release(self, arrival: Waiting) -> None:
-        """One reader is done."""
+        """One reader has finished with this stanza; the last one makes it count as handled."""
         self._shrink(len(arrival.element.xml))
         arrival.holders -= 1
         if arrival.holders == 0:
             self._on_taken(arrival.token)
 
     def forget(self, subscription: Subscription, size_bytes: int) -> None:
-        """A reader has left."""
+        """A reader has left: what it held is released."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
         self._shrink(size_bytes)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xmppsh.session.repeats import Repeats
 
 LAG_S = 1.0  # a reader that leaves a stanza waiting for longer is slow
-SLOW_LAG_S = 0.1  # as long as something is stored: what arrives goes behind it
+SLOW_LAG_S = 0.1  # as long as something is stored: what arrives is stored after it
 SLOW_COUNT = 400  # stanzas, with the same end: Prosody keeps 500 unacknowledged ones at most
 BATCH = 100  # stanzas that are read from the file at a time
 PRUNE_EVERY = 1000  # stanzas handed on
@@ -212,7 +212,7 @@ class Inbox(Subscription):
         self._watch()
 
     def _store_waiting(self) -> None:
-        """Store what waits, and what the reader has in its hands: unacknowledged, it would hold back all behind it."""
+        """Store what waits, and what the reader has in its hands: unacknowledged, it would hold back all after it."""
         pending = [*([] if self._current is None else [self._current]), *self._waiting]
         if not pending or not self._is_writable or self._file.is_full:
             return

@@ -3,7 +3,7 @@
     waiting → first sent → first delivered → second sent → second delivered → last sent → closing
        ↑__________|_______________|_______________|________________|_______________|_________|  a sign of life
 
-A check is an IQ to the session with a ping to the server behind it (docs/witness.md). A *sent* step ends with the
+A check is an IQ to the session followed by a ping to the server (docs/witness.md). A *sent* step ends with the
 server's pong: the check had reached the server before, and whatever the session had answered by then has reached us
 (one stream, in order). A *delivered* step ends when the session's time is over. So the witness's own link cannot make
 a session look silent, however slow or dead it is: without a pong nothing goes on.
@@ -51,7 +51,7 @@ class Signal(StrEnum):
     """What leads to the next state."""
 
     DUE = "due"  # the state's time is over
-    PONG = "pong"  # the server has answered the ping behind the check
+    PONG = "pong"  # the server has answered the ping after the check
 
 
 NEXT: dict[tuple[State, Signal], State] = {
@@ -71,7 +71,7 @@ class Watched:
     """A session under watch.
 
     handled: how many stanzas it has taken, as it said last; due: when the state's time is over, None when it has none;
-    ping: the number of the ping behind the check; silent_since: when the first check without an answer was delivered.
+    ping: the number of the ping after the check; silent_since: when the first check without an answer was delivered.
     """
 
     jid: Jid
@@ -223,11 +223,11 @@ class Witness:
         return []
 
     def tick(self, now: float) -> list[Action]:
-        """Do what is due."""
+        """Do what is due at this moment, in seconds of the caller's clock; call it again at `next_due`."""
         due = [one for one in self._watched.values() if one.due is not None and one.due <= now]
         actions = [action for one in due for action in self._step(one, Signal.DUE, now)]
         if any(isinstance(action, Check) for action in actions):
-            self._ping += 1  # one for all of them, behind the last
+            self._ping += 1  # one for all of them, after the last
             actions.append(Ping(self._ping))
         return actions
 

@@ -88,7 +88,7 @@ def with_id(stanza: Element, stanza_id: str) -> Xml:
 
 
 def with_child(parent: Xml, child: Xml) -> Xml:
-    """The element with one more child, behind the others."""
+    """The element with one more child, after the others."""
     if parent.endswith("/>"):
         name = _TAG_NAME.match(parent)
         assert name is not None

@@ -50,7 +50,7 @@ class StreamReader:
 
     @property
     def has_rest(self) -> bool:
-        """Have bytes come behind the last complete element?"""
+        """Have bytes come after the last complete element?"""
         return self._splitter.pending_bytes > 0
 
 

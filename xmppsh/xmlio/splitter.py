@@ -103,7 +103,7 @@ class Splitter:
 
     @property
     def pending_bytes(self) -> int:
-        """How many bytes have come behind the last complete element."""
+        """How many bytes have come after the last complete element."""
         return self._base + len(self._buffer) - self._last_end
 
     _last_end = 0
