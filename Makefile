@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
 GHOSTS_PACKAGES := go-sendxmpp iproute2
+BENCH_PACKAGES := go-sendxmpp sendxmpp
 NEXT_ROOT ?= /var/tmp/xmppsh-next
 
 .PHONY: demo test lint soak ghosts bench interop-next servers upgrade clean
@@ -39,7 +40,9 @@ interop-next: $(VENV)/.installed-dev
 	XMPPSH_TEST_ROOT=$(NEXT_ROOT) $(BIN)/pytest -q -n 2 --dist worksteal tests/interop $(PYTEST_OPTIONS)
 
 bench: $(VENV)/.installed-dev servers
+	-@sh tests/support/install-servers $(BENCH_PACKAGES)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.pipes
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }

@@ -1,0 +1,116 @@
+"""`python -m benchmarks.pipes`: `pipe` against go-sendxmpp -i and sendxmpp --raw, to a sink that acknowledges all.
+
+The cases take turns; every run must have delivered every message to the sink. What a peer does not do: go-sendxmpp and
+sendxmpp wait for no acknowledgement, store nothing and check nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from benchmarks.sink import DOMAIN
+
+say = partial(print, flush=True)
+OPENSSL = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out ca.pem -subj /CN={0} -addext"
+XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
+
+
+class Pipes:
+    """One run of the table: its folder, its sink, its input."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder, self.count = folder, count
+        words = [*OPENSSL.format(DOMAIN).split(), f"subjectAltName=DNS:{DOMAIN}"]
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+        self._ca = folder / "ca.pem"
+        (folder / "both.pem").write_text((folder / "key.pem").read_text() + self._ca.read_text())
+        (folder / "go.conf").touch(0o600)
+        (folder / "go.conf").write_text(f"username: alice@{DOMAIN}\npassword: x\n")
+        body = "message number {} with a body of a usual length"
+        head = f"<message to='bob@{DOMAIN}' type='chat' id='i"
+        rest = "<x xmlns='urn:t'><y/></x></message>\n"
+        lines = (f"{head}{n}'><body>{body.format(n)}</body>{rest}" for n in range(count))
+        with (folder / "stanzas.xml").open("w") as stanzas:
+            stanzas.writelines(lines)
+        with (folder / "lines.txt").open("w") as texts:
+            texts.writelines(f"{body.format(n)}\n" for n in range(count))
+        command = [sys.executable, "-m", "benchmarks.sink", str(folder / "both.pem")]
+        self.sink = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._port = self._told()["port"]
+
+    def _told(self) -> dict[str, int]:
+        assert self.sink.stdout is not None
+        told: dict[str, int] = json.loads(self.sink.stdout.readline())
+        return told
+
+    def cases(self) -> dict[str, tuple[list[str], str]]:
+        """Each program's command line, and its input."""
+        host = f"127.0.0.1:{self._port}"
+        go = ["go-sendxmpp", "-f", str(self._folder / "go.conf"), "-j", host, "-i", f"bob@{DOMAIN}"]
+        perl = ["sendxmpp", "-t", "-u", "alice", "-p", "x", "-j", host, "-o", DOMAIN, "--tls-ca-path", str(self._ca)]
+        cases = {"xmppsh pipe": ([XMPPSH, "-q", "pipe"], "stanzas.xml")}
+        if shutil.which("go-sendxmpp"):
+            cases["go-sendxmpp -i"] = (go, "lines.txt")
+        if shutil.which("sendxmpp"):
+            cases["sendxmpp --raw"] = ([*perl, "--raw"], "stanzas.xml")
+        return cases
+
+    def run(self, command: list[str], text: str) -> tuple[float, float, float]:
+        """Seconds, seconds of CPU, peak MB; raises RuntimeError when not all of it came."""
+        home = dict.fromkeys(("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"), str(self._folder))
+        trust = {"SSL_CERT_FILE": str(self._ca), "SSL_CERT_DIR": str(self._folder / "none")}
+        ours = {"XMPPSH_HOST": f"127.0.0.1:{self._port}", "XMPPSH_CA": str(self._ca)}
+        account = {"XMPPSH_JID": f"alice@{DOMAIN}", "XMPPSH_PASSWORD": "x"}
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        with (self._folder / text).open() as stdin:
+            started = time.perf_counter()
+            child = subprocess.Popen(
+                command, stdin=stdin, env=env | home | trust | ours | account, stderr=subprocess.DEVNULL
+            )
+            # A child's ru_maxrss begins with its parent's: the input is written a line at a time to keep that small.
+            _, status, usage = os.wait4(child.pid, 0)
+            wall = time.perf_counter() - started
+            child.returncode = os.waitstatus_to_exitcode(status)
+        came = self._told()["messages"]
+        if came != self.count:
+            raise RuntimeError(f"{command[0]}: {came} of {self.count} came, exit code {child.returncode}")
+        return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipes")
+    parser.add_argument("--count", type=int, default=200_000, metavar="N", help="stanzas [200000]")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="xmppsh-pipes-") as folder:
+        pipes = Pipes(Path(folder), arguments.count)
+        try:
+            cases = pipes.cases()
+            runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in cases}
+            for _ in range(arguments.rounds):
+                for name, case in cases.items():
+                    runs[name].append(pipes.run(*case))
+        finally:
+            pipes.sink.terminate()
+            pipes.sink.wait()
+    rates = {name: arguments.count / statistics.median(wall for wall, _, _ in found) for name, found in runs.items()}
+    say(f"{arguments.count} stanzas, medians of {arguments.rounds}; load average {os.getloadavg()[0]:.1f}")
+    for name, found in runs.items():
+        cpu, peak = statistics.median(run[1] for run in found), max(run[2] for run in found)
+        ratio = rates["xmppsh pipe"] / rates[name]
+        say(f"  {name:<18}{rates[name]:9.0f}/s  CPU {cpu:6.2f} s  peak {peak:6.1f} MB  xmppsh is {ratio:.2f} x")
+
+
+if __name__ == "__main__":
+    main()
