@@ -1,12 +1,14 @@
 """Records for people, templates, and the trace without secrets."""
 
 import json
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from xmppsh.errors import UsageError
-from xmppsh.output.records import StanzaRecord, record
+from xmppsh.output.records import StanzaRecord, clock, record
 from xmppsh.output.template import compiled
 from xmppsh.output.trace import Trace, masked
 from xmppsh.xmlio.reader import Footer, Header, read_element
@@ -71,21 +73,57 @@ def test_an_unknown_verb_is_refused(text: str, verb: str) -> None:
 
 
 LINES = {
-    XML: "16:30:00 romeo@example.net/orchard: [Light] But soft!",
-    "<message from='a@b'><body>one\ntwo</body></message>": "16:30:00 a@b: one\n  two",
-    "<message from='a@b'><subject>only</subject></message>": "16:30:00 a@b: [only] (empty)",
-    "<message from='a@b'><x xmlns='urn:x'/></message>": "16:30:00 a@b: ({urn:x}x)",
-    "<message from='a@b' type='error'><body>x</body></message>": "16:30:00 a@b: (error) x",
-    "<presence from='a@b/c'/>": "16:30:00 a@b/c is available",
-    "<presence from='a@b/c'><show>dnd</show><status>no</status></presence>": "16:30:00 a@b/c is available dnd no",
+    XML: "2026-11-22 16:30:00 romeo@example.net/orchard: [Light] But soft!",
+    "<message from='a@b'><body>one\ntwo</body></message>": "2026-11-22 16:30:00 a@b: one\n  two",
+    "<message from='a@b'><subject>only</subject></message>": "2026-11-22 16:30:00 a@b: [only] (empty)",
+    "<message from='a@b'><x xmlns='urn:x'/></message>": "2026-11-22 16:30:00 a@b: ({urn:x}x)",
+    "<message from='a@b' type='error'><body>x</body></message>": "2026-11-22 16:30:00 a@b: (error) x",
+    "<presence from='a@b/c'/>": "2026-11-22 16:30:00 a@b/c is available",
+    "<presence from='a@b/c'><show>dnd</show><status>n</status></presence>": "2026-11-22 16:30:00 a@b/c is available dnd n",
     "<iq type='get' id='1' from='a@b'><q xmlns='urn:q'/></iq>": "a@b iq get {urn:q}q",
     "<iq type='result' id='1' from='a@b'/>": "a@b iq result empty",
 }
 
 
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Put us into a time zone."""
+
+    def be_in(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield be_in
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize(("xml", "line"), LINES.items())
-def test_a_record_is_shown_as_a_line(xml: str, line: str) -> None:
+def test_a_record_is_shown_as_a_line(zone: Callable[[str], None], xml: str, line: str) -> None:
+    zone("UTC")
     assert of(xml).text() == line
+
+
+def test_the_time_is_ours_and_has_its_date_when_it_is_not_of_today(zone: Callable[[str], None]) -> None:
+    zone("XXX-5:30")
+    assert clock("2026-11-22T20:30:00.000Z") == "2026-11-23 02:00:00"
+    now = datetime.now(UTC)
+    assert clock(now.isoformat()) == now.astimezone().strftime("%H:%M:%S")
+    assert clock("0001-01-01T00:00:00Z")
+
+
+STAMPS = {
+    "<delay xmlns='urn:xmpp:delay' stamp='2020-01-02T03:04:05Z'/>": "2020-01-02T03:04:05.000Z",
+    "<x xmlns='jabber:x:delay' stamp='20200102T03:04:05'/>": "2020-01-02T03:04:05.000Z",
+    "<x xmlns='jabber:x:delay' stamp='20200102T03:04:05'/><delay xmlns='urn:xmpp:delay' stamp='2021-01-02T03:04:05Z'/>":
+        "2021-01-02T03:04:05.000Z",
+    "<x xmlns='jabber:x:delay'/>": "2026-11-22T16:30:00.000Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("delay", "stamp"), STAMPS.items())
+def test_the_stamp_is_that_of_the_newer_protocol(delay: str, stamp: str) -> None:
+    assert of(f"<message>{delay}</message>").stamp == stamp  # type: ignore[union-attr]
 
 
 RISKY = "\u202e\u200b\u0085\u009b\U000e0041"

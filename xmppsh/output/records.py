@@ -167,7 +167,7 @@ def record(stanza: Element, now: Callable[[], datetime]) -> StanzaRecord:
 
 
 def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> MessageRecord:
-    delay = root.find(DELAY)
+    delay = delay_of(root)
     found = _payloads(root)
     body = root.find(f"{{{ns.CLIENT}}}body")
     return MessageRecord(
@@ -199,7 +199,7 @@ def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> Prese
         show=root.findtext(f"{{{ns.CLIENT}}}show"),
         status=root.findtext(f"{{{ns.CLIENT}}}status"),
         priority=int(priority.group()) if priority else 0,
-        stamp=_stamp(root.find(DELAY), now),
+        stamp=_stamp(delay_of(root), now),
         xml=stanza.xml,
     )
 
@@ -210,8 +210,19 @@ def _payloads(root: Tree) -> tuple[str, ...]:
 
 
 def clock(stamp: str) -> str:
-    """The time of day of an RFC 3339 stamp, for people."""
-    return stamp[11:19]
+    """An RFC 3339 stamp for people: local time, with the date when it is not today."""
+    try:
+        moment = datetime.fromisoformat(stamp).astimezone()
+    except (ValueError, OverflowError):
+        return stamp
+    is_today = moment.date() == datetime.now().astimezone().date()
+    return moment.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")
+
+
+def delay_of(root: Tree) -> Tree | None:
+    """The delay stamp; that of XEP-0203 before the one that it replaced (XEP-0091)."""
+    found = root.find(DELAY)
+    return found if found is not None else root.find(f"{{{ns.OLD_DELAY}}}x[@stamp]")
 
 
 def _stamp(delay: Tree | None, now: Callable[[], datetime]) -> str:

@@ -107,6 +107,11 @@ class PlaygroundServer:
         return int(listener.sockets[0].getsockname()[1])
 
     @property
+    def state_folder(self) -> Path:
+        """Where its own clients keep their state while it runs; it is removed with everything else."""
+        return self.ca_file.parent
+
+    @property
     def ca_file(self) -> Path:
         """Where the CA's certificate lies while the server runs."""
         if self._folder is None:

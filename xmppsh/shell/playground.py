@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -68,4 +69,6 @@ async def _shell(app: App, server: PlaygroundServer) -> None:
     text = f"This is alice@{facts['domain']}. Try: /to echo@{facts['domain']}, then type; /ping; /help. Ctrl-D ends it."
     columns = os.get_terminal_size(app.console.stdout.fd).columns or FALLBACK_COLUMNS
     await app.console.stdout.write(textwrap.fill(text, columns, break_on_hyphens=False) + "\n")
-    await open_shell(App.of(settings, app.console), presence())
+    env = {name: value for name, value in app.console.env.items() if name != "STATE_DIRECTORY"}
+    console = replace(app.console, env={**env, "XDG_STATE_HOME": str(server.state_folder)})
+    await open_shell(App.of(settings, console), presence())

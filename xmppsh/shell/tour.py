@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import signal
 import sys
@@ -92,12 +91,14 @@ class Tour:
 
     async def _start(self, account: str, *words: str) -> Process:
         facts = self._server.facts()
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("XMPPSH_")}
+        left_out = ("XMPPSH_", "STATE_DIRECTORY")
+        inherited = {key: value for key, value in self._app.console.env.items() if not key.startswith(left_out)}
         own = {
             "XMPPSH_JID": f"{account}@{facts['domain']}",
             "XMPPSH_PASSWORD": facts["accounts"][account],
             "XMPPSH_HOST": f"{facts['host']}:{facts['port']}",
             "XMPPSH_CA": facts["ca"],
+            "XDG_STATE_HOME": str(self._server.state_folder),
         }
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
