@@ -79,7 +79,7 @@ LINES = {
     "<message from='a@b'><x xmlns='urn:x'/></message>": "2026-11-22 16:30:00 a@b: ({urn:x}x)",
     "<message from='a@b' type='error'><body>x</body></message>": "2026-11-22 16:30:00 a@b: (error) x",
     "<presence from='a@b/c'/>": "2026-11-22 16:30:00 a@b/c is available",
-    "<presence from='a@b/c'><show>dnd</show><status>n</status></presence>": "2026-11-22 16:30:00 a@b/c is available dnd n",
+    "<presence from='a@b'><show>dnd</show><status>n</status></presence>": "2026-11-22 16:30:00 a@b is available dnd n",
     "<iq type='get' id='1' from='a@b'><q xmlns='urn:q'/></iq>": "a@b iq get {urn:q}q",
     "<iq type='result' id='1' from='a@b'/>": "a@b iq result empty",
 }
