@@ -7,7 +7,7 @@ GHOSTS_PACKAGES := go-sendxmpp iproute2
 BENCH_PACKAGES := go-sendxmpp sendxmpp
 NEXT_ROOT ?= /var/tmp/xmppsh-next
 
-.PHONY: demo test lint soak ghosts bench interop-next servers upgrade clean
+.PHONY: demo test test-all lint soak ghosts bench interop-next servers upgrade clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -16,6 +16,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev servers lint
 	$(BIN)/pytest -q -n 4 --dist worksteal --ignore tests/hostile $(PYTEST_OPTIONS)
 	$(BIN)/pytest -q tests/hostile $(PYTEST_OPTIONS)
+
+# The same with what `make test` leaves out to be done in minutes: each test on both servers, and the long ones.
+test-all: $(VENV)/.installed-dev servers lint
+	XMPPSH_ALL=1 $(BIN)/pytest -q -n 4 --dist worksteal --ignore tests/hostile $(PYTEST_OPTIONS)
+	XMPPSH_ALL=1 $(BIN)/pytest -q tests/hostile $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Fixtures every test may use: real servers, started once for a run or fresh for one test."""
 
 import os
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,29 @@ from support.signals import hand_on_defaults
 
 hand_on_defaults()
 
+ALL = os.environ.get("XMPPSH_ALL") == "1"  # every test on every server: make test-all
 SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
 LOG_TAIL_CHARACTERS = 6_000
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, unless XMPPSH_ALL=1, what is `long`, and one of the two servers for what is `either_server`."""
+    if ALL:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long") or _is_of_the_other_server(item)]
+    config.hook.pytest_deselected(items=left_out)
+    names = {item.nodeid for item in left_out}
+    items[:] = [item for item in items if item.nodeid not in names]
+
+
+def _is_of_the_other_server(item: pytest.Item) -> bool:
+    parameters = dict(item.callspec.params) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    name = parameters.pop("server", None)
+    if name is None or item.get_closest_marker("either_server") is None:
+        return False
+    # Of the name alone, so that every worker and every run chooses the same.
+    label = f"{item.path.name} {getattr(item, 'originalname', '')} {sorted(map(str, parameters.items()))}"
+    return name != list(SERVERS)[zlib.crc32(label.encode()) % len(SERVERS)]
 
 
 def _create(name: str, folder: Path, **options: Any) -> Server:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from support.contact import Contact
 from support.program import Program
 from support.servers import Server
 from support.terminal import CTRL_C, Terminal, at_prompt, people
+
+pytestmark = pytest.mark.either_server
 
 TAB = "\t"
 

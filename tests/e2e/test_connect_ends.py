@@ -13,6 +13,8 @@ from support.terminal import (
     at_prompt,
 )
 
+pytestmark = pytest.mark.either_server
+
 
 async def test_ctrl_c_clears_the_line(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:

@@ -4,8 +4,11 @@ import os
 import stat
 from pathlib import Path
 
+import pytest
 from support.servers import Server
 from support.terminal import CTRL_C, CTRL_D, Stage, Terminal, at_prompt, people
+
+pytestmark = pytest.mark.either_server
 
 PASTE = "\x1b[200~{}\x1b[201~"
 CTRL_R, CTRL_Z, ESCAPE, UP, RIGHT = "\x12", "\x1a", "\x1b", "\x1b[A", "\x1b[C"

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from support.program import finish
 from support.servers import Server
 from support.terminal import (
@@ -14,6 +15,8 @@ from support.terminal import (
     GONE_WITHIN_S,
     people,
 )
+
+pytestmark = pytest.mark.either_server
 
 
 async def test_a_script_sends_messages_xml_and_commands_in_order(server: Server, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from support.terminal import (
     at_prompt,
 )
 
+pytestmark = pytest.mark.either_server
+
 
 @pytest.mark.parametrize(
     "text", ['it\'s "quoted" \\ & <b> 😀 é', "  spaces around  ", "# no comment here"], ids=["signs", "spaces", "hash"]

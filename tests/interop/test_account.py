@@ -13,6 +13,8 @@ from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until
 
+pytestmark = pytest.mark.either_server
+
 
 async def records(program: Program, *arguments: str) -> list[dict[str, object]]:
     outcome = await program.run(*arguments, "--format", "json")

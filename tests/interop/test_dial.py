@@ -19,6 +19,8 @@ from support.program import Program
 from support.proxies import ProxyServer, serving
 from support.servers import Server
 
+pytestmark = pytest.mark.either_server
+
 DEADLINE_S = 60.0
 SHARE_S = 20.0  # a place that is waited for costs half of what is left of the deadline: 30 s; one passed by, 0.25 s
 RUNS = 3

@@ -17,6 +17,8 @@ from support.proxies import ProxyServer
 from support.proxies import serving as proxying
 from support.servers import Server
 
+pytestmark = pytest.mark.either_server
+
 BEHIND_LOGIN = ["resource", "stream management", "carbons", "archive", "blocking", "clock", "upload"]
 
 

@@ -9,6 +9,8 @@ from support.dns import HOST, NameServer, serving
 from support.program import Program
 from support.servers import Server
 
+pytestmark = pytest.mark.either_server
+
 
 @pytest.fixture
 def program(tmp_path: Path, server: Server) -> Program:

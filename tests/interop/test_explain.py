@@ -12,6 +12,8 @@ from support.dns import HOST, Fails, NameServer, Silent, serving
 from support.program import Outcome, Program
 from support.servers import Server
 
+pytestmark = pytest.mark.either_server
+
 DOMAIN = "example.org"
 DIRECT, STARTTLS = f"SRV _xmpps-client._tcp.{DOMAIN}", f"SRV _xmpp-client._tcp.{DOMAIN}"
 

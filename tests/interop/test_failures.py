@@ -9,6 +9,8 @@ import pytest
 from support.program import Outcome, Program
 from support.servers import Server
 
+pytestmark = pytest.mark.either_server
+
 
 def assert_explained(outcome: Outcome, code: int, *words: str) -> None:
     """One line that names the cause, one that says what to try, and the code."""

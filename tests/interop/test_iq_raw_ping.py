@@ -4,8 +4,11 @@ import asyncio
 import json
 import signal
 
+import pytest
 from support.program import Program
 from support.servers import Account, Server
+
+pytestmark = pytest.mark.either_server
 
 VERSION = '<query xmlns="jabber:iq:version"/>'
 PING = "<iq type='get' id='{id}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>"

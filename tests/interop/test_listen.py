@@ -12,6 +12,8 @@ from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until
 
+pytestmark = pytest.mark.either_server
+
 RECEIPT = "<received xmlns='urn:xmpp:receipts' id='1'/>"
 MARKER = "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>"
 STATE = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"

@@ -9,6 +9,8 @@ from support.contact import Contact
 from support.program import Program, finish
 from support.servers import Account, Server
 
+pytestmark = pytest.mark.either_server
+
 SM = "urn:xmpp:sm:3"
 
 

@@ -9,6 +9,8 @@ from support.contact import Contact
 from support.program import Outcome, Program
 from support.servers import Account, Server
 
+pytestmark = pytest.mark.either_server
+
 
 @pytest.fixture
 async def bob(server: Server) -> AsyncIterator[Contact]:

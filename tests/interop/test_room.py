@@ -10,6 +10,8 @@ from support.contact import Contact
 from support.program import Program
 from support.servers import Account, Server
 
+pytestmark = pytest.mark.either_server
+
 
 @pytest.fixture
 async def owner(server: Server, alice: Account) -> AsyncIterator[Contact]:

@@ -13,6 +13,8 @@ from support.faults import reset_both
 from support.program import Program, finish
 from support.servers import MAX_UPLOAD_BYTES, Account, Server
 
+pytestmark = pytest.mark.either_server
+
 
 @pytest.fixture
 def bob(server: Server) -> Account:

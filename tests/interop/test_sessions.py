@@ -14,6 +14,8 @@ from support.contact import Contact
 from support.program import Outcome, Program
 from support.servers import Account, Server
 
+pytestmark = pytest.mark.either_server
+
 OFFLINE = {"prosody": False, "ejabberd": True}  # does the server name the sessions that were shown no presence?
 
 

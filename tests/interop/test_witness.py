@@ -19,6 +19,8 @@ from support.program import finish
 from support.servers import Account, Server
 from support.witness import DEADLINE_S, Machine, Witnessing, witness_on
 
+pytestmark = pytest.mark.either_server
+
 GONE_WITHIN_S = 10.0  # what is promised behind a pulled cable
 HELD_OUT_S = 6.2  # of silence: TCP's last retry behind 3 s of lost packets
 JUDGED_S = 12.0  # a witness that was to close a session had done it by then
@@ -240,6 +242,7 @@ async def test_a_witness_whose_own_cable_is_pulled_closes_nobody_and_comes_back(
             assert not [one for one in contact.presence if one.type == "unavailable" and one.at > pulled]
 
 
+@pytest.mark.long
 async def test_a_session_whose_reader_is_slow_reads_no_check_and_loses_nothing(
     server: Server, witness: Witnessing, machine: Callable[..., Machine], alice: Account, bob: Account
 ) -> None:

@@ -11,6 +11,7 @@ MORE_THAN_EJABBERD_KEEPS = 5_200  # it ends a session with 5000 unacknowledged s
 BATCH = 200
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_a_stranger_who_floods_the_witness_gets_it_all_back_and_does_not_end_it(
     server: Server, tmp_path: Path

@@ -34,6 +34,7 @@ def assert_kept(*results: Result) -> None:
     assert not broken, "\n\n".join(broken)
 
 
+@pytest.mark.long
 async def test_without_faults_everything_arrives_once(server: Server, tmp_path: Path, seed: int) -> None:
     assert_kept(await chaos(server, tmp_path / "run", seed=seed, messages=MESSAGES, faults=0))
 
@@ -42,11 +43,13 @@ async def test_faults_lose_double_and_reorder_nothing(server: Server, tmp_path: 
     assert_kept(await chaos(server, tmp_path / "run", seed=seed, messages=MESSAGES, faults=FAULTS, window=WINDOW))
 
 
+@pytest.mark.long
 async def test_nor_does_a_session_that_a_third_party_ended(server: Server, tmp_path: Path, seed: int) -> None:
     result = await chaos(server, tmp_path / "run", seed=seed, messages=MESSAGES, faults=FAULTS, kicks=2, window=WINDOW)
     assert_kept(result)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["prosody", "ejabberd"])
 async def test_without_an_archive_the_exit_code_is_honest(
     start_server: Callable[..., Server], tmp_path: Path, seed: int, name: str
@@ -113,10 +116,12 @@ async def test_withheld_acks_bound_the_window_and_the_memory(tmp_path: Path, see
     assert_kept(await withheld_acks(tmp_path / "run", seed=seed, messages=20_000))
 
 
+@pytest.mark.long
 async def test_a_listen_that_is_restarted_prints_each_message_once(server: Server, tmp_path: Path, seed: int) -> None:
     assert_kept(await restarts(server, tmp_path / "run", seed=seed, runs=2))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kill", [False, True], ids=["stops", "kill -9"])
 async def test_a_reader_that_stops_is_given_each_message_once(
     server: Server, tmp_path: Path, seed: int, kill: bool
@@ -124,5 +129,6 @@ async def test_a_reader_that_stops_is_given_each_message_once(
     assert_kept(await stopped_reader(server, tmp_path / "run", seed=seed, first=1_000, pause_s=3, kill=kill))
 
 
+@pytest.mark.long
 async def test_a_flood_is_printed_within_the_memory(tmp_path: Path, seed: int) -> None:
     assert_kept(await flood(tmp_path / "run", seed=seed, messages=10_000))

@@ -13,6 +13,8 @@ from slixmpp import JID
 from support.contact import Contact, ContactFailed
 from support.servers import Account, Server
 
+pytestmark = pytest.mark.long
+
 StartServer = Callable[..., Server]
 
 FOREIGN = "somebody@nowhere.invalid"
