@@ -57,6 +57,7 @@ async def test_a_terminal_that_can_only_print_has_lines_of_its_own_for_what_come
         shell.type("/ping\r")
         await shell.shows("pong from")
         assert b"\x1b" not in shell.written
+        await shell.prompt()  # what is typed before belongs to the command
         shell.type(CTRL_D)
         assert await shell.exit_code() == 0
 

@@ -5,10 +5,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from support.contact import Contact
 from support.ejabberd import DATABASE
 from support.program import Program
 from support.servers import Account, Server
+
+pytestmark = pytest.mark.either_server
 
 READ_S = 20.0
 

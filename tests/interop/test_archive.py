@@ -6,12 +6,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from support.chaos import ChaosProxy
 from support.contact import Contact
 from support.faults import reset_server_only
 from support.program import Outcome, Program, finish
 from support.servers import Server
 from support.until import until
+
+pytestmark = pytest.mark.either_server
 
 ARRIVED, COUNT = 3, 8
 BODIES = [str(number) for number in range(COUNT)]

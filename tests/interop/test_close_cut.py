@@ -15,6 +15,8 @@ from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until
 
+pytestmark = pytest.mark.either_server
+
 REFUSED_S = 60.0  # longer than any wait of the program's end
 CUTS = {
     "reset and refused": reset_client_only(refuse_s=REFUSED_S),

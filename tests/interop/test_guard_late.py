@@ -16,6 +16,8 @@ from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S, is_running, until
 
+pytestmark = pytest.mark.either_server
+
 on_prosody = pytest.mark.parametrize("server", ["prosody"], indirect=True)
 
 

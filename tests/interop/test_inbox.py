@@ -5,10 +5,13 @@ import fcntl
 import os
 from pathlib import Path
 
+import pytest
 from support.contact import Contact
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until
+
+pytestmark = pytest.mark.either_server
 
 COUNT = 600  # more than Prosody 0.12 keeps of what was not acknowledged (smacks_max_queue_size)
 PIPE_BYTES = 4096  # the least that Linux gives a pipe: the reader's backlog is ours from then on

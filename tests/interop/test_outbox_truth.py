@@ -17,6 +17,8 @@ from xmppsh.outbox.owner import GUARD, Owner
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.xmlio.stanzas import Message
 
+pytestmark = pytest.mark.either_server
+
 FAULTS = {
     "open link": mark(),
     "hole": silent_hole(),

@@ -18,6 +18,8 @@ from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S, until
 
+pytestmark = pytest.mark.either_server
+
 on_one_server = pytest.mark.parametrize("server", ["prosody"], indirect=True)  # it does not depend on the server
 CLOSED = "left by a process that died: resumed and closed"
 NOT_CLOSED = "a session that a dead program left is not closed"

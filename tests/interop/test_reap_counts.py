@@ -17,6 +17,8 @@ from support.servers import Account, Server
 from support.until import until
 from support.witness import Machine, witness_on
 
+pytestmark = pytest.mark.either_server
+
 ARRIVED, IN_FLIGHT = 3, 5
 BODIES = [f"message {number}" for number in range(ARRIVED + IN_FLIGHT)]
 

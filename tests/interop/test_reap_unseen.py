@@ -13,6 +13,8 @@ from support.program import Program
 from support.servers import Account, Server
 from support.until import DEADLINE_S, until
 
+pytestmark = pytest.mark.either_server
+
 
 @pytest.fixture
 def locks(tmp_path: Path) -> Path:

@@ -12,6 +12,8 @@ from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S
 
+pytestmark = pytest.mark.either_server
+
 
 async def test_resume_max_is_asked_for_and_0_asks_for_a_session_that_dies_with_its_socket(
     alice: Account, friend: Contact, program: Program, tmp_path: Path

@@ -7,6 +7,8 @@ from support.contact import Contact
 from support.servers import Server
 from support.witness import Machine, witness_on
 
+pytestmark = pytest.mark.either_server
+
 MORE_THAN_EJABBERD_KEEPS = 5_200  # it ends a session with 5000 unacknowledged stanzas
 BATCH = 200
 

@@ -14,7 +14,7 @@ from soak.reading import flood, restarts, stopped_reader
 from soak.result import Result
 from soak.withheld import withheld_acks
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.either_server]
 
 MESSAGES, FAULTS, KILLS = 400, 5, 3
 LOAD_QUIET_S = 3.0
