@@ -107,9 +107,10 @@ class _Mark:
     def __init__(self, path: Path | None, fd: int) -> None:
         self._path, self._fd = path, fd
 
-    def _size(self) -> int | None:
+    def _file(self) -> list[int] | None:
+        """Which file stdout is, and how long; None where it is none."""
         facts = os.fstat(self._fd)
-        return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+        return [facts.st_dev, facts.st_ino, facts.st_size] if stat.S_ISREG(facts.st_mode) else None
 
     def restore(self) -> str | None:
         """The id after which to go on; what a killed run has written after it is cut off."""
@@ -117,9 +118,14 @@ class _Mark:
             return None
         try:
             kept = json.loads(self._path.read_text())
-            after, size = str(kept["after"]), kept["size"]
-            if size is not None and (now := self._size()) is not None and now > size:
-                os.ftruncate(self._fd, size)
+            after, known, now = str(kept["after"]), kept["file"], self._file()
+            if known is not None and now is not None:
+                if known[:2] != now[:2] or known[2] > now[2]:
+                    raise IoError(
+                        f"{self._path} belongs to another output, or to more of it",
+                        hint=">> the same file, or begin anew",
+                    )
+                os.ftruncate(self._fd, known[2])
                 os.lseek(self._fd, 0, os.SEEK_END)
             return after
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -131,7 +137,7 @@ class _Mark:
             return
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            new.write_text(json.dumps({"after": archive_id, "size": self._size()}))
+            new.write_text(json.dumps({"after": archive_id, "file": self._file()}))
             new.replace(self._path)
         except OSError as error:
             raise IoError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error

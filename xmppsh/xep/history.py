@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
@@ -81,11 +81,11 @@ async def _page(
         answer = tree(await session.request("set", wanted.room, query))
     fin = answer.find(f"{{{ns.MAM}}}fin")
     own = session.jid if wanted.room is None else wanted.room
-    page = [found for one in results if (found := _archived(one, own, query_id)) is not None]
+    page = [found for one in results if (found := _archived(one, own, session.jid.bare, query_id)) is not None]
     if fin is None:
-        return page, None, True
+        raise ProtocolViolation("the archive answered without an end of the page")
     last = fin.findtext(f"{{{ns.RSM}}}set/{{{ns.RSM}}}last")
-    return page, last, fin.get("complete") == "true"
+    return page, last, fin.get("complete") in ("true", "1")
 
 
 def _form(wanted: Wanted) -> Xml | None:
@@ -101,10 +101,11 @@ def _form(wanted: Wanted) -> Xml | None:
     return element("x", {"xmlns": ns.DATA_FORMS, "type": "submit"}, kind, *fields)
 
 
-def _archived(stanza: Element, own: Jid, query_id: str) -> Archived | None:
+def _archived(stanza: Element, own: Jid, session_archive: Jid, query_id: str) -> Archived | None:
     """The message in a result; None for one that is not from the archive that was asked (§4.2)."""
     try:
-        if stanza.sender and Jid.parse(stanza.sender).bare != own.bare:
+        # A room's archive answers as the room, never as somebody in it; only our own may leave its address out.
+        if (Jid.parse(stanza.sender) if stanza.sender else session_archive) != own.bare:
             return None
     except MalformedJid:
         return None
@@ -124,6 +125,8 @@ def _archived(stanza: Element, own: Jid, query_id: str) -> Archived | None:
 def _moment(delay: Tree | None) -> float | None:
     stamp = None if delay is None else delay.get("stamp")
     try:
-        return datetime.fromisoformat(stamp).timestamp() if stamp else None
-    except ValueError:
-        return None
+        moment = datetime.fromisoformat(stamp or "")
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None  # a stamp that no calendar knows; anybody can send one to a room
