@@ -32,10 +32,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_of_the_other_server(item: pytest.Item) -> bool:
     parameters = dict(item.callspec.params) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     name = parameters.pop("server", None) or parameters.pop("name", None)
-    if name not in SERVERS or item.get_closest_marker("either_server") is None:
+    if not isinstance(name, str) or name not in SERVERS or item.get_closest_marker("either_server") is None:
         return False
-    # Of the name alone, so that every worker and every run chooses the same.
-    label = f"{item.path.name} {getattr(item, 'originalname', '')} {sorted(map(str, parameters.items()))}"
+    # Of the test's id alone, so that every worker and every run chooses the same.
+    label = item.nodeid.replace(name, "")
     return name != list(SERVERS)[zlib.crc32(label.encode()) % len(SERVERS)]
 
 
