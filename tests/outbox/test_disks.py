@@ -110,5 +110,6 @@ def test_a_folder_that_nobody_may_write_to_is_refused(tmp_path: Path) -> None:
         "try: Store(folder / 'outbox' / 'o.sqlite', 'me')\n"
         "except IoError as error: print(int(error.exit_code), error)\n"
     )
-    before = f"mount -t tmpfs none {tmp_path}; chmod 755 {' '.join(map(str, list(tmp_path.parents)[:3]))}"
+    above = " ".join(str(folder) for folder in tmp_path.parents[:3])
+    before = f"mount -t tmpfs -o mode=755 none {tmp_path}; chmod 755 {above}"
     assert run(program, str(tmp_path), before=before) == f"74 {tmp_path}/outbox/o.sqlite: permission denied\n"
