@@ -1,6 +1,7 @@
 """Whether another try makes sense, when it is made, and when silence means a dead link."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -171,6 +172,15 @@ class Watched:
 async def test_a_link_that_owes_an_ack_and_is_silent_is_dead() -> None:
     watched = Watched(lambda: 0.01)
     assert await watched.next() == "dead"
+    await watched.stop()
+
+
+async def test_a_time_in_which_we_did_not_run_is_no_silence_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnect, "STOPPED_S", 0.05)
+    watched = Watched(lambda: 0.01)
+    await asyncio.sleep(0)  # it waits from now on
+    time.sleep(0.2)  # noqa: ASYNC251 - as if the process was stopped
+    assert [await watched.next() for _ in range(2)] == ["ask", "dead"]
     await watched.stop()
 
 

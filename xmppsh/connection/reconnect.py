@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead; plus four times the backlog
 FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; each next one gets twice
+STOPPED_S = 1.0  # a timer that comes later than that tells of us, and not of the server
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
 BACKLOG_PATIENCE = 4
 RESTART_DELAY_S = 1.0
@@ -110,19 +111,24 @@ async def watch(
     """Notice a dead link (XEP-0198 §4): silent for as long as `patience_s` says, which is None when it may be silent.
 
     stirred: set by each ack, and when something leaves on an idle link; ask: wants an ack of an idle link; dead: called
-    when it stays silent.
+    when it stays silent. While this process did not run (SIGSTOP, a stuck machine) the server was not silent: its
+    answers may lie unread, so it is asked once more.
     """
-    asked = False
+    loop, asked = asyncio.get_running_loop(), False
     while True:
         patience = patience_s()
         waiting = patience is not None or asked
         stirred.clear()
+        due = loop.time() + (IDLE_S if not waiting else patience or ACK_BASE_S)
         try:
-            async with asyncio.timeout(IDLE_S if not waiting else patience or ACK_BASE_S):
+            async with asyncio.timeout_at(due):
                 await stirred.wait()
             asked = False
         except TimeoutError:
-            if patience_s() is not None or asked:
+            if waiting and loop.time() - due > STOPPED_S:
+                asked = True
+                ask()
+            elif patience_s() is not None or asked:
                 asked = False
                 dead()
             else:
