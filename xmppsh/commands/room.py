@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
-from xmppsh.xep.muc import is_subject, join, leave_presence
+from xmppsh.xep.muc import inside, is_subject
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -86,20 +86,6 @@ class Subject(Record):
         return safe.block(self.subject)
 
 
-@asynccontextmanager
-async def _inside(session: SessionPort, room: Jid, nick: str | None, password: str | None) -> AsyncIterator[str]:
-    """In the room, for as long as the block runs; gives our name there."""
-    presences = session.subscribe("presence")
-    name = nick or session.jid.localpart or "xmppsh"
-    try:
-        name = await join(session, presences, room, name, password, session.options.timeout_s)
-        yield name
-    finally:
-        presences.cancel()
-        if not session.is_cut:
-            session.send(leave_presence(room, name), to=str(room))
-
-
 @command("room", "list")
 @click.argument("service", type=JID)
 async def room_list(app: App, service: Jid) -> AsyncIterator[Room]:
@@ -129,7 +115,7 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
         if found:
             return
         presences = session.subscribe("presence")
-        async with _inside(session, room, nick, room_password) as own:
+        async with inside(session, [room], nick, room_password) as own:
             presences.finish()  # ours is the last one (§7.2.3)
             async for stanza in presences:
                 bare, _, name = stanza.sender.partition("/")
@@ -153,7 +139,7 @@ async def room_subject(
     """
     async with app.sessions.one_shot() as session:
         messages = session.subscribe("message")
-        async with _inside(session, room, nick, room_password):
+        async with inside(session, [room], nick, room_password):
             if text is None:
                 said = ""
                 with suppress(TimeoutError):
@@ -184,7 +170,7 @@ async def room_invite(app: App, room: Jid, guest: Jid, reason: str | None) -> No
         {"xmlns": ns.MUC_USER},
         element("invite", {"to": str(guest)}, None if reason is None else element("reason", None, reason)),
     )
-    async with app.sessions.one_shot() as session, _inside(session, room, None, None):
+    async with app.sessions.one_shot() as session, inside(session, [room], None, None):
         number = session.send(element("message", {"to": str(room.bare), "id": new_id()}, invitation), to=str(room.bare))
         await asyncio.gather(session.acked(number), session.requests.fence({room.domainpart}))
 
@@ -218,7 +204,7 @@ async def room_role(
     Example:  xmppsh room role team@conference.example.org Juliet moderator
     """
     # A role is given by an occupant (§8.4).
-    async with app.sessions.one_shot() as session, _inside(session, room, own_nick, room_password):
+    async with app.sessions.one_shot() as session, inside(session, [room], own_nick, room_password):
         await _administer(session, room, {"nick": nick, "role": role}, reason)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.commands.delivery import Delivery
-    from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
 
 WINDOW = 1000  # unacknowledged messages of --lines; past it stdin is not read
@@ -199,7 +198,7 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
         from xmppsh.commands.attachments import uploaded
 
         urls = await uploaded(app, session, order.files)
-    async with _in_rooms(app, session, order):
+    async with _in_rooms(session, order):
         # Whoever does not want to know the fate is not told of it by the outbox later.
         kind = "" if delivery.wait.what == "sent" else "message"
         number = 0
@@ -229,29 +228,13 @@ async def _ask_for_carbons(session: SessionPort) -> None:
         return  # then only an answer to this very session is seen
 
 
-@asynccontextmanager
-async def _in_rooms(app: App, session: SessionPort, order: Order) -> AsyncIterator[None]:
+def _in_rooms(session: SessionPort, order: Order) -> AbstractAsyncContextManager[object]:
     """Inside the rooms, with --room; they are left at the end."""
     if not order.options.room:
-        yield
-        return
-    from xmppsh.xep.muc import join, leave_presence
+        return nullcontext()
+    from xmppsh.xep.muc import inside
 
-    nick = order.options.nick or session.jid.localpart or "xmppsh"
-    presences = session.subscribe("presence")
-    joined: list[tuple[Jid, str]] = []
-    try:
-        for room in order.recipients:
-            joined.append((room, nick))
-            password = order.options.room_password
-            name = await join(session, presences, room, nick, password, session.options.timeout_s)
-            joined[-1] = (room, name)
-        yield
-    finally:
-        presences.cancel()
-        if not session.is_cut:
-            for room, name in joined:
-                session.send(leave_presence(room, name), to=str(room))
+    return inside(session, order.recipients, order.options.nick, order.options.room_password)
 
 
 async def _stored(app: App, order: Order) -> list[QueuedMessage]:

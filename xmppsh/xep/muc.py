@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -12,6 +13,8 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
     from xmppsh.model import Element, Jid
     from xmppsh.session.session_port import Reader, SessionPort
     from xmppsh.xmlio.build import Xml
@@ -59,6 +62,30 @@ async def join(
             f"{room.bare} did not let us in within {timeout_s:.3g} s", layer="stanza", hint="--timeout S waits longer"
         ) from None
     raise session.cause
+
+
+@asynccontextmanager
+async def inside(
+    session: SessionPort, rooms: Sequence[Jid], nick: str | None, password: str | None
+) -> AsyncIterator[str]:
+    """In the rooms, for as long as the block runs; gives our name in the last one.
+
+    nick: by default the name of the account. Raises what `join` raises.
+    """
+    presences = session.subscribe("presence")
+    joined: list[tuple[Jid, str]] = []
+    name = wanted = nick or session.jid.localpart or "xmppsh"
+    try:
+        for room in rooms:
+            joined.append((room, wanted))
+            name = await join(session, presences, room, wanted, password, session.options.timeout_s)
+            joined[-1] = (room, name)
+        yield name
+    finally:
+        presences.cancel()
+        if not session.is_cut:
+            for room, called in joined:
+                session.send(leave_presence(room, called), to=str(room))
 
 
 def self_presence(stanza: Element, room: Jid, nick: str) -> str | None:
