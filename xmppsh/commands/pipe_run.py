@@ -13,7 +13,7 @@ from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.requests import is_answer
+from xmppsh.session.requests import domains_of, is_answer
 from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -86,7 +86,7 @@ class Run:
         self._counted = False
         self._started = time.monotonic()
         self._recent: OrderedDict[str, Sent] = OrderedDict()
-        self._domains: OrderedDict[str, None] = OrderedDict()
+        self._addressed: OrderedDict[str, None] = OrderedDict()
         self._open_requests: set[str] = set()
         self._all_answered = asyncio.Event()
 
@@ -124,7 +124,7 @@ class Run:
                 self.first_error = self.first_error or error
             await session.acked(session.sent_count)
             self.count(session)
-            await session.requests.fence(self._fenced_domains())
+            await session.requests.fence(domains_of(reversed(self._addressed), MAX_FENCED_DOMAINS))
             await self._wait_for_answers(session.options.timeout_s)
         finally:
             self.count(session)
@@ -179,10 +179,10 @@ class Run:
         if is_request:
             self._open_requests.add(stanza_id)
         elif to:  # a message, or a directed presence, may bounce
-            self._domains[to] = None
-            self._domains.move_to_end(to)
-            if len(self._domains) > MAX_REMEMBERED:
-                self._domains.popitem(last=False)
+            self._addressed[to] = None
+            self._addressed.move_to_end(to)
+            if len(self._addressed) > MAX_REMEMBERED:
+                self._addressed.popitem(last=False)
         xml = verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
         if stanza.kind != "message":
             return xml, stanza_id
@@ -200,17 +200,6 @@ class Run:
         self.waiting, self.unconfirmed = session.waiting_count, session.unproven_count
         if session.failed_count and self.first_error is None:
             self.first_error = ConnectionLost("IQ and presence that were in flight ended with a session that was lost")
-
-    def _fenced_domains(self) -> set[str]:
-        domains: set[str] = set()
-        for to in reversed(self._domains):
-            try:
-                domains.add(Jid.parse(to).domainpart)
-            except XmppshError:
-                continue  # the server bounces it at once
-            if len(domains) == MAX_FENCED_DOMAINS:
-                break
-        return domains
 
     async def _wait_for_answers(self, timeout_s: float) -> None:
         if not self._open_requests:

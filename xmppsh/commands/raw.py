@@ -12,7 +12,7 @@ from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import DeadlineExceeded, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.requests import is_answer
+from xmppsh.session.requests import domains_of, is_answer
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import StanzaReader, tree
@@ -62,13 +62,13 @@ class _Exchange:
         readers = [session.bounces(), session.subscribe("iq", "presence")]
         reading = [asyncio.ensure_future(self._read(session, reader)) for reader in readers]
         try:
-            number, domains = 0, set()
+            number = 0
             for one in self._elements:
                 to = one.attributes.get("to", "")
                 # Nothing is added to it: the outbox gets a name for it that is not in it.
                 number = session.send(verbatim(one), kind=one.kind, stanza_id=new_id(), to=to)
-                domains |= {to.rpartition("@")[2].partition("/")[0]} if to and one.kind != "iq" else set()
-            await asyncio.gather(session.acked(number), session.requests.fence(_known(domains)))
+            bouncing = (one.attributes["to"] for one in self._elements if one.kind != "iq" and one.attributes.get("to"))
+            await asyncio.gather(session.acked(number), session.requests.fence(domains_of(bouncing)))
             await self._wait(session.options.timeout_s)
         finally:
             for task in reading:
@@ -114,17 +114,6 @@ def _address(stanza: Element) -> Jid | None:
         return Jid.parse(to) if to else None
     except XmppshError:
         return None
-
-
-def _known(domains: set[str]) -> set[str]:
-    """Those of the domains that are some."""
-    found = set()
-    for domain in domains:
-        try:
-            found.add(Jid.parse(domain).domainpart)
-        except XmppshError:
-            continue  # the server bounces it at once
-    return found
 
 
 async def _read(app: App, text: str) -> list[Element]:

@@ -7,6 +7,7 @@ An id alone can be guessed or copied.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -48,6 +49,20 @@ def _is_from(sender: str, to: Jid | None, own: Jid) -> bool:
         return Jid.parse(sender) == to
     except MalformedJid:
         return False
+
+
+def domains_of(addresses: Iterable[str], most: int | None = None) -> set[str]:
+    """The domains that may bounce what was sent to these addresses, `most` of them at most.
+
+    What is no address is left out: our own server bounces it at once.
+    """
+    found: set[str] = set()
+    for address in addresses:
+        with suppress(MalformedJid):
+            found.add(Jid.parse(address).domainpart)
+        if len(found) == most:
+            break
+    return found
 
 
 class Requests:
