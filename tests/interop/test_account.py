@@ -190,6 +190,19 @@ async def test_an_export_that_is_killed_goes_on_with_nothing_missing_or_doubled(
     assert bodies == [str(number) for number in range(COUNT)]
 
 
+@pytest.mark.usefixtures("talkative")
+async def test_a_checkpoint_of_another_output_cuts_nothing_off(program: Program, tmp_path: Path) -> None:
+    mark, other = tmp_path / "mark", tmp_path / "other"
+    command = ("history", "export", "--checkpoint", str(mark))
+    with (tmp_path / "out").open("ab") as file:
+        assert (await finish(await program.start(*command, stdout=file))).code == 0
+    other.write_text("kept\n" * 100_000)
+    with other.open("ab") as file:
+        outcome = await finish(await program.start(*command, stdout=file))
+    assert (outcome.code, other.read_text()) == (74, "kept\n" * 100_000)
+    assert outcome.stderr.startswith(f"xmppsh: {mark} belongs to another output, or to a longer one")
+
+
 async def test_no_archive_is_told_by_name(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server("prosody", archive=False)
     outcome = await Program(tmp_path, server, server.account()).run("history", "list")

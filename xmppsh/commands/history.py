@@ -16,6 +16,7 @@ from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, MOMENT
 from xmppsh.errors import IoError
+from xmppsh.texts import os_reason
 from xmppsh.xep.history import Wanted, forwards, newest
 from xmppsh.xep.missing import offered
 
@@ -122,8 +123,8 @@ class _Mark:
             if known is not None and now is not None:
                 if known[:2] != now[:2] or known[2] > now[2]:
                     raise IoError(
-                        f"{self._path} belongs to another output, or to more of it",
-                        hint=">> the same file, or begin anew",
+                        f"{self._path} belongs to another output, or to a longer one",
+                        hint="append to the same file (>>), or give another checkpoint",
                     )
                 os.ftruncate(self._fd, known[2])
                 os.lseek(self._fd, 0, os.SEEK_END)
@@ -140,4 +141,4 @@ class _Mark:
             new.write_text(json.dumps({"after": archive_id, "file": self._file()}))
             new.replace(self._path)
         except OSError as error:
-            raise IoError(f"{self._path}: {(error.strerror or str(error)).lower()}") from error
+            raise IoError(f"{self._path}: {os_reason(error)}") from error
