@@ -9,9 +9,6 @@ from xmppsh.config.schema import OF_ACCOUNT, Origin
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import UsageError
 from xmppsh.model import Credentials
-from xmppsh.output import safe
-from xmppsh.output.appending import appending
-from xmppsh.output.trace import Trace
 
 if TYPE_CHECKING:
     from xmppsh.commands.console import Console
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
     from xmppsh.config.schema import Settings
     from xmppsh.connection.options import SessionOptions
     from xmppsh.model import Jid
+    from xmppsh.output.trace import Trace
     from xmppsh.resolve.options import LookupOptions
     from xmppsh.session.session import Session
 
@@ -137,6 +135,10 @@ class Account:
         console, path = self._console, self.settings.path("trace", self._console.env)
         if path is None and self.settings.verbose < 3:
             return None
+        from xmppsh.output import safe
+        from xmppsh.output.appending import appending
+        from xmppsh.output.trace import Trace
+
         if path is None or self.settings.trace == "-":
             return Trace(lambda piece: console.write_error(safe.line(piece.rstrip("\n")) + "\n"))
         return Trace(appending(console.path(str(path))))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from xmppsh.apart import apart
 from xmppsh.errors import NoInputError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ async def checked_file(app: App, name: str) -> tuple[Path, int]:
             raise NoInputError(f"{name}: no such file" if not path.exists() else f"{name}: is no regular file")
         return path, await apart(size)
     except OSError as error:
-        raise NoInputError(f"{name}: {(error.strerror or str(error)).lower()}") from error
+        raise NoInputError(f"{name}: {os_reason(error)}") from error
 
 
 async def uploaded(app: App, session: SessionPort, files: list[tuple[Path, int]]) -> list[str]:

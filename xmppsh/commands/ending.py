@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.apart import apart
 from xmppsh.errors import DeadlineExceeded, IoError, translate
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -89,7 +90,7 @@ async def tell_ready(console: Console, path: str | None, fd: int | None) -> None
             await apart(partial(os.write, fd, b"ready\n"))
     except OSError as error:
         target = path if path is not None else f"file descriptor {fd}"
-        raise IoError(f"{target}: {(error.strerror or str(error)).lower()}") from error
+        raise IoError(f"{target}: {os_reason(error)}") from error
 
 
 def _touch(path: Path) -> None:

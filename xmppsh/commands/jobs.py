@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import NoInputError, UsageError
 from xmppsh.output.ndjson import dumps
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -92,7 +93,7 @@ class Jobs:
                 *self._command, stdin=pipe, stdout=stdout, env=_environment(self._console.env, record), process_group=0
             )
         except OSError as error:
-            raise NoInputError(f"--exec: {self._command[0]}: {(error.strerror or str(error)).lower()}") from error
+            raise NoInputError(f"--exec: {self._command[0]}: {os_reason(error)}") from error
         task = asyncio.current_task()
         assert task is not None
         self._running[task] = process

@@ -69,12 +69,17 @@ class Order:
     """What is to be sent to whom. messages: each is made when its turn comes."""
 
     def __init__(self, options: Options, recipients: list[Jid], words: tuple[str, ...], message: Message) -> None:
-        self.options, self.recipients, self.words, self.message = options, recipients, words, message
+        self.options, self.words, self.message = options, words, message
         self.cleaner = Cleaner(options.control or ("strip" if options.lines else "refuse"))
         self.delivery = Delivery(recipients, options.wait, options.stanza_id)
         self.lines: Lines | None = None
         self.body: str | None = None
         self.files: list[Any] = []
+
+    @property
+    def recipients(self) -> list[Jid]:
+        """Whom each message goes to."""
+        return self.delivery.recipients
 
     async def messages(self, urls: Iterable[str] = ()) -> AsyncIterator[Message]:
         """The messages in order; a file that was uploaded is one of its own, since clients show it only so."""

@@ -17,6 +17,7 @@ from xmppsh.outbox.queue import Fate
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.texts import rfc3339
 from xmppsh.xmlio.reader import read_element, tree
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _with_ids(left: list[StoredStanza], ids: tuple[str, ...]) -> list[StoredStan
 
 def _entry(one: UnconfirmedMessage) -> OutboxEntry:
     stanza = one.stored
-    stored = datetime.fromtimestamp(stanza.stored, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    stored = rfc3339(datetime.fromtimestamp(stanza.stored, UTC), "seconds")
     return OutboxEntry(
         id=_id(stanza),
         to=stanza.recipient,

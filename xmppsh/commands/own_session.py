@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
 
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
-CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>; a one-shot does not wait (ejabberd answers 100 ms late)
 GUARD_POLL_S = 0.05
 
 
@@ -44,8 +43,7 @@ class OwnSessions:
         """A session beside the account's own address, for one command."""
         options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self._account.options
         journal = None if self._storage.state_if_any is None and not heals else self._journal
-        wait_s = CLOSE_WAIT_S if heals else 0.0
-        async with self._session(replace(options, jid=beside(options.jid)), journal, wait_s=wait_s) as session:
+        async with self._session(replace(options, jid=beside(options.jid)), journal, hasty=not heals) as session:
             yield session
 
     @asynccontextmanager
@@ -53,14 +51,12 @@ class OwnSessions:
         """A session at the account's own address."""
         options = self._lasting_options(give_up_s=self._account.settings.timeout)
         if checkpoint is None:
-            async with self._session(options, self._journal, wait_s=CLOSE_WAIT_S) as session:
+            async with self._session(options, self._journal) as session:
                 yield session
             return
         journal = self._storage.journal(self._account.jid, checkpoint)
         left = await self._restored(journal)
-        opening = self._session(
-            options, lambda: journal, wait_s=CLOSE_WAIT_S, before_open=lambda session: session.restore(left)
-        )
+        opening = self._session(options, lambda: journal, before_open=lambda session: session.restore(left))
         async with opening as session:
             yield session
 
@@ -80,7 +76,7 @@ class OwnSessions:
 
         options = self._lasting_options(give_up_s=None)
         try:
-            async with self._session(options, self._journal, wait_s=CLOSE_WAIT_S, before_open=read) as session:
+            async with self._session(options, self._journal, before_open=read) as session:
                 yield session, readers[0]
         finally:
             for reader in readers:
@@ -105,13 +101,15 @@ class OwnSessions:
         options: SessionOptions,
         journal: Callable[[], Journal] | None,
         *,
-        wait_s: float,
+        hasty: bool = False,
         before_open: Callable[[Session], object] = lambda _: None,
     ) -> AsyncIterator[Session]:
         """before_open: makes its readers, so that what comes with the first byte after the bind is theirs.
 
-        journal: where stanzas are kept; made once what dead programs left is settled.
+        journal: where stanzas are kept; made once what dead programs left is settled. hasty: after its last ack a
+        one-shot does not wait for the server's `</stream:stream>` (ejabberd's comes 100 ms late).
         """
+        from xmppsh.connection.driver import CLOSE_WAIT_S
         from xmppsh.session.session import Session
         from xmppsh.witness.announcer import Announcer
 
@@ -130,6 +128,7 @@ class OwnSessions:
             raise
         finally:
             self._storage.left_open = True  # where the close itself fails
+            wait_s = 0.0 if hasty else CLOSE_WAIT_S
             await session.close(drain_s=drain_s, hurry=self._console.shutdown.hurry, wait_s=wait_s)
             self._storage.left_open = not session.is_closed_at_server
             if self._storage.left_open:

@@ -20,6 +20,7 @@ from xmppsh.errors import NoInputError, UsageError, XmppshError
 from xmppsh.output.record import Record
 from xmppsh.output.streams import InputStream
 from xmppsh.session.session_port import DryRunEnds
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -153,4 +154,4 @@ async def _open(path: str | None, console: Console) -> InputStream:
             raise NoInputError(f"{path}: is a directory")
         return InputStream(fd)
     except OSError as error:
-        raise NoInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise NoInputError(f"{path}: {os_reason(error)}") from error

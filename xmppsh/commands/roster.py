@@ -15,6 +15,7 @@ from xmppsh.commands.params import FILE, JID, parse_address
 from xmppsh.errors import DataError, ExitCode, NoInputError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.texts import os_reason
 from xmppsh.xep.roster import Contact, contacts, removing, setting
 from xmppsh.xmlio.stanzas import presence
 
@@ -169,7 +170,7 @@ async def _text(app: App, file: str | None) -> str:
     except UnicodeDecodeError as error:
         raise DataError(f"{file or 'stdin'} is not UTF-8 (byte {error.start + 1})") from error
     except OSError as error:
-        raise NoInputError(f"{file}: {(error.strerror or str(error)).lower()}") from error
+        raise NoInputError(f"{file}: {os_reason(error)}") from error
 
 
 def _parsed(text: str) -> list[Contact]:

@@ -15,6 +15,7 @@ from xmppsh.commands.session_records import Closed, HeldRecord, ReapedRecord, Se
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _record(app: App, one: Resource, held: HeldSession | None, *, this: bool) ->
 
 
 def _held_record(held: HeldSession) -> HeldRecord:
-    started = datetime.fromtimestamp(held.row.started, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    started = rfc3339(datetime.fromtimestamp(held.row.started, UTC), "seconds")
     return HeldRecord("live" if held.alive else "dead", started, held.row.handled, held.unacked, held.row.max_s)
 
 

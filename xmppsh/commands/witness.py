@@ -13,6 +13,7 @@ from xmppsh.commands.params import SECONDS
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.output.records import clock
+from xmppsh.texts import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,5 +129,5 @@ def _record(
         None if silent_s is None else round(silent_s, 3),
         h,
         None if error is None else error.record(),
-        now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        rfc3339(now),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.apart import apart
 from xmppsh.commands.params import parse_address
+from xmppsh.config.paths import expanded
 from xmppsh.config.values import positive_seconds
 from xmppsh.errors import IoError, NoInputError, UsageError
 from xmppsh.output import safe
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from xmppsh.shell.desk import Desk
 
 LAST = 10  # messages
-MAX_SOURCE_BYTES = 1024 * 1024
 SHOWS = ("available", "away", "chat", "dnd", "xa")
 
 
@@ -186,7 +186,7 @@ class OwnCommands:
             os.close(self._desk.output.fd)
             self._desk.output = None
         if words:
-            path = self._app.console.path(os.path.expanduser(words[0]))
+            path = self._app.console.path(str(expanded(words[0], self._app.console.env)))
             try:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 fd = await apart(lambda: os.open(path, flags, 0o600))
@@ -199,7 +199,7 @@ class OwnCommands:
     async def _source(self, words: list[str]) -> None:
         if not words:
             raise UsageError("/source: which file?", hint=BUILTINS["source"].example)
-        path = self._app.console.path(os.path.expanduser(words[0]))
+        path = self._app.console.path(str(expanded(words[0], self._app.console.env)))
         try:
             data = await apart(path.read_bytes)
             text = data.decode("utf-8")

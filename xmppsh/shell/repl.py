@@ -140,7 +140,7 @@ class Repl:
                 await self._loop(watch)
             except Quit:
                 pass
-            except BaseException:
+            except BaseException:  # a signal too: what waits for acks must not outlive the prompt
                 await self._fates.stop()
                 raise
             finally:
