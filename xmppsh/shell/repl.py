@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -186,7 +186,9 @@ class Repl:
         if self._is_dumb:
             self._screen.dumb_line = lambda: self._message() + self._prompt.default_buffer.text
         try:
-            return await self._prompt.prompt_async(handle_sigint=False, set_exception_handler=False)
+            # prompt_toolkit prints a dumb terminal's prompt before it takes the keys: a Ctrl-D between would be lost.
+            with self._prompt.input.raw_mode() if self._is_dumb else nullcontext():
+                return await self._prompt.prompt_async(handle_sigint=False, set_exception_handler=False)
         except EOFError:
             return None
         except KeyboardInterrupt:  # on a dumb terminal prompt_toolkit's own Ctrl-C comes before ours
