@@ -49,14 +49,18 @@ class Jobs:
         self._resting: set[asyncio.Task[None]] = set()  # until a record that was not taken is tried again
         self._error: Exception | None = None
 
-    async def start(self, record: StanzaRecord, done: Callable[[], None]) -> None:
-        """Run the program for a record as soon as there is room; `done` is called when the record is dealt with."""
+    async def start(self, record: StanzaRecord, done: Callable[[], None]) -> asyncio.Task[None]:
+        """Run the program for a record as soon as there is room; `done` is called when it has taken the record.
+
+        The task ends then, or when the program cannot be run, which the next call and `join` raise.
+        """
         await self._free.acquire()
         if self._error is not None:
             raise self._error
         task = asyncio.ensure_future(self._deal_with(record, done))
         self._running[task] = None
         task.add_done_callback(self._running.pop)
+        return task
 
     async def _deal_with(self, record: StanzaRecord, done: Callable[[], None]) -> None:
         """Run the program until it takes the record; while it waits to be run again others have its room."""

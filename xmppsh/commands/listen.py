@@ -276,12 +276,9 @@ class _Listener:
 async def _start(jobs: Jobs, record: StanzaRecord, arrivals: Reader) -> None:
     """Hand a record to a program. Stored, it may be read on meanwhile; else it is waited for."""
     kept = arrivals.keep()
-    if kept is not None:
-        await jobs.start(record, lambda: arrivals.forget(kept))
-        return
-    dealt_with = asyncio.Event()
-    await jobs.start(record, dealt_with.set)
-    await dealt_with.wait()
+    task = await jobs.start(record, lambda: None if kept is None else arrivals.forget(kept))
+    if kept is None:
+        await asyncio.wait({task})
 
 
 async def _answer(session: SessionPort, record: StanzaRecord, text: str) -> None:
