@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID
 from xmppsh.commands.pipe_input import KINDS, PipeInput
 from xmppsh.commands.pipe_run import PipeReply, Run
+from xmppsh.commands.produced import produced
 from xmppsh.errors import NoInputError, UsageError, XmppshError
 from xmppsh.output.record import Record
 from xmppsh.output.streams import InputStream
@@ -23,7 +25,7 @@ from xmppsh.session.session_port import DryRunEnds
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from xmppsh.commands.app import App
     from xmppsh.commands.console import Console
@@ -86,21 +88,23 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
               jq -c '{to, body}' alerts.json | xmppsh pipe
     """
     console = app.console
-    wants_replies = options["wants_replies"]
-    run = Run(options["window"], options["rate"], keep_from=options["keep_from"], wants_replies=wants_replies)
+    run = Run(options["window"], options["rate"], keep_from=options["keep_from"])
     run.skip = _skipping(console, run) if options["skip_bad"] else None
     source = await _open(file, console)
     stanzas = PipeInput(source, options["kind"], app.limits, root=options["root"], to=options["to"], skip=run.skip)
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
-    checkpoint = options["checkpoint"]
-    work = asyncio.ensure_future(_work(app, run, stanzas, checkpoint))
+    checkpoint = None if options["checkpoint"] is None else console.path(options["checkpoint"])
+
+    async def work(emit: Callable[[PipeReply], Awaitable[None]]) -> None:
+        run.on_reply = emit if options["wants_replies"] else None
+        async with app.sessions.lasting(checkpoint) as session:
+            await run.go(session, stanzas)
+
     ended: BaseException | None = None
     try:
-        if wants_replies:
-            work.add_done_callback(lambda _: run.replies.put_nowait(None))
-            while (reply := await run.replies.get()) is not None:
+        async with aclosing(produced(work)) as replies:
+            async for reply in replies:
                 yield reply
-        await work
         ended = run.verdict()
     except DryRunEnds:
         if run.first_error is not None:
@@ -109,8 +113,6 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
     except (XmppshError, asyncio.CancelledError) as error:
         ended = error
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
         stop_watching()
     if isinstance(ended, XmppshError):
         console.report(ended)  # the summary is the last line
@@ -121,12 +123,6 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
         console.write_error(summary.text() + "\n")
     if ended is not None:
         raise ended
-
-
-async def _work(app: App, run: Run, stanzas: PipeInput, checkpoint: str | None) -> None:
-    path = None if checkpoint is None else app.console.path(checkpoint)
-    async with app.sessions.lasting(path) as session:
-        await run.go(session, stanzas)
 
 
 def _skipping(console: Console, run: Run) -> Callable[[XmppshError], None]:

@@ -20,7 +20,7 @@ from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import with_origin_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable
+    from collections.abc import AsyncIterable, Awaitable, Callable
 
     from xmppsh.model import Element
     from xmppsh.session.session_port import Reader, SessionPort
@@ -72,17 +72,17 @@ class Run:
     """window: how many stanzas may be unacknowledged. rate: how many may leave in a second; None: as many as can.
 
     skip: is told of a bad stanza, and the run goes on; None: it ends there. keep_from: a `from` that is not ours is
-    sent. replies: what came back, for who prints it.
+    sent. on_reply: is given what came back, and holds the reading up until it is printed; None: nobody prints it.
     """
 
-    def __init__(self, window: int, rate: float | None, *, keep_from: bool, wants_replies: bool) -> None:
+    def __init__(self, window: int, rate: float | None, *, keep_from: bool) -> None:
         self.read = self.unconfirmed = self.waiting = self.skipped = 0
         self._acked = self._lost = self._bounced = 0
         self.first_error: XmppshError | None = None
         self.skip: Callable[[XmppshError], None] | None = None
-        self.replies: asyncio.Queue[PipeReply | None] = asyncio.Queue()
+        self.on_reply: Callable[[PipeReply], Awaitable[None]] | None = None
         self._window, self._rate = window, rate
-        self._keep_from, self._wants_replies = keep_from, wants_replies
+        self._keep_from = keep_from
         self._counted = False
         self._started = time.monotonic()
         self._recent: OrderedDict[str, Sent] = OrderedDict()
@@ -126,11 +126,13 @@ class Run:
             self.count(session)
             await session.requests.fence(domains_of(reversed(self._addressed), MAX_FENCED_DOMAINS))
             await self._wait_for_answers(session.options.timeout_s)
+            for reader in readers:
+                reader.finish()
+            await asyncio.gather(*collecting)  # whoever prints the replies may be slow
         finally:
             self.count(session)
             for task in collecting:
                 task.cancel()
-            self.replies.put_nowait(None)
 
     async def _send_all(self, session: SessionPort, stanzas: AsyncIterable[Element]) -> None:
         position, done, next_at = 0, session.restored_position, time.monotonic()
@@ -218,10 +220,12 @@ class Run:
     async def _collect(self, session: SessionPort, reader: Reader) -> None:
         async for stanza in reader:
             sent = self._recent.get(stanza.id or "")
-            if sent is not None:
-                self._answered(session, stanza, sent)
+            reply = None if sent is None else self._answered(session, stanza, sent)
+            if reply is not None and self.on_reply is not None:
+                await self.on_reply(reply)
 
-    def _answered(self, session: SessionPort, stanza: Element, sent: Sent) -> None:
+    def _answered(self, session: SessionPort, stanza: Element, sent: Sent) -> PipeReply | None:
+        """Count what answers a stanza; None for what does not."""
         stanza_id, kind = stanza.id or "", stanza.attributes.get("type")
         if sent.is_request:
             try:
@@ -229,18 +233,17 @@ class Run:
             except XmppshError:
                 to = None
             if not is_answer(stanza, stanza_id, to, session.jid):
-                return
+                return None
             self._open_requests.discard(stanza_id)
             if not self._open_requests:
                 self._all_answered.set()
         elif kind != "error":
-            return
+            return None
         error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart) if kind == "error" else None
         if error is not None:
             self._bounced += 1
             self.first_error = self.first_error or error
-        if self._wants_replies:
-            self.replies.put_nowait(_reply(stanza, sent, error))
+        return _reply(stanza, sent, error)
 
     def verdict(self) -> XmppshError | None:
         """The error that decides the exit code; None when all went well."""
