@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -32,5 +31,5 @@ async def produced(work: Callable[[Callable[[T], Awaitable[None]]], Awaitable[No
                 getting.cancel()
     finally:
         working.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({working})
+        # What it raises while it is cleared away is not told: why it was cancelled is on its way already.
+        await asyncio.gather(working, return_exceptions=True)
