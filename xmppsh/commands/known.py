@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from xmppsh.config.paths import state_folder
+from xmppsh.config.ours import open_private
+from xmppsh.config.paths import refuse_foreign_state, state_folder
 from xmppsh.errors import XmppshError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def write_contacts(state: Path, account: str, contacts: Iterable[tuple[str, str]
     path = cache_file(state, account)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with open(descriptor, "w", encoding="utf-8") as file:
         json.dump(list(contacts), file, ensure_ascii=False)
     partial.replace(path)
@@ -62,8 +63,12 @@ def cached_addresses(options: Mapping[str, Any], env: Mapping[str, str]) -> list
     state = state_folder(env)
     account = _account(options, env)
     own = [] if account is None else [(account, "this account"), (account.partition("@")[2], "its server")]
-    if state is None:
-        return own
+    try:
+        if state is None:
+            return own
+        refuse_foreign_state(state)
+    except XmppshError:
+        return own  # told when a command runs
     if account is not None and (path := cache_file(state, account)).exists():
         return own + read_contacts(path)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from xmppsh.config.paths import has_files, state_folder, writable_state
+from xmppsh.config.paths import has_files, refuse_foreign_state, state_folder, writable_state
 from xmppsh.errors import IoError
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ class Storage:
 
     @cached_property
     def state(self) -> Path:
-        """The folder of outboxes and locks; raises IoError, which names the variable to set, when there is none."""
+        """The folder of outboxes and locks; raises IoError, which names the variable to set, when there is none.
+
+        Raises ConfigError when others could write there.
+        """
         return writable_state(state_folder(self._console.env))
 
     @cached_property
@@ -43,10 +46,12 @@ class Storage:
             self._console.log(1, f"nothing is kept on disk: {error}; {error.hint}")
             return None
 
-    @property
+    @cached_property
     def folder(self) -> Path | None:
-        """Where it would be, whether or not it is there and can be written."""
-        return state_folder(self._console.env)
+        """Where it would be, whether or not it is there and can be written; raises ConfigError when others could."""
+        if (folder := state_folder(self._console.env)) is not None:
+            refuse_foreign_state(folder)
+        return folder
 
     @property
     def locks(self) -> Path:

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xmppsh.config.ours import refuse_foreign_file, refuse_foreign_folder
 from xmppsh.config.paths import config_file, is_named, refuse_readable_by_others
 from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Origin, Setting, Settings
 from xmppsh.errors import ConfigError, UsageError, XmppshError
@@ -100,6 +101,8 @@ def _without(table: dict[str, Any], key: str) -> dict[str, Any]:
 def _read(path: Path, is_named: bool) -> dict[str, Any]:
     """The document. is_named: somebody said that it is there; else a folder that we may not enter holds none."""
     try:
+        refuse_foreign_folder(path.parent, "XDG_CONFIG_HOME")
+        refuse_foreign_file(path, "the config file")
         with path.open("rb") as file:
             document = tomllib.load(file)
     except FileNotFoundError:

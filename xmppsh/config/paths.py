@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from xmppsh.config.ours import refuse_foreign_folder
 from xmppsh.errors import ConfigError, IoError, NoInputError
 from xmppsh.texts import os_reason
 
@@ -34,6 +35,7 @@ class _Kind(NamedTuple):
 
 CONFIG = _Kind("CONFIGURATION_DIRECTORY", "XDG_CONFIG_HOME", ".config")
 STATE = _Kind("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
+STATE_FOLDERS = ("locks", "outbox", "inbox", "history", "roster")
 STATE_HINT = "set STATE_DIRECTORY or XDG_STATE_HOME to a folder that this user may write"
 
 
@@ -66,13 +68,24 @@ def state_folder(env: Env) -> Path | None:
 
 
 def writable_state(folder: Path | None) -> Path:
-    """The state folder if something can be stored in it; else raises IoError, which names the variable to set."""
+    """The state folder if something can be stored in it; else raises IoError, which names the variable to set.
+
+    Raises ConfigError when others could write there, too.
+    """
     if folder is None:
         raise IoError("no folder for the state: there is no home", hint=STATE_HINT)
+    refuse_foreign_state(folder)
     for inner in (folder / "locks", folder / "outbox"):
         if (reason := _unusable(inner)) is not None:
             raise IoError(f"{folder}: nothing can be stored here: {reason}", hint=STATE_HINT)
     return folder
+
+
+def refuse_foreign_state(folder: Path) -> None:
+    """Raise ConfigError when others could put a file or a link into the state folder."""
+    refuse_foreign_folder(folder, STATE.of_user)
+    for inner in STATE_FOLDERS:
+        refuse_foreign_folder(folder / inner, STATE.of_user)
 
 
 def has_files(folder: Path | None, name: str) -> bool:

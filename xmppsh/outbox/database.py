@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from xmppsh.config.ours import open_private, refuse_foreign_file
 from xmppsh.errors import IoError
 from xmppsh.outbox.damage import DamagedStore
 from xmppsh.texts import os_reason
@@ -29,11 +31,12 @@ class Database:
         self.path, self._application, self._version = path, application, version
         with self._guarded():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._refuse_foreign()
             self._refuse_remains()
             self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             is_new = self._check_kind()
             if is_new:
-                path.chmod(0o600)
+                path.chmod(0o600)  # an empty file that was there
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA foreign_keys = ON")
             if is_new:
@@ -50,6 +53,13 @@ class Database:
         if application == 0 and tables:
             raise IoError(f"{self.path} is a database of another program", hint="give another file")
         return bool(application == 0)
+
+    def _refuse_foreign(self) -> None:
+        """A file or journal that somebody else has put there is no outbox; ours is made here, with its mode."""
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            refuse_foreign_file(self.path.with_name(self.path.name + suffix), "a file of messages")
+        with suppress(FileExistsError):
+            os.close(open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
     def _refuse_remains(self) -> None:
         """SQLite would take a file that lost its bytes for a new one, and its journal with it; and it would read zeros

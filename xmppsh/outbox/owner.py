@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xmppsh.config.ours import open_private
 from xmppsh.errors import IoError, translate
 from xmppsh.texts import os_reason
 
@@ -52,7 +53,7 @@ class Owner:
     def _locked(self) -> int:
         path = _path(self._folder, self.name)
         while True:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fd = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             fcntl.flock(fd, fcntl.LOCK_EX)
             if _is_at(path, fd):
                 return fd
@@ -134,7 +135,7 @@ def _unlocked(folder: Path, name: str) -> Iterator[bool]:
     """Whether nobody holds this lock. A shared lock asks, so that two who ask do not take each other for its owner."""
     path = _path(folder, name)
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = open_private(path, os.O_RDWR)
     except FileNotFoundError:
         yield True
         return

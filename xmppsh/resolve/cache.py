@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from xmppsh.config.ours import open_private
 from xmppsh.resolve.lookup import Answer, Srv
 from xmppsh.texts import os_reason
 
@@ -77,7 +78,7 @@ class SrvCache:
 
     def _read(self) -> dict[str, Any]:
         try:
-            with open(self._path, "rb") as file:
+            with open(open_private(self._path, os.O_RDONLY), "rb") as file:
                 data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
                 raise ValueError(f"it is larger than {MAX_BYTES} bytes")
@@ -87,7 +88,7 @@ class SrvCache:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
-            self._complain(f"{self._path} is ignored: {error}")
+            self._complain(f"{self._path} is ignored: {os_reason(error)}")
             return {}
         return document
 
@@ -97,7 +98,7 @@ class SrvCache:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+                descriptor = open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
                 with open(descriptor, "w", encoding="utf-8") as file:
                     json.dump(entries, file)
                 os.replace(beside, self._path)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from prompt_toolkit.history import History
 
 from xmppsh import ns
+from xmppsh.config.ours import open_private
 from xmppsh.errors import IoError
 from xmppsh.texts import os_reason
 
@@ -66,7 +67,7 @@ class LineHistory(History):
             return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 os.write(fd, json.dumps(string).encode() + b"\n")
             finally:
@@ -87,7 +88,8 @@ class LineHistory(History):
             kept.append(line)
         short = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            short.write_bytes(b"".join(line + b"\n" for line in reversed(kept)))
+            with open(open_private(short, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+                file.write(b"".join(line + b"\n" for line in reversed(kept)))
             short.replace(path)
         except OSError as error:
             self._give_up(error)
@@ -99,7 +101,8 @@ class LineHistory(History):
 
 def _read(path: Path) -> list[bytes]:
     try:
-        return path.read_bytes().splitlines()
+        with open(open_private(path, os.O_RDONLY), "rb") as file:
+            return file.read().splitlines()
     except OSError:
         return []  # there is none yet, or it may not be read: then writing it tells why
 

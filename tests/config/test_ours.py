@@ -1,0 +1,188 @@
+"""Folders and files that somebody else could change: refused in one line, before anything is read or written."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from xmppsh.config.ours import open_private, refuse_foreign_file, refuse_foreign_folder
+from xmppsh.errors import ConfigError, IoError
+from xmppsh.outbox.store import Store
+
+MALLORY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is somebody else's")
+
+
+def linked(path: Path) -> None:
+    """A link of mallory's to a folder of mallory's."""
+    theirs = path.with_name("theirs")
+    theirs.mkdir(mode=0o777)
+    path.symlink_to(theirs)
+    os.chown(theirs, MALLORY, MALLORY)
+    os.lchown(path, MALLORY, MALLORY)
+
+
+def linked_by_us(path: Path) -> None:
+    theirs = path.with_name("theirs")
+    theirs.mkdir(mode=0o755)
+    os.chown(theirs, MALLORY, MALLORY)
+    path.symlink_to(theirs)
+
+
+def linked_to_ours(path: Path) -> None:
+    ours = path.with_name("ours")
+    ours.mkdir(mode=0o700)
+    path.symlink_to(ours)
+    os.lchown(path, MALLORY, MALLORY)
+
+
+def of_mallory(path: Path) -> None:
+    path.mkdir(mode=0o755)
+    os.chown(path, MALLORY, MALLORY)
+
+
+def open_to_all(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+def open_to_a_group(path: Path) -> None:
+    path.mkdir()
+    os.chown(path, -1, MALLORY)
+    path.chmod(0o770)
+
+
+FOREIGN = [linked, linked_by_us, linked_to_ours, of_mallory, open_to_all, open_to_a_group]
+ABOVE = [linked, of_mallory, open_to_all]
+
+
+def run(home: Path, *arguments: str, umask: int = 0o022, **env: str) -> subprocess.CompletedProcess[str]:
+    env = {"XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config"), "HOME": str(home), **env}
+    return subprocess.run(
+        [sys.executable, "-m", "xmppsh", *arguments],
+        env=env, input="", capture_output=True, text=True, check=False, umask=umask,
+    )  # fmt: skip
+
+
+@as_root
+@pytest.mark.parametrize("kind", ["state", "config"])
+@pytest.mark.parametrize(
+    ("below", "make"),
+    [*(("xmppsh", make) for make in FOREIGN), *(("", make) for make in ABOVE)],
+    ids=lambda value: value.__name__ if callable(value) else value or "above",
+)
+def test_a_folder_that_somebody_else_could_change_is_refused_in_one_line(
+    tmp_path: Path, kind: str, below: str, make: Callable[[Path], None]
+) -> None:
+    home = tmp_path / "home"
+    folder = home / kind / below if below else home / kind
+    folder.parent.mkdir(parents=True)
+    make(folder)
+    with pytest.raises(ConfigError) as caught:
+        refuse_foreign_folder(home / kind / "xmppsh", "XDG_STATE_HOME")
+    assert str(caught.value).startswith(str(folder))
+    assert "XDG_STATE_HOME" in str(caught.value.hint)
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("state", ("send", "--queue", "b@c.example", "x")),
+        ("state", ("sessions", "list")),
+        ("state", ("outbox", "list")),
+        ("state", ("pipe", "--checkpoint", "cp")),
+        ("config", ("explain",)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_commands_end_with_78_and_write_nothing_there(tmp_path: Path, kind: str, command: tuple[str, ...]) -> None:
+    (tmp_path / kind).mkdir()
+    linked(tmp_path / kind / "xmppsh")
+    done = run(tmp_path, *command, XMPPSH_JID="a@b.example", XMPPSH_PASSWORD="p", XMPPSH_HOST="127.0.0.1:1")
+    assert done.returncode == 78, done.stderr
+    sentence, hint = done.stderr.splitlines()[:2]
+    assert sentence == f"xmppsh: {tmp_path}/{kind}/xmppsh is a link of another user (uid {MALLORY})"
+    assert hint.startswith("  try: ")
+    assert list((tmp_path / kind / "theirs").iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: linked_within(path), lambda path: None])
+def test_our_own_folder_and_our_own_link_to_it_are_taken(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "xmppsh")
+    refuse_foreign_folder(tmp_path / "xmppsh", "XDG_STATE_HOME")
+
+
+def linked_within(path: Path) -> None:
+    path.with_name("dotfiles").mkdir()
+    path.symlink_to("dotfiles")
+
+
+# ── Files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@as_root
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("how", ["theirs", "a link", "open"])
+def test_a_file_of_messages_that_somebody_else_has_put_there_is_not_opened(
+    tmp_path: Path, suffix: str, how: str
+) -> None:
+    store, planted = tmp_path / "o.sqlite", tmp_path / f"o.sqlite{suffix}"
+    if suffix:
+        Store(store, "me").close()
+    if how == "a link":
+        planted.symlink_to(tmp_path / "elsewhere")
+        os.lchown(planted, MALLORY, MALLORY)
+    else:
+        planted.touch()
+        planted.chmod(0o666)
+    if how == "theirs":
+        os.chown(planted, MALLORY, MALLORY)
+    with pytest.raises(ConfigError) as caught:
+        Store(store, "me")
+    assert str(planted) in str(caught.value)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@as_root
+def test_a_config_file_of_another_user_is_not_believed(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("password-command = 'touch x'\n")
+    refuse_foreign_file(file, "the config file")
+    os.chown(file, MALLORY, MALLORY)
+    with pytest.raises(ConfigError, match="is the config file and belongs to another user"):
+        refuse_foreign_file(file, "the config file")
+
+
+def test_a_private_file_is_no_link_and_ours(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match="it is a link"):
+        open_private(tmp_path / "link", os.O_WRONLY | os.O_CREAT)
+    assert not (tmp_path / "target").exists()
+    if os.geteuid() == 0:
+        (tmp_path / "theirs").touch()
+        os.chown(tmp_path / "theirs", MALLORY, MALLORY)
+        with pytest.raises(PermissionError, match="another user"):
+            open_private(tmp_path / "theirs", os.O_RDONLY)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
+def test_what_is_stored_is_for_us_alone_under_any_umask(tmp_path: Path, umask: int) -> None:
+    done = run(
+        tmp_path, "send", "--queue", "b@c.example", "x", "--trace", str(tmp_path / "trace"), umask=umask,
+        XMPPSH_JID="a@b.example", XMPPSH_PASSWORD="p", XMPPSH_HOST="127.0.0.1:1",
+    )  # fmt: skip
+    assert done.returncode == 81, done.stderr
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert any(path.suffix == ".sqlite" for path in modes)
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+def test_an_outbox_in_the_place_of_a_folder_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises((IoError, ConfigError)):
+        Store(tmp_path, "me")

@@ -1,0 +1,80 @@
+"""Whose a folder or a file is, looked at before it is used.
+
+Who else can write the folder of the state or of the configuration can put a link there that sends our writes somewhere,
+or a command that we would run. The user that we run as and root are trusted, nobody else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = 0
+HINT = "name a folder of your own, by {variable}"
+
+
+def refuse_foreign_folder(folder: Path, variable: str) -> None:
+    """Raise ConfigError (78) for a folder that another user owns, has put a link to, or may write.
+
+    variable: what names such a folder, for the hint. A folder that is not there yet is judged by the one above it: who
+    owns that may rename what is in it. One that all may write is at fault there when it is ours and not like /tmp: a
+    container's volumes are often open to all, and not ours to change.
+    """
+    hint = HINT.format(variable=variable)
+    for path in (folder, folder.parent):
+        for facts in _facts(path):
+            if not _is_trusted(facts):
+                kind = "a link of" if stat.S_ISLNK(facts.st_mode) else "a folder of"
+                raise ConfigError(f"{path} is {kind} another user (uid {facts.st_uid})", hint=hint)
+            is_left_open = path != folder and (facts.st_mode & stat.S_ISVTX or facts.st_uid != os.geteuid())
+            if stat.S_ISDIR(facts.st_mode) and not is_left_open and _others_write(path, facts):
+                raise ConfigError(f"{path} can be written by other users", hint=f"chmod go-w {path}, or {hint}")
+
+
+def refuse_foreign_file(path: Path, what: str) -> None:
+    """Raise ConfigError (78) for a file that another user owns, has put a link to, or may write. what: it is for us."""
+    for facts in _facts(path):
+        if not _is_trusted(facts):
+            raise ConfigError(f"{path} is {what} and belongs to another user (uid {facts.st_uid})")
+        if stat.S_ISREG(facts.st_mode) and _others_write(path, facts):
+            raise ConfigError(f"{path} is {what} and can be written by other users", hint=f"chmod go-w {path}")
+
+
+def open_private(path: str | Path, flags: int) -> int:
+    """Open a file of ours, made with mode 0600; raises OSError for a link, and for a file of another user."""
+    try:
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link", str(path)) from None
+        raise
+    if _is_trusted(os.fstat(fd)):
+        return fd
+    os.close(fd)
+    raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
+
+
+def _facts(path: Path) -> list[os.stat_result]:
+    """Of the link, where it is one, and of what it leads to; none where nothing is there or may be seen."""
+    try:
+        here = path.lstat()
+        return [here, path.stat()] if stat.S_ISLNK(here.st_mode) else [here]
+    except OSError:
+        return []  # who opens it tells why that is impossible
+
+
+def _is_trusted(facts: os.stat_result) -> bool:
+    return facts.st_uid in (os.geteuid(), ROOT)
+
+
+def _others_write(path: Path, facts: os.stat_result) -> bool:
+    """May somebody beside us and our own group write it? What a mount shows read-only nobody can."""
+    foreign_group = facts.st_mode & stat.S_IWGRP and facts.st_gid not in (os.getegid(), ROOT)
+    return bool(facts.st_mode & stat.S_IWOTH or foreign_group) and not os.statvfs(path).f_flag & os.ST_RDONLY
