@@ -12,11 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import report, write_error
+from xmppsh.cli.undumpable import keep_memory_private
 from xmppsh.commands.app import App
 from xmppsh.commands.console import Console
 from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.ahead import read_ahead
+from xmppsh.config.schema import BY_NAME
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
@@ -31,9 +33,11 @@ SIGINT_CODE = 130
 
 
 def run_work(work: Work) -> int:
-    settings = work.settings(os.environ)
+    env = dict(os.environ)
+    os.environ.pop(BY_NAME["password"].env, None)  # no program that we start inherits it
+    settings = work.settings(env)
     may_prompt = _is_terminal(0) and _is_terminal(2)
-    console = Console(os.environ, InputStream(0), OutputStream(1), write_error, Shutdown(), may_prompt).told(settings)
+    console = Console(env, InputStream(0), OutputStream(1), write_error, Shutdown(), may_prompt).told(settings)
     app = App.of(settings, console)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
@@ -44,9 +48,10 @@ def run_work(work: Work) -> int:
 
             check_account(app.account, console)
         elif work.account:
+            keep_memory_private()
             _ = app.account.credentials  # may ask on the terminal, where Ctrl-C must still work
         if not settings.dry_run:
-            console.contents = read_ahead(settings, os.environ)
+            console.contents = read_ahead(settings, env)
         with _guarded(work, app):
             gc.enable()
             with asyncio.Runner() as runner:

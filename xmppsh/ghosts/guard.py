@@ -183,7 +183,7 @@ def _leave_the_program(fd: int) -> None:
         os.dup2(null, stream)
     os.closerange(len(NULL_FDS), fd)
     os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
-    with suppress(OSError), open("/proc/self/comm", "w") as name:
+    with suppress(OSError), open("/proc/thread-self/comm", "w") as name:
         name.write("xmppsh-guard")
 
 
