@@ -160,7 +160,7 @@ async def test_a_fault_of_the_config_is_78(program: Program, tmp_path: Path) -> 
     config = tmp_path / "xmppsh" / "config.toml"
     config.write_text("jib = 1\n")
     outcome = await program.run("-n", "ping")
-    assert (outcome.code, outcome.stderr) == (78, f"xmppsh: {config}: jib is not a setting\n")
+    assert (outcome.code, outcome.stderr) == (78, f"xmppsh: {config}:1: jib is not a setting\n  try: jid = …\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["send", "--help"], ["ping", "-h"], ["--version"]])

@@ -101,27 +101,34 @@ def test_the_keys_of_the_file_are_the_long_option_names(home: Home) -> None:
 
 
 FAULTS = {
-    "bad TOML": ("jid = ", "{path} is not valid TOML: Invalid value (at end of document)"),
-    "bad bytes": (b"jid = '\xff'", "{path} is not valid TOML: "),
-    "unknown key": ("jib = 'a@b'", "{path}: jib is not a setting"),
-    "unknown key in a profile": ("[profile.default]\njib = 1", "{path}: [profile.default] jib is not a setting"),
-    "bad value": ("tls = 'maybe'", "{path}: tls: --tls: 'maybe' is not one of auto, direct, starttls, off"),
-    "a list": ("tls = ['auto']", "{path}: tls is not a single value"),
-    "a table": ("[tls]\na = 1", "{path}: tls is not a single value"),
-    "true": ("tls = true", "{path}: tls is not a single value"),
-    "no flag": ("insecure = 'yes'", "{path}: insecure is neither true nor false"),
-    "no seconds": ("timeout = 'soon'", "{path}: timeout: 'soon' is not a number of seconds"),
-    "no span": ("timeout = 0", "{path}: timeout: 0 seconds is not a span above zero"),
-    "for ever": ("timeout = inf", "{path}: timeout: inf seconds is more than 31536000, which is a year"),
-    "a number for text": ("jid = 5", "{path}: jid is not text"),
-    "a number for text in a profile": ("[profile.default]\njid = 5", "{path}: [profile.default] jid is not text"),
-    "a date for text": ("trace = 2026-01-01", "{path}: trace is not text"),
-    "a list of numbers": ("host = ['a', 5]", "{path}: host is not text"),
-    "true in the place of a list": ("host = true", "{path}: host is not text"),
-    "no proxy": ("proxy = 'foo'", "{path}: proxy: --proxy: this is no address of a proxy"),
-    "no address": ("jid = '@'", "{path}: jid: '@' is not an XMPP address: nothing stands before the @"),
-    "a bad pin": ("pin = 'md5:00'", "{path}: pin: --pin: 'md5:00' is not sha256: and 64 hex digits"),
-    "a profile that is no table": ("profile = 'default'", "{path}: profile is not a table"),
+    "bad TOML": ("jid = ", "{path}:1: not valid TOML: invalid value"),
+    "bad TOML further down": ("timeout = 3\n\nca == 4", "{path}:3: not valid TOML: invalid value, column 5"),
+    "bad bytes": (b"timeout = 3\njid = '\xff'", "{path}:2: not valid TOML: byte 0xff is not UTF-8"),
+    "the second of two keys": ("a = 1\na = 2", "{path}:2: not valid TOML: cannot overwrite a value"),
+    "unknown key further down": ("timeout = 3\n\n# jib\njib = 1", "{path}:4: jib is not a setting"),
+    "unknown key of a later profile": (
+        "jid = 'a@b'\n[profile.work]\njid = 'c@d'\n[profile.default]\n\ntimeout = 'x'",
+        "{path}:6: [profile.default] timeout: 'x' is not a number of seconds",
+    ),
+    "unknown key": ("jib = 'a@b'", "{path}:1: jib is not a setting"),
+    "unknown key in a profile": ("[profile.default]\njib = 1", "{path}:2: [profile.default] jib is not a setting"),
+    "bad value": ("tls = 'maybe'", "{path}:1: tls: --tls: 'maybe' is not one of auto, direct, starttls, off"),
+    "a list": ("tls = ['auto']", "{path}:1: tls is not a single value"),
+    "a table": ("[tls]\na = 1", "{path}:1: tls is not a single value"),
+    "true": ("tls = true", "{path}:1: tls is not a single value"),
+    "no flag": ("insecure = 'yes'", "{path}:1: insecure is neither true nor false"),
+    "no seconds": ("timeout = 'soon'", "{path}:1: timeout: 'soon' is not a number of seconds"),
+    "no span": ("timeout = 0", "{path}:1: timeout: 0 seconds is not a span above zero"),
+    "for ever": ("timeout = inf", "{path}:1: timeout: inf seconds is more than 31536000, which is a year"),
+    "a number for text": ("jid = 5", "{path}:1: jid is not text"),
+    "a number for text in a profile": ("[profile.default]\njid = 5", "{path}:2: [profile.default] jid is not text"),
+    "a date for text": ("trace = 2026-01-01", "{path}:1: trace is not text"),
+    "a list of numbers": ("host = ['a', 5]", "{path}:1: host is not text"),
+    "true in the place of a list": ("host = true", "{path}:1: host is not text"),
+    "no proxy": ("proxy = 'foo'", "{path}:1: proxy: --proxy: this is no address of a proxy"),
+    "no address": ("jid = '@'", "{path}:1: jid: '@' is not an XMPP address: nothing stands before the @"),
+    "a bad pin": ("pin = 'md5:00'", "{path}:1: pin: --pin: 'md5:00' is not sha256: and 64 hex digits"),
+    "a profile that is no table": ("profile = 'default'", "{path}:1: profile is not a table"),
     "an inner profile that is no table": ("profile = {default = 1}", "{path}: [profile.default] is not a table"),
 }
 
@@ -148,6 +155,14 @@ def test_a_profile_that_is_not_there_is_refused(home: Home) -> None:
         with pytest.raises(ConfigError) as caught:
             home.load(settings, **({} if settings else {"XMPPSH_PROFILE": "home"}))
         assert str(caught.value) == f"{home.file} has no [profile.home]"
+        assert caught.value.hint == "--profile NAME, of: work"
+
+
+def test_a_mistyped_key_is_answered_with_the_right_one(home: Home) -> None:
+    home.write("conect-timeout = 3")
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    assert caught.value.hint == "connect-timeout = …"
 
 
 @pytest.mark.parametrize(("variable", "text", "sentence"), [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.config.ours import refuse_foreign_file, refuse_foreign_folder
-from xmppsh.config.paths import config_file, is_named, refuse_readable_by_others
+from xmppsh.config.document import Document, read
+from xmppsh.config.paths import config_file, is_named
 from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Origin, Setting, Settings
 from xmppsh.errors import ConfigError, UsageError, XmppshError
-from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,10 +25,8 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
 
     options: what the command line gave, parsed; a setting that was not given is absent.
     """
-    path = config_file(env)
-    document = {} if path is None else _read(path, is_named(path, env))
-    path = path or NO_FILE
-    profile_name, layers = _layers(options, env, document, path)
+    document = document_of(env)
+    profile_name, layers = _layers(options, env, document)
     layers = _for_its_own_account(layers)
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
@@ -38,8 +34,14 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
         values.update(layer)
         origins.update(dict.fromkeys(layer, origin))
     values["profile"] = profile_name
-    settings = Settings(**values, origins=origins, folder=path.parent)
-    return settings.without(_superseded(settings, path))
+    settings = Settings(**values, origins=origins, folder=document.path.parent)
+    return settings.without(_superseded(settings, document.path))
+
+
+def document_of(env: Mapping[str, str]) -> Document:
+    """The config file; an empty document where there is none. Raises ConfigError."""
+    path = config_file(env)
+    return Document(NO_FILE) if path is None else read(path, is_named(path, env))
 
 
 def _for_its_own_account(layers: Sequence[Layer]) -> list[Layer]:
@@ -77,55 +79,24 @@ def _superseded(settings: Settings, path: Path) -> list[str]:
     return superseded
 
 
-def _layers(
-    options: Mapping[str, Any], env: Mapping[str, str], document: dict[str, Any], path: Path
-) -> tuple[str | None, list[Layer]]:
+def _layers(options: Mapping[str, Any], env: Mapping[str, str], document: Document) -> tuple[str | None, list[Layer]]:
     environment = {setting.name: _from_env(setting, env[setting.env]) for setting in SETTINGS if env.get(setting.env)}
-    profiles = document.get("profile", {})
+    profiles = document.tables.get("profile", {})
     if not isinstance(profiles, dict):
-        raise ConfigError(f"{path}: profile is not a table", hint="write [profile.NAME]")
+        raise ConfigError(f"{document.place('profile')} is not a table", hint="write [profile.NAME]")
     name = options.get("profile") or environment.get("profile") or ("default" if "default" in profiles else None)
     layers: list[Layer] = [(Origin.OPTION, options), (Origin.ENVIRONMENT, environment)]
     if name is not None:
         if name not in profiles:
-            raise ConfigError(f"{path} has no [profile.{name}]", hint="xmppsh --profile NAME takes one that is there")
-        layers.append((Origin.PROFILE, _from_table(profiles[name], path, f"[profile.{name}] ")))
-    layers.append((Origin.CONFIG_FILE, _from_table(_without(document, "profile"), path, "")))
+            there = ", ".join(profiles) or "none is there"
+            raise ConfigError(f"{document.path} has no [profile.{name}]", hint=f"--profile NAME, of: {there}")
+        layers.append((Origin.PROFILE, _from_table(profiles[name], document, name)))
+    layers.append((Origin.CONFIG_FILE, _from_table(_without(document.tables, "profile"), document, None)))
     return name, layers
 
 
-def _without(table: dict[str, Any], key: str) -> dict[str, Any]:
+def _without(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in table.items() if name != key}
-
-
-def _read(path: Path, is_named: bool) -> dict[str, Any]:
-    """The document. is_named: somebody said that it is there; else a folder that we may not enter holds none."""
-    try:
-        refuse_foreign_folder(path.parent, "XDG_CONFIG_HOME")
-        refuse_foreign_file(path, "the config file")
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        if not is_named and isinstance(error, PermissionError) and not _is_seen(path):
-            return {}
-        raise ConfigError(f"{path}: {os_reason(error)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    profiles = document.get("profile", {})
-    tables = [document, *(profiles.values() if isinstance(profiles, dict) else ())]
-    if any(isinstance(table, dict) and "password" in table for table in tables):
-        refuse_readable_by_others(path, "a password")
-    return document
-
-
-def _is_seen(path: Path) -> bool:
-    try:
-        path.stat()
-    except PermissionError:
-        return False
-    return True
 
 
 def _from_env(setting: Setting, text: str) -> Any:
@@ -139,16 +110,23 @@ def _from_env(setting: Setting, text: str) -> Any:
         raise UsageError(f"{setting.env}: {error}", hint=error.hint) from None
 
 
-def _from_table(table: Any, path: Path, place: str) -> dict[str, Any]:
+def _from_table(table: Any, document: Document, profile: str | None) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {place.strip()} is not a table")
+        raise ConfigError(f"{document.place('', profile)} is not a table")
     values: dict[str, Any] = {}
     for key, value in table.items():
         setting = BY_NAME.get(key.replace("-", "_"))
         if setting is None:
-            raise ConfigError(f"{path}: {place}{key} is not a setting")
-        values[setting.name] = _from_toml(setting, value, f"{path}: {place}{key}")
+            raise ConfigError(f"{document.place(key, profile)} is not a setting", hint=_nearest(key))
+        values[setting.name] = _from_toml(setting, value, document.place(key, profile))
     return values
+
+
+def _nearest(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, [setting.key for setting in SETTINGS], n=1)
+    return f"{near[0]} = …" if near else "xmppsh help environment lists the settings"
 
 
 def _from_toml(setting: Setting, value: Any, place: str) -> Any:

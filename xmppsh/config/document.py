@@ -1,0 +1,102 @@
+"""The config file as a document: its tables, and on which line a key of it stands."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.config.ours import refuse_foreign_file, refuse_foreign_folder
+from xmppsh.config.paths import refuse_readable_by_others
+from xmppsh.errors import ConfigError
+from xmppsh.texts import os_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+HEADER = re.compile(r"""\s*\[\s*(?:profile\s*\.\s*["']?(?P<profile>[^"'\]]+?)["']?|(?P<other>[^\[\]]*))\s*\]""")
+KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*[=.]""")
+FAULT_LINE = re.compile(r"(?: \((?:at|on) )line (\d+), column (\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the file at `path` says; empty where there is none."""
+
+    path: Path
+    text: str = ""
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self, key: str, profile: str | None = None) -> int | None:
+        """The line that gives the key its value, counted from 1; None where that is not plain to see.
+
+        profile: in `[profile.NAME]`; None: at the top. An empty key is the header of the profile itself.
+        """
+        here: str | None = None
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if (header := HEADER.match(line)) is not None:
+                here = header["profile"] or f"[{header['other']}]"
+                if here in (profile, f"[{key}]") and (not key or here == f"[{key}]"):
+                    return number
+            elif here == profile and (found := KEY.match(line)) is not None and found[1] == key:
+                return number
+        return None
+
+    def place(self, key: str, profile: str | None = None) -> str:
+        """Where a key stands, to begin a sentence with: `PATH:3: [profile.work] timeout`."""
+        line = self.line(key, profile) or self.line("", profile)
+        table = "" if profile is None else f"[profile.{profile}]"
+        return f"{self.path}{'' if line is None else f':{line}'}: {' '.join(word for word in (table, key) if word)}"
+
+
+def read(path: Path, is_named: bool) -> Document:
+    """Read the config file; raises ConfigError (78).
+
+    is_named: somebody said that it is there; else a folder that we may not enter holds none.
+    """
+    refuse_foreign_folder(path.parent, "XDG_CONFIG_HOME")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Document(path)
+    except OSError as error:
+        if not is_named and isinstance(error, PermissionError) and not _is_seen(path):
+            return Document(path)
+        raise ConfigError(f"{path}: {os_reason(error)}") from error
+    document = parsed(path, data)
+    profiles = document.tables.get("profile", {})
+    tables = [document.tables, *(profiles.values() if isinstance(profiles, dict) else ())]
+    if any(isinstance(table, dict) and "password" in table for table in tables):
+        refuse_readable_by_others(path, "a password")
+    refuse_foreign_file(path, "the config file")
+    return document
+
+
+def parsed(path: Path, data: bytes) -> Document:
+    """The bytes of the file at `path` as a document; raises ConfigError with the line of the fault."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: not valid TOML: byte {data[error.start]:#04x} is not UTF-8") from error
+    try:
+        return Document(path, text, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        reason = str(error).replace(" (at end of document)", "")
+        at = FAULT_LINE.search(reason)
+        line = int(at[1]) if at is not None else max(1, len(text.splitlines()))
+        column = "" if at is None else f", column {at[2]}"
+        reason = FAULT_LINE.sub("", reason)
+        raise ConfigError(f"{path}:{line}: not valid TOML: {reason[:1].lower()}{reason[1:]}{column}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid TOML: it is nested too deeply") from error
+
+
+def _is_seen(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    return True
