@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConfigError
@@ -63,11 +64,12 @@ def open_private(path: str | Path, flags: int) -> int:
 
 def _facts(path: Path) -> list[os.stat_result]:
     """Of the link, where it is one, and of what it leads to; none where nothing is there or may be seen."""
-    try:
-        here = path.lstat()
-        return [here, path.stat()] if stat.S_ISLNK(here.st_mode) else [here]
-    except OSError:
-        return []  # who opens it tells why that is impossible
+    found: list[os.stat_result] = []
+    with suppress(OSError):  # who opens it tells why that is impossible
+        found.append(path.lstat())
+        if stat.S_ISLNK(found[0].st_mode):
+            found.append(path.stat())
+    return found
 
 
 def _is_trusted(facts: os.stat_result) -> bool:
