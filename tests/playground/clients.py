@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import ssl
+import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -10,6 +12,7 @@ from xml.etree.ElementTree import Element as Tree
 from xml.etree.ElementTree import fromstring
 
 from support.contact import Contact
+from support.program import Program
 from support.servers import Account
 
 from xmppsh.playground.server import PlaygroundServer
@@ -41,6 +44,14 @@ def context_of(server: PlaygroundServer) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=server.facts()["ca"])
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
+
+
+def visitor(home: Path) -> Program:
+    """The program in a home of its own, which those that it starts find by its name."""
+    program = Program(home)
+    program.env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    program.env["TMPDIR"] = str(home)
+    return program
 
 
 class _Place:

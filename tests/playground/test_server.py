@@ -68,7 +68,7 @@ async def test_close_tells_every_client_and_removes_every_file() -> None:
     closing = asyncio.create_task(server.close())
     for each in (client, clear, silent):
         last_words = await each.end()
-        assert '<system-shutdown xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>' + FOOTER in last_words
+        assert '<host-gone xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>' + FOOTER in last_words
     await asyncio.wait_for(closing, 5)
     assert not folder.exists()
     with pytest.raises(ConnectionRefusedError):

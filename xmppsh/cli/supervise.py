@@ -109,7 +109,8 @@ async def _supervise(work: Work, app: App) -> int:
     app.console.shutdown.on_request = task.cancel
     app.console.shutdown.install()
     try:
-        await task
+        if (code := await task) is not None:
+            return code
     except asyncio.CancelledError:
         if bugs:
             raise bugs[0] from None

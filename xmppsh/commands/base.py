@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xmppsh.output.record import Record
 
     Check = Callable[[Mapping[str, Any]], None]
-    Handled = AsyncIterator[Record] | Awaitable[None]
+    Handled = AsyncIterator[Record] | Awaitable[int | None]
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
 
@@ -43,8 +43,8 @@ class Work:
     options: Mapping[str, Any]
     arguments: Mapping[str, Any]
 
-    async def run(self, app: App) -> None:
-        """Carry it out, and print its records, each before the handler goes on."""
+    async def run(self, app: App) -> int | None:
+        """Carry it out, and print its records, each before the handler goes on; the exit code where it has its own."""
         handled = self.handle(app)
         with suppress(DryRunEnds):
             if isinstance(handled, Awaitable):
@@ -53,6 +53,7 @@ class Work:
             async with aclosing(cast("AsyncGenerator[Record, None]", handled)) as records:
                 async for record in records:
                     await app.print(record)
+        return None
 
     @property
     def account(self) -> bool:
@@ -104,8 +105,8 @@ def command(
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a click command of a handler: an async generator of records whose first argument is the App.
 
-    One that prints nothing may be a coroutine function. check: raises UsageError for arguments that do not fit
-    together. The registry has the other facts.
+    One that prints nothing may be a coroutine function, and may return an exit code. check: raises UsageError for
+    arguments that do not fit together. The registry has the other facts.
     """
     spec = COMMANDS[path]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, SaslError, XmlError
 from xmppsh.playground import login, management
+from xmppsh.playground.faults import Trouble
 from xmppsh.playground.stanza import error_reply, made, parse_jid, random_id
 from xmppsh.playground.wire import Wire
 from xmppsh.protocol.sm import HandledCountTooHigh
@@ -53,6 +54,7 @@ class Connection:
         self.session: Session | None = None
         self.account: Account | None = None
         self.wire = Wire(self)
+        self._trouble = Trouble(router.faults, self.wire)
         self._context, self._direct_tls = context, direct_tls
         self._reader = StreamReader(LIMITS)
         self._fresh = True  # nothing of this stream has come yet
@@ -271,6 +273,7 @@ class Connection:
             return
         self.session = self.router.bind(self.account, jid.resourcepart if jid is not None else None, self)
         self.state = State.BOUND
+        self._trouble.begin()
         payload = element("bind", {"xmlns": ns.BIND}, element("jid", {}, str(self.session.jid)))
         # Without addresses: only now the client knows its own.
         self.write(element("iq", {"type": "result", "id": request.id}, payload))
@@ -281,7 +284,8 @@ class Connection:
         return self.session
 
     def _on_stanza(self, source: Element) -> None:
-        self._bound.receive(source)
+        if self._trouble.befalls(source, self._bound.receive):
+            self.state = State.CLOSED
 
     # Stream management (XEP-0198)
 
@@ -303,10 +307,12 @@ class Connection:
             self._count_too_high(error)
             return
         self.session, self.state = session, State.BOUND
+        self._trouble.begin()
 
     def _on_request(self, _: Element) -> None:
         managed = self._bound.managed
-        self.write(managed.ack() if managed is not None else management.failed("unexpected-request"))
+        if managed is None or not self._trouble.keeps_acks():
+            self.write(managed.ack() if managed is not None else management.failed("unexpected-request"))
 
     def _on_ack(self, nonza: Element) -> None:
         managed, h = self._bound.managed, management.handled_count(nonza)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Jid
     from xmppsh.playground.accounts import Account
+    from xmppsh.playground.faults import Faults
     from xmppsh.playground.ports import Channel, Client, Service
     from xmppsh.playground.stanza import Stanza
 
@@ -26,11 +27,11 @@ class Router:
     """Everything the connections share.
 
     resumable: sessions by their XEP-0198 id; services: by domain; accept_all: built-in contacts, who let everybody
-    subscribe.
+    subscribe; faults: what the server does wrong on purpose.
     """
 
-    def __init__(self, domain: str, accounts: Mapping[str, Account]) -> None:
-        self.domain, self.accounts = domain, accounts
+    def __init__(self, domain: str, accounts: Mapping[str, Account], faults: Faults) -> None:
+        self.domain, self.accounts, self.faults = domain, accounts, faults
         self.services: dict[str, Service] = {}
         self.accept_all: set[Jid] = set()
         self.resumable: dict[str, Session] = {}

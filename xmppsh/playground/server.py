@@ -19,6 +19,7 @@ from xmppsh.playground import certificate
 from xmppsh.playground.accounts import Account, befriend
 from xmppsh.playground.connection import Connection
 from xmppsh.playground.echo import RESOURCE, Echo
+from xmppsh.playground.faults import Faults
 from xmppsh.playground.login import PasswordFile
 from xmppsh.playground.room import RoomService
 from xmppsh.playground.router import Router
@@ -39,8 +40,9 @@ CLOSE_TIMEOUT_S = 2.0
 class PlaygroundServer:
     """Accounts, ports and everything the server holds, from start() to close().
 
-    accounts: name → password; all of them are subscribed to each other. port, tls_port: 0 is any free one. Raises
-    UsageError for a domain or a name that cannot be part of a JID, and for a host that is not 127.0.0.1.
+    accounts: name → password; all of them are subscribed to each other. port, tls_port: 0 is any free one. faults:
+    what it does wrong on purpose. Raises UsageError for a domain or a name that cannot be part of a JID, and for a
+    host that is not 127.0.0.1.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class PlaygroundServer:
         host: str = LOOPBACK,
         port: int = 0,
         tls_port: int = 0,
+        faults: Faults | None = None,
     ) -> None:
         if host != LOOPBACK:
             raise UsageError(f"the playground listens on {LOOPBACK} only, not on {host}")
@@ -62,13 +65,14 @@ class PlaygroundServer:
             self._accounts[jid.localpart or ""] = Account(jid, password)
         befriend(self._accounts.values())
         self.host, self.domain, self.port, self.tls_port = host, self._jid.domainpart, port, tls_port
+        self._faults = faults or Faults()
         self._router = self._populated()
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._folder: Path | None = None
 
     def _populated(self) -> Router:
-        router = Router(self.domain, self._accounts)
+        router = Router(self.domain, self._accounts, self._faults)
         rooms = RoomService(router)
         router.services[rooms.domain] = rooms
         if (account := self._accounts.get(ECHO)) is not None:
@@ -141,7 +145,7 @@ class PlaygroundServer:
             listener.close()
         connections = list(self._connections)
         for connection in connections:
-            connection.fail("system-shutdown")
+            connection.fail("host-gone")  # RFC 6120 §4.9.3.5: it never comes back, so nobody need try
         for session in list(self._router.resumable.values()):
             session.end()
         await self._drain(connections)

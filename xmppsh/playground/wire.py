@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Reader(Protocol):
 class Wire(asyncio.Protocol):
     """One TCP connection, as an asyncio protocol.
 
-    closed: done once the connection is gone.
+    closed: done once the connection is gone. late_s: all that is written leaves so many seconds later, in order.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -47,10 +48,12 @@ class Wire(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self.late_s = 0.0
+        self._late: deque[bytes] = deque()
         self._pending: list[str] = []
         self._pending_characters = 0
         self._scheduled = False
-        self._closing = False
+        self._closing = self._silent = False
         self._handshake: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._early = bytearray()  # came under TLS before start_tls() had returned
@@ -104,9 +107,17 @@ class Wire(asyncio.Protocol):
         text, self._pending, self._pending_characters = "".join(self._pending) + trailer, [], 0
         if not text or self._transport is None or self._transport.is_closing():
             return
+        if self.late_s:
+            self._late.append(text.encode())
+            self._loop.call_later(self.late_s, self._write_late)
+            return
         self._transport.write(text.encode())
         if self._transport.get_write_buffer_size() > MAX_BACKLOG_BYTES:
             self.abort()
+
+    def _write_late(self) -> None:
+        if self._late and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(self._late.popleft())
 
     def secure(self, context: ssl.SSLContext) -> None:
         """Go on under TLS (RFC 6120 §5.4.3); `reader.on_secured` tells when."""
@@ -143,12 +154,22 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what waits, then close_notify, then close; bounded by GOODBYE_TIMEOUT_S."""
+        if self._silent:
+            self.abort()
         if self._closing or self._transport is None:
             return
         self.flush()
+        self._transport.write(b"".join(self._late))
+        self._late.clear()
         self._closing = True
         self._transport.close()
         self._deadline = self._loop.call_later(GOODBYE_TIMEOUT_S, self.abort)
+
+    def fall_silent(self) -> None:
+        """Read and write nothing more, and close nothing: the client cannot tell it from a pulled cable."""
+        self._closing = self._silent = True
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def abort(self) -> None:
         """Close at once, whatever waits."""

@@ -1,9 +1,10 @@
-"""`playground`: a server of one's own for as long as the command runs, and the shell, a tour, or nothing on it."""
+"""`playground`: a server of one's own for as long as the command runs, and the shell, a program or a tour on it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from xmppsh.commands.base import command
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid, split_host_port
 from xmppsh.output.ndjson import dumps
+from xmppsh.playground.faults import KINDS, Faults
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
@@ -24,18 +26,38 @@ FALLBACK_COLUMNS = 80  # of a terminal that does not tell
 
 
 @command("playground")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD…]")
 @click.option("--serve", is_flag=True, help="Only serve: print one JSON line, run until a signal.")
 @click.option("--tour", is_flag=True, help="Show what xmppsh does, with real commands; as without a terminal.")
-async def playground(app: App, serve: bool, tour: bool) -> None:
+@click.option("--fault", "faults", multiple=True, metavar="FAULT", help=f"What the server does wrong: {KINDS}.")
+async def playground(app: App, words: tuple[str, ...], serve: bool, tour: bool, faults: tuple[str, ...]) -> int | None:
     """Start an XMPP server on a free loopback port with the accounts alice, bob and echo, and open the shell as alice.
 
+    With CMD run that program instead, as alice: XMPPSH_JID, XMPPSH_PASSWORD, XMPPSH_HOST and XMPPSH_CA are set for it,
+    and its exit code is ours. The same password serves bob@playground.localhost. Behind "--" stands nothing but CMD.
+
     Certificate and passwords are made for this run; everything is removed at the end.
+
+    --fault cut-after=N cuts each connection behind its Nth message; hole lets the first connection that brings a
+    message fall silent, as a pulled cable does; no-ack never acknowledges; slow=MS lets all come so much later.
+
+    \b
+    Example:  xmppsh playground -- bash
+              xmppsh playground -- xmppsh send bob@playground.localhost hi
+              xmppsh playground --fault cut-after=100 -- ./my-bot
     """
-    from xmppsh.playground.server import PlaygroundServer
+    from xmppsh.playground.server import ACCOUNTS, PlaygroundServer
 
     if app.settings.dry_run:
         raise UsageError("playground starts a server; --dry-run is for what is sent")
-    async with PlaygroundServer() as server:
+    if len([way for way in (serve, tour, words) if way]) > 1:
+        raise UsageError("--serve, --tour and a program exclude each other")
+    password = secrets.token_urlsafe(12)
+    async with PlaygroundServer(accounts=dict.fromkeys(ACCOUNTS, password), faults=Faults.parse(faults)) as server:
+        if words:
+            from xmppsh.shell.visitor import run
+
+            return await run(app, server, words)
         if serve:
             await app.console.stdout.write(dumps(server.facts()) + "\n")
             await asyncio.Event().wait()
@@ -45,6 +67,7 @@ async def playground(app: App, serve: bool, tour: bool) -> None:
             await Tour(app, server).run()
         else:
             await _shell(app, server)
+    return None
 
 
 async def _shell(app: App, server: PlaygroundServer) -> None:
@@ -69,6 +92,5 @@ async def _shell(app: App, server: PlaygroundServer) -> None:
     text = f"This is alice@{facts['domain']}. Try: /to echo@{facts['domain']}, then type; /ping; /help. Ctrl-D ends it."
     columns = os.get_terminal_size(app.console.stdout.fd).columns or FALLBACK_COLUMNS
     await app.console.stdout.write(textwrap.fill(text, columns, break_on_hyphens=False) + "\n")
-    env = {name: value for name, value in app.console.env.items() if name != "STATE_DIRECTORY"}
-    console = replace(app.console, env={**env, "XDG_STATE_HOME": str(server.state_folder)})
+    console = replace(app.console, env={**app.console.env, "STATE_DIRECTORY": str(server.state_folder)})
     await open_shell(App.of(settings, console), presence())

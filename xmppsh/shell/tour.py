@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import DeadlineExceeded
 from xmppsh.output import safe
+from xmppsh.shell.visitor import environment
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -90,20 +91,10 @@ class Tour:
                 await process.wait()
 
     async def _start(self, account: str, *words: str) -> Process:
-        facts = self._server.facts()
-        left_out = ("XMPPSH_", "STATE_DIRECTORY")
-        inherited = {key: value for key, value in self._app.console.env.items() if not key.startswith(left_out)}
-        own = {
-            "XMPPSH_JID": f"{account}@{facts['domain']}",
-            "XMPPSH_PASSWORD": facts["accounts"][account],
-            "XMPPSH_HOST": f"{facts['host']}:{facts['port']}",
-            "XMPPSH_CA": facts["ca"],
-            "XDG_STATE_HOME": str(self._server.state_folder),
-        }
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "xmppsh", *words),
-            env={**inherited, **own},
+            env=environment(self._app.console.env, self._server, account),
             stdin=pipe if words[0] != "listen" else asyncio.subprocess.DEVNULL,
             stdout=pipe,
             stderr=pipe if words[0] != "listen" else None,

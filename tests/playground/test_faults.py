@@ -1,0 +1,47 @@
+"""What the server does wrong when it is told to, and what the program makes of it."""
+
+from pathlib import Path
+
+import pytest
+from playground.clients import RawClient, visitor
+
+from xmppsh.errors import UsageError
+from xmppsh.playground.faults import Faults
+from xmppsh.playground.server import PlaygroundServer
+
+ENABLE = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+MESSAGE = "<message to='bob@playground.localhost'><body>x</body></message>"
+
+
+@pytest.mark.parametrize("text", ["cut", "cut-after=", "cut-after=0", "cut-after=x", "hole=1", "no-ack=1", "slow"])
+def test_what_is_no_fault_is_a_bad_command_line(text: str) -> None:
+    with pytest.raises(UsageError, match="--fault"):
+        Faults.parse([text])
+
+
+@pytest.mark.parametrize("fault", ["cut-after=40", "hole", "slow=30"])
+async def test_a_pipe_through_a_fault_loses_and_doubles_nothing(tmp_path: Path, fault: str) -> None:
+    command = (
+        "seq 100 | xmppsh pipe --input lines --to bob@playground.localhost &&"
+        " xmppsh -j bob@playground.localhost listen --drain --format text -F '%b\\n'"
+    )
+    outcome = await visitor(tmp_path).run("playground", "--fault", fault, "--", "bash", "-c", command)
+    assert (outcome.code, outcome.stdout.split()) == (0, [str(number) for number in range(1, 101)]), outcome.stderr
+    assert "sent 100, acked 100, failed 0" in outcome.stderr
+
+
+async def test_what_is_never_acknowledged_is_no_success(tmp_path: Path) -> None:
+    command = "xmppsh send bob@playground.localhost hi --timeout 1"
+    outcome = await visitor(tmp_path).run("playground", "--fault", "no-ack", "--", "bash", "-c", command)
+    assert outcome.code == 79, outcome.stderr
+
+
+async def test_the_message_that_fell_into_the_hole_never_came_and_the_next_connection_is_whole() -> None:
+    async with PlaygroundServer(faults=Faults(hole=True)) as server:
+        client = await RawClient.bound(server, "alice", "sofa", ENABLE)
+        client.send(MESSAGE)
+        other = await RawClient.bound(server, "bob", "desk", "<presence/>")
+        other.send(MESSAGE)
+        await other.expect("<body>x</body>")
+        assert "alice@" not in other.seen.partition("<body>")[0].rpartition("<message")[2]
+        await other.close()

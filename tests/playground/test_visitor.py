@@ -1,0 +1,80 @@
+"""`playground -- CMD`: what CMD gets, and that it alone decides how it ends."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+from playground.clients import visitor
+from support.program import finish
+from support.terminal import Terminal
+
+PLAYGROUND = ("playground", "--")
+
+
+@pytest.mark.parametrize(("command", "code"), [("exit 7", 7), ("kill -9 $$", 137)])
+async def test_it_ends_as_its_program_ends(tmp_path: Path, command: str, code: int) -> None:
+    outcome = await visitor(tmp_path).run(*PLAYGROUND, "sh", "-c", command)
+    assert (outcome.code, outcome.stderr) == (code, "")
+
+
+async def test_a_program_that_is_not_there_is_66(tmp_path: Path) -> None:
+    outcome = await visitor(tmp_path).run(*PLAYGROUND, "/nowhere", "--version")
+    assert (outcome.code, outcome.stderr) == (66, "xmppsh: /nowhere: no such file or directory\n")
+
+
+async def test_its_program_talks_at_once_whatever_the_user_has_set(tmp_path: Path) -> None:
+    program = visitor(tmp_path)
+    (tmp_path / "xmppsh").mkdir()
+    (tmp_path / "xmppsh/config.toml").write_text('jid = "me@example.org"\ntls = "off"\n')
+    program.env["XMPPSH_PROXY"] = "socks5://127.0.0.1:1"
+    script = (
+        "cd; xmppsh send bob@playground.localhost 'But soft!' && xmppsh send nobody@playground.localhost x;"
+        " echo $?; xmppsh -j bob@playground.localhost listen --drain -F '%b\\n'"
+    )
+    outcome = await program.run(*PLAYGROUND, "sh", "-c", script)
+    assert (outcome.code, outcome.stdout) == (0, "67\nBut soft!\n"), outcome.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["xmppsh"]  # nothing is left but what the user had
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_is_passed_on_and_the_program_says_how_it_ends(tmp_path: Path, number: int) -> None:
+    script = f"trap 'echo told; exit 5' {int(number)}; sleep 1000 & echo ready; wait"
+    process = await visitor(tmp_path).start(*PLAYGROUND, "sh", "-c", script)
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
+    process.send_signal(number)
+    outcome = await finish(process)
+    assert (outcome.code, outcome.stdout) == (5, "told\n")  # and stdout was closed: `sleep` has not outlived it
+
+
+async def test_a_second_signal_ends_a_program_that_will_not(tmp_path: Path) -> None:
+    process = await visitor(tmp_path).start(
+        *PLAYGROUND, "sh", "-c", "trap 'echo no' TERM; echo ready; while :; do sleep 1000 & wait; done"
+    )
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
+    process.terminate()
+    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"no\n"
+    process.terminate()
+    assert (await finish(process)).code == 137
+
+
+async def test_a_listener_that_was_left_behind_ends_with_the_playground(tmp_path: Path) -> None:
+    script = "xmppsh listen --ready-file ready & until [ -e ready ]; do sleep 0.05; done; exit 3"
+    program = visitor(tmp_path)
+    outcome = await program.run(*PLAYGROUND, "sh", "-c", f"cd {tmp_path}; {script}")
+    assert outcome.code == 3  # `run` waits for the end of the output, so for the listener's
+
+
+async def test_bash_on_a_terminal_is_the_newcomers_door(tmp_path: Path) -> None:
+    program = visitor(tmp_path)
+    async with Terminal(program, *PLAYGROUND, "bash", "--norc", "-i") as terminal:
+        await terminal.shows("$ ")
+        terminal.type("sleep 1000\r")
+        await terminal.shows("sleep 1000")
+        terminal.type("\x03")  # ends the sleep alone
+        terminal.type("xmppsh ping\r")
+        await terminal.shows("pong from playground.localhost")
+        terminal.type("exit 4\r")
+        assert await terminal.ended() == 4
