@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from xmppsh.playground.archive import Archive
 from xmppsh.xmlio.build import Xml, element
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Resident(Protocol):
     jid: Jid
     presence: Stanza | None  # the last available presence, None while not available (RFC 6121 §4)
     priority: int
+    carbons: bool  # wants copies of what others of the account send and receive (XEP-0280)
     interested: bool  # has asked for the roster and takes pushes (RFC 6121 §2.1.6)
 
     def deliver(self, stanza: Stanza) -> None:
@@ -63,7 +65,8 @@ class RosterItem:
 class Account:
     """One user of the server.
 
-    requests: subscription requests that wait for an answer, by who asks; offline: messages that wait, oldest first.
+    requests: subscription requests that wait for an answer, by who asks; offline: messages that wait, oldest first;
+    archive: all that were sent and received; blocked: whom it does not want to hear of (XEP-0191).
     """
 
     jid: Jid
@@ -73,6 +76,8 @@ class Account:
     residents: dict[str, Resident] = field(default_factory=dict)
     offline: deque[Stanza] = field(default_factory=deque)
     offline_characters: int = 0
+    archive: Archive = field(default_factory=Archive)
+    blocked: set[Jid] = field(default_factory=set)
 
     def available(self) -> list[Resident]:
         """Who has sent presence."""

@@ -27,7 +27,7 @@ class Echo:
         self.jid = bare_jid.with_resource(RESOURCE)
         self.presence: Stanza | None = made("presence", None, self.jid, bare_jid)
         self.priority = 0
-        self.interested = False
+        self.interested = self.carbons = False
         self._router = router
 
     def deliver(self, stanza: Stanza) -> None:

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import __version__, ns
-from xmppsh.playground import presence, roster
+from xmppsh.playground import blocking, presence, queries, roster
 from xmppsh.playground.stanza import error_reply, made, result
 from xmppsh.xmlio.build import Xml, element
 
@@ -50,25 +50,44 @@ def fault(iq: Stanza) -> str | None:
 
 
 def on_own_account(router: Routes, session: Client, iq: Stanza) -> None:
-    """An IQ to one's own account: the roster is there, and what the server says for the account."""
+    """An IQ to one's own account: what is the account's own, and what the server says for it."""
     if not iq.is_request:
         return  # the answer to a push
     payload = iq.tree()[0]
-    if payload.tag != f"{{{ns.ROSTER}}}query":
-        session.deliver(answer(router, iq, OWN))
-    elif iq.type == "get":
-        session.interested = True
-        session.deliver(roster.listed(session.account, iq))
-    else:
-        session.deliver(
-            roster.changed(
-                session.account,
-                iq,
-                payload,
-                remove=lambda contact: _remove(router, session, contact),
-                push=lambda contact: presence.push(session.account, contact),
-            )
-        )
+    handler = OWN_TABLE.get((iq.type, str(payload.tag)))
+    session.deliver(answer(router, iq, OWN) if handler is None else handler(router, session, iq, payload))
+
+
+def _roster_get(_router: Routes, session: Client, iq: Stanza, _payload: Tree) -> Stanza:
+    session.interested = True
+    return roster.listed(session.account, iq)
+
+
+def _roster_set(router: Routes, session: Client, iq: Stanza, payload: Tree) -> Stanza:
+    return roster.changed(
+        session.account,
+        iq,
+        payload,
+        remove=lambda contact: _remove(router, session, contact),
+        push=lambda contact: presence.push(session.account, contact),
+    )
+
+
+def _blocklist(_router: Routes, session: Client, iq: Stanza, _payload: Tree) -> Stanza:
+    return blocking.listed(session.account, iq)
+
+
+def _archive_query(_router: Routes, session: Client, iq: Stanza, payload: Tree) -> Stanza:
+    return queries.queried(session, iq, payload)
+
+
+def _archive_preferences(_router: Routes, _session: Client, iq: Stanza, _payload: Tree) -> Stanza:
+    return result(iq, queries.preferences())
+
+
+def _carbons(_router: Routes, session: Client, iq: Stanza, payload: Tree) -> Stanza:
+    session.carbons = payload.tag == f"{{{ns.CARBONS}}}enable"
+    return result(iq)
 
 
 def _remove(router: Routes, session: Client, contact: Jid) -> None:
@@ -110,7 +129,9 @@ def _disco_info(question: Question) -> Xml:
     if question.place != CONTACT:
         features += [ns.PING, ns.VERSION, ns.TIME, ns.LAST]
     if question.place == SERVER:
-        features.append("msgoffline")  # XEP-0160 §4
+        features += ["msgoffline", ns.CARBONS, ns.BLOCKING]  # XEP-0160 §4
+    if question.place == OWN:
+        features += [ns.MAM, ns.CARBONS]
     return disco_info(question.payload.get("node"), category, kind, name, features)
 
 
@@ -154,4 +175,16 @@ TABLE: dict[tuple[str, str], Callable[[Question], Xml | None]] = {
     ("get", f"{{{ns.VERSION}}}query"): _version,
     ("get", f"{{{ns.TIME}}}time"): _time,
     ("get", f"{{{ns.LAST}}}query"): _last,
+}
+
+OWN_TABLE: dict[tuple[str, str], Callable[[Routes, Client, Stanza, Tree], Stanza]] = {
+    ("get", f"{{{ns.ROSTER}}}query"): _roster_get,
+    ("set", f"{{{ns.ROSTER}}}query"): _roster_set,
+    ("get", f"{{{ns.BLOCKING}}}blocklist"): _blocklist,
+    ("set", f"{{{ns.BLOCKING}}}block"): blocking.changed,
+    ("set", f"{{{ns.BLOCKING}}}unblock"): blocking.changed,
+    ("set", f"{{{ns.MAM}}}query"): _archive_query,
+    ("get", f"{{{ns.MAM}}}prefs"): _archive_preferences,
+    ("set", f"{{{ns.CARBONS}}}enable"): _carbons,
+    ("set", f"{{{ns.CARBONS}}}disable"): _carbons,
 }

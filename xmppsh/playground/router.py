@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.playground import handlers, presence
+from xmppsh.playground import blocking, carbons, handlers, presence
 from xmppsh.playground.session import Session
 from xmppsh.playground.stanza import error_reply, random_id
 
@@ -86,12 +86,24 @@ class Router:
             presence.announce(self, session, stanza)
         elif stanza.kind == "presence":
             presence.directed(self, session, stanza)
-        elif stanza.to is None and stanza.kind == "message":
-            self.route(stanza.addressed(session.account.jid))  # RFC 6120 §10.3.1
+        elif stanza.kind == "message":
+            self._sent(stanza if stanza.to is not None else stanza.addressed(session.account.jid), session)
         elif stanza.kind == "iq" and stanza.to in (None, session.account.jid):
             handlers.on_own_account(self, session, stanza)
         else:
             self.route(stanza)
+
+    def _sent(self, message: Stanza, session: Client) -> None:
+        """A message from a session, whose `to` is its own account where it names none (RFC 6120 §10.3.1)."""
+        assert message.to is not None
+        if blocking.blocks(session.account, message.to):
+            if message.type != "error":  # XEP-0191 §3.3; straight back, since nothing from there would arrive
+                session.deliver(error_reply(message, "not-acceptable", "you have blocked this address"))
+            return
+        if message.to.bare != session.account.jid:  # else it is kept where it arrives
+            session.account.archive.add(message)
+            carbons.copy(message, session.account, "sent", (session,))
+        self.route(message)
 
     def route(self, stanza: Stanza) -> None:
         """Bring a stanza to its `to`."""
@@ -106,12 +118,10 @@ class Router:
         elif (account := self.accounts.get(to.localpart)) is None:
             if stanza.kind != "presence" or stanza.type == "subscribe":
                 self.bounce(stanza, "service-unavailable")  # RFC 6121 §8.5.1
+        elif blocking.blocks(account, stanza.sender):
+            self.bounce(stanza, "service-unavailable")  # XEP-0191 §3.3
         else:
-            resident = account.residents.get(to.resourcepart) if to.resourcepart is not None else None
-            if resident is not None:
-                resident.deliver(stanza)  # RFC 6121 §8.5.3.1
-            else:
-                self._without_resource(stanza, account, to)
+            self._to_account(stanza, account, to)
 
     def bounce(self, stanza: Stanza, condition: str, text: str | None = None) -> None:
         """Send a stanza back with an error, unless that could loop (RFC 6120 §8.3.1)."""
@@ -120,6 +130,17 @@ class Router:
         )
         if not silent:
             self.route(error_reply(stanza, condition, text))
+
+    def _to_account(self, stanza: Stanza, account: Account, to: Jid) -> None:
+        if stanza.kind == "message":
+            account.archive.add(stanza)
+        resident = account.residents.get(to.resourcepart) if to.resourcepart is not None else None
+        if resident is None:
+            self._without_resource(stanza, account, to)
+            return
+        resident.deliver(stanza)  # RFC 6121 §8.5.3.1
+        if stanza.kind == "message":
+            carbons.copy(stanza, account, "received", (resident,))
 
     def _to_server(self, stanza: Stanza) -> None:
         if stanza.is_request:
@@ -148,6 +169,7 @@ class Router:
                 preferred = account.preferred()
                 for resident in preferred:
                     resident.deliver(message)
+                carbons.copy(message, account, "received", preferred)
                 if not preferred:
                     self._keep(message, account)
             case "headline" if is_bare:
@@ -167,6 +189,8 @@ class Router:
 
     def give_back(self, stanza: Stanza, account: Account) -> None:
         """What a session never took: messages find another resource or wait, requests are answered with an error."""
+        if stanza.sender == account.jid:
+            return  # a copy, or an answer of the archive
         if stanza.kind == "message":
             self._message(stanza, account, is_bare=True)
         elif stanza.is_request:

@@ -23,6 +23,7 @@ from xmppsh.playground.faults import Faults
 from xmppsh.playground.login import PasswordFile
 from xmppsh.playground.room import RoomService
 from xmppsh.playground.router import Router
+from xmppsh.playground.upload import UploadService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,8 +74,9 @@ class PlaygroundServer:
 
     def _populated(self) -> Router:
         router = Router(self.domain, self._accounts, self._faults)
-        rooms = RoomService(router)
-        router.services[rooms.domain] = rooms
+        self._uploads = UploadService(router)
+        for service in (RoomService(router), self._uploads):
+            router.services[service.domain] = service
         if (account := self._accounts.get(ECHO)) is not None:
             account.residents[RESOURCE] = Echo(router, account.jid)
             router.accept_all.add(account.jid)
@@ -100,6 +102,7 @@ class PlaygroundServer:
         try:
             self.port = await self._listen(lambda: accept(direct_tls=False), self.port)
             self.tls_port = await self._listen(lambda: accept(direct_tls=True), self.tls_port)
+            await self._uploads.start(self.host, tls.context, self._folder)
         except BaseException:  # a signal too: the folder must not stay behind
             await self.close()
             raise
@@ -141,6 +144,7 @@ class PlaygroundServer:
     async def close(self) -> None:
         """Tell every client, close every stream, remove every file; takes CLOSE_TIMEOUT_S at most. Can be repeated."""
         listeners, self._listeners = self._listeners, []
+        self._uploads.close()
         for listener in listeners:
             listener.close()
         connections = list(self._connections)

@@ -30,7 +30,7 @@ class Session:
         self.connection: Channel | None = connection
         self.presence: Stanza | None = None
         self.priority = 0
-        self.interested = False
+        self.interested = self.carbons = False
         self.directed: set[Jid] = set()
         self.managed: ManagedStream | None = None
         self.ended = False

@@ -131,6 +131,16 @@ def delayed(stanza: Stanza, domain: str) -> Stanza:
     return stanza if note in stanza.xml else replace(stanza, xml=_with_child(stanza.xml, note))
 
 
+def forwarded(stanza: Stanza, delay: Xml | None = None) -> Xml:
+    """The stanza inside another one (XEP-0297), where it has to name its namespace."""
+    tag, name = _START_TAG.match(stanza.xml), _TAG_NAME.match(stanza.xml)
+    assert tag is not None
+    assert name is not None
+    named = re.search(r"\sxmlns\s*=", tag.group()) is not None
+    xml = stanza.xml if named else Xml(f'{name.group()} xmlns="{ns.CLIENT}"{stanza.xml[name.end() :]}')
+    return element("forwarded", {"xmlns": ns.FORWARD}, delay, xml)
+
+
 def random_id() -> str:
     """A random id that no other client can guess."""
     return new_id()
