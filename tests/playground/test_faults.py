@@ -19,11 +19,11 @@ def test_what_is_no_fault_is_a_bad_command_line(text: str) -> None:
         Faults.parse([text])
 
 
-@pytest.mark.parametrize("fault", ["cut-after=40", "hole", "slow=30"])
+@pytest.mark.parametrize("fault", ["cut-after=40", pytest.param("hole", marks=pytest.mark.long), "slow=30"])
 async def test_a_pipe_through_a_fault_loses_and_doubles_nothing(tmp_path: Path, fault: str) -> None:
     command = (
         "seq 100 | xmppsh pipe --input lines --to bob@playground.localhost &&"
-        " xmppsh -j bob@playground.localhost listen --drain --format text -F '%b\\n'"
+        " xmppsh -j bob@playground.localhost listen --drain --format text -F %b"
     )
     outcome = await visitor(tmp_path).run("playground", "--fault", fault, "--", "bash", "-c", command)
     assert (outcome.code, outcome.stdout.split()) == (0, [str(number) for number in range(1, 101)]), outcome.stderr

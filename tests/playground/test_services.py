@@ -36,7 +36,7 @@ async def test_the_archive_has_what_was_sent_and_goes_on_where_it_stopped(
     client.send(body.format(to="echo@playground.localhost", n="echoed"))
     await client.synchronised()
     alice = program_of(playground, tmp_path, "alice")
-    assert (await alice.run("history", "list", "--last", "1", "-F", "%b\\n", "--with", BOB)).stdout == "249\n"
+    assert (await alice.run("history", "list", "--last", "1", "-F", "%b", "--with", BOB)).stdout == "249\n"
     export = ("history", "export", "--with", BOB, "--checkpoint", str(tmp_path / "done.json"))
     assert [one["body"] for one in (await alice.run(*export)).records] == [str(n) for n in range(250)]
     client.send(body.format(to=BOB, n="new"))

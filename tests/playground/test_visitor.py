@@ -27,10 +27,10 @@ async def test_its_program_talks_at_once_whatever_the_user_has_set(tmp_path: Pat
     program = visitor(tmp_path)
     (tmp_path / "xmppsh").mkdir()
     (tmp_path / "xmppsh/config.toml").write_text('jid = "me@example.org"\ntls = "off"\n')
-    program.env["XMPPSH_PROXY"] = "socks5://127.0.0.1:1"
+    program.env["XMPPSH_PROXY"] = "socks5h://127.0.0.1:1"
     script = (
         "cd; xmppsh send bob@playground.localhost 'But soft!' && xmppsh send nobody@playground.localhost x;"
-        " echo $?; xmppsh -j bob@playground.localhost listen --drain -F '%b\\n'"
+        " echo $?; xmppsh -j bob@playground.localhost listen --drain -F %b"
     )
     outcome = await program.run(*PLAYGROUND, "sh", "-c", script)
     assert (outcome.code, outcome.stdout) == (0, "67\nBut soft!\n"), outcome.stderr
@@ -69,8 +69,9 @@ async def test_a_listener_that_was_left_behind_ends_with_the_playground(tmp_path
 
 async def test_bash_on_a_terminal_is_the_newcomers_door(tmp_path: Path) -> None:
     program = visitor(tmp_path)
+    program.env["PS1"] = "door: "
     async with Terminal(program, *PLAYGROUND, "bash", "--norc", "-i") as terminal:
-        await terminal.shows("$ ")
+        await terminal.shows("door:")
         terminal.type("sleep 1000\r")
         await terminal.shows("sleep 1000")
         terminal.type("\x03")  # ends the sleep alone
