@@ -2,7 +2,10 @@
 
 import importlib.util
 import re
+import shutil
+import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,11 +16,17 @@ from xmppsh.errors import ExitCode
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
-spec = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
-assert spec is not None
-assert spec.loader is not None
-making = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(making)
+
+def _maker(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+making, manual = _maker("reference"), _maker("manual")
 
 
 def test_the_reference_is_made_from_the_code() -> None:
@@ -43,3 +52,16 @@ def test_a_file_that_a_document_names_is_there(document: str) -> None:
         r"`((?:xmppsh|session|connection|ghosts|witness|outbox|tests)/[a-z_/]+\.py)`", (ROOT / document).read_text()
     ):
         assert (ROOT / name).exists() or (ROOT / "xmppsh" / name).exists(), name
+
+
+def test_the_manual_is_made_from_the_code() -> None:
+    made = {path.name: path.read_text() for path in manual.FOLDER.iterdir()}
+    assert made == manual.pages(), "run: python tests/arch/manual.py"
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_manual_is_typeset_without_a_warning() -> None:
+    pages = sorted(manual.FOLDER.iterdir())
+    typeset = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", *pages], capture_output=True, check=True)
+    assert typeset.stderr == b""
+    assert all(path.stem.upper().encode() in typeset.stdout for path in pages)
