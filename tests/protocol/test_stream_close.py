@@ -12,6 +12,7 @@ from xmppsh.protocol.table import State
 CLEAN = [Disconnect(), ev.StreamEnded(None)]
 SILENT = (State.CONNECTED, State.HANDSHAKE)
 OPEN = tuple(state for state in State if state not in (*SILENT, State.CLOSING, State.CLOSED))
+ENDABLE = tuple(state for state in OPEN if state is not State.RESUMING)
 
 
 @pytest.mark.parametrize("state", SILENT)
@@ -21,7 +22,14 @@ def test_a_stream_that_has_not_begun_ends_at_once(state: State) -> None:
     assert stream.is_closed
 
 
-@pytest.mark.parametrize("state", OPEN)
+def test_giving_up_an_unanswered_resume_drops_the_link_so_that_the_session_stays() -> None:
+    stream, _ = stream_at(State.RESUMING)
+    assert stream.close() == CLEAN
+    stream, _ = stream_at(State.RESUMING)
+    assert stream.abort(DeadlineExceeded("too late"))[0] == Disconnect()
+
+
+@pytest.mark.parametrize("state", ENDABLE)
 def test_an_open_stream_ends_with_one_footer_each_way(state: State) -> None:
     stream, _ = stream_at(state)
     assert stream.close() == [Write(FOOTER.encode())]
@@ -31,14 +39,14 @@ def test_an_open_stream_ends_with_one_footer_each_way(state: State) -> None:
         assert feed(stream, FOOTER) == CLEAN
 
 
-@pytest.mark.parametrize("state", OPEN)
+@pytest.mark.parametrize("state", ENDABLE)
 def test_a_link_that_ends_after_our_footer_is_a_clean_end(state: State) -> None:
     stream, _ = stream_at(state)
     stream.close()
     assert stream.handle(ev.LinkLost("reset")) == CLEAN
 
 
-@pytest.mark.parametrize("state", [state for state in OPEN if state is not State.LIVE])
+@pytest.mark.parametrize("state", [state for state in ENDABLE if state is not State.LIVE])
 def test_what_was_in_flight_when_we_closed_is_no_fault(state: State) -> None:
     stream, server = stream_at(state)
     said = server.next(stream)
@@ -47,7 +55,7 @@ def test_what_was_in_flight_when_we_closed_is_no_fault(state: State) -> None:
     assert outputs == CLEAN
 
 
-BEFORE_BIND = (State.STARTTLS, State.SASL, State.HASHING, State.RESUMING, State.BINDING)
+BEFORE_BIND = (State.STARTTLS, State.SASL, State.HASHING, State.BINDING)
 
 
 @pytest.mark.parametrize("state", BEFORE_BIND)
@@ -110,7 +118,7 @@ def test_giving_up_ends_every_stream_at_once(state: State) -> None:
     error = DeadlineExceeded("too late")
     *before, disconnect, ended = stream.abort(error)
     assert (disconnect, ended) == (Disconnect(), ev.StreamEnded(error))
-    assert written(before) == (FOOTER.encode() if state in OPEN else b"")
+    assert written(before) == (FOOTER.encode() if state in ENDABLE else b"")
     assert stream.abort(error) == []
 
 

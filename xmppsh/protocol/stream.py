@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 
 FOOTER = b"</stream:stream>"
+# Where we give up without `</stream:stream>`: there is no stream yet, or a `<resume/>` is on its way and a footer
+# would end the very session that it asks for.
+WITHOUT_FOOTER = (State.CONNECTED, State.HANDSHAKE, State.RESUMING)
 PROVED = (State.AUTHENTICATED, State.RESUMING, State.BINDING, State.BOUND, State.LIVE)
 MAX_BANNER_BYTES = 80  # of what another protocol says first; enough to tell which it is
 TLS_RECORDS = (b"\x15", b"\x16")  # an alert, a handshake (RFC 8446 §5.1); no text begins so
@@ -151,7 +154,7 @@ class Stream(Negotiation):
         """End the stream: the last `<a/>` (XEP-0198 §4), then `</stream:stream>` (RFC 6120 §4.4)."""
         if self.state in (State.CLOSING, State.CLOSED):
             return []
-        if self.state in (State.CONNECTED, State.HANDSHAKE):
+        if self.state in WITHOUT_FOOTER:
             return self._end(None)
         last = self._ack() if self.state is State.LIVE and self.sm is not None and self.sm.owes_ack else []
         self.state = State.CLOSING
@@ -227,7 +230,8 @@ class Stream(Negotiation):
     def _fail(self, error: XmppshError | None, condition: str | None = None) -> list[Output]:
         """End the stream for a reason of ours: a stream error where one is due (RFC 6120 §4.9), the footer."""
         outputs: list[Output] = []
-        if self.state not in (State.CONNECTED, State.HANDSHAKE, State.CLOSING, State.CLOSED):
+        gives_up = condition is None and self.state is State.RESUMING
+        if not gives_up and self.state not in (State.CONNECTED, State.HANDSHAKE, State.CLOSING, State.CLOSED):
             if condition is not None:
                 known = element(condition, {"xmlns": ns.STREAM_ERRORS})
                 outputs.append(Write(element("stream:error", None, known).encode()))
