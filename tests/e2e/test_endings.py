@@ -5,13 +5,13 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 from support.contact import Contact
-from support.program import Program, finish
+from support.program import COMMAND, Program, finish
 from support.servers import Server
 
 GONE_WITHIN_S = 1.0
@@ -69,6 +69,7 @@ async def test_a_signal_closes_the_stream_and_gives_its_exit_code(
         await stage.assert_gone_since(moment)
         outcome = await finish(stage.process)
         assert outcome.code == code
+        assert stage.process.returncode == -number  # it died of it: a shell's loop ends at Ctrl-C, too
         assert "Traceback" not in outcome.stderr
 
 
@@ -150,6 +151,42 @@ async def test_a_second_signal_does_not_wait_for_acks(server: Server, tmp_path: 
         stage.process.send_signal(signal.SIGTERM)
         await stage.assert_gone_since(moment)
         assert (await finish(stage.process)).code in (130, 143)  # the first that the kernel delivered
+
+
+async def test_a_closed_stdout_takes_no_message(server: Server, tmp_path: Path) -> None:
+    account = server.account()
+    program = Program(tmp_path, server, account)
+    async with Contact(server, server.account()) as contact:
+        await contact.send(account.jid, "for a reader")
+    closed = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "listen"), env=program.env, stderr=asyncio.subprocess.PIPE
+    )
+    outcome = await finish(closed)
+    assert outcome.code == 74
+    assert outcome.stderr.startswith("xmppsh: stdout is closed")
+    outcome = await program.run("listen", "-C", "1", "-W", "10", "-F", "%b")
+    assert outcome.stdout == "for a reader\n"
+
+
+async def test_a_stderr_that_nobody_reads_stops_nothing(server: Server, tmp_path: Path) -> None:
+    reading_end, writing_end = os.pipe()
+    os.set_blocking(writing_end, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing_end, b"full " * 1000)
+    os.set_blocking(writing_end, True)
+    async with Contact(server, (friend := server.account())) as contact:
+        account = server.account()
+        server.befriend(account, friend)
+        process = await Program(tmp_path, server, account).start("-vvv", "listen", stderr=writing_end)
+        os.close(writing_end)
+        await contact.wait_for_presence(account.jid, "available", 10)
+        await contact.send(account.jid, "still there?")
+        assert process.stdout is not None
+        assert b"still there?" in await asyncio.wait_for(process.stdout.readline(), 10)
+        process.terminate()
+        assert (await finish(process)).code == 143
+    os.close(reading_end)
 
 
 def full_disk() -> BinaryIO:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support.contact import Contact
 from support.namespaces import Machine, Network
-from support.program import COMMAND, Outcome, Program
+from support.program import COMMAND, Outcome, Program, as_a_shell_sees_it
 from support.servers import Account, Server
 from support.terminal import Terminal
 
@@ -69,7 +69,7 @@ class Stage:
         )  # fmt: skip
         stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode is not None
-        return Outcome(process.returncode, stdout.decode(), stderr.decode())
+        return Outcome(as_a_shell_sees_it(process.returncode), stdout.decode(), stderr.decode())
 
     async def online(self, since: float = 0.0, within_s: float = ONLINE_WITHIN_S) -> str:
         """Wait until the contact sees the account; the full JID."""

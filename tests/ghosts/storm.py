@@ -31,7 +31,7 @@ async def storm(server: Server, folder: Path, *, seed: int, starts: int) -> Roun
             if listen.process.returncode is None:
                 listen.signal(signal.SIGKILL)
             code = await listen.ended()
-            shown.demand(code == -signal.SIGKILL, f"one ended by itself with {code}")
+            shown.demand(code == 128 + signal.SIGKILL, f"one ended by itself with {code}")
         begin = time.monotonic()
         await until_none(stage.mark, ENDED_WITHIN_S)
         left = await _sessions_left(stage)

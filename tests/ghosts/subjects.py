@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from support.namespaces import Machine
-from support.program import COMMAND
+from support.program import COMMAND, as_a_shell_sees_it
 from support.terminal import CTRL_D, Terminal
 
 from ghosts.stage import Stage
@@ -111,7 +111,7 @@ class Child(Subject):
         self.input.close()
 
     async def ended(self, within_s: float | None = ENDED_WITHIN_S) -> int:
-        return await asyncio.wait_for(self.process.wait(), within_s)
+        return as_a_shell_sees_it(await asyncio.wait_for(self.process.wait(), within_s))
 
     async def printed(self, text: str, within_s: float, stream: str = "stdout") -> None:
         """Wait until the text is in its output. Raises AssertionError."""

@@ -48,7 +48,8 @@ MEASURE = (
     "pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)\n"
     "_, status, usage = os.wait4(pid, 0)\n"
     "os.write(int(sys.argv[1]), str(usage.ru_maxrss).encode())\n"
-    "os._exit(os.waitstatus_to_exitcode(status) % 256)\n"
+    "code = os.waitstatus_to_exitcode(status)\n"
+    "os._exit(code if code >= 0 else 128 - code)\n"  # as a shell sees it
 )
 
 

@@ -296,6 +296,6 @@ def test_ctrl_c_ends_the_stream_cleanly(certificates: Certificates, tmp_path: Pa
             pass  # the requests are on their way
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=10)
-        assert (process.returncode, stderr) == (130, b"")
+        assert (process.returncode, stderr) == (-signal.SIGINT, b"")
     assert server.connections[-1].footer
     assert server.connections[-1].close_notify

@@ -18,7 +18,7 @@ from hostile.scenario import MEASURE
 from support.contact import Contact
 from support.ejabberd import DATABASE
 from support.flood import DOMAIN, FloodServer
-from support.program import COMMAND, Program
+from support.program import COMMAND, Program, as_a_shell_sees_it
 from support.servers import Account, Server
 
 from soak.result import DELIVERED, Count, Result, count
@@ -86,7 +86,7 @@ async def restarts(server: Server, folder: Path, *, seed: int, runs: int = RESTA
         await asyncio.gather(firing, return_exceptions=True)
         await contact.settle(SETTLE_S)
         last = await _listen(program, out, "-j", f"{account.jid}/bot", "listen", "-W", str(QUIET_S), *BODY_ONLY)
-        codes.add(await asyncio.wait_for(last.wait(), QUIET_S + END_S + READY_S))
+        codes.add(as_a_shell_sees_it(await asyncio.wait_for(last.wait(), QUIET_S + END_S + READY_S)))
         await contact.settle(SETTLE_S)
         bounced = fire.bounced()
     printed = numbers(out.read_text().splitlines())
@@ -122,7 +122,7 @@ async def _one_run(program: Program, account: Account, out: Path, ready: Path, f
     await asyncio.sleep(for_s)
     if process.returncode is None:
         process.terminate()
-    return await asyncio.wait_for(process.wait(), END_S)
+    return as_a_shell_sees_it(await asyncio.wait_for(process.wait(), END_S))
 
 
 async def _ready(file: Path, process: asyncio.subprocess.Process) -> None:
@@ -173,7 +173,7 @@ async def _measured(
     os.close(writer)
     code: int | None = None
     with contextlib.suppress(TimeoutError):
-        code = await asyncio.wait_for(process.wait(), 120 + messages / 100)
+        code = as_a_shell_sees_it(await asyncio.wait_for(process.wait(), 120 + messages / 100))
     if code is None:
         os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
@@ -290,4 +290,4 @@ async def _rest(
         await asyncio.wait_for(reader.read(None), END_S)
         reader.close()
         lines = [*lines, *reader.lines]
-    return await asyncio.wait_for(process.wait(), END_S), lines
+    return as_a_shell_sees_it(await asyncio.wait_for(process.wait(), END_S)), lines

@@ -16,7 +16,7 @@ from typing import Any
 
 from support.chaos import ChaosProxy
 from support.contact import Contact
-from support.program import Program
+from support.program import Program, as_a_shell_sees_it
 from support.servers import Server
 
 from soak.result import Count, Result, count
@@ -58,7 +58,7 @@ class Running:
         """Wait for the end; at the deadline the whole process group is killed."""
         code: int | None
         try:
-            code = await asyncio.wait_for(self.process.wait(), deadline_s)
+            code = as_a_shell_sees_it(await asyncio.wait_for(self.process.wait(), deadline_s))
         except TimeoutError:
             await self.kill()
             code = None

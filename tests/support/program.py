@@ -74,6 +74,11 @@ class Program:
                 await process.wait()
 
 
+def as_a_shell_sees_it(returncode: int) -> int:
+    """The exit code, or 128 and the number of the signal that a program died of."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
 async def finish(
     process: asyncio.subprocess.Process, stdin: bytes | None = None, deadline_s: float = DEADLINE_S
 ) -> Outcome:
@@ -86,7 +91,7 @@ async def finish(
         stdout, stderr = await process.communicate()
         raise AssertionError(f"no end within {deadline_s} s; stdout {stdout!r}, stderr {stderr!r}") from None
     assert process.returncode is not None
-    return Outcome(process.returncode, (stdout or b"").decode(), (stderr or b"").decode())
+    return Outcome(as_a_shell_sees_it(process.returncode), (stdout or b"").decode(), (stderr or b"").decode())
 
 
 async def exists(path: Path, process: asyncio.subprocess.Process, deadline_s: float = DEADLINE_S) -> None:

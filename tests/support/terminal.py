@@ -15,7 +15,7 @@ from typing import Self
 import pyte
 
 from support.contact import Contact
-from support.program import COMMAND, Program
+from support.program import COMMAND, Program, as_a_shell_sees_it
 from support.servers import Account, Server
 
 DEADLINE_S = 15.0
@@ -142,7 +142,7 @@ class Terminal:
     async def exit_code(self) -> int:
         """Wait for the end; no traceback may ever show, and the terminal is as it was."""
         async with asyncio.timeout(DEADLINE_S):
-            code = await asyncio.shield(self._waiter)
+            code = as_a_shell_sees_it(await asyncio.shield(self._waiter))
         while select.select([self._master], [], [], 0)[0]:
             self._read()
         assert b"Traceback" not in self.written
@@ -152,7 +152,7 @@ class Terminal:
     async def ended(self) -> int:
         """Wait for the end of a program that has no terminal any more."""
         async with asyncio.timeout(DEADLINE_S):
-            return await asyncio.shield(self._waiter)
+            return as_a_shell_sees_it(await asyncio.shield(self._waiter))
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the window another size."""

@@ -11,12 +11,15 @@ SOFTWARE = 70  # errors.ExitCode.SOFTWARE, which may be what cannot be loaded
 
 
 def _open_closed_streams() -> None:
-    """A closed 0, 1 or 2 would become the number of a socket or a file, and be read and written as such."""
-    for fd in (0, 1, 2):
+    """A closed 0, 1 or 2 would become the number of a socket or a file, and be read and written as such.
+
+    What is printed to a closed stdout is lost: it is opened so that writing fails.
+    """
+    for fd, mode in ((0, os.O_RDWR), (1, os.O_RDONLY), (2, os.O_RDWR)):
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            os.open(os.devnull, mode)  # takes the lowest free number
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from itertools import pairwise
 
@@ -13,7 +14,9 @@ from xmppsh.cli.report import report, write_error, write_output
 from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError
 from xmppsh.texts import os_reason
 
-SIGINT_CODE = 130
+SIGNAL_BASE = 128  # what a shell adds to the number of the signal that a program died of
+DYING = [SIGNAL_BASE + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+SIGINT_CODE = SIGNAL_BASE + signal.SIGINT
 
 
 def run(arguments: list[str]) -> int:
@@ -62,4 +65,14 @@ def main() -> None:
     """The console script."""
     code = run(sys.argv[1:])
     sys.stdout = None  # nothing is buffered there; a closed pipe must not be flushed
+    if code in DYING:
+        _die(code - SIGNAL_BASE)
     sys.exit(code)
+
+
+def _die(number: int) -> None:
+    """Die of the signal that ended us, now that all is closed: only then does a shell's loop end with us at Ctrl-C,
+    and a service manager calls it a stop. The shell still shows 128 and the number."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+    os.kill(os.getpid(), number)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.cli.report import report, write_error
+from xmppsh.cli.report import LiveErrors, report, write_error
 from xmppsh.cli.undumpable import keep_memory_private
 from xmppsh.commands.app import App
 from xmppsh.commands.console import Console
@@ -37,7 +37,8 @@ def run_work(work: Work) -> int:
     os.environ.pop(BY_NAME["password"].env, None)  # no program that we start inherits it
     settings = work.settings(env)
     may_prompt = _is_terminal(0) and _is_terminal(2)
-    console = Console(env, InputStream(0), OutputStream(1), write_error, Shutdown(), may_prompt).told(settings)
+    streams = InputStream(0), OutputStream(1), LiveErrors().write
+    console = Console(env, *streams, Shutdown(), may_prompt).told(settings)
     app = App.of(settings, console)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt

@@ -97,6 +97,8 @@ async def listen(app: App, **options: Any) -> AsyncIterator[StanzaRecord]:
     Example:  xmppsh listen -C 1 --format json
               xmppsh listen --room team@rooms.example.org --exec ./bot --reply
     """
+    if options["command"] is None:
+        app.console.stdout.check()
     listener = _Listener(app, _Options(**options))
     stop_watching = app.console.stdout.on_closed(app.console.shutdown.end_quietly)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import select
 import stat
@@ -28,6 +29,11 @@ class OutputStream:
         self.is_terminal = os.isatty(fd)
         self._piece_bytes = TTY_PIECE_BYTES if self.is_terminal else PIPE_BUF
         self._turn = asyncio.Lock()  # records of several writers do not mix
+
+    def check(self) -> None:
+        """Raise IoError when nothing can be written to it: before something is taken that would be lost."""
+        if fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise IoError("stdout is closed or not open for writing", hint="send it somewhere: >FILE, or >/dev/null")
 
     async def write(self, text: str) -> None:
         """Write one record, newline included; a slow reader holds this coroutine back, not the loop."""
