@@ -265,9 +265,9 @@ class SaslError(XmppshError):
     layer: Layer = "sasl"
 
     @classmethod
-    def refused(cls, bare_jid: str, condition: str, text: str | None = None) -> SaslError:
-        """Build the error from a `<failure/>`."""
-        said = f" ({text})" if text else ""
+    def refused(cls, bare_jid: str, condition: str, text: str | None = None, source: str = "") -> SaslError:
+        """Build the error from a `<failure/>`. source: who gave the password, in words."""
+        said = (f" ({text})" if text else "") + (f"; the password is from {source}" if source else "")
         error = cls(
             f"{bare_jid}: the server refused the login: {condition}{said}",
             condition=condition,

@@ -265,6 +265,7 @@ class Credentials:
     certificate: bool = False  # a client certificate is given to TLS: SASL EXTERNAL (XEP-0178)
     anonymous: bool = False
     mechanism: str | None = None  # only this one
+    source: str = ""  # who gave the password, in words; empty when it was typed
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ async def test_what_would_be_sent_is_known_without_an_account(program: Program, 
 @pytest.mark.parametrize("option", ["--ca", "--cert"])
 async def test_a_file_for_tls_that_is_not_there_is_found(program: Program, option: str) -> None:
     outcome = await program.run("-n", option, "/nowhere", "ping")
-    assert (outcome.code, outcome.stdout, outcome.stderr) == (66, "", "xmppsh: /nowhere: no such file\n")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (66, "", "xmppsh: /nowhere: no such file or directory\n")
 
 
 async def test_a_password_command_is_not_run(program: Program, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_password_file_beside_the_config_is_found_from_any_working_directory(t
     (tmp_path / "secret").write_text("pencil\n")
     (tmp_path / "secret").chmod(0o600)
     env = {"CONFIGURATION_DIRECTORY": str(tmp_path)}
-    assert find_password(load({}, env), JULIET, env, may_prompt=False) == "pencil"
+    assert find_password(load({}, env), JULIET, env, may_prompt=False).text == "pencil"
 
 
 def test_paths_of_options_and_of_the_environment_are_those_of_the_working_directory(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_credentials_of_systemd_hold_the_password(tmp_path: Path, name: str)
     (tmp_path / name).write_text("pencil\n")
     (tmp_path / name).chmod(0o444)  # readable for all, as systemd leaves some, and nobody is to change that
     env = {"HOME": "/", "CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert find_password(load({}, env), JULIET, env, may_prompt=False) == "pencil"
+    assert find_password(load({}, env), JULIET, env, may_prompt=False).text == "pencil"
 
 
 @pytest.mark.parametrize("folder", ["", ".", "credentials", "/nowhere"])
@@ -137,7 +137,7 @@ def test_credentials_that_are_not_there_are_no_password(
 def test_a_given_password_comes_before_the_credentials(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("pencil\n")
     env = {"HOME": "/", "CREDENTIALS_DIRECTORY": str(tmp_path), "XMPPSH_PASSWORD": "crayon"}
-    assert find_password(load({}, env), JULIET, env, may_prompt=False) == "crayon"
+    assert find_password(load({}, env), JULIET, env, may_prompt=False).text == "crayon"
 
 
 @as_root
@@ -146,10 +146,10 @@ def test_a_secret_that_is_somebody_elses_is_not_ours_to_change(tmp_path: Path) -
     path.write_text("pencil\n")
     path.chmod(0o444)
     with pytest.raises(ConfigError) as caught:
-        refuse_readable_by_others(path, "a password")
+        refuse_readable_by_others(path, "a password", {})
     assert "--password-fd" in str(caught.value.hint)
     os.chown(path, NOBODY, NOBODY)
-    refuse_readable_by_others(path, "a password")
+    refuse_readable_by_others(path, "a password", {})
 
 
 def test_a_secret_on_a_read_only_mount_is_not_ours_to_change(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_secret_on_a_read_only_mount_is_not_ours_to_change(tmp_path: Path) -> 
     mount = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path}"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode != 0:
         pytest.skip("no mounts of one's own here")
-    judged = f"from xmppsh.config.paths import *; refuse_readable_by_others(Path({str(path)!r}), 'a password')"
+    judged = f"from xmppsh.config.paths import *; refuse_readable_by_others(Path({str(path)!r}), 'a password', {{}})"
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", f'{mount} && exec {sys.executable} -c "{judged}"'],
         capture_output=True, text=True, check=False,

@@ -26,7 +26,7 @@ NEEDS_NONE = [
 @pytest.mark.parametrize(("command", "what"), NEEDS_A_SHELL.items())
 def test_a_command_that_needs_a_shell_is_refused_and_not_half_run(command: str, what: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        output_of(command, "--password-command")
+        output_of(command, "--password-command", 30)
     assert str(caught.value) == f"--password-command {command!r} needs a shell for {what}, and none is used"
     assert caught.value.hint == "--password-command \"sh -c '…'\""
 
@@ -37,7 +37,7 @@ def test_what_is_quoted_needs_no_shell(command: str) -> None:
 
 
 def test_a_shell_that_is_asked_for_does_what_shells_do() -> None:
-    assert output_of("sh -c 'printf \"one\\ntwo\\n\" | head -1'", "--password-command") == b"one\n"
+    assert output_of("sh -c 'printf \"one\\ntwo\\n\" | head -1'", "--password-command", 30) == b"one\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -69,7 +69,7 @@ def interrupt(frame, event, _argument):
 
 sys.setprofile(interrupt)
 try:
-    output_of({command!r}, "--password-command")
+    output_of({command!r}, "--password-command", 30)
 except KeyboardInterrupt:
     print("interrupted")
 """

@@ -31,7 +31,7 @@ class Place:
 
     def find(self, options: dict[str, Any] | None = None, *, jid: Jid = JULIET, **env: str) -> str:
         known = {**self.env, **env}
-        return find_password(load(options or {}, known), jid, known, may_prompt=False)
+        return find_password(load(options or {}, known), jid, known, may_prompt=False).text
 
 
 @pytest.fixture

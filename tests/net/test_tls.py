@@ -164,7 +164,10 @@ def test_an_authority_of_the_environment_is_honoured(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
     with pytest.raises(NoInputError) as caught:
         client_context(TlsPolicy(), direct=False)
-    assert (str(caught.value), caught.value.hint) == ("/nowhere.pem: no such file", "SSL_CERT_FILE names it")
+    assert (str(caught.value), caught.value.hint) == (
+        "/nowhere.pem: no such file or directory",
+        "SSL_CERT_FILE names it",
+    )
 
 
 # ── The chain and the name, with a real handshake ───────────────────────────────────────────────────────────────────

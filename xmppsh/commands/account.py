@@ -47,10 +47,11 @@ class Account:
     def credentials(self) -> Credentials:
         """What we log in with; may ask on the terminal, so it is called before the event loop runs."""
         settings = self.settings
-        password = None
+        password, source = None, ""
         if not settings.anonymous and settings.cert is None:
-            password = find_password(settings, self.jid, self._console.env, may_prompt=self._console.may_prompt)
-        return Credentials(password, settings.cert is not None, settings.anonymous, settings.mechanism)
+            env, may_prompt = self._console.env, self._console.may_prompt
+            password, source = find_password(settings, self.jid, env, may_prompt=may_prompt)
+        return Credentials(password, settings.cert is not None, settings.anonymous, settings.mechanism, source)
 
     @property
     def options(self) -> SessionOptions:

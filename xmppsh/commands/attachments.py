@@ -27,7 +27,9 @@ async def checked_file(app: App, name: str) -> tuple[Path, int]:
 
     try:
         if not await apart(path.is_file):
-            raise NoInputError(f"{name}: no such file" if not path.exists() else f"{name}: is no regular file")
+            raise NoInputError(
+                f"{name}: no such file or directory" if not path.exists() else f"{name}: is no regular file"
+            )
         return path, await apart(size)
     except OSError as error:
         raise NoInputError(f"{name}: {os_reason(error)}") from error

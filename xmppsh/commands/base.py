@@ -135,6 +135,14 @@ def command(
 class _Command(click.Command):
     """A command whose global options complete as its own do, though its help leaves them out."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words; an error of click's parser knows whose they are, so that its hint names this help."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """The options that begin so."""
         return [*super().shell_complete(ctx, incomplete), *hidden_options(self, ctx, incomplete)]

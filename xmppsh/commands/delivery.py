@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, Partial, XmppshError
 from xmppsh.model import Jid
-from xmppsh.protocol.conditions import stanza_error
+from xmppsh.protocol.conditions import not_a_room, stanza_error
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Delivery:
     or were not confirmed, by their keys; answered: is set once nothing more is waited for.
     """
 
-    def __init__(self, recipients: list[Jid], wait: Wait, stanza_id: str | None = None) -> None:
+    def __init__(self, recipients: list[Jid], wait: Wait, message_type: str, stanza_id: str | None = None) -> None:
         self.recipients, self.wait = recipients, wait
         self.answered = asyncio.Event()
         self.count = 0
@@ -36,7 +36,7 @@ class Delivery:
         self.replies: list[Element] = []
         self._confirmed: set[str] = set()
         self._replied: set[Jid] = set()
-        self._stanza_id = stanza_id
+        self._message_type, self._stanza_id = message_type, stanza_id
         self._to: dict[str, Jid] = {}
 
     def stanzas(self, new_id: Callable[[], str]) -> list[tuple[str, str, Jid]]:
@@ -58,6 +58,7 @@ class Delivery:
         """Note the errors that come back."""
         async for stanza in bounces:
             error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart)
+            error = not_a_room(error) if self._message_type == "groupchat" else error
             self.bounced(stanza.id or "", stanza.sender, session.jid, error)
 
     async def collect_receipts(self, receipts: Reader) -> None:
@@ -154,7 +155,7 @@ class Delivery:
             return None
         if len(errors) == self.count:
             return errors[0]
-        return Partial(f"{len(errors)} of {self.count} messages failed; the first: {errors[0]}", hint=errors[0].hint)
+        return Partial(f"{len(errors)} of {self.count} messages failed", hint=errors[0].hint)
 
 
 def _key(stanza_id: str, recipient: Jid) -> str:

@@ -91,7 +91,7 @@ async def _login(own: Account, console: Console, jid: Jid) -> tuple[Credentials,
     if settings.dry_run:
         return nothing, "--dry-run opens no connection"
     try:
-        password = await apart(lambda: find_password(settings, jid, console.env, may_prompt=False))
+        password, source = await apart(lambda: find_password(settings, jid, console.env, may_prompt=False))
     except SaslError:
         return nothing, NO_PASSWORD
-    return Credentials(password, mechanism=settings.mechanism), ""
+    return Credentials(password, mechanism=settings.mechanism, source=source), ""

@@ -71,7 +71,7 @@ class Order:
     def __init__(self, options: Options, recipients: list[Jid], words: tuple[str, ...], message: Message) -> None:
         self.options, self.words, self.message = options, words, message
         self.cleaner = Cleaner(options.control or ("strip" if options.lines else "refuse"))
-        self.delivery = Delivery(recipients, options.wait, options.stanza_id)
+        self.delivery = Delivery(recipients, options.wait, message.type, options.stanza_id)
         self.lines: Lines | None = None
         self.body: str | None = None
         self.files: list[Any] = []
@@ -127,10 +127,10 @@ class Order:
 
     def judge(self, app: App) -> None:
         """Raise what decides the exit code."""
-        if not self.options.each and self.delivery.count > 1:
-            for error in self.delivery.failed.values():
-                app.console.warn(str(error))
         if (verdict := self.delivery.verdict()) is not None:
+            for error in self.delivery.failed.values():
+                if error is not verdict and not self.options.each:
+                    app.console.warn(str(error))
             raise verdict
         if self.lines is not None and self.lines.fault is not None:
             raise self.lines.fault

@@ -51,7 +51,7 @@ class Document:
         return f"{self.path}{'' if line is None else f':{line}'}: {' '.join(word for word in (table, key) if word)}"
 
 
-def read(path: Path, is_named: bool) -> Document:
+def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
     """Read the config file; raises ConfigError (78).
 
     is_named: somebody said that it is there; else a folder that we may not enter holds none.
@@ -69,7 +69,7 @@ def read(path: Path, is_named: bool) -> Document:
     profiles = document.tables.get("profile", {})
     tables = [document.tables, *(profiles.values() if isinstance(profiles, dict) else ())]
     if any(isinstance(table, dict) and "password" in table for table in tables):
-        refuse_readable_by_others(path, "a password")
+        refuse_readable_by_others(path, "a password", env)
     refuse_foreign_file(path, "the config file")
     return document
 

@@ -41,7 +41,7 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
 def document_of(env: Mapping[str, str]) -> Document:
     """The config file; an empty document where there is none. Raises ConfigError."""
     path = config_file(env)
-    return Document(NO_FILE) if path is None else read(path, is_named(path, env))
+    return Document(NO_FILE) if path is None else read(path, env, is_named(path, env))
 
 
 def _for_its_own_account(layers: Sequence[Layer]) -> list[Layer]:

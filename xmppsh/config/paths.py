@@ -110,7 +110,13 @@ def expanded(text: str, env: Env) -> Path:
     return base / rest
 
 
-def refuse_readable_by_others(path: Path, what: str) -> None:
+def _is_private(path: Path, env: Env) -> bool:
+    """Is it below our home, so that its mode is ours alone to choose?"""
+    place = home(env)
+    return place is not None and path.absolute().is_relative_to(place)
+
+
+def refuse_readable_by_others(path: Path, what: str, env: Env) -> None:
     """Raise ConfigError when others can reach a file with a secret, and we could change that.
 
     Only regular files are judged, only our own, and none that a mount shows read-only: the secrets of a container are
@@ -123,9 +129,10 @@ def refuse_readable_by_others(path: Path, what: str) -> None:
         raise NoInputError(f"{path}: {os_reason(error)}") from error
     reached_by_others = found.st_mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH)
     if stat.S_ISREG(found.st_mode) and reached_by_others and is_ours:
+        mend = f"chmod 600 {path}" if _is_private(path, env) else "a file of your own, of mode 600"
         raise ConfigError(
             f"{path} holds {what} and its mode is {stat.S_IMODE(found.st_mode):04o}: others can read it",
-            hint=f"chmod 600 {path}, or --password-fd N",
+            hint=f"{mend}, or --password-fd N",
         )
 
 

@@ -10,13 +10,12 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.errors import ConfigError
+from xmppsh.errors import ConfigError, DeadlineExceeded
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TIMEOUT_S = 60  # a password manager may ask its user first
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 OPERATORS = "|&;<>()`\n"
 EXPANDED = "({"  # what may follow a $, beside a name
@@ -24,8 +23,8 @@ EXPANDED = "({"  # what may follow a $, beside a name
 _running: set[subprocess.Popen[bytes]] = set()
 
 
-def output_of(command: str, option: str) -> bytes:
-    """What the command prints. Raises ConfigError when it fails, takes too long, or would need a shell."""
+def output_of(command: str, option: str, limit_s: float) -> bytes:
+    """What the command prints. Raises ConfigError when it fails or needs a shell, DeadlineExceeded after `limit_s`."""
     if (needed := shell_syntax(command)) is not None:
         raise ConfigError(
             f"{option} {command!r} needs a shell for {needed}, and none is used", hint=f"{option} \"sh -c '…'\""
@@ -33,9 +32,11 @@ def output_of(command: str, option: str) -> bytes:
     with _ending_with_us() as start:
         try:
             child = start(shlex.split(command))
-            output, _ = child.communicate(timeout=TIMEOUT_S)
+            output, _ = child.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as error:
-            raise ConfigError(f"{option} {command!r} did not end within {TIMEOUT_S} s") from error
+            raise DeadlineExceeded(
+                f"{option} {command!r} did not end within {limit_s:.3g} s", layer="config"
+            ) from error
         except (OSError, ValueError, IndexError) as error:
             raise ConfigError(f"{option} {command!r}: {os_reason(error)}") from error
     if child.returncode != 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh.config.paths import home, refuse_readable_by_others
 from xmppsh.config.schema import PASSWORDS, Origin
@@ -17,22 +17,34 @@ if TYPE_CHECKING:
     from xmppsh.config.schema import Settings
     from xmppsh.model import Jid
 
+COMMAND_S = 60.0  # a password manager may ask its user first
 CREDENTIALS = ("xmppsh.password", "password")  # names below systemd's CREDENTIALS_DIRECTORY
 
 
-def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> str:
+class Password(NamedTuple):
+    """A password, and who gave it, in words; nobody when it was typed."""
+
+    text: str
+    source: str
+
+
+def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> Password:
     """The password of `jid`; raises with the name of the missing option when there is no terminal to ask on."""
     if (name := password_setting(settings)) is not None:
-        return str(settings.password) if name == "password" else _from(settings, name, env)
-    found = _from_credentials(env) or _from_keyring(jid) or _from_netrc(jid, env)
-    if found is not None:
-        return found
+        text = str(settings.password) if name == "password" else _from(settings, name, env)
+        return Password(text, settings.source(name))
+    if (found := _from_credentials(env)) is not None:
+        return Password(found, "CREDENTIALS_DIRECTORY")
+    if (found := _from_keyring(jid)) is not None:
+        return Password(found, "the keyring")
+    if (found := _from_netrc(jid, env)) is not None:
+        return Password(found, str(_netrc(env)))
     if not may_prompt:
         raise SaslError(
             f"{jid.bare}: no password, and no terminal to ask for it",
             hint="--password-file FILE, --password-command CMD, --password-fd N or XMPPSH_PASSWORD",
         )
-    return _prompt(jid)
+    return Password(_prompt(jid), "")
 
 
 def password_setting(settings: Settings) -> str | None:
@@ -51,14 +63,15 @@ def _spelled(names: list[str]) -> str:
 
 def _from(settings: Settings, name: str, env: Mapping[str, str]) -> str:
     if name == "password_file":
-        return _from_file(settings.path(name, env) or Path())
+        return _from_file(settings.path(name, env) or Path(), env)
     if name == "password_fd" and settings.password_fd is not None:
         return _from_fd(settings.password_fd)
-    return _from_command(settings.password_command or "")
+    limit_s = COMMAND_S if settings.origin("timeout") is Origin.DEFAULT else settings.timeout
+    return _from_command(settings.password_command or "", limit_s)
 
 
-def _from_file(path: Path) -> str:
-    refuse_readable_by_others(path, "a password")
+def _from_file(path: Path, env: Mapping[str, str]) -> str:
+    refuse_readable_by_others(path, "a password", env)
     try:
         return _first_line(path.read_bytes(), str(path))
     except OSError as error:
@@ -81,10 +94,10 @@ def _line_of(fd: int) -> bytes:
     return bytes(line)
 
 
-def _from_command(command: str) -> str:
+def _from_command(command: str, limit_s: float) -> str:
     from xmppsh.config.program import output_of
 
-    return _first_line(output_of(command, "--password-command"), f"--password-command {command!r}")
+    return _first_line(output_of(command, "--password-command", limit_s), f"--password-command {command!r}")
 
 
 def _first_line(data: bytes, source: str) -> str:
@@ -134,7 +147,7 @@ def _from_netrc(jid: Jid, env: Mapping[str, str]) -> str | None:
         raise ConfigError(f"{path}: {error}") from error
     if entry is None or not entry[2] or entry[0] not in ("", jid.localpart, str(jid.bare)):
         return None
-    refuse_readable_by_others(path, "a password")
+    refuse_readable_by_others(path, "a password", env)
     return entry[2]
 
 

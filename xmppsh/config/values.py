@@ -93,6 +93,8 @@ def override(text: str) -> Override:
     """NAME:PORT:ADDRESS[,ADDRESS]…, as curl has it: `*` for every name, brackets around IPv6 or none."""
     name, _, rest = text.removeprefix("+").partition(":")  # curl's +: forget it in time, which the end of a run does
     port, _, listed = rest.partition(":")
+    if not listed:
+        raise UsageError(f"--resolve: {text!r} is not NAME:PORT:ADDRESS", hint="--resolve NAME:PORT:ADDRESS[,ADDRESS]…")
     addresses = tuple(part.strip().removeprefix("[").removesuffix("]") for part in listed.split(","))
     try:
         split_host_port(f"{name}:{port}")  # complains of the name and the port

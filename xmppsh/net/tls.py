@@ -107,7 +107,7 @@ def _load(path: Path, load: Callable[[], None], what: str) -> None:
     try:
         load()
     except FileNotFoundError as error:
-        raise NoInputError(f"{error.filename or path}: no such file") from error
+        raise NoInputError(f"{error.filename or path}: no such file or directory") from error
     except ssl.SSLError as error:
         raise ConfigError(f"{path}: no {what} in PEM form ({error.reason or error})") from error
     except OSError as error:
@@ -123,7 +123,7 @@ def _load_system_authorities(context: ssl.SSLContext) -> None:
         return
     given = os.environ.get(paths.openssl_cafile_env)
     if given and not os.path.isfile(given):
-        raise NoInputError(f"{given}: no such file", hint=f"{paths.openssl_cafile_env} names it")
+        raise NoInputError(f"{given}: no such file or directory", hint=f"{paths.openssl_cafile_env} names it")
     context.set_default_verify_paths()
 
 

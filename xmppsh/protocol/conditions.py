@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.errors import StanzaError
+from xmppsh.errors import ProtocolError, StanzaError
 
 if TYPE_CHECKING:
     from typing import Literal
     from xml.etree.ElementTree import Element as Tree
 
+    from xmppsh.model import Element
 
 MAX_TEXT = 200  # characters of somebody else's words in a sentence of ours
+NO_SERVER = ("remote-server-not-found", "remote-server-timeout", "not-allowed", "item-not-found")
+_START_TAG = re.compile(r"(<[^\s/>]+(?:\s+xmlns=(?:\"[^\"]*\"|'[^']*'))?)[^>]*>")
 
 
 def number(text: str | None) -> int | None:
@@ -20,6 +24,15 @@ def number(text: str | None) -> int | None:
     if text is None or not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) >= 2**32:
         return None
     return int(text)
+
+
+def read_h(nonza: Element) -> int:
+    """The server's count of handled stanzas in an `<a/>`, `<resumed/>` or `<failed/>`; raises ProtocolError."""
+    h = number(nonza.attributes.get("h"))
+    if h is None:
+        shown = nonza.attributes.get("h", "")[:MAX_TEXT]
+        raise ProtocolError(f"the server acknowledges {shown!r}, which is no number", condition="undefined-condition")
+    return h
 
 
 def condition_of(error: Tree, namespace: str) -> tuple[str, str | None]:
@@ -42,4 +55,29 @@ def stanza_error(stanza: Tree, sender: str, layer: Literal["bind", "stanza"] = "
     if error is None:
         return StanzaError(sender, "undefined-condition", layer=layer)
     condition, text = condition_of(error, ns.STANZA_ERRORS)
-    return StanzaError(sender, condition, text, error.get("type", "cancel"), layer=layer)
+    made = StanzaError(sender, condition, text, error.get("type", "cancel"), layer=layer)
+    if condition in NO_SERVER and not set("@./:") & set(sender):
+        made.hint = f"{sender} has no @ and was taken for a server; a user is {sender}@HOST"
+    return made
+
+
+def unknown_request(error: StanzaError, payload: str) -> StanzaError:
+    """The error of an IQ, with a hint that names the payload where nobody wants to know it."""
+    tag = _START_TAG.match(payload)
+    if tag is None or error.condition not in ("service-unavailable", "feature-not-implemented"):
+        return error
+    is_user, is_full = "@" in error.sender, "/" in error.sender
+    if is_user and not is_full and ns.PING in tag.group():
+        error.hint = "a user answers pings at a full address: user@host/resource"
+    elif is_user:
+        error.hint = f"nobody is there, or {tag.group(1)}> is not known there"
+    else:
+        error.hint = f"{tag.group(1)}> is not known there"
+    return error
+
+
+def not_a_room(error: StanzaError) -> StanzaError:
+    """The error of a message of type groupchat, with a hint where its recipient is no room."""
+    if error.condition == "service-unavailable" and "@" in error.sender:
+        error.hint = f"{error.sender} is no room, so far as its server knows: leave out --type groupchat"
+    return error

@@ -14,7 +14,7 @@ from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
-from xmppsh.protocol.conditions import MAX_TEXT, condition_of, number, stanza_error
+from xmppsh.protocol.conditions import condition_of, number, read_h, stanza_error
 from xmppsh.protocol.resuming import ask_to_resume, fences_before
 from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from typing import Literal
     from xml.etree.ElementTree import Element as Tree
 
-    from xmppsh.model import Element
 
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
 NEXT_MECHANISM = ("invalid-mechanism", "mechanism-too-weak")
-PORT_HINT = "is the port right? --host HOST:PORT"
+PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port of direct TLS; xmppsh doctor tells"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,8 @@ class Negotiation:
         features = tree(event.element)
         self._read_limits(features)
         mechanisms = _child(features, ns.SASL, "mechanisms")
+        if mechanisms is None and _child(features, ns.TLS, "starttls") is not None:
+            raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
         if mechanisms is None:
             raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
         bindings = _child(features, ns.SASL_CHANNEL_BINDING, "sasl-channel-binding")
@@ -184,7 +185,7 @@ class Negotiation:
         retry = [name for name in others if condition != "mechanism-too-weak" or name != "PLAIN"]
         if condition in NEXT_MECHANISM and retry:
             return self._log_in()
-        error = SaslError.refused(str(self.config.jid.bare), condition, text)
+        error = SaslError.refused(str(self.config.jid.bare), condition, text, self.config.credentials.source)
         if condition == "not-authorized":
             error.hint = "; ".join([str(error.hint), *sasl.other_causes(self._exchange, others)])
         raise error
@@ -329,15 +330,6 @@ class Negotiation:
         limit = number(features.findtext(f"{{{ns.STREAM_LIMITS}}}limits/{{{ns.STREAM_LIMITS}}}max-bytes"))
         own = self.config.limits.stanza_bytes
         self.max_stanza_bytes = own if limit is None else min(own, max(limit, MIN_LIMIT_BYTES))
-
-
-def read_h(nonza: Element) -> int:
-    """The server's count of handled stanzas in an `<a/>`, `<resumed/>` or `<failed/>`; raises ProtocolError."""
-    h = number(nonza.attributes.get("h"))
-    if h is None:
-        shown = nonza.attributes.get("h", "")[:MAX_TEXT]
-        raise ProtocolError(f"the server acknowledges {shown!r}, which is no number", condition="undefined-condition")
-    return h
 
 
 def violation(event: object, state: State) -> ProtocolViolation:

@@ -22,8 +22,8 @@ from xmppsh.errors import (
 )
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
-from xmppsh.protocol.conditions import MAX_TEXT, condition_of
-from xmppsh.protocol.negotiation import PORT_HINT, Negotiation, StreamConfig, read_h, violation
+from xmppsh.protocol.conditions import MAX_TEXT, condition_of, read_h
+from xmppsh.protocol.negotiation import PORT_HINT, Negotiation, StreamConfig, violation
 from xmppsh.protocol.sm import UNCOUNTED
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
 from xmppsh.xmlio.build import Xml, element

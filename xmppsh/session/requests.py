@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, MalformedJid, XmppshError
 from xmppsh.model import Jid
-from xmppsh.protocol.conditions import stanza_error
+from xmppsh.protocol.conditions import stanza_error, unknown_request
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -82,7 +82,8 @@ class Requests:
         """
         answer = await self.exchange(iq_type, to, payload, timeout_s)
         if answer.attributes.get("type") == "error":
-            raise stanza_error(tree(answer), answer.sender or self._sender.jid.domainpart)
+            error = stanza_error(tree(answer), answer.sender or self._sender.jid.domainpart)
+            raise unknown_request(error, payload or "")
         return answer
 
     async def exchange(
