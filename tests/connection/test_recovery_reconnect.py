@@ -152,12 +152,11 @@ async def test_an_error_that_will_not_pass_ends_it_at_once(monkeypatch: pytest.M
 class Watched:
     """A link under watch: `calls` gets `ask` and `dead`."""
 
-    def __init__(self, patience: Callable[[], float | None]) -> None:
+    def __init__(self, patience: Callable[[], float | None], clock: Callable[[], float] = time.time) -> None:
         self.stirred = asyncio.Event()
         self.calls: asyncio.Queue[str] = asyncio.Queue()
-        work = watch(
-            self.stirred, patience, lambda: self.calls.put_nowait("ask"), lambda: self.calls.put_nowait("dead")
-        )
+        put = self.calls.put_nowait
+        work = watch(self.stirred, patience, lambda: put("ask"), lambda: put("dead"), clock)
         self.task = asyncio.get_running_loop().create_task(work)
 
     async def next(self) -> str:
@@ -180,6 +179,17 @@ async def test_a_time_in_which_we_did_not_run_is_no_silence_of_the_server(monkey
     watched = Watched(lambda: 0.01)
     await asyncio.sleep(0)  # it waits from now on
     time.sleep(0.2)  # noqa: ASYNC251 - as if the process was stopped
+    assert [await watched.next() for _ in range(2)] == ["ask", "dead"]
+    await watched.stop()
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+async def test_a_machine_that_was_suspended_asks_at_once(monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    """The loop's clock stands still meanwhile; the one on the wall has jumped, forwards or, set by hand, backwards."""
+    monkeypatch.setattr(reconnect, "LOOK_S", 0.01)
+    monkeypatch.setattr(reconnect, "ACK_BASE_S", 0.05)
+    looks = iter([0.0, jump])
+    watched = Watched(lambda: None, lambda: time.time() + next(looks, jump))
     assert [await watched.next() for _ in range(2)] == ["ask", "dead"]
     await watched.stop()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Literal
 
 from xmppsh.connection.pace import Pace
 from xmppsh.errors import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead; plus four times the backlog
 FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; each next one gets twice
+LOOK_S = 5.0  # between two looks at the clock on the wall
 STOPPED_S = 1.0  # a timer that comes later than that tells of us, and not of the server
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
 BACKLOG_PATIENCE = 4
@@ -106,13 +108,18 @@ class Reconnector:
 
 
 async def watch(
-    stirred: asyncio.Event, patience_s: Callable[[], float | None], ask: Callable[[], None], dead: Callable[[], None]
+    stirred: asyncio.Event,
+    patience_s: Callable[[], float | None],
+    ask: Callable[[], None],
+    dead: Callable[[], None],
+    clock: Callable[[], float] = time.time,
 ) -> None:
     """Notice a dead link (XEP-0198 §4): silent for as long as `patience_s` says, which is None when it may be silent.
 
     stirred: set by each ack, and when something leaves on an idle link; ask: wants an ack of an idle link; dead: called
     when it stays silent. While this process did not run (SIGSTOP, a stuck machine) the server was not silent: its
-    answers may lie unread, so it is asked once more.
+    answers may lie unread, so it is asked once more. It is asked at once when the clock on the wall, in seconds, has
+    jumped: the machine was suspended, and the link may have died meanwhile.
     """
     loop, asked = asyncio.get_running_loop(), False
     while True:
@@ -120,17 +127,33 @@ async def watch(
         waiting = patience is not None or asked
         stirred.clear()
         due = loop.time() + (IDLE_S if not waiting else patience or ACK_BASE_S)
-        try:
-            async with asyncio.timeout_at(due):
-                await stirred.wait()
-            asked = False
-        except TimeoutError:
-            if waiting and loop.time() - due > STOPPED_S:
+        match await _until(due, stirred, clock):
+            case "stirred":
+                asked = False
+            case "jumped":
                 asked = True
                 ask()
-            elif patience_s() is not None or asked:
+            case "due" if waiting and loop.time() - due > STOPPED_S:
+                asked = True
+                ask()
+            case "due" if patience_s() is not None or asked:
                 asked = False
                 dead()
-            else:
+            case "due":
                 asked = True
                 ask()
+
+
+async def _until(due: float, stirred: asyncio.Event, clock: Callable[[], float]) -> Literal["stirred", "jumped", "due"]:
+    """Wait. The loop's time stands still while the machine is suspended; the clock on the wall tells of it."""
+    loop = asyncio.get_running_loop()
+    while (left := due - loop.time()) > 0:
+        ahead = clock() - loop.time()
+        try:
+            async with asyncio.timeout(min(left, LOOK_S)):
+                await stirred.wait()
+                return "stirred"
+        except TimeoutError:
+            if abs(clock() - loop.time() - ahead) > STOPPED_S:
+                return "jumped"
+    return "due"
