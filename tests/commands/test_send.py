@@ -40,7 +40,7 @@ BODIES: dict[str, tuple[list[str], bytes, list[str]]] = {
     "--control show": (["a@b", "--control", "show"], b"\x1b[1mx\x00\xff", ["\\x1b[1mx\\x00\\xff"]),
     "--lines": (["a@b", "--lines"], b"one\n\ntwo", ["one", "two"]),
     "--lines from Windows": (["a@b", "--lines"], b"\xef\xbb\xbfone\r\ntwo\r\n", ["one", "two"]),
-    "stdin from Windows": (["a@b"], b"\xef\xbb\xbfone\r\ntwo\r\n", ["one\ntwo"]),
+    "stdin from Windows": (["a@b"], b"\xef\xbb\xbfone\r\ntwo\r\n", ["one\r\ntwo"]),
     "--batch": (["a@b", "--lines", "--batch", "1"], b"one\ntwo\n", ["one\ntwo"]),
     "--to alone": (["--to", "a@b", "hello", "there"], b"", ["hello there"]),
     "a URI": (["xmpp:a@b?message;subject=S;body=But%20soft%0A"], b"", ["But soft\n"]),

@@ -331,3 +331,8 @@ def test_a_certificate_beside_a_jid_is_shown_to_no_other_server(home: Home) -> N
     home.write('jid = "alice@a.example"\ncert = "alice.pem"\nkey = "alice.key"\n')
     settings = home.load({"jid": Jid.parse("bob@b.example")})
     assert (settings.cert, settings.key) == (None, None)
+
+
+def test_a_config_that_an_editor_of_windows_wrote_is_read(home: Home) -> None:
+    home.write("\ufefftimeout = 3\r\n", 0o600)
+    assert home.load().timeout == 3.0

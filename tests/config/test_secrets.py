@@ -42,6 +42,7 @@ def place(tmp_path: Path) -> Place:
 LINES = [
     ("pencil", "pencil"), ("pencil\n", "pencil"), ("pencil\r\n", "pencil"), ("pencil\nsecond\n", "pencil"),
     (" pen cil \n", " pen cil "), ("pe\u00e9\u2603\n", "pe\u00e9\u2603"), ("pen\rcil\n", "pen\rcil"),
+    ("\ufeffpencil\r\n", "pencil"),
 ]  # fmt: skip
 
 

@@ -69,9 +69,10 @@ def preformatted(text: str) -> str:
     return f"```\n{text}\n```"
 
 
-def unix_lines(text: str) -> str:
-    """Text from Windows: no byte order mark, and its line ends are newlines."""
-    return text.removeprefix(BOM).replace("\r\n", "\n")
+def without_ends(text: str) -> str:
+    """The text of a file without its byte order mark and its last line end, be it from Unix or from Windows."""
+    text = text.removeprefix(BOM)
+    return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")
 
 
 def from_words(words: tuple[str, ...], cleaner: Cleaner) -> str:
@@ -86,12 +87,12 @@ def from_words(words: tuple[str, ...], cleaner: Cleaner) -> str:
 
 
 async def whole(stdin: InputStream, cleaner: Cleaner) -> str:
-    """All of stdin, without its last newline."""
+    """All of stdin, without its last line end; what stands inside is sent as it is."""
     try:
         data = await stdin.read_all(MAX_BODY_BYTES)
     except IoError as error:
         raise DataError(str(error), hint="send --attach FILE sends a file of any size") from error
-    return unix_lines(cleaner.decoded(data, "stdin")).removesuffix("\n")
+    return without_ends(cleaner.decoded(data, "stdin"))
 
 
 class Lines:

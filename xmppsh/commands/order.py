@@ -15,7 +15,6 @@ from xmppsh.commands.bodies import (
     from_words,
     preformatted,
     refuse_nothing,
-    unix_lines,
     whole,
 )
 from xmppsh.commands.delivery import Delivery
@@ -175,7 +174,7 @@ async def _from_file(app: App, path: str | None) -> list[Jid]:
     if path is None:
         return []
     try:
-        text = unix_lines(await apart(partial(app.console.path(path).read_text, "utf-8")))
+        text = await apart(partial(app.console.path(path).read_text, "utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise NoInputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
     return [parse_address(line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -190,7 +189,7 @@ def _message(options: Options, recipients: list[Jid], said: dict[str, str]) -> M
         raise UsageError("--nick and --room-password are for --room", hint="--room")
     body = said.get("body")
     return Message(
-        None if body is None else unix_lines(body),
+        None if body is None else body.replace("\r\n", "\n"),  # so are line ends written in a URI (RFC 5122 §2.7)
         options.kind or ("groupchat" if options.room else "chat"),
         options.subject if options.subject is not None else said.get("subject"),
         options.thread if options.thread is not None else said.get("thread"),

@@ -77,7 +77,7 @@ def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
 def parsed(path: Path, data: bytes) -> Document:
     """The bytes of the file at `path` as a document; raises ConfigError with the line of the fault."""
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # editors of Windows put a mark there
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not valid TOML: byte {data[error.start]:#04x} is not UTF-8") from error

@@ -102,7 +102,7 @@ def _from_command(command: str, limit_s: float) -> str:
 
 def _first_line(data: bytes, source: str) -> str:
     try:
-        line = data.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")
+        line = data.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: the password is not UTF-8") from error
     if not line:
