@@ -68,7 +68,7 @@ def test_every_setting_has_an_environment_variable_and_every_one_but_flags_a_tex
     samples = {
         "jid": "a@b", "tls": "direct", "host": "a:1 [::1]:2", "pin": "sha256:" + "a" * 64, "password_fd": "3",
         "connect_timeout": "1", "timeout": "2", "format": "json", "color": "never", "verbose": "2",
-        "dns": "192.0.2.1,[::1]:5353 ::2", "resolve": "a:1:192.0.2.1", "proxy": "http://a:1",
+        "dns": "192.0.2.1,[::1]:5353 ::2", "resolve": "a:1:192.0.2.1", "proxy": "http://a:1", "agent": "no",
     }  # fmt: skip
     names = {setting.name for setting in SETTINGS} - {"profile", "ipv6"}  # -4 and -6 exclude each other
     settings = home.load(**{f"XMPPSH_{name.upper()}": samples.get(name, "1") for name in names})

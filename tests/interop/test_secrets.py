@@ -15,7 +15,7 @@ pytestmark = pytest.mark.either_server
 
 # What it says of itself: a debugger of the same user may not look into it, and no core dump is written.
 LOOK = (
-    "import ctypes, resource; from xmppsh.cli.undumpable import keep_memory_private; keep_memory_private();"
+    "import ctypes, resource; from xmppsh.undumpable import keep_memory_private; keep_memory_private();"
     "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)[0])"
 )
 

@@ -1,4 +1,4 @@
-"""`python -m xmppsh.cli` and the console script: the version without loading anything, else the real thing."""
+"""`python -m xmppsh.cli` and the console script: the version at once, then the agent, else the real thing."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ def main() -> None:
 
         sys.stdout.write(f"xmppsh {__version__}\n")
         return
+    from xmppsh.agent.thin import hand_over
+
+    if (code := hand_over(sys.argv[1:])) is not None:
+        os._exit(code)  # there is nothing to clear away
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:
         from xmppsh.cli.run import main as run_main

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.cli.report import LiveErrors, report, write_error
-from xmppsh.cli.undumpable import keep_memory_private
 from xmppsh.commands.app import App
 from xmppsh.commands.console import Console
 from xmppsh.commands.own_session import OwnSessions
@@ -22,6 +21,7 @@ from xmppsh.config.schema import BY_NAME
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
+from xmppsh.undumpable import keep_memory_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

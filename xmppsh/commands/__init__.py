@@ -56,6 +56,7 @@ IQ_ANSWER = "xmppsh.commands.iq:IqAnswer"
 CONTACT = "xmppsh.commands.roster:RosterContact"
 DISCO_ITEM = "xmppsh.commands.disco:DiscoItem"
 FORM_FIELD = "xmppsh.commands.form_records:FormField"
+AGENT = "xmppsh.agent.commands:AgentFacts"
 OUTBOX_ENTRY = "xmppsh.commands.outbox:OutboxEntry"
 
 COMMANDS: dict[Path, Spec] = {
@@ -233,6 +234,22 @@ COMMANDS: dict[Path, Spec] = {
     ("outbox", "retry"): Spec("xmppsh.commands.outbox", "Settle them, and send what did not arrive.", "machine"),
     ("outbox", "flush"): Spec("xmppsh.commands.outbox", "Send what send --queue has stored.", "machine"),
     ("outbox", "drop"): Spec("xmppsh.commands.outbox", "Forget them.", "machine", "none", records=(OUTBOX_ENTRY,)),
+    ("agent", "start"): Spec(
+        "xmppsh.agent.commands",
+        "Start the agent, which keeps sessions open for other commands.",
+        "machine",
+        "none",
+        records=(AGENT,),
+        not_in_shell="the shell has a session of its own: xmppsh agent start runs outside",
+    ),
+    ("agent", "status"): Spec(
+        "xmppsh.agent.commands",
+        "Show the agent and its sessions.",
+        "machine",
+        "none",
+        records=(AGENT, "xmppsh.agent.commands:AgentSession"),
+    ),
+    ("agent", "stop"): Spec("xmppsh.agent.commands", "Close its sessions and end it.", "machine", "none"),
     ("playground",): Spec(
         "xmppsh.shell.playground",
         "Start a throw-away server on loopback, and the shell on it.",
@@ -267,6 +284,7 @@ GROUPS: dict[Path, Group] = {
     ("adhoc",): Group("Commands that servers and clients offer.", "server"),
     ("disco",): Group("Find out what somebody is, can do, and what else is there.", "server"),
     ("sessions",): Group("Show or close the account's own sessions, and those that died.", "account"),
+    ("agent",): Group("Keep sessions open, so that commands need no login of their own.", "machine"),
     ("outbox",): Group("Show, settle or forget messages that were never confirmed.", "machine"),
 }
 

@@ -23,8 +23,10 @@ T = TypeVar("T")
 Format = Literal["text", "json", "xml"]
 TLS_MODES: tuple[TlsMode, ...] = get_args(TlsMode)
 Color = Literal["auto", "always", "never"]
+UseAgent = Literal["auto", "no"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 COLORS: tuple[Color, ...] = get_args(Color)
+USES: tuple[UseAgent, ...] = get_args(UseAgent)
 
 
 class Origin(IntEnum):
@@ -165,6 +167,14 @@ class Settings:
     )
     no_guard: bool = _flag("server", "Start no guard: after kill -9 the session stays online.")
     no_sm: bool = _flag("server", "Without stream management: no resumption, acks by pings.")
+    agent: UseAgent = _value(
+        "server",
+        "auto or no: may an agent (xmppsh agent) carry the command out?",
+        USES[0],
+        values.choice("agent", USES),
+        "WHEN",
+        choices=USES,
+    )
     format: Format = _value(
         "output",
         "Output as text, json (one object a line) or xml.",
@@ -192,6 +202,7 @@ class Settings:
     dry_run: bool = _flag("output", "Print what would be sent; open no connection.", "-n")
     origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
     folder: Path = Path()  # of the config file
+    cwd: Path = Path()  # what the relative paths of options and variables start from
 
     def origin(self, name: str) -> Origin:
         """The layer that the value came from."""
@@ -219,7 +230,7 @@ class Settings:
         if not text:
             return None
         is_of_file = self.origin(name) in (Origin.PROFILE, Origin.CONFIG_FILE)
-        return (self.folder if is_of_file else Path()) / expanded(text, env)
+        return (self.folder if is_of_file else self.cwd) / expanded(text, env)
 
     def with_values(self, **values: Any) -> Settings:
         """A copy with these values, as if given as options."""

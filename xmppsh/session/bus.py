@@ -102,7 +102,8 @@ class Subscription:
 class Bus:
     """Delivers stanzas to the subscriptions that want them.
 
-    on_taken(token) is called when every reader of a stanza is done; on_full and on_room when the readers lag.
+    on_taken(token) is called when every reader of a stanza is done; on_full and on_room when the readers lag; on_unread
+    when a message has come that nobody reads.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Bus:
     ) -> None:
         self.is_over = False
         self.error: XmppshError | None = None
+        self.on_unread: Callable[[], None] = lambda: None
         self._subscriptions: list[Subscription] = []
         self._on_taken, self._on_full, self._on_room = on_taken, on_full, on_room
         self._waiting_bytes = 0
@@ -131,6 +133,8 @@ class Bus:
             # A message that nobody reads is not acknowledged: the server keeps it for another client.
             if element.kind != "message":
                 self._on_taken(token)
+            else:
+                self.on_unread()
             return
         arrival = Waiting(element, token, len(readers))
         self._waiting_bytes += len(readers) * len(element.xml)
@@ -151,6 +155,8 @@ class Bus:
         """A reader has left: what it held is released."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
+        if size_bytes:
+            self.on_unread()
         self._shrink(size_bytes)
 
     def _shrink(self, size_bytes: int) -> None:

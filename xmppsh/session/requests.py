@@ -119,9 +119,9 @@ class Requests:
         """An IQ to our own account that goes before everything queued; its answer, a result or an error."""
         return await self.exchange(iq_type, None, payload, ahead=True)
 
-    async def fence(self, domains: Iterable[str]) -> None:
+    async def fence(self, domains: Iterable[str], timeout_s: float | None = None) -> None:
         """Wait until every bounce that these domains send at once has come: each answers a ping after our stanzas."""
-        limit_s = min(FENCE_TIMEOUT_S, self._sender.timeout_s)
+        limit_s = min(FENCE_TIMEOUT_S, self._sender.timeout_s if timeout_s is None else timeout_s)
         ping = element("ping", {"xmlns": ns.PING})
         pings = (self.exchange("get", Jid.parse(domain), ping, limit_s) for domain in domains)
         for outcome in await asyncio.gather(*pings, return_exceptions=True):

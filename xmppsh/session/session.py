@@ -17,7 +17,7 @@ from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from xmppsh.errors import IoError
     from xmppsh.model import Element, Jid
@@ -114,17 +114,21 @@ class Session(Streams):
         """Send stanzas that are stored already."""
         self.outbound.resend(entries)
 
-    async def acked(self, number: int, timeout_s: float | None = None) -> None:
+    async def acked(
+        self, number: int, timeout_s: float | None = None, unproven: Callable[[], int] | None = None
+    ) -> None:
         """Wait until the server has handled everything up to stanza `number`.
 
         Raises Unconfirmed when bytes have left and no ack will come, otherwise what ended the session.
-        timeout_s: without any progress; the default is `--timeout`.
+        timeout_s: without any progress; the default is `--timeout`. unproven: how many of the caller's own stanzas have
+        no proof of their fate, where others send on the session, too.
         """
+        count = unproven or (lambda: self.unproven_count)
         queue, progress = self.outbound.queue, self.outbound.progress
         timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
         while queue.settled_up_to < number:
             if self.is_over:
-                raise self._unsettled(self.error)
+                raise _unsettled(count(), self.error)
             progress.clear()
             try:
                 async with asyncio.timeout(timeout_s):
@@ -133,21 +137,9 @@ class Session(Streams):
                 silence = DeadlineExceeded(
                     f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer"
                 )
-                raise self._unsettled(self.connection.last_error or silence) from None
+                raise _unsettled(count(), self.connection.last_error or silence) from None
         if any(entry.number <= number for entry in queue.lost):
-            raise self._unsettled(None)
-
-    def _unsettled(self, cause: XmppshError | None) -> XmppshError:
-        """The error for stanzas whose fate is not known to be good."""
-        count = self.outbound.queue.unproven_count
-        if count == 0:
-            return cause or ConnectionLost("the session is over")
-        what = "1 stanza was" if count == 1 else f"{count} stanzas were"
-        why = "" if cause is None else f": {cause}"
-        return Unconfirmed(
-            f"{what} written and never acknowledged{why}",
-            hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
-        )
+            raise _unsettled(count(), None)
 
     async def written(self) -> None:
         """Wait until everything has been handed to the network."""
@@ -199,3 +191,15 @@ class Session(Streams):
     def receipts(self) -> Subscription:
         """Read delivery receipts (XEP-0184)."""
         return self.inbound.bus.subscribe(lambda stanza: stanza.kind == "message" and ns.RECEIPTS in stanza.xml)
+
+
+def _unsettled(count: int, cause: XmppshError | None) -> XmppshError:
+    """The error for `count` stanzas whose fate is not known to be good."""
+    if count == 0:
+        return cause or ConnectionLost("the session is over")
+    what = "1 stanza was" if count == 1 else f"{count} stanzas were"
+    why = "" if cause is None else f": {cause}"
+    return Unconfirmed(
+        f"{what} written and never acknowledged{why}",
+        hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
+    )

@@ -1,0 +1,55 @@
+"""Which commands an agent may run: on a session that others use at the same time, and that goes on behind them.
+
+Such a command leaves no presence, no room and no setting on its session, asks nothing of its user, and reads no message
+that may be meant for another command. What is not listed goes the ordinary way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xmppsh.commands import Path
+    from xmppsh.commands.base import Work
+
+# Beside each its parameters that forbid it, or `parameter=value`.
+ALLOWED: dict[Path, tuple[str, ...]] = {
+    ("send",): ("room", "attach", "wait=reply"),
+    ("ping",): (),
+    ("iq",): (),
+    ("version",): (),
+    ("time",): (),
+    ("last",): (),
+    ("disco", "info"): (),
+    ("disco", "items"): (),
+    ("disco", "tree"): (),
+    ("adhoc", "list"): (),
+    ("roster", "list"): (),
+    ("roster", "add"): (),
+    ("roster", "rename"): (),
+    ("roster", "remove"): (),
+    ("roster", "export"): (),
+    ("roster", "import"): (),
+    ("presence", "subscribe"): (),
+    ("presence", "approve"): (),
+    ("presence", "deny"): (),
+    ("block", "list"): (),
+    ("block", "add"): (),
+    ("block", "remove"): (),
+    ("history", "list"): (),
+    ("history", "export"): (),
+    ("room", "list"): (),
+}
+FIRST_WORDS = frozenset(path[0] for path in ALLOWED)
+
+
+def is_allowed(work: Work) -> bool:
+    """May an agent run it, with these arguments?"""
+    forbidding = ALLOWED.get(tuple(work.name.split()))
+    return forbidding is not None and not work.guarded and not any(_is_given(work, one) for one in forbidding)
+
+
+def _is_given(work: Work, what: str) -> bool:
+    name, has_value, value = what.partition("=")
+    given = work.arguments.get(name)
+    return getattr(given, "what", given) == value if has_value else bool(given)
