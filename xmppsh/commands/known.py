@@ -6,11 +6,10 @@ The shell writes it when it has asked for the roster. In the shell what is known
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from xmppsh.config.ours import open_private
+from xmppsh.config.ours import replace_private
 from xmppsh.config.paths import refuse_foreign_state, state_folder
 from xmppsh.errors import XmppshError
 
@@ -35,13 +34,7 @@ def cache_file(state: Path, account: str) -> Path:
 
 def write_contacts(state: Path, account: str, contacts: Iterable[tuple[str, str]]) -> None:
     """Replace the cache: addresses with their names. Raises OSError."""
-    path = cache_file(state, account)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(list(contacts), file, ensure_ascii=False)
-    partial.replace(path)
+    replace_private(cache_file(state, account), json.dumps(list(contacts), ensure_ascii=False).encode())
 
 
 def read_contacts(path: Path) -> list[tuple[str, str]]:

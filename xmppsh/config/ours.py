@@ -62,6 +62,21 @@ def open_private(path: str | Path, flags: int) -> int:
     raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
 
 
+def replace_private(path: Path, data: bytes) -> None:
+    """Write a file of ours anew, mode 0600, its folder made where it is missing. Raises OSError.
+
+    It is written aside and renamed: whoever reads at the same time sees the old file or the new one.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with open(open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            file.write(data)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def _facts(path: Path) -> list[os.stat_result]:
     """Of the link, where it is one, and of what it leads to; none where nothing is there or may be seen."""
     found: list[os.stat_result] = []

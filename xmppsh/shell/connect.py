@@ -13,10 +13,12 @@ from xmppsh.commands.base import OPTIONS, command
 from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.params import JID
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
+from xmppsh.shell.aliases import Aliases
 from xmppsh.shell.desk import Desk
 from xmppsh.shell.look import Palette, wants_color
 from xmppsh.shell.people import People
 from xmppsh.shell.rooms import greetings
+from xmppsh.shell.runner import exists
 from xmppsh.shell.script import run_script
 from xmppsh.shell.streamview import StreamView
 
@@ -81,7 +83,13 @@ async def open_shell(
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     app.account.trace = stream = StreamView(app.account.trace)
     colors = console.stdout.is_terminal and wants_color(app.settings.color, console.env)
-    desk = Desk(People(), Palette(colors=colors), console.stdin, stream, ours, accepted)
+    state = app.storage.state_if_any
+    aliases = Aliases(
+        None if state is None else state / "aliases.json",
+        exists,
+        lambda error: console.log(1, f"aliases are not kept: {error}"),
+    )
+    desk = Desk(People(), Palette(colors=colors), console.stdin, stream, aliases, ours, accepted)
     try:
         reading = app.sessions.reading("connect", "message", plug=lambda session: greetings(session, desk.people))
         async with reading as (session, arrivals):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xmppsh.output.streams import InputStream, OutputStream
+    from xmppsh.shell.aliases import Aliases
     from xmppsh.shell.conversation import Conversation
     from xmppsh.shell.look import Palette
     from xmppsh.shell.people import People
@@ -33,6 +34,7 @@ class Desk:
     palette: Palette
     stdin: InputStream
     stream: StreamView
+    aliases: Aliases
     availability: Xml | None = None
     accepted: str | None = None
     conversation: Conversation | None = None
@@ -41,4 +43,3 @@ class Desk:
     timing: bool = False
     expanded: bool = False
     output: OutputStream | None = None
-    aliases: dict[str, str] = field(default_factory=dict)

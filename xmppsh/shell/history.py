@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from prompt_toolkit.history import History
 
-from xmppsh import ns
-from xmppsh.config.ours import open_private
+from xmppsh.config.ours import open_private, replace_private
 from xmppsh.errors import IoError
+from xmppsh.shell.secret_lines import is_secret
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -21,17 +20,6 @@ if TYPE_CHECKING:
 
 KEPT_LINES = 10_000
 KEPT_BYTES = 4 * 1024 * 1024
-# A command about the account, an option that tells a password, and XML that carries one or what a login is made of.
-_SECRET = re.compile(
-    r"^/account\b|--[\w-]*password|XMPPSH_PASSWORD|<(?:[\w.-]+:)?(?:password|auth|response|initial-response|token)\b"
-    rf"|{ns.OLD_AUTH}|{ns.REGISTER}",
-    re.IGNORECASE,
-)
-
-
-def is_secret(line: str) -> bool:
-    """Is this a line that no file may keep?"""
-    return _SECRET.search(line) is not None
 
 
 def history_file(state: Path, name: str) -> Path:
@@ -86,11 +74,8 @@ class LineHistory(History):
             if size > KEPT_BYTES:
                 break
             kept.append(line)
-        short = path.with_name(f"{path.name}.{os.getpid()}")
         try:
-            with open(open_private(short, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
-                file.write(b"".join(line + b"\n" for line in reversed(kept)))
-            short.replace(path)
+            replace_private(path, b"".join(line + b"\n" for line in reversed(kept)))
         except OSError as error:
             self._give_up(error)
 

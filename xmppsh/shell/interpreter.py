@@ -111,8 +111,8 @@ class Interpreter:
         try:
             if name.startswith("!"):
                 await self.own.run("!", f"{name[1:]} {tail}")
-            elif name in self._desk.aliases:
-                await self._carry_out_text(f"{self._desk.aliases[name]} {tail}".rstrip())
+            elif (line := self._desk.aliases.line(name)) is not None:
+                await self._carry_out_text(f"{line} {tail}".rstrip())
             elif runner.is_own(name, tail):
                 await self.own.run(name, tail)
             else:

@@ -213,14 +213,12 @@ class OwnCommands:
         name, _, line = tail.strip().partition(" ")
         name, line = name.removeprefix("/"), line.strip()
         if not name:
-            await self._print("".join(f"/{one} = {safe.line(meant)}\n" for one, meant in self._desk.aliases.items()))
-        elif not line:
-            if self._desk.aliases.pop(name, None) is None:
-                raise UsageError(f"/{name} is no alias", hint=BUILTINS["alias"].example)
-        elif runner.exists(name):
-            raise UsageError(f"/{name} is a command already", hint="another name")
+            aliases = self._desk.aliases.items()
+            await self._print("".join(f"/{one} = {safe.line(meant)}\n" for one, meant in aliases.items()))
+        elif line:
+            self._desk.aliases.give(name, line)
         else:
-            self._desk.aliases[name] = line
+            self._desk.aliases.drop(name)
 
     async def _watch(self, tail: str) -> None:
         span, _, line = tail.strip().partition(" ")

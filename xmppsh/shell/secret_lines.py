@@ -1,0 +1,19 @@
+"""Lines of the shell that no file may keep: those with a password, or with what a login is made of."""
+
+from __future__ import annotations
+
+import re
+
+from xmppsh import ns
+
+# A command about the account, an option that tells a password, and XML that carries one or what a login is made of.
+_SECRET = re.compile(
+    r"^/account\b|--[\w-]*password|XMPPSH_PASSWORD|<(?:[\w.-]+:)?(?:password|auth|response|initial-response|token)\b"
+    rf"|{ns.OLD_AUTH}|{ns.REGISTER}",
+    re.IGNORECASE,
+)
+
+
+def is_secret(line: str) -> bool:
+    """Is this a line that no file may keep?"""
+    return _SECRET.search(line) is not None
