@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh import ns
 from xmppsh.errors import MalformedJid
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asn1crypto.x509 import Certificate
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,20 +18,23 @@ from xmppsh.errors import ProtocolError, SaslError, XmppshError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import sasl, scram
 from xmppsh.protocol.sasl import Exchange
+from xmppsh.protocol.signature import signature_hash
 
 JULIET = Jid.parse("juliet@example.org")
 PASSWORD = Credentials("pencil")
 END_POINT = frozenset({"tls-server-end-point"})
 
 
-def certificate(algorithm: hashes.HashAlgorithm | None, key: Any = None) -> bytes:
+def certificate(algorithm: hashes.HashAlgorithm | None, key: Any = None, *, pss: bool = False) -> bytes:
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.org")])
     day = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, day, day + datetime.timedelta(1))
-    return builder.sign(key, algorithm).public_bytes(serialization.Encoding.DER)
+    scheme: Any = padding.PSS(padding.MGF1(algorithm), 32) if pss and algorithm is not None else None
+    return builder.sign(key, algorithm, rsa_padding=scheme).public_bytes(serialization.Encoding.DER)
 
 
+RSA_KEY = rsa.generate_private_key(65537, 2048)
 SHA256_CERTIFICATE = certificate(hashes.SHA256())
 ED25519_CERTIFICATE = certificate(None, ed25519.Ed25519PrivateKey.generate())
 ED448_CERTIFICATE = certificate(None, ed448.Ed448PrivateKey.generate())
@@ -139,8 +143,17 @@ def test_the_end_point_is_hashed_as_its_certificate_is_signed(
     assert sasl.channel_binding(der) == expected(der).digest()
 
 
+@pytest.mark.parametrize("algorithm", [hashes.SHA256(), hashes.SHA512()], ids=["sha256", "sha512"])
+@pytest.mark.parametrize("scheme", ["pkcs1", "pss"])
+def test_a_signature_by_rsa_names_its_hash_where_an_asn1_library_finds_it(
+    algorithm: hashes.HashAlgorithm, scheme: str
+) -> None:
+    der = certificate(algorithm, RSA_KEY, pss=scheme == "pss")
+    assert signature_hash(der) == Certificate.load(der)["signature_algorithm"].hash_algo == algorithm.name
+
+
 @pytest.mark.parametrize("der", [
-    *(b"", b"garbage", SHA256_CERTIFICATE[:-1]),
+    *(b"", b"garbage", SHA256_CERTIFICATE[:-1], b"\x30\x80", b"\x30\x84\xff\xff\xff\xff"),
     pytest.param(ED25519_CERTIFICATE, id="ed25519"),
     pytest.param(ED448_CERTIFICATE, id="ed448"),
 ])  # fmt: skip

@@ -51,9 +51,13 @@ class Program:
 
     async def start(self, *arguments: str, **pipes: Any) -> asyncio.subprocess.Process:
         """Start it; stdin, stdout and stderr are pipes unless told otherwise."""
+        return await self.start_as(COMMAND, *arguments, **pipes)
+
+    async def start_as(self, command: tuple[str, ...], *arguments: str, **pipes: Any) -> asyncio.subprocess.Process:
+        """Start it in another way than by its module."""
         streams = {name: asyncio.subprocess.PIPE for name in ("stdin", "stdout", "stderr")} | pipes
         return await asyncio.create_subprocess_exec(
-            *COMMAND, *arguments, env=self.env, limit=1024 * 1024, start_new_session=True, **streams
+            *command, *arguments, env=self.env, limit=1024 * 1024, start_new_session=True, **streams
         )
 
     async def run(self, *arguments: str, stdin: bytes = b"", deadline_s: float = DEADLINE_S) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -14,6 +14,7 @@ from xmppsh.commands.params import JID
 from xmppsh.errors import ExitCode, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, reported_in, split, submitted
 from xmppsh.xep.missing import offered

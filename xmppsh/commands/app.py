@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from xmppsh.commands.storage import Storage
 from xmppsh.config.schema import Origin
 from xmppsh.output.printer import Printer
 from xmppsh.output.records import record
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:

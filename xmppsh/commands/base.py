@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from xmppsh.commands import COMMANDS
-from xmppsh.commands.known import cached_addresses
 from xmppsh.config.schema import SETTINGS, Setting
 from xmppsh.errors import UsageError, XmppshError
+from xmppsh.plain import dataclass
 from xmppsh.session.session_port import DryRunEnds
 
 if TYPE_CHECKING:
@@ -209,6 +208,8 @@ def _complete_setting(
     setting: Setting, ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
     from click.shell_completion import CompletionItem
+
+    from xmppsh.commands.known import cached_addresses
 
     if setting.is_path:
         return [CompletionItem(incomplete, type="file")]

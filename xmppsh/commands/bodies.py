@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
 MAX_BATCH = 32 * 1024  # characters of one message of --batch
 BOM = "\ufeff"
 # Colours and cursor movements (ECMA-48 §5.4), titles of windows: what programs write for terminals, as a whole.
-_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]")
+_ESCAPE_SEQUENCE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]"
 
 Control = Literal["refuse", "strip", "show"]
 
@@ -51,7 +51,7 @@ class Cleaner:
             return text
         if self.control == "show":
             return NOT_XML.sub(lambda match: _visible(match.group()), text)
-        kept = NOT_XML.sub("", _ESCAPE_SEQUENCE.sub("", text))
+        kept = NOT_XML.sub("", re.sub(_ESCAPE_SEQUENCE, "", text))
         self.stripped += len(text) - len(kept)
         self.lines += 1
         return kept

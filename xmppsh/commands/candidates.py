@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh.model import is_address, place
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from xmppsh.commands.account import Account

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.failure import error_text
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

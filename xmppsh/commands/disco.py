@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -13,6 +13,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 from xmppsh.xep import disco
 
 if TYPE_CHECKING:

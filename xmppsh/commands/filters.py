@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import UsageError
 from xmppsh.output.records import MessageRecord
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +88,8 @@ def unknown(name: str, path: Path = (), prefix: str = "xmppsh ", others: Iterabl
 
     prefix: what the user writes before a command here; others: words that could stand here beside commands.
     """
+    import difflib  # nobody mistypes all the time
+
     near = difflib.get_close_matches(name.lower(), [*children(path), *others], n=1, cutoff=0.6)
     whole = " ".join([*path, name])
     asked = f"{prefix}{' '.join([*path, near[0]])}" if near else f"{prefix}{' '.join([*path, '--help'])}"

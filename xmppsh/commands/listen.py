@@ -6,7 +6,7 @@ import asyncio
 import math
 import shutil
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,7 @@ from xmppsh.commands.params import FILE, JID, KINDS, SECONDS
 from xmppsh.commands.ports import MIB
 from xmppsh.errors import NoInputError, UsageError
 from xmppsh.output.records import MessageRecord
+from xmppsh.plain import dataclass
 from xmppsh.session.responder import bounce_of
 from xmppsh.xmlio.build import element
 

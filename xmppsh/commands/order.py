@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from xmppsh.commands.delivery import Delivery
 from xmppsh.commands.params import parse_address, parse_uri
 from xmppsh.errors import NoInputError, Partial, UsageError
 from xmppsh.model import Jid
+from xmppsh.plain import dataclass
 from xmppsh.xmlio import payloads
 from xmppsh.xmlio.stanzas import Message
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +16,7 @@ from xmppsh.outbox.queue import Fate
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.plain import dataclass
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.reader import read_element, tree
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -16,6 +16,7 @@ from xmppsh.commands.params import JID, SECONDS
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:

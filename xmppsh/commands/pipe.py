@@ -6,7 +6,6 @@ import asyncio
 import os
 import stat
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from xmppsh.commands.produced import produced
 from xmppsh.errors import NoInputError, UsageError, XmppshError
 from xmppsh.output.record import Record
 from xmppsh.output.streams import InputStream
+from xmppsh.plain import dataclass
 from xmppsh.session.session_port import DryRunEnds
 from xmppsh.texts import os_reason
 

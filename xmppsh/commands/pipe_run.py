@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.requests import domains_of, is_answer
 from xmppsh.xmlio.build import Xml, verbatim, with_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -16,6 +16,7 @@ from xmppsh.commands.params import JID
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
 from xmppsh.xep.muc import inside, is_subject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from xmppsh.commands.params import FILE, JID, parse_address
 from xmppsh.errors import DataError, ExitCode, NoInputError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 from xmppsh.xep.roster import Contact, contacts, removing, setting
 from xmppsh.xmlio.stanzas import presence

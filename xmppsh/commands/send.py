@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from xmppsh.commands.params import FILE, JID, SECONDS, WAIT
 from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, UsageError, XmppshError
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import zip_longest
 from typing import Literal
 
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
+from xmppsh.plain import dataclass
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 

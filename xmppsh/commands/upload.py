@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -12,6 +12,7 @@ from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

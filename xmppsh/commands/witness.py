@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -13,6 +13,7 @@ from xmppsh.commands.params import SECONDS
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.output.records import clock
+from xmppsh.plain import dataclass
 from xmppsh.texts import rfc3339
 
 if TYPE_CHECKING:

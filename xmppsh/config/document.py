@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.ours import refuse_foreign_file, refuse_foreign_folder
 from xmppsh.config.paths import refuse_readable_by_others
 from xmppsh.errors import ConfigError
+from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
 
 def parsed(path: Path, data: bytes) -> Document:
     """The bytes of the file at `path` as a document; raises ConfigError with the line of the fault."""
+    import tomllib  # many have no file
+
     try:
         text = data.decode("utf-8-sig")  # editors of Windows put a mark there
     except UnicodeDecodeError as error:

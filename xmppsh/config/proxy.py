@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from xmppsh.errors import ConnectError, UsageError
 from xmppsh.model import split_host_port
+from xmppsh.plain import dataclass
 
 SCHEMES = ("socks5h", "http")
 FORM = "socks5h://[USER:PASSWORD@]HOST:PORT or http://…"

@@ -6,7 +6,7 @@ the key `connect-timeout` of the config file, at its top or in a `[profile.NAME]
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
@@ -15,6 +15,7 @@ from xmppsh.config import values
 from xmppsh.config.paths import expanded
 from xmppsh.config.proxy import Proxy
 from xmppsh.model import Jid, TlsMode
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -17,7 +17,7 @@ MAX_KEPT_S = 86_400
 MAX_S = 31_536_000  # a year
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 SPANS = "seconds such as 5 or 0.5, or a span such as 30s, 5m, 2h, 7d"
-WHOLE_SPAN = re.compile(r"[0-9]{1,9}[smhd]", re.ASCII)
+WHOLE_SPAN = "[0-9]{1,9}[smhd]"
 Word = TypeVar("Word", bound=str)
 
 
@@ -48,7 +48,7 @@ def positive_seconds(text: str) -> float:
 
 def seconds_to_keep(text: str) -> int:
     """A span of whole seconds, at most a day; 0: nothing is kept."""
-    seconds = int(_seconds(text)) if WHOLE_SPAN.fullmatch(text) else integer(text)
+    seconds = int(_seconds(text)) if re.fullmatch(WHOLE_SPAN, text) else integer(text)
     if not 0 <= seconds <= MAX_KEPT_S:
         raise UsageError(f"{_named(text)} is not a span from 0 to {MAX_KEPT_S}")
     return seconds

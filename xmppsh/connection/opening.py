@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.driver import Driver
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
+from xmppsh.plain import dataclass
 from xmppsh.protocol.events import (
     HandledNoted,
     ResourceBound,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from xmppsh.net.tls import TlsPolicy
+from xmppsh.plain import dataclass
 from xmppsh.resolve.options import LookupOptions
 from xmppsh.xmlio.reader import Limits
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -84,6 +83,8 @@ class Reconnector:
 
     async def run(self, error: XmppshError | None, give_up_s: float | None, log: Log) -> None:
         """Return when connected; raise the error that made more tries senseless."""
+        import random  # most links are never cut
+
         loop = asyncio.get_running_loop()
         deadline = None if give_up_s is None else loop.time() + give_up_s
         backoff = Backoff(random.SystemRandom().random)

@@ -9,12 +9,13 @@ somebody else may have it by now.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
 from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import ConnectionLost, ProtocolError, StreamError
+from xmppsh.plain import dataclass
 from xmppsh.protocol.events import SessionResumed
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from xmppsh.net.dial import Dialler
+from xmppsh.plain import dataclass
 from xmppsh.resolve.addresses import name_look_up
 
 if TYPE_CHECKING:

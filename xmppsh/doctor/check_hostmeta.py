@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser, fromstring
@@ -19,6 +19,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, a_labels, brief, is_address
 from xmppsh.net.attempts import Attempt
 from xmppsh.net.tls import client_context, explain
+from xmppsh.plain import dataclass
 from xmppsh.resolve.plan import DIRECT_TLS_PORTS
 from xmppsh.texts import os_reason
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.takeover import TakenOver, take_over
@@ -18,6 +18,7 @@ from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
 from xmppsh.model import Jid
 from xmppsh.outbox.journal import LeftBehind, in_wire_order, management
 from xmppsh.outbox.queue import Fate, Queue
+from xmppsh.plain import dataclass
 from xmppsh.protocol.events import StanzaArrived, StanzasAcked, StreamEnded
 from xmppsh.protocol.sm import MODULUS
 from xmppsh.session.requests import Requests

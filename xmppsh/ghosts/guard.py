@@ -25,11 +25,12 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.connection.reconnect import may_reconnect
 from xmppsh.errors import StreamError, XmppshError
+from xmppsh.plain import dataclass
 from xmppsh.protocol.sm import Resumption, StreamManagement
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectError, NameNotFound
 from xmppsh.model import brief
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, is_address, u_labels
 from xmppsh.net.attempts import Attempt, TargetUnreachable, told
 from xmppsh.net.link import Link
+from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -209,7 +209,9 @@ def _family(address: str) -> int:
 async def connect(address: str, port: int) -> socket.socket:
     """A TCP connection to a numeric address; raises OSError."""
     flags = socket.AI_NUMERICHOST
-    family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)[0]
+    family, kind, protocol, _, place = socket.getaddrinfo(address.encode(), port, type=socket.SOCK_STREAM, flags=flags)[
+        0
+    ]
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)

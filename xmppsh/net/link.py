@@ -116,7 +116,7 @@ class Link(asyncio.Protocol):
             self._transport,
             self,
             context,
-            server_hostname=server_name,
+            server_hostname=_encoded(server_name),
             ssl_handshake_timeout=timeout_s,
             ssl_shutdown_timeout=CLOSE_NOTIFY_TIMEOUT_S,
         )
@@ -190,3 +190,12 @@ class Link(asyncio.Protocol):
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, option, 1)
+
+
+def _encoded(name: str) -> str:
+    """The name for the handshake; plain ASCII as bytes, for which Python does not load its IDNA codec.
+
+    Only names that the codec would leave as they are (RFC 1035 §2.3.4): it refuses the others.
+    """
+    plain = name.isascii() and all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
+    return cast("str", name.encode()) if plain else name

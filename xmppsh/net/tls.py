@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +20,7 @@ from xmppsh.errors import (
     XmppshError,
 )
 from xmppsh.model import u_labels
+from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def _readable(policy: TlsPolicy, path: Path | None) -> Iterator[Path | None]:
         yield path
         return
     if not hasattr(os, "memfd_create"):  # Linux alone has it
+        import tempfile
+
         with tempfile.NamedTemporaryFile() as named:
             named.write(policy.contents[path])
             named.flush()

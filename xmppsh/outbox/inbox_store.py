@@ -7,10 +7,10 @@ read leaves its stanza-id (XEP-0359) here, by which one that the server delivers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.outbox.database import Database
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,7 +6,6 @@ its place has to be known. The file is opened, and the lock taken, when there is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from xmppsh.outbox.damage import DamagedStore, moved_aside
 from xmppsh.outbox.owner import GUARD, RETRY, is_settling
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.outbox.store import Store
+from xmppsh.plain import dataclass
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.xmlio.build import Xml
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.config.ours import open_private
 from xmppsh.errors import IoError, translate
+from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Owner:
 
     def __init__(self, folder: Path, role: str = "process") -> None:
         self._folder = folder
-        self.name = f"{role}-{os.getpid()}-{secrets.token_hex(6)}"
+        self.name = f"{role}-{os.getpid()}-{os.urandom(6).hex()}"
         self._fd: int | None = None
 
     def with_role(self, role: str) -> Owner:

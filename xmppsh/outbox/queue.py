@@ -10,10 +10,11 @@ until it is settled by proof; uncertain is never success, and never sent again w
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

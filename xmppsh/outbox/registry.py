@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
 from xmppsh.outbox.owner import processes
 from xmppsh.outbox.store import Store
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

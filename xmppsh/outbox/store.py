@@ -8,12 +8,12 @@ synced to the disk (power loss); taking away is not, since what reappears is set
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
 from xmppsh.outbox.database import Database
 from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import XmppshError
@@ -24,5 +23,7 @@ def error_text(error: XmppshError, *, as_json: bool) -> str:
 def bug(error: Exception, verbose: int, write_error: Callable[[str], None]) -> XmppshError:
     """A fault of ours, as an error; with -vv its traceback is shown, and nowhere else."""
     if verbose >= 2:
+        import traceback
+
         write_error("".join(traceback.format_exception(error)))
     return XmppshError(f"internal error: {type(error).__name__}: {error}", hint="-vv shows where; please report it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
+from xmppsh.plain import dataclass
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.reader import tree
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 OOB = f"{{{ns.OOB}}}"  # XEP-0066
-PRIORITY = re.compile(r"[+-]?[0-9]{1,3}")  # RFC 6121 §4.7.2.3: -128 to 127; anybody can send more
+PRIORITY = r"[+-]?[0-9]{1,3}"  # RFC 6121 §4.7.2.3: -128 to 127; anybody can send more
 DELAY = f"{{{ns.DELAY}}}delay"  # XEP-0203
 ENCRYPTION = f"{{{ns.ENCRYPTION}}}encryption"  # XEP-0380
 ENCRYPTED = frozenset({ns.OLD_OMEMO, ns.OMEMO, ns.OLD_ENCRYPTED, ns.OPENPGP})
@@ -191,7 +192,7 @@ def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> Messag
 
 
 def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> PresenceRecord:
-    priority = PRIORITY.fullmatch((root.findtext(f"{{{ns.CLIENT}}}priority") or "").strip())
+    priority = re.fullmatch(PRIORITY, (root.findtext(f"{{{ns.CLIENT}}}priority") or "").strip())
     return PresenceRecord(
         from_=stanza.attributes.get("from"),
         to=stanza.attributes.get("to"),

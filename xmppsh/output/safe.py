@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 # Line feed and tab are controls too; `block` lets them pass where text may have several lines.
-_HIDDEN = re.compile(
+# Patterns are text here: `re` compiles and keeps each at its first use, and most runs need none.
+_HIDDEN = (
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
@@ -26,20 +27,22 @@ _JOINING = (
 )
 _EMOJI = "\u00a9\u00ae\u203c-\u2bff\u3030\u303d\u3297\u3299\ufe0f\U0001f000-\U0001faff"
 _DIRECTION = "\u200e\u200f\u061c"
-_TEXT_JOINER = re.compile(
+_TEXT_JOINER = (
     f"(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])"
     f"|(?<=[{_EMOJI}])\u200d(?=[{_EMOJI}])"
     f"|(?<![{_DIRECTION}])[{_DIRECTION}](?![{_DIRECTION}])"
 )
-_CDATA = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
+_CDATA = r"(?s)(<!\[CDATA\[.*?\]\]>)"
 MAX_MARKS = 4  # combining marks on one character; more would climb over other lines
 _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]"
-_MARKS = re.compile(f"({_MARK}{{{MAX_MARKS}}}){_MARK}+")
+_MARKS = f"({_MARK}{{{MAX_MARKS}}}){_MARK}+"
 
 
 def escaped_for_json(text: str) -> str:
     """JSON text in which everything that a terminal might obey is an escape; line ends of the text itself stay."""
-    return _HIDDEN.sub(lambda match: match.group() if match.group() in "\n\t" else _json_escape(match.group()), text)
+    return re.sub(
+        _HIDDEN, lambda match: match.group() if match.group() in "\n\t" else _json_escape(match.group()), text
+    )
 
 
 def _json_escape(character: str) -> str:
@@ -54,7 +57,7 @@ def _shown(match: re.Match[str]) -> str:
 
 def line(text: str) -> str:
     """Foreign text for one line of a terminal: a newline is made visible too."""
-    return _MARKS.sub(r"\1", _HIDDEN.sub(_shown, text))
+    return re.sub(_MARKS, r"\1", re.sub(_HIDDEN, _shown, text))
 
 
 def block(text: str, indent: str = "  ") -> str:
@@ -63,21 +66,21 @@ def block(text: str, indent: str = "  ") -> str:
 
 
 def _body_line(text: str) -> str:
-    if not _TEXT_JOINER.search(text):
+    if not re.search(_TEXT_JOINER, text):
         return line(text)
-    kept = [match.span() for match in _TEXT_JOINER.finditer(text)]
+    kept = [match.span() for match in re.finditer(_TEXT_JOINER, text)]
     ends = [0, *(end for _, end in kept)]
     starts = [*(start for start, _ in kept), len(text)]
     joiners = [*(text[start:end] for start, end in kept), ""]
-    hidden = (_HIDDEN.sub(_shown, text[end:start]) for end, start in zip(ends, starts, strict=True))
-    return _MARKS.sub(r"\1", "".join(part + joiner for part, joiner in zip(hidden, joiners, strict=True)))
+    hidden = (re.sub(_HIDDEN, _shown, text[end:start]) for end, start in zip(ends, starts, strict=True))
+    return re.sub(_MARKS, r"\1", "".join(part + joiner for part, joiner in zip(hidden, joiners, strict=True)))
 
 
 def xml(document: str) -> str:
     """XML for a terminal: the same document, with character references for what a terminal might obey."""
-    parts = _CDATA.split(document)
-    parts[::2] = [_HIDDEN.sub(_reference, part) for part in parts[::2]]
-    parts[1::2] = [_HIDDEN.sub(_outside_cdata, part) for part in parts[1::2]]
+    parts = re.split(_CDATA, document)
+    parts[::2] = [re.sub(_HIDDEN, _reference, part) for part in parts[::2]]
+    parts[1::2] = [re.sub(_HIDDEN, _outside_cdata, part) for part in parts[1::2]]
     return "".join(parts)
 
 

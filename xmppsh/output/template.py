@@ -9,7 +9,7 @@ from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.ndjson import dumps
 
-_VERB = re.compile(r"%(.)|\\(.)", re.DOTALL)
+_VERB = r"(?s)%(.)|\\(.)"
 
 
 class Template(Protocol):
@@ -35,7 +35,7 @@ PLAIN = {"n": "\n", "t": "\t", "\\": "\\"}
 
 def fields_of(text: str) -> dict[str, str]:
     """The fields that a template asks for, by their verbs. Raises UsageError for an unknown verb."""
-    verbs = [match.group(1) for match in _VERB.finditer(text) if match.group(1)]
+    verbs = [match.group(1) for match in re.finditer(_VERB, text) if match.group(1)]
     for verb in verbs:
         if verb not in {*FIELDS, "j", "%"}:
             raise UsageError(f"-F: %{verb} is not a verb", hint="one of %f %F %t %T %i %b %s %x %I %j %%")
@@ -69,6 +69,6 @@ def compiled(text: str) -> Template:
                 return text
             return safe.xml(text) if verb == "x" else safe.block(text)
 
-        return _VERB.sub(one, text)
+        return re.sub(_VERB, one, text)
 
     return render

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
 
 
 @dataclass(frozen=True, slots=True)

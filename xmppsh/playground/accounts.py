@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
+from xmppsh.plain import dataclass
 from xmppsh.playground.archive import Archive
 from xmppsh.xmlio.build import Xml, element
 

@@ -10,12 +10,12 @@ import datetime as dt
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import UsageError
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import UsageError
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.model import Element, Jid
+from xmppsh.plain import dataclass
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import Xml, element, escape
 from xmppsh.xmlio.ids import new_id

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from xmppsh import ns
+from xmppsh.plain import dataclass
 from xmppsh.playground import handlers
 from xmppsh.playground.stanza import error_reply, random_id, result
 from xmppsh.xmlio.build import element

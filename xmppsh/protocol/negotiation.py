@@ -5,12 +5,13 @@ One handler for each event of the states before `live`; which may run when stand
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, ProtocolError, ProtocolViolation, SaslError
 from xmppsh.model import Credentials, Jid
+from xmppsh.plain import dataclass
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write

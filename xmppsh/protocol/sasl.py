@@ -10,12 +10,13 @@ import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from xmppsh.errors import ProtocolError, SaslError
+from xmppsh.plain import dataclass
 from xmppsh.protocol import scram
 from xmppsh.protocol.saslprep import NotAllowed
+from xmppsh.protocol.signature import signature_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 END_POINT = "tls-server-end-point"  # RFC 5929 §4, the one channel binding that Python can compute under TLS 1.3
 HASHES = ("SHA-512", "SHA-256", "SHA-1")  # the strongest first
 SCRAM = (*(f"SCRAM-{name}-PLUS" for name in HASHES), *(f"SCRAM-{name}" for name in HASHES))
-BINDING_HASHES = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
-NO_HASH = frozenset({"ed25519", "ed448"})
 MECHANISMS = ("EXTERNAL", "ANONYMOUS", *SCRAM, "PLAIN")
 
 
@@ -179,15 +178,8 @@ def other_causes(exchange: Exchange, others: Sequence[str]) -> list[str]:
 
 def channel_binding(certificate: bytes) -> bytes | None:
     """The data of `tls-server-end-point`: the certificate's hash by its own signature's algorithm (RFC 5929 §4.1)."""
-    from asn1crypto.x509 import Certificate
-
-    try:
-        parsed = Certificate.load(certificate, strict=True)
-        signature = parsed["signature_algorithm"]
-        algorithm = None if signature.signature_algo in NO_HASH else signature.hash_algo
-    except (ValueError, TypeError, KeyError):
-        return None
-    if algorithm not in BINDING_HASHES:
+    algorithm = signature_hash(certificate)
+    if algorithm is None:
         return None  # RFC 5929 defines none for signatures without a hash of their own
     return hashlib.new("sha256" if algorithm in ("md5", "sha1") else algorithm, certificate).digest()
 

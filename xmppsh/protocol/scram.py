@@ -11,9 +11,9 @@ import hashlib
 import hmac
 import os
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xmppsh.plain import dataclass
 from xmppsh.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ Rule: everything that moves a counter lives in this file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from xmppsh.errors import ProtocolError
+from xmppsh.plain import dataclass
 
 MODULUS = 2**32  # XEP-0198 §4
 UNCOUNTED = -1  # the number of a stanza that came before `<enabled/>`, or where the server does not count

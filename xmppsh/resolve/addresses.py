@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.model import a_labels, is_address, u_labels
+from xmppsh.plain import dataclass
 from xmppsh.resolve.lookup import Answer, ask
 from xmppsh.resolve.preference import preferred
 from xmppsh.resolve.system import in_hosts_file, name_servers, system_addresses

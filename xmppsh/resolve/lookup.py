@@ -7,11 +7,12 @@ each a moment after the last, and the first answer counts: a dead one costs that
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 from xmppsh.model import place
+from xmppsh.plain import dataclass
 from xmppsh.resolve.trouble import NO_DNS_NAME, Failure, NotLookedUp, Trouble
 from xmppsh.texts import os_reason
 

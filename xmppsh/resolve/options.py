@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.model import place
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from xmppsh.config.values import Override

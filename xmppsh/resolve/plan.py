@@ -7,13 +7,13 @@ else, when there are none, the domain itself (RFC 6120 §3.2).
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh.errors import ServiceRefused, UsageError
 from xmppsh.model import Candidate, a_labels, is_address, is_loopback, u_labels
+from xmppsh.plain import dataclass
 from xmppsh.protocol.order import ordered
 from xmppsh.resolve.addresses import Found, find_addresses, is_localhost, known_here
 from xmppsh.resolve.options import LookupOptions
@@ -237,6 +237,8 @@ def _itself(sketch: Plan, tls: TlsMode, source: str) -> Plan:
 
 
 def _in_order(offers: Sequence[Offer], domain: str) -> tuple[Step, ...]:
+    import random  # an order is drawn where the DNS was asked
+
     steps = []
     for offer in ordered(offers, lambda top: random.SystemRandom().randint(0, top)):
         equals = sum(other.priority == offer.priority for other in offers)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh.model import MAX_NAME_LENGTH, is_address, u_labels
+from xmppsh.plain import dataclass
 from xmppsh.resolve.cache import SrvCache
 from xmppsh.resolve.lookup import Answer, Srv, ask
 from xmppsh.resolve.system import name_servers

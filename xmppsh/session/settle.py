@@ -12,11 +12,11 @@ archive; else it is uncertain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.plain import dataclass
 from xmppsh.protocol.resuming import is_erlang
 from xmppsh.protocol.sm import MODULUS
 from xmppsh.xmlio.reader import read_element, tree

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
+from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.shell.failure import placed
 from xmppsh.xmlio.reader import tree

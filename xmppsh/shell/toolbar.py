@@ -6,12 +6,13 @@ resource; the hint stays longest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.utils import get_cwidth
 
 from xmppsh.output import safe
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, StreamError
+from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import number, stanza_error
 from xmppsh.protocol.sm import MODULUS, Resumption
 from xmppsh.session.ports import Interceptor

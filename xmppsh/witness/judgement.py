@@ -14,10 +14,11 @@ Times are monotonic seconds and passed in; every method returns what is to be do
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from xmppsh.plain import dataclass
 from xmppsh.protocol.sm import MODULUS
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from xmppsh import ns
 from xmppsh.connection.takeover import take_over
 from xmppsh.errors import MalformedJid, ProtocolError, StreamError, XmppshError
 from xmppsh.model import Jid
+from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.protocol.sm import StreamManagement
 from xmppsh.session.ports import Interceptor

@@ -5,12 +5,13 @@ A form is read, `NAME=VALUE` are put into it, checked by the types of its fields
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import UsageError, XmppshError
 from xmppsh.model import Jid
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import DeadlineExceeded, ExitCode, Layer, MalformedJid, ProtocolError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.records import DELAY, PresenceRecord, record
+from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.session import Session
 from xmppsh.xmlio.build import element

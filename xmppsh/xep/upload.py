@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import mimetypes
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import ExitCode, StanzaError, XmppshError
 from xmppsh.model import Jid
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 

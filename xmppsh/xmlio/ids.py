@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,12 +17,13 @@ def new_id() -> str:
 
     It begins with a letter and holds no sign that a shell, a command line or a URI gives a meaning to.
     """
-    return f"x{secrets.token_hex(8)}"
+    return f"x{os.urandom(8).hex()}"
 
 
 def beside(jid: Jid) -> Jid:
     """An address next to this one, as `alerts.k3f9…` is next to `alerts`: a session there replaces none that runs."""
     if jid.resourcepart is None:
         return jid
-    random = secrets.choice(LETTERS) + "".join(secrets.choice(SIGNS) for _ in range(BESIDE_SIGNS - 1))
-    return jid.with_resource(f"{jid.resourcepart}.{random}")
+    first, *others = os.urandom(BESIDE_SIGNS)  # it need not be evenly drawn
+    signs = (SIGNS[other % len(SIGNS)] for other in others)
+    return jid.with_resource(f"{jid.resourcepart}.{LETTERS[first % len(LETTERS)]}{''.join(signs)}")

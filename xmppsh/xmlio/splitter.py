@@ -7,7 +7,6 @@ most one unfinished element; no DTD, processing instruction, comment or entity b
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from xml.parsers import expat
@@ -15,6 +14,7 @@ from xml.parsers import expat
 from xmppsh import ns
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import attribute_xml
 
 if TYPE_CHECKING:

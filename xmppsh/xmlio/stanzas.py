@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml, element, with_child
 from xmppsh.xmlio.reader import tree
 

@@ -1,0 +1,33 @@
+"""What a cold command does not load: each module costs its user milliseconds."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from support.program import Program, finish
+from support.servers import Server
+
+ALWAYS = (
+    "lxml slixmpp prompt_toolkit cryptography asn1crypto scramp dns idna stringprep encodings.idna tomllib email"
+    " zipfile importlib.metadata difflib tempfile shutil secrets http"
+)
+MAIN = """
+import sys
+from xmppsh.cli.__main__ import main
+try:
+    main()
+finally:
+    sys.stderr.write(" ".join(sys.modules))
+"""
+COMMANDS = {"send": ("bob@{domain}", "hello"), "ping": (), "iq": ("get", "{domain}", "<ping xmlns='urn:xmpp:ping'/>")}
+
+
+@pytest.mark.either_server
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_cold_command_loads_what_it_needs(server: Server, name: str, tmp_path: Path) -> None:
+    program = Program(tmp_path, server, server.account())
+    words = [word.format(domain=server.domain) for word in COMMANDS[name]]
+    process = await program.start_as((sys.executable, "-c", MAIN), name, *words)
+    done = await finish(process)
+    unwanted = set(ALWAYS.split()) | (set() if name == "send" else {"sqlite3"})
+    assert (done.code, unwanted & set(done.stderr.split())) == (0, set())
