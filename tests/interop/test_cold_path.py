@@ -19,14 +19,15 @@ try:
 finally:
     sys.stderr.write(" ".join(sys.modules))
 """
-COMMANDS = {"send": ("bob@{domain}", "hello"), "ping": (), "iq": ("get", "{domain}", "<ping xmlns='urn:xmpp:ping'/>")}
+COMMANDS = {"send": ("{own}", "hello"), "ping": (), "iq": ("get", "{domain}", "<ping xmlns='urn:xmpp:ping'/>")}
 
 
 @pytest.mark.either_server
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_a_cold_command_loads_what_it_needs(server: Server, name: str, tmp_path: Path) -> None:
-    program = Program(tmp_path, server, server.account())
-    words = [word.format(domain=server.domain) for word in COMMANDS[name]]
+    account = server.account()
+    program = Program(tmp_path, server, account)
+    words = [word.format(domain=server.domain, own=account.jid) for word in COMMANDS[name]]
     process = await program.start_as((sys.executable, "-c", MAIN), name, *words)
     done = await finish(process)
     unwanted = set(ALWAYS.split()) | (set() if name == "send" else {"sqlite3"})

@@ -13,7 +13,6 @@ from xmppsh.errors import IoError
 from xmppsh.outbox.damage import DamagedStore, moved_aside
 from xmppsh.outbox.owner import GUARD, RETRY, is_settling
 from xmppsh.outbox.queue import Entry, Fate
-from xmppsh.outbox.store import Store
 from xmppsh.plain import dataclass
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.xmlio.build import Xml
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xmppsh.outbox.owner import Owner
-    from xmppsh.outbox.store import StoredSession, StoredStanza
+    from xmppsh.outbox.store import Store, StoredSession, StoredStanza
 
 
 MAX_UNKNOWN = 10_000  # stanzas between two that are stored; a week of answers to a ping each minute
@@ -125,6 +124,8 @@ class Journal:
         return self._store
 
     def _opened(self) -> Store:
+        from xmppsh.outbox.store import Store  # and with it SQLite: many store nothing
+
         try:
             return Store(self.path, self.owner.name)
         except DamagedStore as error:
