@@ -7,11 +7,11 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.agent.thin import MAX_REQUEST_BYTES, RUN, STREAMS
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

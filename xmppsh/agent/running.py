@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +25,7 @@ from xmppsh.commands.storage import Storage
 from xmppsh.config.secrets import password_setting
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
