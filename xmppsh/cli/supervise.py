@@ -21,7 +21,6 @@ from xmppsh.config.schema import BY_NAME
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
-from xmppsh.undumpable import keep_memory_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +39,7 @@ def run_work(work: Work) -> int:
     streams = InputStream(0), OutputStream(1), LiveErrors().write
     console = Console(env, *streams, Shutdown(), may_prompt).told(settings)
     app = App.of(settings, console)
+    app.account.asks_anew = work.spec.asks_anew
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
         app.printer.check()
@@ -49,7 +49,6 @@ def run_work(work: Work) -> int:
 
             check_account(app.account, console)
         elif work.account:
-            keep_memory_private()
             _ = app.account.credentials  # may ask on the terminal, where Ctrl-C must still work
         if not settings.dry_run:
             console.contents = read_ahead(settings, env)

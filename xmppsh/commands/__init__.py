@@ -29,6 +29,7 @@ class Spec(NamedTuple):
     tail: in the shell, `text` keeps what follows the first argument as it stands; `words` splits it as sh does.
     reports_bounces: it tells by itself what came back, so that the shell need not.
     lasting_with: its parameters that make the session of a one-shot a lasting one.
+    asks_anew: it asks for the password, whatever is known already.
     records: the types that it prints, as `module:Class`; none where it prints text alone, or nothing.
     """
 
@@ -41,6 +42,7 @@ class Spec(NamedTuple):
     reports_bounces: bool = False
     records: tuple[str, ...] = ()
     lasting_with: tuple[str, ...] = ()
+    asks_anew: bool = False
 
 
 class Group(NamedTuple):
@@ -250,6 +252,22 @@ COMMANDS: dict[Path, Spec] = {
         records=(AGENT, "xmppsh.agent.commands:AgentSession"),
     ),
     ("agent", "stop"): Spec("xmppsh.agent.commands", "Close its sessions and end it.", "machine", "none"),
+    ("login",): Spec(
+        "xmppsh.commands.login",
+        "Try an account, and keep it for the next time.",
+        "machine",
+        asks_anew=True,
+        not_in_shell="xmppsh login JID runs outside the shell",
+    ),
+    ("config", "show"): Spec(
+        "xmppsh.commands.config",
+        "Show the settings in force, and who says so.",
+        "machine",
+        "none",
+        records=("xmppsh.commands.config:SettingRecord",),
+    ),
+    ("config", "set"): Spec("xmppsh.commands.config", "Change a line of the config file.", "machine", "none"),
+    ("config", "path"): Spec("xmppsh.commands.config", "Print where the config file is.", "machine", "none"),
     ("playground",): Spec(
         "xmppsh.shell.playground",
         "Start a throw-away server on loopback, and the shell on it.",
@@ -285,6 +303,7 @@ GROUPS: dict[Path, Group] = {
     ("disco",): Group("Find out what somebody is, can do, and what else is there.", "server"),
     ("sessions",): Group("Show or close the account's own sessions, and those that died.", "account"),
     ("agent",): Group("Keep sessions open, so that commands need no login of their own.", "machine"),
+    ("config",): Group("Show and change the settings.", "machine"),
     ("outbox",): Group("Show, settle or forget messages that were never confirmed.", "machine"),
 }
 

@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from xmppsh.config.schema import OF_ACCOUNT, Origin
-from xmppsh.config.secrets import find_password
+from xmppsh.config.secrets import find_password, new_password
 from xmppsh.errors import UsageError
 from xmppsh.model import Credentials
+from xmppsh.undumpable import keep_memory_private
 
 if TYPE_CHECKING:
     from xmppsh.commands.console import Console
@@ -25,10 +26,13 @@ NO_CHECKS = "certificates are not checked (--insecure): anybody can read and cha
 
 
 class Account:
-    """The account of the settings. session: the one that is open already, in the shell."""
+    """The account of the settings. session: the one that is open already, in the shell.
+
+    asks_anew: only a password that this command line names counts; else it is asked for.
+    """
 
     def __init__(self, settings: Settings, console: Console, storage: Storage, session: Session | None = None) -> None:
-        self.settings, self.session = settings, session
+        self.settings, self.session, self.asks_anew = settings, session, False
         self._console, self._storage = console, storage
 
     @cached_property
@@ -46,11 +50,13 @@ class Account:
     @cached_property
     def credentials(self) -> Credentials:
         """What we log in with; may ask on the terminal, so it is called before the event loop runs."""
+        keep_memory_private()
         settings = self.settings
         password, source = None, ""
         if not settings.anonymous and settings.cert is None:
             env, may_prompt = self._console.env, self._console.may_prompt
-            password, source = find_password(settings, self.jid, env, may_prompt=may_prompt)
+            find = new_password if self.asks_anew else find_password
+            password, source = find(settings, self.jid, env, may_prompt=may_prompt)
         return Credentials(password, settings.cert is not None, settings.anonymous, settings.mechanism, source)
 
     @property

@@ -18,7 +18,7 @@ from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.model import Jid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 MAX_ADDRESSES = 1000  # that complete at once: nobody looks through more
@@ -218,3 +218,15 @@ RECORD = RecordType()
 WAIT = WaitType()
 KINDS = KindsType()
 SECONDS = SecondsType()
+
+
+def account_argument(*, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The argument JID: the option --jid under a shorter name. The password is looked for before the handler runs."""
+
+    def remember(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value is not None:
+            ctx.find_root().meta.setdefault(OPTIONS, {})["jid"] = value
+
+    metavar = "JID" if required else "[JID]"
+    facts: dict[str, Any] = {"required": required, "callback": remember, "expose_value": False}
+    return click.argument("account", metavar=metavar, type=JID, **facts)

@@ -25,7 +25,11 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
 
     options: what the command line gave, parsed; a setting that was not given is absent.
     """
-    document = document_of(env)
+    return settings_of(options, env, document_of(env))
+
+
+def settings_of(options: Mapping[str, Any], env: Mapping[str, str], document: Document) -> Settings:
+    """The same with this document as the config file."""
     profile_name, layers = _layers(options, env, document)
     layers = _for_its_own_account(layers)
     values: dict[str, Any] = {}

@@ -56,6 +56,13 @@ def config_file(env: Env) -> Path | None:
     return None if folder is None else folder / "config.toml"
 
 
+def writable_config(env: Env) -> Path:
+    """The config file, which need not exist yet; raises IoError where no folder is named."""
+    if (path := config_file(env)) is None:
+        raise IoError("no folder for the config: there is no home", hint="set XDG_CONFIG_HOME")
+    return path
+
+
 def is_named(path: Path, env: Env) -> bool:
     """Was the folder of this config file named by a variable of its own? Else it is only where one would look."""
     below = home(env)

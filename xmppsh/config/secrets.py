@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
 
 COMMAND_S = 60.0  # a password manager may ask its user first
+SERVICE = "xmppsh"  # in the keyring
 CREDENTIALS = ("xmppsh.password", "password")  # names below systemd's CREDENTIALS_DIRECTORY
 
 
@@ -39,12 +40,28 @@ def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_p
         return Password(found, "the keyring")
     if (found := _from_netrc(jid, env)) is not None:
         return Password(found, str(_netrc(env)))
-    if not may_prompt:
-        raise SaslError(
-            f"{jid.bare}: no password, and no terminal to ask for it",
-            hint="--password-file FILE, --password-command CMD, --password-fd N or XMPPSH_PASSWORD",
-        )
-    return Password(_prompt(jid), "")
+    return Password(_asked(jid, "XMPPSH_PASSWORD", may_prompt=may_prompt), "")
+
+
+def new_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> Password:
+    """The password of an account that is not known yet: what an option names, else what is typed."""
+    settings = settings.without([name for name in PASSWORDS if settings.origin(name) > Origin.OPTION])
+    if (name := password_setting(settings)) is not None:
+        return Password(_from(settings, name, env), settings.source(name))
+    return Password(_asked(jid, "a terminal", may_prompt=may_prompt), "")
+
+
+def keep_in_keyring(jid: Jid, password: str) -> bool:
+    """Keep the password of `jid` in the keyring of this machine; False when there is none."""
+    try:
+        import keyring
+    except ImportError:
+        return False  # the extra is not installed
+    try:
+        keyring.set_password(SERVICE, str(jid.bare), password)
+    except keyring.errors.KeyringError:
+        return False  # no backend on this machine, or a locked one
+    return True
 
 
 def password_setting(settings: Settings) -> str | None:
@@ -129,7 +146,7 @@ def _from_keyring(jid: Jid) -> str | None:
     except ImportError:
         return None  # the extra is not installed
     try:
-        password: str | None = keyring.get_password("xmppsh", str(jid.bare))
+        password: str | None = keyring.get_password(SERVICE, str(jid.bare))
         return password
     except keyring.errors.KeyringError:
         return None  # no backend on this machine
@@ -156,6 +173,15 @@ def _netrc(env: Mapping[str, str]) -> Path | None:
         return Path(named)
     below = home(env)
     return None if below is None else below / ".netrc"
+
+
+def _asked(jid: Jid, otherwise: str, *, may_prompt: bool) -> str:
+    if not may_prompt:
+        raise SaslError(
+            f"{jid.bare}: no password, and no terminal to ask for it",
+            hint=f"--password-file FILE, --password-command CMD, --password-fd N or {otherwise}",
+        )
+    return _prompt(jid)
 
 
 def _prompt(jid: Jid) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.appearing import appearing, availability
-from xmppsh.commands.base import OPTIONS, command
+from xmppsh.commands.base import command
 from xmppsh.commands.own_session import OwnSessions
-from xmppsh.commands.params import JID
+from xmppsh.commands.params import account_argument
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.shell.aliases import Aliases
 from xmppsh.shell.desk import Desk
@@ -25,7 +25,6 @@ from xmppsh.shell.streamview import StreamView
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.commands.console import Console
-    from xmppsh.model import Jid
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
     from xmppsh.xmlio.build import Xml
@@ -33,14 +32,8 @@ if TYPE_CHECKING:
 LAST_ACKS_S = 5.0
 
 
-def _account(ctx: click.Context, _param: click.Parameter, value: Jid | None) -> None:
-    # The argument is the option --jid under a shorter name; the password is looked for before the handler runs.
-    if value is not None:
-        ctx.find_root().meta.setdefault(OPTIONS, {})["jid"] = value
-
-
 @command("connect")
-@click.argument("account", metavar="[JID]", type=JID, required=False, callback=_account, expose_value=False)
+@account_argument()
 @click.option("--vi", is_flag=True, help="Edit the line with vi's keys instead of Emacs'.")
 @click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
 @appearing

@@ -1,0 +1,78 @@
+"""`login`: try an account, and keep it as a profile of the config file and its password in the keyring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.base import command
+from xmppsh.commands.params import account_argument
+from xmppsh.config.load import document_of, settings_of
+from xmppsh.config.paths import writable_config
+from xmppsh.config.schema import BY_NAME, Origin
+from xmppsh.config.secrets import keep_in_keyring
+from xmppsh.errors import UsageError
+
+if TYPE_CHECKING:
+    from xmppsh.commands.app import App
+    from xmppsh.config.document import Document
+    from xmppsh.model import Jid
+
+DEFAULT = "default"
+KEPT = ("host", "resolve", "dns", "tls", "ca", "pin", "cert", "key", "mechanism")  # as the login itself was given them
+
+
+@command("login")
+@account_argument(required=True)
+@click.option("--as", "name", metavar="NAME", default=DEFAULT, show_default=True, help="The [profile.NAME] to write.")
+async def login(app: App, name: str) -> None:
+    """Log in once as JID, and keep it: as a profile of the config file, with the password in the keyring.
+
+    The password is asked for, or read by --password-fd, --password-file or --password-command; it is never written to
+    the config file. Without a keyring it is asked for each time. --host, --ca and the like are kept in the profile.
+
+    Example:  xmppsh login juliet@example.org
+    """
+    jid, console = app.account.jid, app.console
+    writable_config(console.env)
+    document = document_of(console.env)
+    _refuse_another(document, jid, name)
+    new = _with_profile(app, document, name)
+    async with app.sessions.one_shot():
+        pass
+    if app.settings.dry_run:
+        return
+    from xmppsh.config.edit import write
+
+    write(new)
+    told = f"{jid.bare} is [profile.{name}] of {document.path}"
+    password = app.account.credentials.password
+    if password is not None:
+        is_kept = keep_in_keyring(jid, password)
+        told += "; its password is " + (
+            "in the keyring" if is_kept else "asked for each time: there is no keyring here"
+        )
+    console.warn(told)
+
+
+def _refuse_another(document: Document, jid: Jid, name: str) -> None:
+    """Raise UsageError rather than put another account out of force."""
+    is_there = name in document.tables.get("profile", {})
+    known = settings_of({"profile": name} if is_there else {}, {}, document).jid
+    if known is not None and known.bare != jid.bare and (is_there or name == DEFAULT):
+        raise UsageError(f"{document.path} has {known.bare} already", hint=f"xmppsh login {jid} --as NAME")
+
+
+def _with_profile(app: App, document: Document, name: str) -> Document:
+    from xmppsh.commands.config import words_of
+    from xmppsh.config.edit import changed
+
+    settings, console = app.settings, app.console
+    new = changed(document, "jid", str(app.account.jid), name)
+    for setting in (BY_NAME[one] for one in KEPT if settings.origin(one) is Origin.OPTION):
+        words = words_of(setting, getattr(settings, setting.name))
+        if setting.is_path and (path := settings.path(setting.name, console.env)) is not None:
+            words = [str(console.path(str(path)).absolute())]  # in the file it would be relative to that
+        new = changed(new, setting.key, words if len(words) > 1 else words[0], name)
+    return new
