@@ -6,7 +6,10 @@ that may be meant for another command. What is not listed goes the ordinary way.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
+
+from xmppsh.commands.groups import load
 
 if TYPE_CHECKING:
     from xmppsh.commands import Path
@@ -40,7 +43,27 @@ ALLOWED: dict[Path, tuple[str, ...]] = {
     ("history", "export"): (),
     ("room", "list"): (),
 }
+# What these commands import while they run.
+ALSO_NEEDED = (
+    "xmppsh.commands.delivery",
+    "xmppsh.commands.own_session",
+    "xmppsh.commands.record_types",
+    "xmppsh.connection.options",
+    "xmppsh.net.tls",
+    "xmppsh.outbox.journal",
+    "xmppsh.session.session",
+    "xmppsh.witness.announcer",
+    "xmppsh.xmlio.reader",
+)
 FIRST_WORDS = frozenset(path[0] for path in ALLOWED)
+
+
+def load_all() -> None:
+    """Import what such a command needs, so that none of them has to wait for it."""
+    for path in ALLOWED:
+        load(path)
+    for name in ALSO_NEEDED:
+        importlib.import_module(name)
 
 
 def is_allowed(work: Work) -> bool:

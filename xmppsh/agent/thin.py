@@ -12,8 +12,8 @@ word, and the command goes the ordinary way. It can: until the client has said `
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found] # what `signal` wraps: that one costs as much as all of ours
 import os
-import signal
 import sys
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket
 
@@ -119,7 +119,7 @@ class _Signals:
         self._caught: list[int] = []
         self._before = {number: signal.getsignal(number) for number in FORWARDED}
         for number, handler in self._before.items():
-            if number != signal.SIGHUP or handler is not signal.SIG_IGN:  # nohup holds
+            if number != signal.SIGHUP or handler != signal.SIG_IGN:  # nohup holds
                 signal.signal(number, self._catch)
 
     def _catch(self, number: int, _frame: object) -> None:

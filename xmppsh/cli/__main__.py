@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found] # see agent/thin.py
 import gc
 import os
-import signal
 import sys
 
 SOFTWARE = 70  # errors.ExitCode.SOFTWARE, which may be what cannot be loaded
