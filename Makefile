@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
 GHOSTS_PACKAGES := go-sendxmpp iproute2
 BENCH_PACKAGES := go-sendxmpp sendxmpp
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 NEXT_ROOT ?= /var/tmp/xmppsh-next
 
-.PHONY: demo test test-all lint soak ghosts bench interop-next servers upgrade clean
+.PHONY: demo test test-all lint soak ghosts bench interop-next dist docs servers upgrade clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -48,6 +49,17 @@ bench: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(BENCH_PACKAGES)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.pipes
+
+# Both packages, each installed and tried in a new environment of each of these Pythons that is here.
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	sh tests/support/try-packages $(PYTHONS)
+
+# The site, in build/site; a link that leads nowhere is an error.
+docs: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
