@@ -14,6 +14,11 @@ from xmppsh.config.schema import SETTINGS
 from xmppsh.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]
+TESTS = {
+    name
+    for path in (ROOT / "tests").rglob("test_*.py")
+    for name in [path.stem, *re.findall(r"^ *(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)]
+}
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
@@ -44,6 +49,17 @@ def test_the_reference_has_every_command_setting_and_exit_code() -> None:
 def test_a_link_of_a_document_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_test_that_a_document_names_is_there(document: Path) -> None:
+    named = set(re.findall(r"`(test_\w+)`", document.read_text()))
+    assert named - TESTS == set()
+
+
+def test_each_reported_fault_is_held_by_at_least_three_tests() -> None:
+    rows = [line for line in (ROOT / "docs" / "reported.md").read_text().splitlines() if line.startswith("| ")]
+    assert [row for row in rows[1:] if not row.startswith("| --- ") and len(re.findall("`test_", row)) < 3] == []
 
 
 @pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
