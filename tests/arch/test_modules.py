@@ -1,0 +1,94 @@
+"""Every module is named by a test: who changes a file finds in the tree what shows its behaviour."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MODULES = {
+    path.relative_to(ROOT).with_suffix("").as_posix()
+    for path in (ROOT / "xmppsh").rglob("*.py")
+    if path.name != "__init__.py"
+}
+TESTS = {path.relative_to(ROOT / "tests").as_posix(): path for path in (ROOT / "tests").rglob("*.py")}
+
+# What runs in a process of its own, and is not imported by its tests: the tests that show it, and the modules.
+SHOWN_BY = {
+    "agent/test_agent.py": "agent: allowed borrowed commands pool request running server sessions streams thin",
+    "arch/test_documents.py": "commands: schema",
+    "commands/test_completion.py": "commands: candidates",
+    "commands/test_send.py": "commands: bodies order",
+    "commands/test_sessions.py": "commands: session_records",
+    "commands/test_usage.py": "cli: run · __main__",
+    "config/test_load.py": "config: ahead document",
+    "connection/test_lasting.py": "connection: ports takeover",
+    "connection/test_race.py": "connection: opening",
+    "e2e/test_connect_commands.py": "shell: connect desk interpreter own_commands printer records surroundings",
+    "e2e/test_connect_cut.py": "shell: fates sent",
+    "e2e/test_connect_ends.py": "shell: failure repl tasks",
+    "e2e/test_connect_line.py": "shell: lexer",
+    "e2e/test_connect_script.py": "shell: script",
+    "e2e/test_endings.py": "cli: report supervise · commands: ending",
+    "e2e/test_stranded.py": "session: availability",
+    "hostile/test_gates.py": "protocol: negotiation",
+    "interop/test_account.py": (
+        "commands: block disco entity history presence roster upload · net: put · output: appending"
+        " · xep: disco missing roster upload"
+    ),
+    "interop/test_blocking_files.py": "apart",
+    "interop/test_doctor.py": (
+        "doctor: case check_dns check_hostmeta check_login check_services check_stream check_tcp check_tls"
+        " examine probe report"
+    ),
+    "interop/test_explain.py": "commands: explain",
+    "interop/test_iq_raw_ping.py": "commands: iq ping raw · output: verbatim · xmlio: xpath",
+    "interop/test_listen.py": (
+        "commands: appearing filters jobs listen · session: session_port streams · xep: carbons greeting"
+    ),
+    "interop/test_outbox.py": "commands: outbox storage · outbox: database registry",
+    "interop/test_pipe.py": "commands: pipe pipe_input pipe_run ports",
+    "interop/test_reap.py": "ghosts: dead_session reap",
+    "interop/test_room.py": "commands: adhoc form_records room · xep: muc",
+    "interop/test_login.py": "commands: login",
+    "interop/test_send.py": (
+        "commands: account attachments delivery own_session · output: failure printer · xmlio: payloads"
+    ),
+    "interop/test_witness.py": "commands: witness",
+    "playground/test_services.py": (
+        "playground: archive blocking carbons echo handlers ports queries roster session upload"
+    ),
+    "playground/test_visitor.py": "shell: playground tour visitor",
+    "protocol/test_resumption.py": "protocol: resuming",
+    "shell/test_aliases.py": "shell: secret_lines",
+    "shell/test_complete.py": "shell: rooms vocabulary · commands: shared_session",
+}
+
+
+def _listed() -> set[str]:
+    """The modules of SHOWN_BY, as paths."""
+    found = set()
+    for text in SHOWN_BY.values():
+        for group in text.split(" · "):
+            room, _, names = group.rpartition(": ")
+            found |= {"/".join(part for part in ("xmppsh", room, name) if part) for name in names.split()}
+    return found
+
+
+def _imported(module: str, text: str) -> bool:
+    package, _, name = module.replace("/", ".").rpartition(".")
+    pattern = rf"{re.escape(package)}\.{name}\b|from {re.escape(package)} import (?:\w+(?: as \w+)?, )*{name}\b"
+    return re.search(pattern, text) is not None
+
+
+def test_every_module_is_named_by_a_test() -> None:
+    text = "\n".join(path.read_text() for path in TESTS.values())
+    unnamed = {
+        module
+        for module in MODULES - _listed()
+        if not _imported(module, text) and re.sub(r"^xmppsh/(.*?)(\w+)$", r"\1test_\2.py", module) not in TESTS
+    }
+    assert unnamed == set(), "say in SHOWN_BY, tests/arch/test_modules.py, which test shows what they do"
+
+
+def test_the_list_names_what_is_there() -> None:
+    assert _listed() - MODULES == set()
+    assert SHOWN_BY.keys() - TESTS.keys() == set()
