@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import field
+from dataclasses import field, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
@@ -251,6 +251,10 @@ class Element:
     def sender(self) -> str:
         """The `from` attribute, empty when absent."""
         return self.attributes.get("from", "")
+
+    def at(self, line: int, column: int) -> Element:
+        """The same, begun at another place."""
+        return replace(self, line=line, column=column)
 
 
 STANZA_NAMES = frozenset({f"{{{ns.CLIENT}}}message", f"{{{ns.CLIENT}}}presence", f"{{{ns.CLIENT}}}iq"})

@@ -117,6 +117,20 @@ async def test_replies_tell_the_line_of_what_they_answer(program: Program, serve
     assert summary(outcome) == {"sent": 3, "acked": 2, "failed": 1}
 
 
+async def test_a_bounce_from_the_middle_of_a_long_input_tells_its_line(
+    program: Program, server: Server, bob: Contact
+) -> None:
+    lines = [f"<message to='{bob.jid}' id='i{number}'><body>{number}</body></message>" for number in range(1, 41)]
+    lines[24] = f"<message to='nobody@{server.domain}' id='lost'><body>x</body></message>"
+    outcome = await program.run(
+        "pipe", "--replies", "--format", "json", "--window", "7", stdin="\n".join(lines).encode()
+    )
+    assert outcome.code == 80
+    assert [(one["line"], one["id"]) for one in outcome.records[:-1]] == [(25, "lost")]
+    assert summary(outcome) == {"sent": 40, "acked": 39, "failed": 1}
+    assert await received(bob, "40") == [str(number) for number in range(1, 41) if number != 25]
+
+
 async def test_an_iq_that_is_never_answered_has_failed(program: Program, server: Server, bob: Contact) -> None:
     bob.client.add_filter("in", lambda stanza: None)  # it hears, and says nothing
     text = f"<iq type='get' to='{bob.jid}' id='asked'><ping xmlns='urn:xmpp:ping'/></iq>"

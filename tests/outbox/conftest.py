@@ -15,9 +15,11 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     """Begin a journal of an account, as one more process does."""
     opened = []
 
-    def start(account: str = ACCOUNT, *, everything: bool = True, role: str = "process") -> Journal:
+    def start(
+        account: str = ACCOUNT, *, everything: bool = True, role: str = "process", file: str = "progress"
+    ) -> Journal:
         owner = Owner(tmp_path / "locks", role)
-        journal = Journal(tmp_path / "progress", owner, account, everything=everything)
+        journal = Journal(tmp_path / file, owner, account, everything=everything)
         opened.append(journal)
         return journal
 

@@ -22,6 +22,7 @@ def fill(queue: Queue, count: int, kind: str = "message") -> None:
 def crash(journal: Journal) -> None:
     """As a killed process leaves it: nothing is closed, and nobody holds the lock."""
     journal.store.close()
+    journal._store = None
     assert journal.owner._fd is not None
     os.close(journal.owner._fd)
     journal.owner._fd = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.console import Console
     from xmppsh.commands.storage import Storage
     from xmppsh.session.session import Session
-    from xmppsh.session.session_port import Reader, SessionPort
+    from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
 
 
 class AgentSessions:
@@ -35,7 +35,7 @@ class AgentSessions:
         async with self._pool.session(self._account, self._console, self._storage) as session:
             yield session
 
-    def lasting(self, checkpoint: Path | None = None) -> AbstractAsyncContextManager[SessionPort]:
+    def lasting(self, checkpoint: Path | None = None) -> AbstractAsyncContextManager[BulkSessionPort]:
         """Never asked for: such a command goes the ordinary way (running.py)."""
         raise AssertionError("a lasting session is the command's own")
 

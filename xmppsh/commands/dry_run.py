@@ -94,6 +94,11 @@ class DrySession:
         self.sent_count += 1
         return self.sent_count
 
+    def send_batch(self, messages: list[bytes], position: int | None = None) -> None:
+        """The same for many."""
+        self._lines += [message.decode().lstrip() for message in messages]
+        self.sent_count += len(messages)
+
     def broadcast_presence(self, availability: Xml) -> int:
         """The same."""
         return self.send(availability)
@@ -107,6 +112,11 @@ class DrySession:
     async def wait_for_window(self, window: int) -> None:
         """There is always room."""
         await self.flush()
+
+    async def wait_for_room(self, window: int, wanted: int) -> int:
+        """The same."""
+        await self.flush()
+        return wanted
 
     async def acked(self, number: int, timeout_s: float | None = None) -> None:
         """Nobody acknowledges."""

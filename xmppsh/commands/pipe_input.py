@@ -11,6 +11,7 @@ from xmppsh.commands.bodies import BOM, MAX_BODY_BYTES
 from xmppsh.commands.params import parse_address
 from xmppsh.errors import DataError, UsageError, XmlError, XmppshError
 from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.plain import PlainReader
 from xmppsh.xmlio.reader import StanzaReader, read_element
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element, Jid
     from xmppsh.output.streams import InputStream
+    from xmppsh.xmlio.plain import Plain
     from xmppsh.xmlio.splitter import Limits
 
 Kind = Literal["auto", "xml", "json", "lines"]
@@ -47,7 +49,7 @@ class PipeInput:
         self._source, self._kind, self._limits = source, kind, limits
         self._root, self._to, self._skip = root, to, skip
 
-    async def __aiter__(self) -> AsyncIterator[Element]:
+    async def __aiter__(self) -> AsyncIterator[Element | Plain]:
         head = b""
         if self._kind == "auto":
             while not head.strip() and (chunk := await self._source.read()):
@@ -56,9 +58,12 @@ class PipeInput:
             self._kind = "xml" if first in ("<", "") else "json" if first == "{" else "lines"
         if self._kind == "lines" and self._to is None:
             raise UsageError("lines say nothing of their recipient", hint="--to JID, or --input xml or json")
-        stanzas = self._xml(head) if self._kind == "xml" else self._by_lines(head)
-        async for stanza in stanzas:
-            yield stanza
+        if self._kind != "xml":
+            found: AsyncIterator[Element | Plain] = self._by_lines(head)
+        else:
+            found = self._xml(head) if self._skip is None else self._sound_xml(head)
+        async for one in found:
+            yield one
 
     def _fault(self, error: XmlError) -> None:
         """Go on after a bad stanza, or raise it."""
@@ -68,7 +73,25 @@ class PipeInput:
 
     # ── XML ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _xml(self, head: bytes) -> AsyncIterator[Element]:
+    async def _xml(self, head: bytes) -> AsyncIterator[Element | Plain]:
+        """Plain messages by the run; the first fault ends it."""
+        reader = PlainReader(self._limits, root=self._root)
+        chunk, more = head, True
+        while more:
+            if reader.holds and not self._source.is_ready:
+                found, error = reader.release()
+            else:
+                chunk = chunk or await self._source.read()
+                more = bool(chunk)
+                found, error = reader.feed(chunk, final=not more)
+                chunk = b""
+            for one in found:
+                yield one
+            if error is not None:
+                raise error
+
+    async def _sound_xml(self, head: bytes) -> AsyncIterator[Element]:
+        """Each stanza for itself; what is wrong is left out."""
         reader, before = StanzaReader(self._limits, root=self._root), 0
         read = 0  # lines of the input before this chunk
         chunk, more = head, True

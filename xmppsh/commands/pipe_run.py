@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.commands.pipe_sent import Remembered, Sent
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
@@ -16,17 +16,17 @@ from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.requests import domains_of, is_answer
 from xmppsh.xmlio.build import Xml, verbatim, with_id
-from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.ids import Series, new_id
+from xmppsh.xmlio.plain import Plain
 from xmppsh.xmlio.reader import tree
-from xmppsh.xmlio.stanzas import with_origin_id
+from xmppsh.xmlio.stanzas import numbered, with_origin_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
 
     from xmppsh.model import Element
-    from xmppsh.session.session_port import Reader, SessionPort
+    from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
 
-MAX_REMEMBERED = 10_000  # recent stanzas, to know what answers them
 MAX_FENCED_DOMAINS = 16
 
 
@@ -60,15 +60,6 @@ class PipeReply(Record):
         return self.xml
 
 
-class Sent:
-    """A stanza that was sent: what knows its answer."""
-
-    __slots__ = ("is_request", "line", "to")
-
-    def __init__(self, line: int, to: str, *, is_request: bool) -> None:
-        self.line, self.to, self.is_request = line, to, is_request
-
-
 class Run:
     """window: how many stanzas may be unacknowledged. rate: how many may leave in a second; None: as many as can.
 
@@ -85,9 +76,9 @@ class Run:
         self._window, self._rate = window, rate
         self._keep_from = keep_from
         self._counted = False
-        self._started = time.monotonic()
-        self._recent: OrderedDict[str, Sent] = OrderedDict()
-        self._addressed: OrderedDict[str, None] = OrderedDict()
+        self._started = self._next_at = time.monotonic()
+        self._remembered = Remembered()
+        self._ids = Series()
         self._open_requests: set[str] = set()
         self._all_answered = asyncio.Event()
 
@@ -113,7 +104,7 @@ class Run:
 
     # ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def go(self, session: SessionPort, stanzas: AsyncIterable[Element]) -> None:
+    async def go(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
         """Send everything that no earlier run has confirmed, then wait for the acks and the answers."""
         readers = [session.bounces(), session.subscribe("iq", "presence")]
         collecting = [asyncio.ensure_future(self._collect(session, reader)) for reader in readers]
@@ -125,7 +116,7 @@ class Run:
                 self.first_error = self.first_error or error
             await session.acked(session.sent_count)
             self.count(session)
-            await session.requests.fence(domains_of(reversed(self._addressed), MAX_FENCED_DOMAINS))
+            await session.requests.fence(domains_of(self._remembered.addresses(), MAX_FENCED_DOMAINS))
             await self._wait_for_answers(session.options.timeout_s)
             for reader in readers:
                 reader.finish()
@@ -135,24 +126,57 @@ class Run:
             for task in collecting:
                 task.cancel()
 
-    async def _send_all(self, session: SessionPort, stanzas: AsyncIterable[Element]) -> None:
-        position, done, next_at = 0, session.restored_position, time.monotonic()
-        async for stanza in stanzas:
-            position += 1
+    async def _send_all(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
+        position, done = 0, session.restored_position
+        async for found in stanzas:
+            before, count = position, len(found.messages) if isinstance(found, Plain) else 1
+            position += count
             if position <= done:
                 continue
+            if isinstance(found, Plain):
+                await self._send_plain(session, found, max(0, done - before), before)
+                continue
             await session.wait_for_window(self._window)
-            if self._rate is not None:
-                next_at = max(next_at + 1 / self._rate, time.monotonic())
-                await asyncio.sleep(next_at - time.monotonic())
+            await self._wait_for_turn()
             try:
-                self._send(session, stanza, position)
+                self._send(session, found, position)
             except XmlError as error:
                 if self.skip is None:
                     raise
                 self.skip(error)
         if position < done:
             raise XmlError(f"the input has {position} stanzas, and {done} are confirmed: is it the same input?")
+
+    async def _wait_for_turn(self) -> None:
+        """Keep to --rate."""
+        if self._rate is not None:
+            self._next_at = max(self._next_at + 1 / self._rate, time.monotonic())
+            await asyncio.sleep(self._next_at - time.monotonic())
+
+    async def _send_plain(self, session: BulkSessionPort, plain: Plain, at: int, before: int) -> None:
+        """Send plain messages from `at` on; before: how many stanzas of the input stand before the first."""
+        messages = numbered(plain, self._ids)
+        while at < len(messages):
+            room = await session.wait_for_room(self._window, len(messages) - at)
+            await self._wait_for_turn()
+            batch = messages[at : at + (room if self._rate is None else 1)]
+            self._send_batch(session, plain, at, batch, before + at + 1)
+            at += len(batch)
+            await asyncio.sleep(0)  # it leaves while the next ones are read
+
+    def _send_batch(self, session: BulkSessionPort, plain: Plain, at: int, batch: list[bytes], position: int) -> None:
+        try:
+            session.send_batch(batch, position)
+        except DataError as error:
+            if len(batch) == 1:
+                line, column = plain.place_of(at)
+                raise XmlError(str(error), condition="", line=line, column=column) from error
+            for number, message in enumerate(batch):  # those before the one that is too big are sent
+                self._send_batch(session, plain, at + number, [message], position + number)
+            return
+        self.read += len(batch)
+        lines = sum(message.count(b"\n") for message in plain.messages[:at])
+        self._remembered.add_batch(plain.place[0] + lines, batch)
 
     def _send(self, session: SessionPort, stanza: Element, position: int) -> None:
         sender = stanza.attributes.get("from", "")
@@ -175,17 +199,9 @@ class Run:
         """
         stanza_id, to = stanza.id or new_id(), stanza.attributes.get("to", "")
         is_request = stanza.kind == "iq" and stanza.attributes.get("type") in ("get", "set")
-        self._recent[stanza_id] = Sent(stanza.line, to, is_request=is_request)
-        self._recent.move_to_end(stanza_id)
-        if len(self._recent) > MAX_REMEMBERED:
-            self._recent.popitem(last=False)
+        self._remembered.add(stanza_id, Sent(stanza.line, to, is_request=is_request))
         if is_request:
             self._open_requests.add(stanza_id)
-        elif to:  # a message, or a directed presence, may bounce
-            self._addressed[to] = None
-            self._addressed.move_to_end(to)
-            if len(self._addressed) > MAX_REMEMBERED:
-                self._addressed.popitem(last=False)
         xml = verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
         if stanza.kind != "message":
             return xml, stanza_id
@@ -220,7 +236,7 @@ class Run:
 
     async def _collect(self, session: SessionPort, reader: Reader) -> None:
         async for stanza in reader:
-            sent = self._recent.get(stanza.id or "")
+            sent = self._remembered.find(stanza.id or "")
             reply = None if sent is None else self._answered(session, stanza, sent)
             if reply is not None and self.on_reply is not None:
                 await self.on_reply(reply)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
-    from xmppsh.session.session_port import Reader, SessionPort
+    from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
 
 MIB = 1024 * 1024
 INBOX_BYTES = 64 * MIB
@@ -39,7 +39,7 @@ class Sessions(Protocol):
         heals: it survives a cut; otherwise it dies with its socket.
         """
 
-    def lasting(self, checkpoint: Path | None = None) -> AbstractAsyncContextManager[SessionPort]:
+    def lasting(self, checkpoint: Path | None = None) -> AbstractAsyncContextManager[BulkSessionPort]:
         """A session that survives a cut and is watched by a guard; it gives up after --timeout without a link.
 
         checkpoint: the file that keeps how far the input is confirmed.

@@ -55,6 +55,11 @@ class Driver:
         if trace is not None:
             stream.on_item = trace.received
 
+    @property
+    def is_traced(self) -> bool:
+        """Is each piece that is written shown to somebody?"""
+        return self._trace is not None
+
     def start(self) -> None:
         """Write the stream header, or begin the TLS handshake first."""
         self.carry_out(self.stream.open())

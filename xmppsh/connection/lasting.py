@@ -134,6 +134,12 @@ class Connection:
         driver = self._in_use
         driver.carry_out(driver.stream.send(stanza))
 
+    def write_batch(self, messages: list[bytes]) -> None:
+        """The same for many messages, in one write."""
+        driver = self._in_use
+        for part in [[message.lstrip()] for message in messages] if driver.is_traced else [messages]:
+            driver.carry_out(driver.stream.send_batch(part))
+
     def request_ack(self) -> None:
         """Write `<r/>`; raises ConnectionLost when there is no link."""
         driver = self._in_use

@@ -11,7 +11,7 @@ WORK_IN_FLIGHT_S = 0.25  # so much server work may be unacknowledged
 MIN_WINDOW = 32  # stanzas
 FIRST_WINDOW = 100  # stanzas, before anything was measured
 FIRST_RATE = 200.0  # stanzas a second, assumed until measured; ejabberd with an archive does about 150
-STRETCH_S = 0.25  # of work, before it counts as a measurement
+STRETCH_S, STRETCH = 0.25, 500  # of work, or stanzas handled in several bursts, before it counts as a measurement
 SMOOTHING = 0.3
 
 
@@ -33,7 +33,7 @@ class Pace:
         self._spend(now)
         self._count += count
         self._since = now if still_in_flight else None
-        if self._count and self._spent_s >= STRETCH_S:
+        if self._spent_s > 0 and (self._count >= STRETCH or (self._count and self._spent_s >= STRETCH_S)):
             seen = self._count / self._spent_s
             self.rate = seen if self.rate is None else self.rate + SMOOTHING * (seen - self.rate)
             self._count, self._spent_s = 0, 0.0

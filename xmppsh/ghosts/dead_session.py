@@ -17,7 +17,7 @@ from xmppsh.connection.takeover import TakenOver, take_over
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
 from xmppsh.model import Jid
 from xmppsh.outbox.journal import LeftBehind, in_wire_order, management
-from xmppsh.outbox.queue import Fate, Queue
+from xmppsh.outbox.queue import Fate, Queue, opened
 from xmppsh.plain import dataclass
 from xmppsh.protocol.events import StanzaArrived, StanzasAcked, StreamEnded
 from xmppsh.protocol.sm import MODULUS
@@ -95,13 +95,13 @@ class Remains:
         return Reaped(jid, taken.resumed, max(0.0, time.time() - stored.started), len(self._rows) - left, left)
 
     def _open_entries(self) -> list[Entry]:
-        return [entry for entry in self._queue if entry.xml]
+        return [entry for entry in opened(self._queue) if entry.xml]
 
     def _release(self, h: int) -> bool:
         """The server has handled everything up to h; False when that is no count of what is in flight."""
         if self._base is None or (released := (h - self._base) % MODULUS) >= MODULUS // 2:
             return False
-        done = self._queue.acked(min(released, self._queue.in_flight))
+        done = opened(self._queue.acked(min(released, self._queue.in_flight)))
         self._base = h
         self._journal.store.finish(self._stored.id, done, h)
         return True
@@ -167,7 +167,7 @@ class Remains:
         elif self._base is not None and (self._is_snapshot if taken.resumed else taken.h is None):
             # To ask again: `<failed/>` proves that the former stream has ended. Or a witness may have closed it, and
             # know its h. That counts from our base, and covers the session's own stanzas, too.
-            stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, list(self._queue)
+            stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, opened(self._queue)
         else:
             fate = Fate.UNCERTAIN
         entries = [replace(entry, fate=fate) for entry in entries]

@@ -24,35 +24,37 @@ class Database:
     """One file in WAL mode. Every method commits before it returns; raises IoError (74) when the disk does not take it.
 
     application, version: what the file is marked with (SQLite's application_id and user_version). schema: the
-    statements that make the tables.
+    statements that make the tables, and add those that are missing in a file of a version from `oldest` on.
     """
 
-    def __init__(self, path: Path, application: int, version: int, schema: str) -> None:
-        self.path, self._application, self._version = path, application, version
+    def __init__(self, path: Path, application: int, version: int, schema: str, oldest: int | None = None) -> None:
+        self.path, self._application = path, application
+        self._versions = range(version if oldest is None else oldest, version + 1)
         with self._guarded():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_foreign()
             self._refuse_remains()
             self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
-            is_new = self._check_kind()
-            if is_new:
+            found = self._check_kind()
+            if not found:
                 path.chmod(0o600)  # an empty file that was there
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA foreign_keys = ON")
-            if is_new:
+            if found != version:
                 marks = f"PRAGMA application_id = {application};\nPRAGMA user_version = {version};"
                 self._database.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{marks}\nCOMMIT;")
 
-    def _check_kind(self) -> bool:
-        """Is the file a new one? Raises IoError when it is something else than what is wanted."""
+    def _check_kind(self) -> int:
+        """The file's version, 0 of a new one. Raises IoError when it is something else than what is wanted."""
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (application, version) not in ((0, 0), (self._application, self._version)):
+        is_ours = application == self._application and version in self._versions
+        if not is_ours and (application, version) != (0, 0):
             raise IoError(f"{self.path}: written by another version of xmppsh", hint="move the file away")
         if application == 0 and tables:
             raise IoError(f"{self.path} is a database of another program", hint="give another file")
-        return bool(application == 0)
+        return int(version)
 
     def _refuse_foreign(self) -> None:
         """A file or journal that somebody else has put there is no outbox; ours is made here, with its mode."""

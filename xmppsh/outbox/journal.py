@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from xmppsh.errors import IoError
+from xmppsh.outbox.batches import Done
 from xmppsh.outbox.damage import DamagedStore, moved_aside
 from xmppsh.outbox.owner import GUARD, RETRY, is_settling
-from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.outbox.queue import Batch, Entry, Fate
 from xmppsh.plain import dataclass
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.xmlio.build import Xml
@@ -110,6 +111,8 @@ class Journal:
         self._retrying: Owner | None = None
         self._session: int | None = None
         self._acked: int | None = None  # the session's h, once there was an ack
+        self._has_batches = False  # have any been stored that are not opened up?
+        self._done = Done()  # acknowledged batches, not written down yet
 
     @property
     def store(self) -> Store:
@@ -138,8 +141,11 @@ class Journal:
     def close(self) -> None:
         """Close the file and give up the lock; where a session is left, the lock file stays to tell of it."""
         if self._store is not None:
-            self._store.close()
-            self._store = None
+            try:
+                self.open_batches()
+            finally:
+                self._store.close()
+                self._store = None
         if self._retrying is not None:
             self._retrying.close()
             self._retrying = None
@@ -232,6 +238,7 @@ class Journal:
     def closed(self) -> None:
         """The session is over, cleanly or not; its stanzas stay."""
         if self._session is not None:
+            self.flush()
             self.store.close_session(self._session)
             self._session = None
 
@@ -242,20 +249,47 @@ class Journal:
 
     # ── Stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _stored(self, entries: Sequence[Entry]) -> list[Entry]:
-        return [entry for entry in entries if entry.number and (self._everything or entry.kind == "message")]
+    def _is_stored(self, item: Entry | Batch) -> bool:
+        return bool(item.number) and (self._everything or item.kind == "message")
 
-    def write(self, new: Sequence[Entry], sent: Sequence[Entry], first_wire: int) -> None:
+    def write(self, new: Sequence[Entry | Batch], sent: Sequence[Entry | Batch], first_wire: int) -> None:
         """New entries are stored; those that leave now, all of them stored or new, get their numbers."""
-        fresh = self._stored([entry for entry in new if entry.row is None])
-        if fresh or any(entry.row is not None for entry in sent):
-            self.store.write(self.account, fresh, self._session, sent, first_wire, self._acked)
+        fresh = [item for item in new if item.row is None and self._is_stored(item)]
+        if fresh or any(item.row is not None for item in sent):
+            done, self._done = self._done, Done()
+            self._has_batches = self._has_batches or any(isinstance(item, Batch) for item in fresh)
+            self.store.write(self.account, fresh, self._session, sent, first_wire, self._acked, done)
 
-    def finish(self, entries: Sequence[Entry], acked: int | None = None) -> None:
-        """Final fates; acked: the session's h, which the next stored stanza takes along when none of these is one."""
+    def finish(self, items: Sequence[Entry | Batch], acked: int | None = None) -> None:
+        """Final fates; acked: the session's h, which the next stored stanza takes along when none of these is one.
+
+        What became of batches is written down with the next write, or by `flush`.
+        """
         self._acked = self._acked if acked is None else acked
+        batches = [item for item in items if isinstance(item, Batch)]
+        self._done.note(batches)
+        entries = [item for item in items if isinstance(item, Entry)]
         if any(entry.row is not None for entry in entries):
-            self.store.finish(self._session, entries, acked)
+            done, self._done = self._done, Done()
+            self.store.finish(self._session, entries, acked, done)
+
+    @property
+    def owes(self) -> bool:
+        """Are there acks of batches that are not written down?"""
+        return self._done.count > 0
+
+    def flush(self) -> None:
+        """Write down which batches are acknowledged, and how far."""
+        if self.owes:
+            done, self._done = self._done, Done()
+            self.store.finish(self._session, [], self._acked, done)
+
+    def open_batches(self) -> None:
+        """Make stanzas of what is left of batches: their fates may differ from now on."""
+        if self._has_batches:
+            self.flush()
+            self.store.open_batches()
+            self._has_batches = False
 
     def change(self, entries: Sequence[Entry]) -> None:
         """Fates that are not final."""

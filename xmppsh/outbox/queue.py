@@ -2,6 +2,9 @@
 
     queued → sent → acked | uncertain → (acked | queued) | failed
 
+Plain messages of a long input are handed in, stored, written and acknowledged by the batch; a batch stands for so many
+stanzas with numbers one behind the other, and is opened up into its stanzas as soon as their fates may differ.
+
 A stanza is *sent* when its wire number is given, before its bytes leave. A resumed stream repeats what is sent and
 unacknowledged, in order, before anything new. After a session that cannot be resumed everything sent is *uncertain*
 until it is settled by proof; uncertain is never success, and never sent again without proof.
@@ -10,105 +13,55 @@ until it is settled by proof; uncertain is never success, and never sent again w
 from __future__ import annotations
 
 from collections import deque
-from enum import StrEnum
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from xmppsh.plain import dataclass
+from xmppsh.outbox.entry import ALLOWED, Batch, Entry, Fate, opened, origin_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from xmppsh.xmlio.build import Xml
 
+__all__ = ["ALLOWED", "Batch", "Entry", "Fate", "Queue", "opened"]
 
 MAX_RECENT = 100
-
-
-class Fate(StrEnum):
-    """Where a stanza stands; acked and failed are final."""
-
-    QUEUED = "queued"
-    SENT = "sent"
-    ACKED = "acked"
-    UNCERTAIN = "uncertain"
-    FAILED = "failed"
-
-
-ALLOWED = frozenset(
-    {
-        (Fate.QUEUED, Fate.SENT),
-        (Fate.SENT, Fate.SENT),  # written again on a resumed stream, under the same number
-        (Fate.SENT, Fate.ACKED),
-        (Fate.SENT, Fate.UNCERTAIN),
-        (Fate.UNCERTAIN, Fate.ACKED),  # h of <failed/>, or the archive has it
-        (Fate.UNCERTAIN, Fate.QUEUED),  # proved not to have arrived
-        (Fate.UNCERTAIN, Fate.FAILED),  # an IQ or presence of a session that is gone
-    }
-)
-
-
-@dataclass(slots=True)
-class Entry:
-    """One stanza of ours.
-
-    number: its place in the log, from 1; 0 for the session's own (answers, presence of a new session), whose fate
-    nobody asks for. row: its row on disk, when it has one. position: the place in the input of `pipe --checkpoint`.
-    xml: empty for a stanza of a former process that nobody remembers. stanza_id: a message's origin-id, where we gave
-    it one; the archive tells by that alone whether it has arrived (reconcile.py).
-    """
-
-    number: int
-    xml: Xml
-    kind: str
-    stanza_id: str
-    to: str
-    fate: Fate = Fate.QUEUED
-    row: int | None = None
-    position: int | None = None
-
-    def become(self, fate: Fate) -> None:
-        """Change the fate; a change that ALLOWED does not hold is a bug."""
-        assert (self.fate, fate) in ALLOWED, f"stanza {self.number}: {self.fate} cannot become {fate}"
-        self.fate = fate
+_ORIGIN_ID_BYTES = 100  # at the end of a message of a batch
 
 
 class Queue:
     """The log's open end: entries in order, the sent ones first, then the queued ones.
 
-    acked_count and failed_count count final fates; `lost` keeps what stayed uncertain for good.
+    acked_count and failed_count count final fates; `lost` keeps what stayed uncertain for good. in_flight: how many
+    stanzas are sent and not acknowledged; waiting_count: how many were not written yet.
     """
 
     def __init__(self) -> None:
         self.last_number = 0
         self.acked_count = 0
         self.failed_count = 0
+        self.in_flight = 0
+        self.waiting_count = 0
         self.lost: list[Entry] = []
-        self.recent: deque[str] = deque(maxlen=MAX_RECENT)  # ids of the messages acked last
-        self._sent: deque[Entry] = deque()
-        self._queued: deque[Entry] = deque()
+        self._recent: deque[str | bytes] = deque(maxlen=MAX_RECENT)  # ids, or the ends of messages that hold them
+        self._sent: deque[Entry | Batch] = deque()
+        self._queued: deque[Entry | Batch] = deque()
         self._uncertain: list[Entry] = []
         self._is_in_order = True  # within each of the three; what was restored is not
 
     @property
-    def in_flight(self) -> int:
-        """How many are sent and not acknowledged."""
-        return len(self._sent)
-
-    @property
     def open_count(self) -> int:
         """How many have no final fate yet."""
-        return len(self._sent) + len(self._queued) + len(self._uncertain)
+        return self.in_flight + self.waiting_count + len(self._uncertain)
 
     @property
-    def waiting_count(self) -> int:
-        """How many were not written yet."""
-        return len(self._queued)
+    def recent(self) -> list[str]:
+        """The ids of the messages acked last."""
+        return [one if isinstance(one, str) else origin_id_of(one) for one in self._recent]
 
     @property
     def unproven_count(self) -> int:
         """How many of the user's have been written without any proof of their fate."""
-        sent = sum(1 for entry in (*self._sent, *self._uncertain) if entry.kind)
+        sent = sum(item.count for item in (*self._sent, *self._uncertain) if item.kind)
         return sent + len(self.lost)
 
     @property
@@ -120,22 +73,32 @@ class Queue:
     def settled_up_to(self) -> int:
         """Every stanza up to this number has its final fate, or is lost."""
         if not self._is_in_order:
-            return min((entry.number for entry in self if entry.number), default=self.last_number + 1) - 1
-        parts: tuple[Iterable[Entry], ...] = (self._uncertain, self._sent, self._queued)
-        oldest = (next((entry.number for entry in part if entry.number), self.last_number + 1) for part in parts)
+            return min((item.number for item in self if item.number), default=self.last_number + 1) - 1
+        parts: tuple[Iterable[Entry | Batch], ...] = (self._uncertain, self._sent, self._queued)
+        oldest = (next((item.number for item in part if item.number), self.last_number + 1) for part in parts)
         return min(oldest) - 1
 
     def add(self, xml: Xml, kind: str, stanza_id: str, to: str, position: int | None = None) -> Entry:
         """Append a stanza, which gets the next number; it leaves when `take` reaches it."""
         self.last_number += 1
+        self.waiting_count += 1
         entry = Entry(self.last_number, xml, kind, stanza_id, to, position=position)
         self._queued.append(entry)
         return entry
+
+    def add_batch(self, messages: list[bytes], position: int | None = None) -> Batch:
+        """Append messages, which get the next numbers; they leave together. position: of the first."""
+        batch = Batch(self.last_number + 1, messages, position)
+        self.last_number += batch.count
+        self.waiting_count += batch.count
+        self._queued.append(batch)
+        return batch
 
     def add_own(self, xml: Xml) -> Entry:
         """A stanza of the session's own, which leaves at once, before what is queued."""
         entry = Entry(0, xml, "", "", "", Fate.SENT)
         self._sent.append(entry)
+        self.in_flight += 1
         return entry
 
     def restore(self, entries: Iterable[Entry]) -> None:
@@ -147,45 +110,78 @@ class Queue:
                 entry.number = self.last_number
             if entry.fate is Fate.SENT:
                 self._sent.append(entry)
+                self.in_flight += 1
             elif entry.fate is Fate.QUEUED:
                 self._queued.append(entry)
+                self.waiting_count += 1
             else:
                 self._uncertain.append(entry)
 
-    def peek(self, room: int) -> list[Entry]:
-        """The next queued entries, at most `room`."""
-        return list(islice(self._queued, max(0, room)))
+    def peek(self, room: int) -> list[Entry | Batch]:
+        """The next queued entries, at most `room` stanzas; a batch that is larger goes alone when nothing is on its
+        way."""
+        found: list[Entry | Batch] = []
+        for item in self._queued:
+            if item.count > room and (found or self.in_flight or room < 1):
+                break
+            found.append(item)
+            room -= item.count
+        return found
 
-    def take(self, room: int) -> list[Entry]:
-        """Send the next queued entries, at most `room`: they get their numbers on the wire in this order."""
-        batch = [self._queued.popleft() for _ in range(min(room, len(self._queued)))]
-        for entry in batch:
-            entry.become(Fate.SENT)
-        self._sent.extend(batch)
-        return batch
+    def take(self, room: int) -> list[Entry | Batch]:
+        """Send what `peek` gives: they get their numbers on the wire in this order."""
+        return self.send(self.peek(room))
+
+    def send(self, items: list[Entry | Batch]) -> list[Entry | Batch]:
+        """Send what was looked at; nothing was queued before it meanwhile."""
+        for item in items:
+            assert self._queued.popleft() is item
+            item.become(Fate.SENT)
+            self.waiting_count -= item.count
+            self.in_flight += item.count
+        self._sent.extend(items)
+        return items
 
     def repeat(self) -> list[Entry]:
         """What a resumed stream must carry again first."""
-        self._sent = deque(entry for entry in self._sent if entry.xml)
-        for entry in self._sent:
+        repeated = [entry for entry in opened(self._sent) if entry.xml]
+        for entry in repeated:
             entry.become(Fate.SENT)
-        return list(self._sent)
+        self._sent = deque(repeated)
+        self.in_flight = len(repeated)
+        return repeated
 
-    def acked(self, count: int) -> list[Entry]:
-        """The server has handled the `count` oldest sent entries."""
-        batch = [self._sent.popleft() for _ in range(count)]
-        for entry in batch:
-            entry.become(Fate.ACKED)
-        self.acked_count += sum(1 for entry in batch if entry.number)
-        self.recent.extend(entry.stanza_id for entry in batch if entry.kind == "message")
-        return batch
+    def acked(self, count: int) -> list[Entry | Batch]:
+        """The server has handled the `count` oldest sent stanzas; what stands for them now."""
+        done: list[Entry | Batch] = []
+        self.in_flight -= count
+        while count:
+            item = self._sent[0]
+            if isinstance(item, Batch) and item.count > count:
+                item = item.cut(count)
+            else:
+                self._sent.popleft()
+            count -= item.count
+            item.become(Fate.ACKED)
+            self.acked_count += item.count if item.number else 0
+            self._note_recent(item)
+            done.append(item)
+        return done
+
+    def _note_recent(self, item: Entry | Batch) -> None:
+        if isinstance(item, Batch):
+            self._recent.extend(message[-_ORIGIN_ID_BYTES:] for message in item.messages[-MAX_RECENT:])
+        elif item.kind == "message":
+            self._recent.append(item.stanza_id)
 
     def doubt(self) -> list[Entry]:
         """The session is gone: everything sent is uncertain. Returns it, in order."""
-        for entry in self._sent:
+        doubted = opened(self._sent)
+        for entry in doubted:
             entry.become(Fate.UNCERTAIN)
-        self._uncertain += self._sent
+        self._uncertain += doubted
         self._sent.clear()
+        self.in_flight = 0
         return list(self._uncertain)
 
     @property
@@ -212,9 +208,15 @@ class Queue:
                 self.acked_count += fate is Fate.ACKED and entry.number > 0
                 self.failed_count += fate is Fate.FAILED and entry.number > 0
         self._queued.extendleft(reversed(again))
+        self.waiting_count += len(again)
         return [entry for entry in doubted if entry.fate in (Fate.ACKED, Fate.FAILED)]
 
-    def __iter__(self) -> Iterator[Entry]:
+    @property
+    def uncertain(self) -> list[Entry]:
+        """What waits to be settled, in order."""
+        return list(self._uncertain)
+
+    def __iter__(self) -> Iterator[Entry | Batch]:
         yield from self._uncertain
         yield from self._sent
         yield from self._queued

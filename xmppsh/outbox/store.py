@@ -8,11 +8,13 @@ synced to the disk (power loss); taking away is not, since what reappears is set
 from __future__ import annotations
 
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
+from xmppsh.outbox import batches
 from xmppsh.outbox.database import Database
-from xmppsh.outbox.queue import Entry, Fate
+from xmppsh.outbox.queue import Batch, Entry, Fate
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml
 
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from xmppsh.outbox.batches import Done, Place
     from xmppsh.protocol.sm import Resumption
 
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
-VERSION = 2
+VERSION, OLDEST = 3, 2
 APPLICATION = 0x786D7070  # "xmpp"
 # AUTOINCREMENT: who hung while its session was closed still knows the ids of then; they must not be somebody else's.
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS session (
     id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, full_jid TEXT NOT NULL, sm_id TEXT, location TEXT,
     max_s INTEGER, handled INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL,
@@ -41,6 +45,8 @@ CREATE TABLE IF NOT EXISTS stanza (
 CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL,
     account TEXT NOT NULL);
 """
+    + batches.BATCHES
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Store(Database):
 
     def __init__(self, path: Path, owner: str) -> None:
         self.owner = owner
-        super().__init__(path, APPLICATION, VERSION, SCHEMA)
+        super().__init__(path, APPLICATION, VERSION, SCHEMA, OLDEST)
 
     # ── Sessions ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,6 +138,7 @@ class Store(Database):
     def close_session(self, session: int) -> None:
         """The session is over; its stanzas stay with what is known of them."""
         with self._transaction(durable=False) as database:
+            batches.open_up(database, "batch.session = ?", (session,))
             database.execute("UPDATE stanza SET session = NULL, wire = NULL WHERE session = ?", (session,))
             database.execute("DELETE FROM session WHERE id = ?", (session,))
 
@@ -140,49 +147,71 @@ class Store(Database):
     def write(
         self,
         account: str,
-        new: Sequence[Entry],
+        new: Sequence[Entry | Batch],
         session: int | None,
-        sent: Sequence[Entry],
+        sent: Sequence[Entry | Batch],
         wire: int,
         acked: int | None = None,
+        done: Done | None = None,
     ) -> None:
         """Store new entries, and give those that leave now their numbers on the wire, from `wire` on.
 
-        acked: the session's h by now; acks of stanzas that nobody stored are written nowhere else.
+        acked: the session's h by now; acks of stanzas that nobody stored are written nowhere else. done: batches that
+        are acknowledged.
         """
+        wires: dict[int, int] = {}
+        for item in sent:
+            wires[id(item)] = wire
+            wire += item.count
         with self._transaction(durable=True) as database:
             # The session is gone when the guard has closed it, since this process hung.
             there = database.execute("SELECT id FROM session WHERE id = ?", (session,)).fetchone() if sent else None
             here = None if there is None else session
-            stored_before = [(wire + at, entry.row) for at, entry in enumerate(sent) if entry.row is not None]
+            stored_before = [item for item in sent if item.row is not None]
             if new:
-                self._insert(database, account, new, here, {id(entry): wire + at for at, entry in enumerate(sent)})
+                self._insert(database, account, new, here, wires)
             if sent:
                 row = (time.time(), acked, session)
                 database.execute("UPDATE session SET written = ?, acked = coalesce(?, acked) WHERE id = ?", row)
-            if stored_before:
-                rows = [(here, *placed) for placed in stored_before]
+            for item in stored_before:
+                if isinstance(item, Batch):
+                    batches.send(database, item, here, wires[id(item)])
+            rows = [(here, wires[id(item)], item.row) for item in stored_before if isinstance(item, Entry)]
+            if rows:
                 database.executemany("UPDATE stanza SET session = ?, wire = ?, fate = 'sent' WHERE id = ?", rows)
+            if done is not None:
+                done.write(database)
 
     def _insert(
         self,
         database: sqlite3.Connection,
         account: str,
-        entries: Sequence[Entry],
+        items: Sequence[Entry | Batch],
         session: int | None,
         wires: dict[int, int],
     ) -> None:
-        """Store entries by one statement; `wires` has the numbers of those that leave now, by the entry's identity."""
+        """Store new ones, in order; `wires` has the numbers of those that leave now, by their identity."""
         (count,) = database.execute("SELECT count(*) FROM stanza").fetchone()
-        if count + len(entries) > MAX_ROWS:
+        if count + sum(item.count for item in items) > MAX_ROWS:
             raise IoError(f"{self.path}: the outbox holds {count} stanzas and is full", hint="xmppsh outbox list")
-        # Nobody else writes within this transaction, so the ids that AUTOINCREMENT would give are known before.
-        last = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stanza'").fetchone()
-        now, first = time.time(), 1 + (0 if last is None else last[0])
+        places: dict[int, Place] = {}
+        for item in items:
+            wire = wires.get(id(item))
+            places[id(item)] = (None, None, item.fate) if wire is None else (session, wire, Fate.SENT)
+        for is_batch, group in groupby(items, lambda item: isinstance(item, Batch)):
+            if is_batch:
+                batches.insert(database, account, self.owner, [one for one in group if isinstance(one, Batch)], places)
+            else:
+                self._insert_entries(database, account, [one for one in group if isinstance(one, Entry)], places)
+
+    def _insert_entries(
+        self, database: sqlite3.Connection, account: str, entries: list[Entry], places: dict[int, Place]
+    ) -> None:
+        """Store entries by one statement."""
+        now, first = time.time(), batches.next_row(database)
         rows = []
         for row, entry in enumerate(entries, first):
-            wire = wires.get(id(entry))
-            place = (None, None, entry.fate) if wire is None else (session, wire, Fate.SENT)
+            place = places[id(entry)]
             facts = (account, entry.kind, entry.stanza_id, entry.to, entry.xml, entry.position, now, self.owner)
             rows.append((row, *place, *facts))
         database.executemany(
@@ -193,7 +222,9 @@ class Store(Database):
         for row, entry in enumerate(entries, first):
             entry.row = row
 
-    def finish(self, session: int | None, entries: Iterable[Entry], acked: int | None = None) -> None:
+    def finish(
+        self, session: int | None, entries: Iterable[Entry], acked: int | None = None, done: Done | None = None
+    ) -> None:
         """Entries have their final fate: their rows go, the confirmed progress grows, the session's h moves."""
         rows = [(entry.row,) for entry in entries if entry.row is not None]
         confirmed = max((entry.position for entry in entries if entry.position is not None), default=None)
@@ -202,7 +233,14 @@ class Store(Database):
             if session is not None and acked is not None:
                 database.execute("UPDATE session SET acked = ? WHERE id = ?", (acked, session))
             if confirmed is not None:
-                database.execute("UPDATE progress SET confirmed = max(confirmed, ?)", (confirmed,))
+                database.execute(batches.CONFIRM, (confirmed,))
+            if done is not None:
+                done.write(database)
+
+    def open_batches(self) -> None:
+        """Make stanzas of what is left of this process's batches; each has the row that its batch told."""
+        with self._transaction(durable=False) as database:
+            batches.open_up(database, "batch.owner = ?", (self.owner,))
 
     def change(self, entries: Iterable[Entry]) -> None:
         """Write down the fates of entries that stay."""
@@ -222,6 +260,7 @@ class Store(Database):
 
     def _hand_over(self, old: str, new: str) -> None:
         with self._transaction(durable=True) as database:
+            batches.open_up(database, "batch.owner = ?", (old,))
             database.execute("UPDATE session SET owner = ? WHERE owner = ?", (new, old))
             database.execute("UPDATE stanza SET owner = ? WHERE owner = ?", (new, old))
 
@@ -230,12 +269,14 @@ class Store(Database):
         with self._transaction(durable=True) as database:
             database.execute("INSERT INTO progress VALUES (1, 0, ?) ON CONFLICT DO NOTHING", (account,))
 
-    def take(self, rows: Iterable[StoredStanza], owner: str | None = None) -> list[StoredStanza]:
+    def take(self, rows: Sequence[StoredStanza], owner: str | None = None) -> list[StoredStanza]:
         """Take over those of these stanzas that nobody has touched since they were read; of several that try, one gets
         each. It is under way then, and as long as nothing else is written down, its fate is not known.
 
         owner: another name of this process than the store's."""
         with self._transaction(durable=True) as database:
+            for former in {row.owner for row in rows}:
+                batches.open_up(database, "batch.owner = ?", (former,))
             return [row for row in rows if self._take(database, row, owner or self.owner)]
 
     def _take(self, database: sqlite3.Connection, row: StoredStanza, owner: str) -> bool:
@@ -261,12 +302,16 @@ class Store(Database):
 
     def entries(self, account: str, session: int | None = None) -> list[StoredStanza]:
         """The account's stanzas in order, or those of one session."""
-        query = (
-            "SELECT id, session, xml, kind, stanza_id, recipient, fate, position, wire, stored, owner FROM stanza"
-            " WHERE account = ? AND (? IS NULL OR session = ?) ORDER BY id"
-        )
+        columns = "id, session, account, kind, stanza_id, recipient, xml, wire, fate, position, stored, owner"
+        query = f"SELECT {columns} FROM stanza WHERE account = ? AND (? IS NULL OR session = ?)"
+        of_batches = "batch.account = ? AND (? IS NULL OR batch.session = ?)"
+        values = (account, session, session)
         with self._guarded():
-            return [StoredStanza(*row) for row in self._database.execute(query, (account, session, session))]
+            rows = [*self._database.execute(query, values), *batches.stanzas(self._database, of_batches, values)]
+        return [
+            StoredStanza(row, of, xml, kind, stanza_id, to, fate, position, wire, stored, owner)
+            for row, of, _, kind, stanza_id, to, xml, wire, fate, position, stored, owner in sorted(rows)
+        ]
 
     def delete(self, rows: Iterable[int]) -> None:
         """Delete the rows of these stanzas."""

@@ -70,9 +70,9 @@ class StreamManagement:
         """How many stanzas were written and not yet acknowledged."""
         return (self.sent - self.acked) % MODULUS
 
-    def on_sent(self) -> None:
-        """Count an outbound stanza, when its bytes are handed to the transport."""
-        self.sent = (self.sent + 1) % MODULUS
+    def on_sent(self, count: int = 1) -> None:
+        """Count outbound stanzas, when their bytes are handed to the transport."""
+        self.sent = (self.sent + count) % MODULUS
 
     def on_ack(self, h: int) -> int:
         """Take the server's count; returns how many of the oldest unacked stanzas it releases.

@@ -137,6 +137,13 @@ class Stream(Negotiation):
             self.sm.on_sent()
         return [Write(stanza.encode())]
 
+    def send_batch(self, messages: list[bytes]) -> list[Output]:
+        """Write many messages and count them."""
+        assert self.state is State.LIVE
+        if self.sm is not None:
+            self.sm.on_sent(len(messages))
+        return [Write(b"".join(messages))]
+
     def request_ack(self) -> list[Output]:
         """Ask the server how many stanzas it has handled (XEP-0198 §4)."""
         if self.state is not State.LIVE or self.sm is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.connection.pace import Pace
 from xmppsh.errors import ConnectionLost, IoError
-from xmppsh.outbox.queue import Fate, Queue
+from xmppsh.outbox.queue import Batch, Fate, Queue
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from xmppsh.session.ports import Wire
     from xmppsh.xmlio.build import Xml
 
-MAX_WINDOW = 1000  # stanzas in flight at most, whatever the pace says
+MAX_WINDOW = 2000  # stanzas in flight at most, whatever the pace says
+FLUSH_S = 0.02  # acks of batches are written down with the next batch, or after so long
 
 
 class Outbound:
@@ -44,10 +45,11 @@ class Outbound:
         self.wrote = asyncio.Event()
         self._wire = wire
         self._may_write = self._is_over = False
-        self._new: list[Entry] = []  # not on disk yet
+        self._new: list[Entry | Batch] = []  # not on disk yet
         self._scheduled = False
         self._written = self._asked_up_to = self._settled = 0  # entries, the session's own included
         self._ack_pings: dict[str, int] = {}
+        self._flushing: asyncio.TimerHandle | None = None
 
     # ── What leaves ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -61,6 +63,11 @@ class Outbound:
         self._new.append(entry)
         self.schedule()
         return entry.number
+
+    def add_batch(self, messages: list[bytes], position: int | None) -> None:
+        """The same for messages that leave together (xmlio/stanzas.py: numbered); position: of the first."""
+        self._new.append(self.queue.add_batch(messages, position))
+        self.schedule()
 
     def resend(self, entries: Sequence[Entry]) -> None:
         """Queue stanzas that are stored already."""
@@ -85,7 +92,7 @@ class Outbound:
         self._scheduled = False
         if self._is_over:
             return
-        batch: list[Entry] = []
+        batch: list[Entry | Batch] = []
         if self._may_write:
             batch = self.queue.peek(self.pace.window(MAX_WINDOW) - self.queue.in_flight)
         stored = False
@@ -93,10 +100,10 @@ class Outbound:
             self._store(batch)
             stored = True
         if stored:
-            self._write(self.queue.take(len(batch)))
+            self._write(self.queue.send(batch))
             self.ask_for_ack()
 
-    def _store(self, batch: Sequence[Entry]) -> None:
+    def _store(self, batch: Sequence[Entry | Batch]) -> None:
         new, self._new = self._new, []
         if self.journal is not None and (new or batch):
             self.journal.write(new, batch, self._wire.next_number)
@@ -109,15 +116,18 @@ class Outbound:
         except IoError as error:
             self._wire.abandon(error)
 
-    def _write(self, batch: Sequence[Entry]) -> None:
+    def _write(self, batch: Sequence[Entry | Batch]) -> None:
         if not self._wire.is_up or not batch:
             return
-        for entry in batch:
-            self._wire.write(entry.xml)
-        self._written += len(batch)
-        self._note_written(len(batch))
+        for item in batch:
+            if isinstance(item, Batch):
+                self._wire.write_batch(item.messages)
+            else:
+                self._wire.write(item.xml)
+        self._note_written(sum(item.count for item in batch))
 
     def _note_written(self, count: int) -> None:
+        self._written += count
         self.wrote.set()
         self.pace.on_sent(asyncio.get_running_loop().time())
         if self.queue.in_flight == count:
@@ -129,7 +139,6 @@ class Outbound:
             raise ConnectionLost("the connection is cut")
         self.queue.add_own(stanza)
         self._wire.write(stanza)
-        self._written += 1
         self._note_written(1)
         self.schedule()  # asks for the ack
 
@@ -152,6 +161,8 @@ class Outbound:
 
         Raises IoError, which its opening fails with.
         """
+        if self.journal is not None:
+            self.journal.open_batches()
         batch = self.queue.repeat()
         if self.journal is not None and batch:
             self.journal.write([], batch, self._wire.next_number)
@@ -192,13 +203,29 @@ class Outbound:
         """The `count` oldest stanzas in flight have their fate; raises IoError where that cannot be stored."""
         if count <= 0:
             return
-        entries = self.queue.acked(min(count, self.queue.in_flight))
-        self._settled += len(entries)
-        self.pace.on_acked(len(entries), self.queue.in_flight, asyncio.get_running_loop().time())
+        count = min(count, self.queue.in_flight)
+        items = self.queue.acked(count)
+        self._settled += count
+        self.pace.on_acked(count, self.queue.in_flight, asyncio.get_running_loop().time())
         self.progress.set()
         if self.journal is not None:
-            self.journal.finish(entries, self._wire.acked)
+            self.journal.finish(items, self._wire.acked)
+            if self.journal.owes and self._flushing is None:
+                self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
         self.schedule()
+
+    def _flush(self) -> None:
+        """Write down what no other write has taken along."""
+        self._flushing = None
+        if self.journal is not None and not self._is_over:
+            with self.ending_if_full():
+                self.journal.flush()
+
+    def doubt(self) -> list[Entry]:
+        """The session is gone: what was in flight is uncertain. Returns it, in order; raises IoError."""
+        if self.journal is not None:
+            self.journal.open_batches()
+        return self.queue.doubt()
 
     def note_handled(self, h: int) -> None:
         """What an `<a h>` or `<resume h>` acknowledges is on disk before it is written; raises IoError."""
@@ -207,7 +234,7 @@ class Outbound:
 
     def settle(self, fates: Sequence[Fate | None]) -> None:
         """The fates of the uncertain stanzas are known; None: of this one not yet. Raises IoError."""
-        uncertain = [entry for entry in self.queue if entry.fate is Fate.UNCERTAIN]
+        uncertain = self.queue.uncertain
         final = self.queue.settle(fates)
         self.progress.set()
         if self.journal is not None:
@@ -228,6 +255,8 @@ class Outbound:
 
         Returns whether no session is left there, which could stay online without us.
         """
+        if self._flushing is not None:
+            self._flushing.cancel()
         if self.journal is None:
             return True
         if ended:

@@ -34,6 +34,9 @@ class Wire(Protocol):
     def write(self, stanza: Xml) -> None:
         """Count a stanza and hand its bytes to the link."""
 
+    def write_batch(self, messages: list[bytes]) -> None:
+        """The same for many messages, in one write."""
+
     def request_ack(self) -> None:
         """Write `<r/>`."""
 

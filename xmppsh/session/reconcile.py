@@ -15,7 +15,6 @@ from xmppsh.session.settle import LostSessions, Step, by_final_count, without_ar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xmppsh.outbox.queue import Entry
     from xmppsh.session.archive import Asker
     from xmppsh.session.outbound import Outbound
     from xmppsh.texts import Log
@@ -48,7 +47,7 @@ class Reconciler:
         if not is_current():
             return False
         self._outbound.settle(counted)
-        uncertain = self._uncertain()
+        uncertain = self._outbound.queue.uncertain
         known = frozenset(self._outbound.queue.recent)
         try:
             fates = await by_archive(self._archive, uncertain, known, self.step)
@@ -65,13 +64,10 @@ class Reconciler:
         self._outbound.settle(fates)
         return True
 
-    def _uncertain(self) -> list[Entry]:
-        return [entry for entry in self._outbound.queue if entry.fate is Fate.UNCERTAIN]
-
     async def by_counts(self) -> list[Fate | None]:
         """A fate for each uncertain entry; None where nobody knows how its session ended."""
         fates: list[Fate | None] = []
-        for sm, entries in self.lost.split(self._uncertain()):
+        for sm, entries in self.lost.split(self._outbound.queue.uncertain):
             h = None
             if sm is not None and sm.resumption is not None and any(entry.number for entry in entries):
                 h = await self._counts.final_count(sm.resumption.sm_id)

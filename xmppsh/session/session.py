@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, Unconfirmed, XmppshError
+from xmppsh.session.outbound import MAX_WINDOW
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
 
@@ -114,6 +115,14 @@ class Session(Streams):
         """Send stanzas that are stored already."""
         self.outbound.resend(entries)
 
+    def send_batch(self, messages: list[bytes], position: int | None = None) -> None:
+        """Hand messages in that leave together, each with its own origin-id (xmlio/stanzas.py: numbered); the same.
+
+        position: of the first in the input of `pipe --checkpoint`.
+        """
+        self._check(max(map(len, messages)))
+        self.outbound.add_batch(messages, position)
+
     async def acked(
         self, number: int, timeout_s: float | None = None, unproven: Callable[[], int] | None = None
     ) -> None:
@@ -155,6 +164,17 @@ class Session(Streams):
         while self.unacked_count >= window:
             await self.acked(self.outbound.queue.settled_up_to + 1)
         await self.connection.drained()
+
+    async def wait_for_room(self, window: int, wanted: int) -> int:
+        """Wait until of `window` stanzas so many are free that it is worth a write; how many may be handed in, at most
+        `wanted`."""
+        await self.connection.drained()
+        while True:
+            window = min(window, self.outbound.pace.window(MAX_WINDOW))
+            room = window - self.unacked_count
+            if room >= min(wanted, max(1, window // 2)):
+                return min(room, wanted)
+            await self.acked(self.outbound.queue.settled_up_to + 1)
 
     async def request(
         self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None

@@ -130,3 +130,13 @@ class SessionPort(Protocol):
 
     def receipts(self) -> Reader:
         """Read delivery receipts (XEP-0184)."""
+
+
+class BulkSessionPort(SessionPort, Protocol):
+    """A session that takes many messages at once, for `pipe`."""
+
+    def send_batch(self, messages: list[bytes], position: int | None = None) -> None:
+        """Hand messages in that leave together (Session.send_batch)."""
+
+    async def wait_for_room(self, window: int, wanted: int) -> int:
+        """Wait until of `window` stanzas enough are free; how many may be handed in, at most `wanted`."""

@@ -140,15 +140,17 @@ class Streams:
     ) -> int:
         """Hand one stanza in; returns its number. Raises when the session is over or the stanza too big.
 
-        kind: the user's `message`, `iq` or `presence`, empty for what serves a command; a message outlives this
-        process until its fate is known, by its `stanza_id` (its origin-id).
+        kind: the user's `message`, `iq` or `presence`, empty for what serves a command; a message outlives this process
+        until its fate is known, by its `stanza_id` (its origin-id).
         """
+        self._check(len(stanza.encode()))
+        return self.outbound.add(stanza, kind, stanza_id, to, position)
+
+    def _check(self, size_bytes: int) -> None:
         if self._phase not in CAN_SEND:
             raise self.error or ConnectionLost("the session is over")
-        limit, size_bytes = self.connection.max_stanza_bytes, len(stanza.encode())
-        if size_bytes > limit:
+        if size_bytes > (limit := self.connection.max_stanza_bytes):
             raise DataError(f"the stanza has {size_bytes} bytes, and {limit} are allowed", condition="policy-violation")
-        return self.outbound.add(stanza, kind, stanza_id, to, position)
 
     def broadcast_presence(self, availability: Xml) -> int:
         """Tell our presence to all who may see it; a new session after a lost one does it again."""
@@ -257,9 +259,8 @@ class Streams:
     ) -> None:
         """Another session began; what the one before had in flight is uncertain, unless the server counted it."""
         self.inbound.begin()
-        queue = self.outbound.queue
-        older = queue.uncertain_count  # of a session before that, whose archive was not asked yet
-        uncertain = queue.doubt()
+        older = self.outbound.queue.uncertain_count  # of a session before that, whose archive was not asked yet
+        uncertain = self.outbound.doubt()
         self.jid = event.jid
         self.outbound.opened(event.resumption)
         self._tell_kept(event.resumption)

@@ -114,7 +114,8 @@ class Fates:
                     await session.acked(session.sent_count, limit_s)
             await session.acked(session.sent_count, NOW_S)
         except XmppshError as error:
-            count = sum(entry.kind == "message" for entry in (*session.outbound.queue, *session.outbound.queue.lost))
+            queue = session.outbound.queue
+            count = sum(item.count for item in (*queue, *queue.lost) if item.kind == "message")
             if count == 0 or session.outbound.journal is None:
                 raise
             what = "1 message is" if count == 1 else f"{count} messages are"

@@ -20,6 +20,19 @@ def new_id() -> str:
     return f"x{os.urandom(8).hex()}"
 
 
+class Series:
+    """Ids of one sender's many stanzas: one random part for all of them, and a counter."""
+
+    def __init__(self) -> None:
+        self._random, self._count = new_id(), 0
+
+    def take(self, count: int) -> tuple[str, int]:
+        """What the next `count` ids begin with, and the number that ends the first of them."""
+        first = self._count
+        self._count += count
+        return f"{self._random}n", first
+
+
 def beside(jid: Jid) -> Jid:
     """An address next to this one, as `alerts.k3f9…` is next to `alerts`: a session there replaces none that runs."""
     if jid.resourcepart is None:

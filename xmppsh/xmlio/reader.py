@@ -68,6 +68,7 @@ class StanzaReader:
         self._splitter = Splitter(limits or Limits(), roots=roots)
         self._splitter.parse(self._OPENING)
         self._splitter.items.clear()
+        self._assumed = self._splitter.inherited
         self._any_element = any_element
         self._head: bytes | None = b""  # what came so far, until it is known whether an XML declaration leads
 
@@ -114,6 +115,16 @@ class StanzaReader:
         _, error = self.feed_until_error(b"", final=True)
         if error is not None:
             raise error
+
+    @property
+    def has_declarations(self) -> bool:
+        """Does a root declare namespaces that the stanzas may need?"""
+        return self._splitter.inherited != self._assumed
+
+    @property
+    def is_between(self) -> bool:
+        """Behind the end of an element: is this the place between two that stand alone?"""
+        return self._splitter.depth == self._splitter.top - 1 and not self.has_declarations
 
     @property
     def is_open(self) -> bool:

@@ -108,6 +108,11 @@ class Splitter:
 
     _last_end = 0
 
+    @property
+    def inherited(self) -> list[tuple[str, str, bytes]]:
+        """The declarations that an element would have to repeat: prefix, URI, how its use looks."""
+        return self._inherited
+
     def error(self, reason: str, condition: str = "not-well-formed") -> XmlError:
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
         return XmlError(reason, condition=condition, line=line, column=column)

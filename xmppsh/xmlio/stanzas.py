@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml, element, with_child
+from xmppsh.xmlio.plain import END, id_of
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from xmppsh.model import Element
+    from xmppsh.xmlio.ids import Series
+    from xmppsh.xmlio.plain import Plain
 
 ORIGIN_ID = f"{{{ns.SID}}}origin-id"
 MESSAGE_TYPES = ("chat", "normal", "headline", "groupchat")
@@ -28,6 +31,19 @@ def with_origin_id(message: Element, xml: Xml, value: str) -> Xml:
     stanza may have only one."""
     brings_one = ns.SID in message.xml and tree(message).find(ORIGIN_ID) is not None
     return xml if brings_one else with_child(xml, origin_id(value))
+
+
+def numbered(plain: Plain, ids: Series) -> list[bytes]:
+    """Plain messages, each with an origin-id of our own as its last child, which is its id where it has none."""
+    prefix, first = ids.take(len(plain.messages))
+    messages = plain.messages
+    if not plain.have_ids:
+        messages = [
+            message if id_of(message) else message.replace(b"<message", b'<message id="%b%d"' % (prefix.encode(), n), 1)
+            for n, message in enumerate(messages, first)
+        ]
+    before, behind = origin_id(prefix).removesuffix('"/>').encode(), b'"/>' + END
+    return [b"%b%b%d%b" % (message, before, n, behind) for n, message in enumerate(messages, first)]
 
 
 @dataclass(frozen=True, slots=True)
