@@ -64,6 +64,11 @@ def test_a_stream_error_has_the_exit_code_of_its_condition(condition: str, code:
     assert StreamError(condition).exit_code == code
 
 
+def test_a_server_that_lets_no_more_wait_for_acks_is_not_told_to_be_sent_less() -> None:
+    assert "max_ack_queue" in str(StreamError("policy-violation", "Too many unacked stanzas").hint)
+    assert "more slowly" in str(StreamError("policy-violation", "Too many stanzas").hint)
+
+
 @pytest.mark.parametrize(("error", "code", "name", "layer"), [
     (errors.UsageError("x"), 64, "USAGE", "usage"),
     (MalformedJid("@", "x"), 64, "USAGE", "usage"),

@@ -230,6 +230,7 @@ STREAM_ERROR_HINTS = {
     "conflict": "another program uses the same resource; choose another one with --jid user@host/resource",
     "host-unknown": "check the domain of the JID; --host changes only where is dialled",
     "policy-violation": "wait, then send more slowly",
+    "unacked": "the server lets no more wait for acks (ejabberd: max_ack_queue); xmppsh history has what is missing",
     "resource-constraint": "try again later",
     "system-shutdown": "the server goes down; try again later",
 }
@@ -242,11 +243,8 @@ class StreamError(XmppshError):
 
     def __init__(self, condition: str, text: str | None = None) -> None:
         said = f" ({text})" if text else ""
-        super().__init__(
-            f"the server closed the stream: {condition}{said}",
-            condition=condition,
-            hint=STREAM_ERROR_HINTS.get(condition),
-        )
+        hint = STREAM_ERROR_HINTS.get("unacked" if "unacked" in said else condition)
+        super().__init__(f"the server closed the stream: {condition}{said}", condition=condition, hint=hint)
         self.exit_code = STREAM_ERROR_CODES.get(condition, ExitCode.PROTOCOL)
 
 
