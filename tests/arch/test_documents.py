@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from xmppsh.commands import COMMANDS
+from xmppsh.commands import COMMANDS, GROUPS
 from xmppsh.config.schema import SETTINGS
 from xmppsh.errors import ExitCode
 
@@ -81,3 +81,24 @@ def test_the_manual_is_typeset_without_a_warning() -> None:
     typeset = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", *pages], capture_output=True, check=True)
     assert typeset.stderr == b""
     assert all(path.stem.upper().encode() in typeset.stdout for path in pages)
+
+
+CONTRACT = (ROOT / "docs" / "cli.md").read_text()
+
+
+def promised() -> set[tuple[str, ...]]:
+    """The commands that the contract promises in a sentence each."""
+    table = CONTRACT.partition("## Commands in a sentence")[2].partition("\n## ")[0]
+    found = set()
+    for cell in re.findall(r"^\| (`.*?`) \| ", table, re.MULTILINE):
+        for usage in re.findall(r"`([^`]+)`", cell):
+            name, _, rest = usage.partition(" ")
+            below = rest.split(" ")[0].split(r"\|") if (name,) in GROUPS else []
+            found |= {(name, one) for one in below} or {(name,)}
+    return found
+
+
+def test_the_contract_promises_the_commands_that_there_are_and_no_others() -> None:
+    assert promised() == set(COMMANDS)
+    later = CONTRACT.partition("## Agreed, not built yet")[2]
+    assert [name for name in re.findall(r"`([a-z ]+)`", later) if tuple(name.split()) in {*COMMANDS, *GROUPS}] == []

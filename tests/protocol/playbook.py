@@ -154,6 +154,8 @@ def stream_at(state: State, **changes: Any) -> tuple[Stream, GoodServer]:
     """A stream that a good server has led to this state."""
     if state is State.RESUMING and "resume" not in changes:
         changes["resume"] = former_session()
+    if state is State.REGISTERING:
+        changes["registers"] = True
     stream, server = new_stream(**changes), GoodServer()
     if state is State.CONNECTED:
         return stream, server

@@ -27,6 +27,7 @@ from xmppsh.model import Credentials, Element
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, StartTls, Write
 from xmppsh.protocol.table import TABLE, State
+from xmppsh.xmlio.build import Xml
 from xmppsh.xmlio.reader import Limits, read_element
 
 NONZAS: dict[type, str] = {
@@ -54,7 +55,7 @@ EVENTS: dict[type, object] = {
     ev.LinkLost: ev.LinkLost(),
 }
 OUTWARD = {
-    *(ev.ResourceBound, ev.SessionEstablished, ev.SessionResumed, ev.ResumeFailed),
+    *(ev.RegistrationOpen, ev.ResourceBound, ev.SessionEstablished, ev.SessionResumed, ev.ResumeFailed),
     *(ev.StanzaArrived, ev.HandledNoted, ev.StanzasAcked, ev.StreamEnded),
 }
 FORBIDDEN = [pair for pair in itertools.product(State, EVENTS) if pair not in TABLE and pair[0] is not State.CLOSED]
@@ -97,7 +98,7 @@ def test_a_closed_stream_does_nothing_more(kind: type) -> None:
     (ev.PasswordHashed, {State.HASHING}),
     (ev.EnabledReceived, {State.BOUND}),
     (ev.ResumedReceived, {State.RESUMING}),
-    (ev.StanzaReceived, {State.BINDING, State.BOUND, State.LIVE, State.CLOSING}),
+    (ev.StanzaReceived, {State.REGISTERING, State.BINDING, State.BOUND, State.LIVE, State.CLOSING}),
     (ev.AckReceived, {State.LIVE, State.CLOSING}),
     (ev.FeaturesReceived, {State.PLAIN, State.SECURED, State.AUTHENTICATED}),
 ])  # fmt: skip
@@ -308,3 +309,13 @@ def test_a_link_that_breaks_before_a_word_says_so() -> None:
     assert str(error) == "no XMPP from the server: connection reset by peer"
     stream, _ = stream_at(State.LIVE)
     assert str(fault_of(stream.handle(ev.LinkLost()))) == "the connection broke: the server closed it"
+
+
+def test_a_registration_is_offered_under_tls_alone_and_never_leads_to_a_session() -> None:
+    stream, _ = stream_at(State.REGISTERING)
+    (write,) = stream.ask_to_register(Xml("<iq type='get' id='1'/>"))
+    assert written([write]) == b"<iq type='get' id='1'/>"
+    assert all(state in (State.REGISTERING, State.CLOSING) for (at, _), step in TABLE.items()
+               if at is State.REGISTERING for state in step.to)  # fmt: skip
+    before = {at for (at, _), step in TABLE.items() if State.REGISTERING in step.to} - {State.REGISTERING}
+    assert before == {State.SECURED}

@@ -34,6 +34,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "mod_privacy": {},
     "mod_private": {},
     "mod_pubsub": {"access_createnode": "all", "plugins": ["flat", "pep"]},
+    "mod_register": {},
     "mod_roster": {"versioning": True},
     "mod_time": {},
     "mod_vcard": {"search": False},
@@ -158,6 +159,8 @@ class EjabberdServer(Server):
                 "access": "all",
             }
         }
+        if not options.registration:
+            del modules["mod_register"]
         if options.archive:
             modules |= {"mod_mam": {"default": "always"}}
         if options.message_delay_ms:
@@ -192,6 +195,7 @@ class EjabberdServer(Server):
             "sql_database": str(self.folder / DATABASE),
             "auth_password_format": "plain",
             "disable_sasl_mechanisms": ["digest-md5", "X-OAUTH2"],
+            "registration_timeout": "infinity",
             "s2s_access": "none",
             "shaper_rules": {"max_user_sessions": "infinity", "max_user_offline_messages": "infinity"},
             "modules": modules,

@@ -17,8 +17,8 @@ SHELL_TIMEOUT_S = 10.0
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes
 
 MODULES = [
-    "admin_shell", "admin_socket", "blocklist", "bookmarks", "carbons", "csi_simple", "disco", "pep", "ping",
-    "private", "roster", "saslauth", "smacks", "time", "tls", "vcard4", "vcard_legacy", "version",
+    "admin_shell", "admin_socket", "blocklist", "bookmarks", "carbons", "csi_simple", "disco", "lastactivity", "pep",
+    "ping", "private", "register", "roster", "saslauth", "smacks", "time", "tls", "vcard4", "vcard_legacy", "version",
 ]  # fmt: skip
 
 # One Lua chunk each, run inside the server; the %s are Lua string literals.
@@ -155,7 +155,7 @@ modules_enabled = {{ {archive}{"; ".join(map(lua, MODULES))} }}
 modules_disabled = {{ "s2s"; "s2s_auth_certs"; "limits" }}
 authentication = "internal_plain"
 storage = "internal"
-allow_registration = false
+allow_registration = {"true" if options.registration else "false"}
 archive_expires_after = "never"
 default_archive_policy = true
 max_archive_query_results = 50

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xmppsh.agent.pool import Pool
     from xmppsh.commands.account import Account
     from xmppsh.commands.console import Console
+    from xmppsh.commands.ports import BeforeLogin
     from xmppsh.commands.storage import Storage
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
@@ -38,6 +39,10 @@ class AgentSessions:
     def lasting(self, checkpoint: Path | None = None) -> AbstractAsyncContextManager[BulkSessionPort]:
         """Never asked for: such a command goes the ordinary way (running.py)."""
         raise AssertionError("a lasting session is the command's own")
+
+    def before_login(self) -> AbstractAsyncContextManager[BeforeLogin]:
+        """The same: nobody has an account yet."""
+        raise AssertionError("a stream without a login is the command's own")
 
     def reading(
         self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing

@@ -50,6 +50,7 @@ def run_work(work: Work) -> int:
             check_account(app.account, console)
         elif work.account:
             _ = app.account.credentials  # may ask on the terminal, where Ctrl-C must still work
+        work.ask(app)
         if not settings.dry_run:
             console.contents = read_ahead(settings, env)
         with _guarded(work, app):

@@ -6,51 +6,10 @@ here. The command line, the shell, `xmppsh help` and completion all read this li
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-Path = tuple[str, ...]
-
-SECTIONS = {
-    "talk": "Talk",
-    "stream": "Streams of stanzas",
-    "account": "Account",
-    "server": "Server",
-    "machine": "This machine",
-}
-
-
-class Spec(NamedTuple):
-    """The facts of one command.
-
-    module: where its function is. help: one line. section: its group in the help, a key of SECTIONS.
-    session: `none` for a command that needs no account, `one-shot` for one whose session dies with its socket,
-    `lasting` for one that survives a cut and is watched by a guard.
-    not_in_shell: why it does not run on the shell's open session, and what to do instead; None when it runs there.
-    tail: in the shell, `text` keeps what follows the first argument as it stands; `words` splits it as sh does.
-    reports_bounces: it tells by itself what came back, so that the shell need not.
-    lasting_with: its parameters that make the session of a one-shot a lasting one.
-    asks_anew: it asks for the password, whatever is known already.
-    records: the types that it prints, as `module:Class`; none where it prints text alone, or nothing.
-    """
-
-    module: str
-    help: str
-    section: str
-    session: Literal["none", "one-shot", "lasting"] = "one-shot"
-    not_in_shell: str | None = None
-    tail: Literal["words", "text"] = "words"
-    reports_bounces: bool = False
-    records: tuple[str, ...] = ()
-    lasting_with: tuple[str, ...] = ()
-    asks_anew: bool = False
-
-
-class Group(NamedTuple):
-    """The facts of a group of commands, such as `outbox`."""
-
-    help: str
-    section: str
-
+from xmppsh.commands.spec import SECTIONS as SECTIONS
+from xmppsh.commands.spec import Group as Group
+from xmppsh.commands.spec import Path as Path
+from xmppsh.commands.spec import Spec as Spec
 
 MESSAGE = "xmppsh.output.records:MessageRecord"
 STANZAS = (MESSAGE, "xmppsh.output.records:PresenceRecord", "xmppsh.output.records:IqRecord")
@@ -59,6 +18,7 @@ CONTACT = "xmppsh.commands.roster:RosterContact"
 DISCO_ITEM = "xmppsh.commands.disco:DiscoItem"
 FORM_FIELD = "xmppsh.commands.form_records:FormField"
 AGENT = "xmppsh.agent.commands:AgentFacts"
+AVATAR = "xmppsh.commands.avatar:Avatar"
 OUTBOX_ENTRY = "xmppsh.commands.outbox:OutboxEntry"
 
 COMMANDS: dict[Path, Spec] = {
@@ -125,6 +85,12 @@ COMMANDS: dict[Path, Spec] = {
     ("roster", "export"): Spec("xmppsh.commands.roster", "Print the contacts as JSON.", "account", records=(CONTACT,)),
     ("roster", "import"): Spec("xmppsh.commands.roster", "Add the contacts of an export.", "account"),
     ("presence", "set"): Spec("xmppsh.commands.presence", "Send our presence.", "account"),
+    ("presence", "probe"): Spec(
+        "xmppsh.commands.presence",
+        "Ask for somebody's presence now.",
+        "account",
+        records=("xmppsh.output.records:PresenceRecord",),
+    ),
     ("presence", "subscribe"): Spec("xmppsh.commands.presence", "Ask to see somebody's presence.", "account"),
     ("presence", "approve"): Spec("xmppsh.commands.presence", "Let somebody see ours.", "account"),
     ("presence", "deny"): Spec("xmppsh.commands.presence", "Do not let somebody see ours.", "account"),
@@ -133,6 +99,21 @@ COMMANDS: dict[Path, Spec] = {
     ),
     ("block", "add"): Spec("xmppsh.commands.block", "Block somebody.", "account"),
     ("block", "remove"): Spec("xmppsh.commands.block", "Block somebody no more.", "account"),
+    ("bookmarks", "list"): Spec(
+        "xmppsh.commands.bookmarks",
+        "Show the rooms that the account has marked.",
+        "account",
+        records=("xmppsh.commands.bookmarks:BookmarkRecord",),
+    ),
+    ("bookmarks", "add"): Spec("xmppsh.commands.bookmarks", "Mark a room.", "account"),
+    ("bookmarks", "remove"): Spec("xmppsh.commands.bookmarks", "Remove the mark of a room.", "account"),
+    ("vcard", "get"): Spec(
+        "xmppsh.commands.vcard", "Show somebody's card.", "account", records=("xmppsh.commands.vcard:VcardField",)
+    ),
+    ("vcard", "set"): Spec("xmppsh.commands.vcard", "Change our card.", "account"),
+    ("avatar", "get"): Spec("xmppsh.commands.avatar", "Fetch somebody's picture.", "account", records=(AVATAR,)),
+    ("avatar", "set"): Spec("xmppsh.commands.avatar", "Make a file our picture.", "account", records=(AVATAR,)),
+    ("avatar", "remove"): Spec("xmppsh.commands.avatar", "Have no picture any more.", "account"),
     ("history", "list"): Spec(
         "xmppsh.commands.history", "Show the last messages of the archive.", "account", records=(MESSAGE,)
     ),
@@ -144,6 +125,26 @@ COMMANDS: dict[Path, Spec] = {
         "Upload files, and print their URLs.",
         "account",
         records=("xmppsh.commands.upload:Uploaded",),
+    ),
+    ("account", "register"): Spec(
+        "xmppsh.commands.own_account",
+        "Make an account.",
+        "account",
+        "none",
+        records=(FORM_FIELD,),
+        not_in_shell="the shell has logged in already: xmppsh account register runs outside",
+    ),
+    ("account", "passwd"): Spec(
+        "xmppsh.commands.own_account",
+        "Give the account another password.",
+        "account",
+        not_in_shell="the shell would log in again with the old one: xmppsh account passwd runs outside",
+    ),
+    ("account", "delete"): Spec(
+        "xmppsh.commands.own_account",
+        "Delete the account.",
+        "account",
+        not_in_shell="it ends the session: xmppsh account delete runs outside",
     ),
     ("sessions", "list"): Spec(
         "xmppsh.commands.sessions",
@@ -203,6 +204,38 @@ COMMANDS: dict[Path, Spec] = {
         "xmppsh.commands.disco", "Show what belongs to somebody.", "server", records=(DISCO_ITEM,)
     ),
     ("disco", "tree"): Spec("xmppsh.commands.disco", "Show that as a tree.", "server", records=(DISCO_ITEM,)),
+    ("pubsub", "nodes"): Spec(
+        "xmppsh.commands.pubsub", "Show the nodes of a service or account.", "server", records=(DISCO_ITEM,)
+    ),
+    ("pubsub", "get"): Spec(
+        "xmppsh.commands.pubsub",
+        "Show the items of a node.",
+        "server",
+        records=("xmppsh.commands.pubsub_records:PubsubItem",),
+    ),
+    ("pubsub", "publish"): Spec(
+        "xmppsh.commands.pubsub",
+        "Publish an item.",
+        "server",
+        records=("xmppsh.commands.pubsub_records:Published",),
+    ),
+    ("pubsub", "retract"): Spec("xmppsh.commands.pubsub", "Take an item back.", "server"),
+    ("pubsub", "subscribe"): Spec(
+        "xmppsh.commands.pubsub",
+        "Subscribe the account to a node.",
+        "server",
+        records=("xmppsh.commands.pubsub_records:Subscription",),
+    ),
+    ("pubsub", "unsubscribe"): Spec("xmppsh.commands.pubsub", "Subscribe no more.", "server"),
+    ("pubsub", "watch"): Spec(
+        "xmppsh.commands.pubsub",
+        "Print what happens to a node.",
+        "server",
+        "lasting",
+        records=("xmppsh.commands.pubsub_records:PubsubEvent",),
+    ),
+    ("pubsub", "create"): Spec("xmppsh.commands.pubsub", "Make a node.", "server"),
+    ("pubsub", "delete"): Spec("xmppsh.commands.pubsub", "Delete a node.", "server"),
     ("adhoc", "list"): Spec(
         "xmppsh.commands.adhoc",
         "Show the commands that somebody offers.",
@@ -297,8 +330,13 @@ GROUPS: dict[Path, Group] = {
     ("roster",): Group("Show and change the account's contacts.", "account"),
     ("presence",): Group("Say how we are, ask to see others, let them see us.", "account"),
     ("block",): Group("Show and change whom the server keeps away.", "account"),
+    ("bookmarks",): Group("Show and change the rooms that the account has marked.", "account"),
+    ("vcard",): Group("Show somebody's card, change our own.", "account"),
+    ("avatar",): Group("Fetch somebody's picture, change our own.", "account"),
+    ("pubsub",): Group("Nodes of a service or an account, and their items.", "server"),
     ("history",): Group("Read the archive of the account or of a room.", "account"),
     ("room",): Group("Rooms: who is in, what about, who may do what.", "talk"),
+    ("account",): Group("Make an account, change its password, delete it.", "account"),
     ("adhoc",): Group("Commands that servers and clients offer.", "server"),
     ("disco",): Group("Find out what somebody is, can do, and what else is there.", "server"),
     ("sessions",): Group("Show or close the account's own sessions, and those that died.", "account"),

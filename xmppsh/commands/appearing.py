@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 SHOWS = ("away", "chat", "dnd", "xa")  # RFC 6121 §4.7.2.1
+WITHOUT_MESSAGES = presence(priority=-1)  # what is sent to the bare JID goes to other clients (RFC 6121 §8.5.2.1)
 
 
 def appearing(handler: F) -> F:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.output.record import Record
 
     Check = Callable[[Mapping[str, Any]], None]
+    Ask = Callable[[App, Mapping[str, Any]], Mapping[str, str]]
     Handled = AsyncIterator[Record] | Awaitable[int | None]
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
@@ -41,6 +42,7 @@ class Work:
     handle: Callable[[App], Handled]
     options: Mapping[str, Any]
     arguments: Mapping[str, Any]
+    ask: Callable[[App], None] = lambda _: None  # before the event loop runs, where Ctrl-C ends a prompt
 
     async def run(self, app: App) -> int | None:
         """Carry it out, and print its records, each before the handler goes on; the exit code where it has its own."""
@@ -100,12 +102,13 @@ class HelpAsked(Exception):
 
 
 def command(
-    *path: str, check: Callable[[Mapping[str, Any]], None] | None = None
+    *path: str, check: Callable[[Mapping[str, Any]], None] | None = None, ask: Ask | None = None
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a click command of a handler: an async generator of records whose first argument is the App.
 
     One that prints nothing may be a coroutine function, and may return an exit code. check: raises UsageError for
-    arguments that do not fit together. The registry has the other facts.
+    arguments that do not fit together. ask: gives more arguments, which are secret, for which a person may be asked.
+    The registry has the other facts.
     """
     spec = COMMANDS[path]
 
@@ -114,7 +117,16 @@ def command(
             if check is not None:
                 check(arguments)
             options = click.get_current_context().find_root().meta.get(OPTIONS, {})
-            return Work(" ".join(path), spec, lambda app: handler(app, **arguments), options, arguments)
+            secrets: dict[str, str] = {}
+
+            def handle(app: App) -> Handled:
+                return handler(app, **arguments, **secrets)
+
+            def find_secrets(app: App) -> None:
+                if ask is not None:
+                    secrets.update(ask(app, arguments))
+
+            return Work(" ".join(path), spec, handle, options, arguments, find_secrets)
 
         parsed.__doc__ = handler.__doc__
         parameters = [*reversed(getattr(handler, "__click_params__", [])), help_option(), *global_options(hidden=True)]

@@ -59,7 +59,7 @@ class DrySession:
     """A session whose stanzas are printed. Numbers count, and every wait for an answer raises DryRunEnds."""
 
     acked_count = failed_count = restored_position = waiting_count = unproven_count = 0
-    is_cut = False
+    is_cut, offered = False, True
 
     def __init__(self, account: Account, console: Console) -> None:
         self._account, self._console = account, console
@@ -174,6 +174,12 @@ class DrySessions:
 
     @asynccontextmanager
     async def lasting(self, checkpoint: Path | None = None) -> AsyncIterator[DrySession]:
+        """The same."""
+        async with self.one_shot() as session:
+            yield session
+
+    @asynccontextmanager
+    async def before_login(self) -> AsyncIterator[DrySession]:
         """The same."""
         async with self.one_shot() as session:
             yield session

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppsh.commands.appearing import answer_to, appearing, availability
+from xmppsh.commands.appearing import WITHOUT_MESSAGES, answer_to, appearing, availability
 from xmppsh.commands.base import command
 from xmppsh.commands.ending import open_fd, tell_ready, until
 from xmppsh.commands.filters import Filter, pattern
@@ -21,7 +21,6 @@ from xmppsh.errors import NoInputError, UsageError
 from xmppsh.output.records import MessageRecord
 from xmppsh.plain import dataclass
 from xmppsh.session.responder import bounce_of
-from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 MAX_INBOX_MIB = 1024 * 1024
 FENCE_TRIES = 100
 # RFC 6121 §4.7.2.3: no message to the account comes to a resource of negative priority; presence does.
-WITHOUT_MESSAGES = element("presence", None, element("priority", None, "-1"))
 
 
 def _check(arguments: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, XmppshError
+from xmppsh.model import Credentials
 from xmppsh.xmlio.ids import beside
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.ghosts.guard import KnownSession
     from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.session.inbox import Inbox
+    from xmppsh.session.registration import Registration
     from xmppsh.session.session import Session
 
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
@@ -81,6 +83,16 @@ class OwnSessions:
         finally:
             for reader in readers:
                 reader.close()
+
+    @asynccontextmanager
+    async def before_login(self) -> AsyncIterator[Registration]:
+        """A stream to the server of the account, which it does not log in on."""
+        from xmppsh.session.registration import registering
+
+        self._account.warn_when_insecure()
+        options = self._account.options_for(self._account.jid, Credentials())
+        async with registering(options, self._console.log, self._account.trace) as registration:
+            yield registration
 
     def _lasting_options(self, give_up_s: float | None) -> SessionOptions:
         return replace(self._account.options, heals=True, resumable_s=self._account.resumable_s, give_up_s=give_up_s)

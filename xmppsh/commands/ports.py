@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
-    from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
+    from xmppsh.session.session_port import BulkSessionPort, Reader, RequestsPort, SessionPort
 
 MIB = 1024 * 1024
 INBOX_BYTES = 64 * MIB
@@ -23,6 +23,17 @@ Plug: TypeAlias = "Callable[[Session], Sequence[Interceptor]]"
 def nothing(_: Session) -> Sequence[Interceptor]:
     """Plug in nothing."""
     return ()
+
+
+class BeforeLogin(Protocol):
+    """A stream on which nobody has logged in (session/registration.py)."""
+
+    offered: bool
+    """Does the server say that accounts can be made on it?"""
+
+    @property
+    def requests(self) -> RequestsPort:
+        """The IQ requests."""
 
 
 class Sessions(Protocol):
@@ -44,6 +55,9 @@ class Sessions(Protocol):
 
         checkpoint: the file that keeps how far the input is confirmed.
         """
+
+    def before_login(self) -> AbstractAsyncContextManager[BeforeLogin]:
+        """A stream to the server of an account that does not exist yet."""
 
     def reading(
         self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -9,11 +10,24 @@ import click
 from xmppsh.commands.appearing import SHOWS, availability
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
+from xmppsh.errors import ExitCode, XmppshError
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
+    from xmppsh.output.records import StanzaRecord
+
+SILENCE_S = 2.0  # behind the server's answer to a ping that was sent after the probe
+
+
+class Unseen(XmppshError):
+    """Nobody tells of somebody's presence: it is away, or we may not see it."""
+
+    exit_code = ExitCode.NOUSER
+    layer = "stanza"
 
 
 @command("presence", "set")
@@ -41,6 +55,29 @@ async def _send(app: App, kind: str, jid: Jid) -> None:
     async with app.sessions.one_shot() as session:
         number = session.send(presence(kind, to=str(jid.bare)), kind="presence", to=str(jid.bare))
         await session.acked(number)
+
+
+@command("presence", "probe")
+@click.argument("contact", metavar="JID", type=JID)
+async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
+    """Ask for the presence of JID now, and print what its server tells (RFC 6121 §4.3).
+
+    Example:  xmppsh presence probe juliet@example.org
+    """
+    to, answers = str(contact.bare), 0
+    async with app.sessions.one_shot() as session:
+        presences = session.subscribe("presence")
+        session.send(presence("probe", to=to), kind="presence", to=to)
+        await session.requests.fence({contact.domainpart})
+        asyncio.get_running_loop().call_later(SILENCE_S, presences.cancel)
+        async for stanza in presences:
+            if stanza.sender.partition("/")[0] != to:
+                continue  # somebody else, who can see us
+            answers += 1
+            yield app.record(stanza)
+            presences.finish()  # the others have come with it
+    if not answers:
+        raise Unseen(f"the server tells nothing of {to}", hint=f"xmppsh presence subscribe {to}")
 
 
 @command("presence", "subscribe")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from xmppsh.commands.ports import BeforeLogin
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import Reader
 
@@ -34,6 +35,12 @@ class SharedSession:
         if checkpoint is not None:
             raise UsageError("--checkpoint belongs to a session of its own", hint="xmppsh pipe --checkpoint FILE")
         yield self._session
+
+    @asynccontextmanager
+    async def before_login(self) -> AsyncIterator[BeforeLogin]:
+        """There is none: this session has logged in."""
+        raise UsageError("this session has logged in already", hint="xmppsh account register, outside the shell")
+        yield  # an async generator
 
     @asynccontextmanager
     async def reading(

@@ -31,6 +31,11 @@ class Password(NamedTuple):
 
 def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> Password:
     """The password of `jid`; raises with the name of the missing option when there is no terminal to ask on."""
+    return _known(settings, jid, env) or Password(_asked(jid, "XMPPSH_PASSWORD", may_prompt=may_prompt), "")
+
+
+def _known(settings: Settings, jid: Jid, env: Mapping[str, str]) -> Password | None:
+    """The password that somebody has told already."""
     if (name := password_setting(settings)) is not None:
         text = str(settings.password) if name == "password" else _from(settings, name, env)
         return Password(text, settings.source(name))
@@ -40,7 +45,37 @@ def find_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_p
         return Password(found, "the keyring")
     if (found := _from_netrc(jid, env)) is not None:
         return Password(found, str(_netrc(env)))
-    return Password(_asked(jid, "XMPPSH_PASSWORD", may_prompt=may_prompt), "")
+    return None
+
+
+def first_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> str:
+    """The password of an account that is to be made: as `find_password`, but what is typed is asked for twice."""
+    found = _known(settings, jid, env)
+    if found is None and may_prompt:
+        return _prompt_twice(jid)
+    return (found or find_password(settings, jid, env, may_prompt=False)).text
+
+
+def next_password(
+    jid: Jid, path: Path | None, command: str | None, fd: int | None, env: Mapping[str, str], *, may_prompt: bool
+) -> str:
+    """Another password for `jid`: of a file, a program, a descriptor, or asked for twice; raises UsageError."""
+    given = [name for name, value in (("file", path), ("command", command), ("fd", fd)) if value is not None]
+    if len(given) > 1:
+        options = ", ".join(f"--new-password-{name}" for name in given)
+        raise UsageError("more than one source of the new password is given", hint=f"keep one of {options}")
+    if path is not None:
+        return _from_file(path, env)
+    if command is not None:
+        return _from_command(command, "--new-password-command", COMMAND_S)
+    if fd is not None:
+        return _from_fd(fd)
+    if not may_prompt:
+        raise UsageError(
+            f"{jid.bare}: no new password, and no terminal to ask for it",
+            hint="--new-password-file FILE, --new-password-command CMD or --new-password-fd N",
+        )
+    return _prompt_twice(jid)
 
 
 def new_password(settings: Settings, jid: Jid, env: Mapping[str, str], *, may_prompt: bool) -> Password:
@@ -84,7 +119,7 @@ def _from(settings: Settings, name: str, env: Mapping[str, str]) -> str:
     if name == "password_fd" and settings.password_fd is not None:
         return _from_fd(settings.password_fd)
     limit_s = COMMAND_S if settings.origin("timeout") is Origin.DEFAULT else settings.timeout
-    return _from_command(settings.password_command or "", limit_s)
+    return _from_command(settings.password_command or "", "--password-command", limit_s)
 
 
 def _from_file(path: Path, env: Mapping[str, str]) -> str:
@@ -111,10 +146,10 @@ def _line_of(fd: int) -> bytes:
     return bytes(line)
 
 
-def _from_command(command: str, limit_s: float) -> str:
+def _from_command(command: str, option: str, limit_s: float) -> str:
     from xmppsh.config.program import output_of
 
-    return _first_line(output_of(command, "--password-command", limit_s), f"--password-command {command!r}")
+    return _first_line(output_of(command, option, limit_s), f"{option} {command!r}")
 
 
 def _first_line(data: bytes, source: str) -> str:
@@ -181,14 +216,21 @@ def _asked(jid: Jid, otherwise: str, *, may_prompt: bool) -> str:
             f"{jid.bare}: no password, and no terminal to ask for it",
             hint=f"--password-file FILE, --password-command CMD, --password-fd N or {otherwise}",
         )
-    return _prompt(jid)
+    return _prompt(jid, f"Password for {jid.bare}: ")
 
 
-def _prompt(jid: Jid) -> str:
+def _prompt_twice(jid: Jid) -> str:
+    password = _prompt(jid, f"New password for {jid.bare}: ")
+    if _prompt(jid, "The same again: ") != password:
+        raise UsageError("the two passwords differ")
+    return password
+
+
+def _prompt(jid: Jid, question: str) -> str:
     import getpass
 
     try:
-        password = getpass.getpass(f"Password for {jid.bare}: ")
+        password = getpass.getpass(question)
     except EOFError:
         raise SaslError(f"{jid.bare}: no password was typed") from None
     if not password:

@@ -62,6 +62,7 @@ class Connector:
     ) -> None:
         self.options, self._log, self._trace = options, log, trace
         self._on_handled, self._on_bound = on_handled, on_bound
+        self.on_registration: Callable[[Driver, bool], None] | None = None  # given: nobody logs in (XEP-0077)
         self._deadline = 0.0
         self._remembers = True  # SRV records of an earlier run
         self._redirect = ""  # where the server says that we are to go
@@ -149,6 +150,8 @@ class Connector:
             await opening.close()
             return redirect
         stream = opening.stream
+        if self.on_registration is not None:
+            return None
         resumed = stream.sm is not None and stream.sm is self._resume
         what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
         self._log(1, f"{what} by {stream.mechanism}, {opening.link.tls_version or 'no TLS'}")
@@ -171,6 +174,7 @@ class Connector:
             limits=options.limits,
             acks=options.acks,
             resumable_s=options.resumable_s,
+            registers=self.on_registration is not None,
             resume=self._resume,
             bind_id=new_id(),
             resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line
@@ -180,7 +184,7 @@ class Connector:
             link,
             config,
             options.policy,
-            Listeners(self._on_live, self._on_handled, self._on_bound),
+            Listeners(self._on_live, self._on_handled, self._on_bound, self.on_registration or (lambda *_: None)),
             patience_s=min(max(STAGGER_S, PATIENCE_ROUND_TRIPS * connected.took_s), MAX_PATIENCE_S),
             trace=self._trace,
             peek=lambda: self._peek(attempt),

@@ -12,6 +12,7 @@ from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
 from xmppsh.plain import dataclass
 from xmppsh.protocol.events import (
     HandledNoted,
+    RegistrationOpen,
     ResourceBound,
     ResumeFailed,
     SessionEstablished,
@@ -42,6 +43,7 @@ SILENCES = {
     State.HANDSHAKE: "does not finish the TLS handshake",
     State.SECURED: "is silent after the TLS handshake",
     State.SASL: "does not answer the login",
+    State.REGISTERING: "does not answer the registration",
     State.HASHING: "wants a password hash that takes too long",
     State.AUTHENTICATED: "is silent after the login",
     State.BINDING: "does not answer the resource binding",
@@ -52,11 +54,13 @@ SILENCES = {
 @dataclass(frozen=True, slots=True)
 class Listeners:
     """Who is told on the way: on_handled(h) before an h is written; on_bound(jid) before a session begins that may
-    outlive its socket; on_live when stanzas may flow."""
+    outlive its socket; on_live when stanzas may flow; on_registration in its place, where nobody logs in: is it
+    offered?"""
 
     on_live: Callable[[Driver, SessionEstablished | SessionResumed, ResumeFailed | None], None]
     on_handled: Callable[[int], None]
     on_bound: Callable[[Jid], None]
+    on_registration: Callable[[Driver, bool], None] = lambda *_: None  # asked for by StreamConfig.registers alone
 
 
 class Opening:
@@ -162,6 +166,9 @@ class Opening:
                     self.outcome.set_result(None)
                     for stanza in self._early:
                         self.driver.on_event(stanza)
+            case RegistrationOpen(offered) if not self.outcome.done():
+                self._listeners.on_registration(self.driver, offered)
+                self.outcome.set_result(None)
             case StanzaArrived():
                 self._early.append(event)
             case StreamEnded(error, redirect) if not self.outcome.done():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xmppsh.plain import dataclass
 from xmppsh.protocol.events import (
     HandledNoted,
+    RegistrationOpen,
     ResourceBound,
     ResumeFailed,
     SessionEstablished,
@@ -49,6 +50,7 @@ class Disconnect:
 Action = Write | StartTls | HashPassword | Disconnect
 SessionEvent = (
     ResourceBound
+    | RegistrationOpen
     | SessionEstablished
     | SessionResumed
     | ResumeFailed

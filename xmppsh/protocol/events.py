@@ -130,6 +130,13 @@ class ResourceBound:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrationOpen:
+    """TLS stands and nobody logs in: an account may be registered (XEP-0077 §3.1); offered: does the server say so?"""
+
+    offered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEstablished:
     """Stanzas may flow on a new session: the resource is bound, and acks are on where the server has XEP-0198.
 

@@ -43,6 +43,7 @@ class StreamConfig:
     resumable_s: int | None = None  # ask the server to keep the session that long after its socket (XEP-0198 §5)
     bind_id: str = "bind"  # of the bind request; to be one that nobody can guess
     resource: str | None = None  # to ask for where `jid` names none; the server may give another
+    registers: bool = False  # nobody logs in: an account is to be made (XEP-0077)
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
@@ -66,8 +67,7 @@ class Negotiation:
         self._certificate: bytes | None = None
         self._acks_offered = False
         self._fences = 0  # to be written before `<resume/>`
-        self._wants_session = False  # the server is one of before RFC 6120
-        self._session_asked = False
+        self._wants_session = self._session_asked = False  # the server is one of before RFC 6120
         self._enable_sent = self._was_too_early = False
         self._announced: Jid | None = None  # by which the session is to be found, told before it can outlive us
         self.has_header = False  # the server's header has come
@@ -130,6 +130,9 @@ class Negotiation:
     def _on_secured_features(self, event: ev.FeaturesReceived) -> list[Output]:
         features = tree(event.element)
         self._read_limits(features)
+        if self.config.registers:
+            self.state = State.REGISTERING
+            return [ev.RegistrationOpen(_child(features, ns.REGISTER_FEATURE, "register") is not None)]
         mechanisms = _child(features, ns.SASL, "mechanisms")
         if mechanisms is None and _child(features, ns.TLS, "starttls") is not None:
             raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
@@ -149,9 +152,8 @@ class Negotiation:
         self._exchange = self._offer.begin(self.config.jid, self.config.credentials, self._refused)
         self.mechanism = self._exchange.name
         self.state = State.SASL
-        initial = sasl.encode(self._exchange.initial())
-        auth = element("auth", {"xmlns": ns.SASL, "mechanism": self.mechanism}, initial)
-        return [Write(auth.encode(), secret=True)]
+        attributes = {"xmlns": ns.SASL, "mechanism": self.mechanism}
+        return [Write(element("auth", attributes, sasl.encode(self._exchange.initial())).encode(), secret=True)]
 
     def _on_challenge(self, event: ev.ChallengeReceived) -> list[Output]:
         assert self._exchange is not None
@@ -166,8 +168,8 @@ class Negotiation:
         return self._respond(event.response)
 
     def _respond(self, response: bytes) -> list[Output]:
-        content = sasl.encode(response) if response else None
-        return [Write(element("response", {"xmlns": ns.SASL}, content).encode(), secret=True)]
+        said = element("response", {"xmlns": ns.SASL}, sasl.encode(response) if response else None)
+        return [Write(said.encode(), secret=True)]
 
     def _on_success(self, event: ev.SuccessReceived) -> list[Output]:
         assert self._exchange is not None
@@ -236,9 +238,8 @@ class Negotiation:
     def _bind(self) -> list[Output]:
         self.state = State.BINDING
         resource = self.config.jid.resourcepart or self.config.resource
-        wanted = element("resource", None, resource) if resource is not None else None
-        request = element("iq", {"type": "set", "id": self.config.bind_id}, element("bind", {"xmlns": ns.BIND}, wanted))
-        bind = Write(request.encode())
+        wanted = element("bind", {"xmlns": ns.BIND}, None if resource is None else element("resource", None, resource))
+        bind = Write(element("iq", {"type": "set", "id": self.config.bind_id}, wanted).encode())
         if not (self.config.acks and self._acks_offered) or self._wants_session:
             return [bind]
         if self.config.resumable_s is None:
@@ -315,8 +316,7 @@ class Negotiation:
         if self.state is State.BINDING:
             self._enable_sent, self._was_too_early = False, True  # it goes out again when the server has bound us
             return []
-        condition, _ = condition_of(tree(event.element), ns.STANZA_ERRORS)
-        if condition == "unexpected-request" and not self._was_too_early:
+        if condition_of(tree(event.element), ns.STANZA_ERRORS)[0] == "unexpected-request" and not self._was_too_early:
             self._was_too_early = True
             return [self._enable()]  # XEP-0198 §3: the server had looked at it before it had bound us
         return self._go_live()

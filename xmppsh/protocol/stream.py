@@ -144,6 +144,11 @@ class Stream(Negotiation):
             self.sm.on_sent(len(messages))
         return [Write(b"".join(messages))]
 
+    def ask_to_register(self, iq: Xml) -> list[Output]:
+        """Write an IQ of a registration (XEP-0077 §3.1), before any login."""
+        assert self.state is State.REGISTERING
+        return [Write(iq.encode())]
+
     def request_ack(self) -> list[Output]:
         """Ask the server how many stanzas it has handled (XEP-0198 §4)."""
         if self.state is not State.LIVE or self.sm is None:

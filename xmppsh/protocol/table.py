@@ -1,7 +1,8 @@
 """The table of the client stream: which event is allowed in which state, its handler, and where it may lead.
 
 This table is the security policy (RFC 6120 §13): no SASL before TLS, no success before the server's proof, no bind
-before success, no stanza before the bind. A missing entry is a protocol violation and ends the stream.
+before success, no stanza before the bind, but the answers of a registration. A missing entry is a protocol violation
+and ends the stream.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class State(StrEnum):
     STARTTLS = "starttls"  # <starttls/> went out
     HANDSHAKE = "handshake"  # TLS is being negotiated
     SECURED = "secured"  # our header went out under TLS
+    REGISTERING = "registering"  # under TLS, for an account that does not exist yet; no login follows
     SASL = "sasl"  # a SASL message went out
     HASHING = "hashing"  # the answer to a SCRAM challenge is being computed
     AUTHENTICATED = "authenticated"  # our header went out after <success/>
@@ -57,7 +59,7 @@ _PROCEED: Rows = {
     (State.STARTTLS, ev.ProceedReceived): Step("_on_proceed", (State.HANDSHAKE,)),
     (State.STARTTLS, ev.TlsFailureReceived): Step("_on_tls_failure", ()),
     (State.HANDSHAKE, ev.TlsEstablished): Step("_on_tls", (State.SECURED,)),
-    (State.SECURED, ev.FeaturesReceived): Step("_on_secured_features", (State.SASL,)),
+    (State.SECURED, ev.FeaturesReceived): Step("_on_secured_features", (State.SASL, State.REGISTERING)),
     (State.SASL, ev.ChallengeReceived): Step("_on_challenge", (State.HASHING, State.SASL)),
     (State.HASHING, ev.PasswordHashed): Step("_on_hashed", (State.SASL,)),
     (State.SASL, ev.SaslFailureReceived): Step("_on_sasl_failure", (State.SASL,)),
@@ -75,6 +77,7 @@ _HEADERS: Rows = {
     for state in (State.PLAIN, State.SECURED, State.AUTHENTICATED)
 }
 _STANZAS: Rows = {
+    (State.REGISTERING, ev.StanzaReceived): _stay("_on_stanza", State.REGISTERING),
     (State.BOUND, ev.StanzaReceived): _stay("_on_stanza", State.BOUND),
     (State.LIVE, ev.StanzaReceived): _stay("_on_stanza", State.LIVE),
     (State.LIVE, ev.AckReceived): _stay("_on_ack", State.LIVE),

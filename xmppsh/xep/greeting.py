@@ -1,4 +1,5 @@
-"""What a lasting session says again whenever it begins anew: it wants carbons (XEP-0280), it is in its rooms (0045)."""
+"""What a lasting session says again whenever it begins anew: it wants carbons (XEP-0280), it is in its
+rooms (0045), it watches a node (0060)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshE
 from xmppsh.session.ports import Interceptor
 from xmppsh.xep.carbons import enabling
 from xmppsh.xep.muc import is_subject, join_presence, self_presence
+from xmppsh.xep.pubsub import subscribe
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
@@ -60,6 +62,29 @@ class Carbons(Greeting):
             await self.session.request("set", None, enabling())
         except StanzaError as error:
             self.session.log(1, f"the server sends no carbons: {error}")
+
+
+class Watching(Greeting):
+    """Subscribes this very session to a node (XEP-0060).
+
+    subscribed: is done once it is for the first time, or has the reason why not.
+    """
+
+    def __init__(self, session: Session, service: Jid, node: str) -> None:
+        super().__init__(session)
+        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._service, self._node = service, node
+
+    async def greet(self) -> None:
+        """Subscribe."""
+        try:
+            await subscribe(self.session, self._service, self._node, self.session.jid)
+        except StanzaError as error:
+            if self.subscribed.done():
+                return self.session.log(0, f"{self._node} is watched no more: {error}")
+            return self.subscribed.set_exception(error)
+        if not self.subscribed.done():
+            self.subscribed.set_result(None)
 
 
 class Rooms(Greeting):

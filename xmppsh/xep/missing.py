@@ -6,9 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ExitCode, StanzaError, XmppshError
+from xmppsh.xep.disco import info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xmppsh.model import Jid
+    from xmppsh.session.session_port import SessionPort
 
 NOT_THERE = ("service-unavailable", "feature-not-implemented")
 
@@ -18,6 +22,13 @@ class NotOffered(XmppshError):
 
     exit_code = ExitCode.UNAVAILABLE
     layer = "stanza"
+
+
+async def require(session: SessionPort, to: Jid, feature: str, what: str) -> None:
+    """Ask `to` by disco (XEP-0030) for a feature; raises NotOffered where it does not say that it has it."""
+    _, features = await info(session, to)
+    if feature not in features:
+        raise NotOffered(f"{to} does not offer {what}", hint=f"xmppsh disco info {to}")
 
 
 @contextmanager

@@ -1,0 +1,67 @@
+"""`account`: what it makes, changes and deletes, as the next login sees it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.program import Program, finish
+from support.servers import Account, Server
+
+pytestmark = pytest.mark.either_server
+
+
+async def logs_in(program: Program, **env: str) -> bool:
+    program.env |= env
+    return (await program.run("roster", "list")).code == 0
+
+
+async def test_an_account_is_made_gets_another_password_and_goes(server: Server, tmp_path: Path) -> None:
+    account = server.fresh(None, "first-word")
+    program, trace = Program(tmp_path, server, account), tmp_path / "trace"
+    made = await program.run("account", "register", "--trace", str(trace))
+    assert (made.code, made.stdout, made.stderr) == (0, "", "")
+    assert await logs_in(program)
+
+    again = await program.run("account", "register")
+    assert again.code != 0
+    assert f"{account.jid} is taken: choose another name" in again.stderr
+
+    (tmp_path / "new").write_text("second-word\n")
+    (tmp_path / "new").chmod(0o600)
+    passwd = ("account", "passwd", "--new-password-file", str(tmp_path / "new"), "--trace", str(trace))
+    assert (await program.run(*passwd)).code == 0
+    assert not await logs_in(program)
+    assert await logs_in(program, XMPPSH_PASSWORD="second-word")
+
+    asked = await program.run("account", "delete")
+    assert asked.code == 64
+    assert "--yes" in asked.stderr
+    gone = await program.run("account", "delete", "--yes")
+    assert (gone.code, gone.stdout, gone.stderr) == (0, "", "")
+    assert not await logs_in(program)
+    assert "register" in trace.read_text()
+    assert "-word" not in trace.read_text()
+
+
+async def test_a_server_without_registration_says_so(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = start_server("prosody", registration=False)
+    outcome = await Program(tmp_path, server, server.fresh(None, None)).run("account", "register")
+    assert outcome.code == 69
+    assert outcome.stderr.startswith(f"xmppsh: {server.domain} does not offer accounts that one makes oneself")
+
+
+async def test_a_new_password_comes_from_a_descriptor_and_from_one_place(program: Program, alice: Account) -> None:
+    read, write = os.pipe()
+    os.write(write, b"from-the-pipe\n")
+    os.close(write)
+    process = await program.start("account", "passwd", "--new-password-fd", str(read), pass_fds=(read,))
+    os.close(read)
+    assert (await finish(process)).code == 0
+    assert await logs_in(program, XMPPSH_PASSWORD="from-the-pipe")
+    both = await program.run("account", "passwd", "--new-password-fd", "0", "--new-password-command", "true")
+    assert both.code == 64
+    none = await program.run("account", "passwd")
+    assert (none.code, none.stderr.splitlines()[0]) == (
+        64, f"xmppsh: {alice.jid}: no new password, and no terminal to ask for it",
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""`bookmarks`, `vcard`, `avatar`, `pubsub`, `presence probe`: what a second account, or a second call, sees of them."""
+
+import base64
+import hashlib
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.contact import Contact
+from support.program import Program, exists, finish
+from support.servers import Account, Server
+
+pytestmark = pytest.mark.either_server
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+async def records(program: Program, *arguments: str) -> list[dict[str, Any]]:
+    outcome = await program.run(*arguments, "--format", "json")
+    assert outcome.code == 0, outcome.stderr
+    return outcome.records
+
+
+async def failed(program: Program, *arguments: str) -> tuple[int, str]:
+    outcome = await program.run(*arguments)
+    assert outcome.stdout == ""
+    return outcome.code, outcome.stderr.splitlines()[0]
+
+
+async def test_a_room_is_marked_kept_private_changed_and_forgotten(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    room = f"team@{server.conference}"
+    assert await records(program, "bookmarks", "list") == []
+    other = "<conference xmlns='urn:xmpp:bookmarks:1'><extensions><x xmlns='urn:x'/></extensions></conference>"
+    await records(program, "bookmarks", "add", room, "--name", "Team", "--nick", "al", "--autojoin")
+    await records(program, "pubsub", "publish", alice.jid, "urn:xmpp:bookmarks:1", other, "--id", f"b@{server.domain}")
+    await records(program, "bookmarks", "add", room, "--no-autojoin")
+    await records(program, "bookmarks", "add", f"b@{server.domain}", "--name", "B")
+    found = {one["jid"]: one for one in await records(program, "bookmarks", "list")}
+    assert found[room] == {
+        "kind": "bookmark", "jid": room, "name": "Team", "nick": "al", "autojoin": False, "has_password": False,
+    }  # fmt: skip
+    (kept,) = await records(program, "pubsub", "get", alice.jid, "urn:xmpp:bookmarks:1", f"b@{server.domain}")
+    assert "urn:x" in kept["xml"]
+    (tmp_path / "bob").mkdir()
+    bob = Program(tmp_path / "bob", server, server.account())
+    assert (await bob.run("pubsub", "get", alice.jid, "urn:xmpp:bookmarks:1")).code != 0
+    await records(program, "bookmarks", "remove", room)
+    assert [one["jid"] for one in await records(program, "bookmarks", "list")] == [f"b@{server.domain}"]
+    assert await failed(program, "bookmarks", "remove", room) == (67, f"xmppsh: {room} is not marked")
+
+
+async def test_a_card_is_changed_field_by_field_and_shown_to_others(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    assert await failed(program, "vcard", "get") == (67, f"xmppsh: {alice.jid} has no card (XEP-0054)")
+    await records(program, "vcard", "set", "FN=Alice <A>", "N.FAMILY=A", "URL=https://a.example")
+    await records(program, "vcard", "set", "URL=", "NICKNAME=al")
+    (tmp_path / "bob").mkdir()
+    bob = Program(tmp_path / "bob", server, server.account())
+    found = {one["name"]: one["value"] for one in await records(bob, "vcard", "get", alice.jid)}
+    assert found == {"FN": "Alice <A>", "N.FAMILY": "A", "NICKNAME": "al"}
+    assert (await failed(program, "vcard", "set", "F N=x"))[0] == 64
+
+
+async def test_a_picture_is_set_fetched_checked_and_taken_away(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    (made,) = await records(program, "avatar", "set", str(tmp_path / "a.png"))
+    assert (made["id"], made["type"]) == (hashlib.sha1(PNG).hexdigest(), "image/png")
+    (got,) = await records(program, "avatar", "get", alice.jid, "--output", str(tmp_path / "b.png"))
+    assert ((tmp_path / "b.png").read_bytes(), got["id"]) == (PNG, made["id"])
+    process = await program.start("avatar", "get", alice.jid)
+    stdout, _ = await process.communicate()
+    assert stdout == PNG
+    wrong = "<data xmlns='urn:xmpp:avatar:data'>QUFB</data>"
+    await records(program, "pubsub", "publish", alice.jid, "urn:xmpp:avatar:data", wrong, "--id", made["id"])
+    code, said = await failed(program, "avatar", "get", alice.jid, "--output", str(tmp_path / "c.png"))
+    assert (code, said) == (
+        76, f"xmppsh: the picture of {alice.jid} is not the one that is announced (its hash differs)",
+    )  # fmt: skip
+    assert not (tmp_path / "c.png").exists()
+    await records(program, "avatar", "remove")
+    assert (await failed(program, "avatar", "get", alice.jid))[0] == 67
+
+
+async def test_who_watches_a_node_sees_what_its_owner_does_and_what_nobody_else_says(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    node, payload = "news", "<entry xmlns='urn:n'>a &lt; b</entry>"
+    created = await program.run("pubsub", "create", alice.jid, node, "pubsub#access_model=open")
+    assert (created.code, created.stderr) == (0, "")
+    (tmp_path / "bob").mkdir()
+    bob_account = server.account()
+    bob, ready = Program(tmp_path / "bob", server, bob_account), tmp_path / "ready"
+    watch = ("pubsub", "watch", alice.jid, node, "-C", "2", "--format", "json", "--ready-file", str(ready))
+    watching = await bob.start(*watch)
+    await exists(ready, watching)
+    (resource,) = server.sessions(bob_account.jid)
+    async with Contact(server, server.account()) as mallory:
+        await mallory.send_raw(
+            f"<message to='{resource}'><event xmlns='http://jabber.org/protocol/pubsub#event'>"
+            f"<items node='{node}'><item id='0'><evil xmlns='urn:e'/></item></items></event></message>"
+        )
+        await mallory.settle()
+    (made,) = await records(program, "pubsub", "publish", alice.jid, node, payload, "--id", "17")
+    assert made["id"] == "17"
+    assert [one["id"] for one in await records(program, "pubsub", "get", alice.jid, node)] == ["17"]
+    await records(program, "pubsub", "retract", alice.jid, node, "17")
+    outcome = await finish(watching)
+    assert outcome.code == 0, outcome.stderr
+    assert [(one["event"], one["from"], one["id"]) for one in outcome.records] == [
+        ("published", alice.jid, "17"), ("retracted", alice.jid, "17"),
+    ]  # fmt: skip
+    assert "a &lt; b" in outcome.records[0]["xml"]
+    assert node in [one["node"] for one in await records(program, "pubsub", "nodes", alice.jid)]
+    await records(program, "pubsub", "delete", alice.jid, node, "--yes")
+    assert (await bob.run("pubsub", "get", alice.jid, node)).code == 67
+
+
+async def test_a_watch_that_is_refused_says_why_and_one_that_is_stopped_ends(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    assert (await failed(program, "pubsub", "watch", alice.jid, "nothing"))[0] == 67
+    code, said = await failed(program, "pubsub", "nodes", server.conference)
+    assert (code, said) == (69, f"xmppsh: {server.conference} does not offer nodes (XEP-0060)")
+    assert (await program.run("pubsub", "create", alice.jid, "news")).code == 0
+    process = await program.start("pubsub", "watch", alice.jid, "news", "--ready-file", str(tmp_path / "ready"))
+    await exists(tmp_path / "ready", process)
+    process.send_signal(signal.SIGINT)
+    assert (await finish(process)).code in (130, -signal.SIGINT)
+
+
+async def test_a_probe_shows_a_contact_that_is_online_and_nothing_of_a_stranger(
+    program: Program, server: Server, alice: Account
+) -> None:
+    bob, stranger = server.account(), server.account()
+    server.befriend(alice, bob)
+    async with Contact(server, bob) as contact:
+        found = await records(program, "presence", "probe", bob.jid)
+        assert [(one["from"], one["type"]) for one in found if one["type"] == "available"] == [
+            (contact.jid, "available")
+        ]
+    async with Contact(server, stranger):
+        outcome = await program.run("presence", "probe", stranger.jid, "--format", "json")
+        assert [one for one in outcome.records if one["type"] == "available"] == []

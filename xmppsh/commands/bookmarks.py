@@ -1,0 +1,104 @@
+"""`bookmarks`: the account's rooms, for all its clients (XEP-0402)."""
+
+from __future__ import annotations
+
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from xmppsh.commands.base import command
+from xmppsh.commands.params import JID
+from xmppsh.errors import ExitCode, XmppshError
+from xmppsh.output import safe
+from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
+from xmppsh.xep.bookmarks import Bookmark, bookmarks, forget, keep
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.session.session_port import SessionPort
+
+
+@dataclass(frozen=True, slots=True)
+class BookmarkRecord(Record):
+    """A room that the account has marked."""
+
+    kind: Literal["bookmark"] = field(default="bookmark", init=False)
+    """What it is."""
+    jid: str
+    """The room."""
+    name: str | None
+    """How it is called."""
+    nick: str | None
+    """Our name in it."""
+    autojoin: bool
+    """Do clients enter it by themselves?"""
+    has_password: bool
+    """Is its password kept there, too?"""
+
+    def text(self) -> str:
+        """One line."""
+        auto = "  (autojoin)" if self.autojoin else ""
+        nick = f"  as {self.nick}" if self.nick else ""
+        return safe.line(f"{self.jid}  {self.name or ''}".rstrip() + nick + auto)
+
+
+class NoSuchBookmark(XmppshError):
+    """The account has not marked that room."""
+
+    exit_code = ExitCode.NOUSER
+    layer = "stanza"
+    default_hint = "xmppsh bookmarks list"
+
+
+@command("bookmarks", "list")
+async def bookmarks_list(app: App) -> AsyncIterator[BookmarkRecord]:
+    """Show the rooms that the account has marked.
+
+    Example:  xmppsh bookmarks list
+    """
+    async with app.sessions.one_shot() as session:
+        found = await bookmarks(session)
+    for one in found:
+        yield BookmarkRecord(str(one.room), one.name, one.nick, one.autojoin, one.password is not None)
+
+
+async def _marked(session: SessionPort, room: Jid) -> Bookmark | None:
+    return next((one for one in await bookmarks(session) if one.room == room.bare), None)
+
+
+@command("bookmarks", "add")
+@click.argument("room", type=JID)
+@click.option("--name", metavar="NAME", help="How it is called.")
+@click.option("--nick", metavar="NICK", help="Our name in it.")
+@click.option("--autojoin/--no-autojoin", default=None, help="Do clients enter it by themselves?")
+@click.option("--room-password", metavar="PASSWORD", help="The room's password.")
+async def bookmarks_add(
+    app: App, room: Jid, name: str | None, nick: str | None, autojoin: bool | None, room_password: str | None
+) -> None:
+    """Mark ROOM, or change its mark; what is not given stays as it is.
+
+    Example:  xmppsh bookmarks add team@conference.example.org --autojoin
+    """
+    async with app.sessions.one_shot() as session:
+        one = await _marked(session, room) or Bookmark(room.bare)
+        given = {"name": name, "nick": nick, "autojoin": autojoin, "password": room_password}
+        changed = {key: value for key, value in given.items() if value is not None}
+        await keep(session, replace(one, **changed))  # type: ignore[arg-type]
+
+
+@command("bookmarks", "remove")
+@click.argument("room", type=JID)
+async def bookmarks_remove(app: App, room: Jid) -> None:
+    """Remove the mark of ROOM.
+
+    Example:  xmppsh bookmarks remove team@conference.example.org
+    """
+    async with app.sessions.one_shot() as session:
+        if await _marked(session, room) is None:
+            raise NoSuchBookmark(f"{room.bare} is not marked")
+        await forget(session, room)

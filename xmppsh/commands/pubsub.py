@@ -1,0 +1,218 @@
+"""`pubsub`: nodes of a service or an account, and their items (XEP-0060, XEP-0163)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.base import command
+from xmppsh.commands.disco import DiscoItem
+from xmppsh.commands.params import FILE, JID, SECONDS
+from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, Subscription
+from xmppsh.errors import DataError, XmppshError
+from xmppsh.xep import disco, pubsub
+from xmppsh.xep.forms import split
+from xmppsh.xep.missing import offered
+from xmppsh.xmlio.build import verbatim
+from xmppsh.xmlio.reader import read_element
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from xmppsh.commands.app import App
+    from xmppsh.model import Jid
+    from xmppsh.session.ports import Interceptor
+    from xmppsh.session.session import Session
+    from xmppsh.session.session_port import SessionPort
+
+SERVICE = click.argument("service", type=JID)
+NODE = click.argument("node")
+GOODBYE_S = 3.0  # for the end of a subscription that ends with the session anyway
+
+
+@command("pubsub", "nodes")
+@SERVICE
+async def pubsub_nodes(app: App, service: Jid) -> AsyncIterator[DiscoItem]:
+    """Show the nodes of SERVICE, a service or an account.
+
+    Example:  xmppsh pubsub nodes pubsub.example.org
+    """
+    async with app.sessions.one_shot() as session:
+        await pubsub.features(session, service)
+        found = await disco.items(session, service)
+    for one in found:
+        if one.node is not None:
+            yield DiscoItem(one.jid, one.node, one.name, 0)
+
+
+@command("pubsub", "get")
+@SERVICE
+@NODE
+@click.argument("item", required=False)
+async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> AsyncIterator[PubsubItem]:
+    """Show the items of NODE, or the one with the id ITEM.
+
+    Example:  xmppsh pubsub get juliet@example.org urn:xmpp:avatar:metadata
+    """
+    async with app.sessions.one_shot() as session:
+        with offered(pubsub.WHAT, str(service)):
+            found = await pubsub.items(session, service, node, item)
+    for one in found:
+        yield PubsubItem(str(service), node, one.item_id, one.xml)
+
+
+@command("pubsub", "publish")
+@SERVICE
+@NODE
+@click.argument("payload")
+@click.option("--id", "item_id", metavar="ID", help="The item's id; one that is there is replaced.")
+async def pubsub_publish(
+    app: App, service: Jid, node: str, payload: str, item_id: str | None
+) -> AsyncIterator[Published]:
+    """Publish PAYLOAD (one XML element; - is stdin) on NODE, and print the item's id.
+
+    Example:  xmppsh pubsub publish pubsub.example.org news "<entry xmlns='urn:n'/>"
+    """
+    if payload == "-":
+        data = await app.console.stdin.read_all(app.limits.pending_bytes)
+        payload = data.decode("utf-8", "surrogateescape")
+    content = read_element(payload.strip(), app.limits)
+    if content.is_stanza:
+        raise DataError(f"PAYLOAD stands in an item, and is no <{content.kind}>", hint="xmppsh raw sends stanzas")
+    async with app.sessions.one_shot() as session:
+        with offered(pubsub.WHAT, str(service)):
+            made = await pubsub.publish(session, service, node, verbatim(content), item_id)
+    yield Published(str(service), node, made)
+
+
+@command("pubsub", "retract")
+@SERVICE
+@NODE
+@click.argument("item")
+async def pubsub_retract(app: App, service: Jid, node: str, item: str) -> None:
+    """Take the item with the id ITEM back, and tell who has subscribed.
+
+    Example:  xmppsh pubsub retract pubsub.example.org news 17
+    """
+    async with app.sessions.one_shot() as session:
+        with offered(pubsub.WHAT, str(service)):
+            await pubsub.retract(session, service, node, item)
+
+
+@command("pubsub", "create")
+@SERVICE
+@NODE
+@click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
+async def pubsub_create(app: App, service: Jid, node: str, pairs: tuple[str, ...]) -> None:
+    """Make NODE, with fields of its configuration as they are given.
+
+    Example:  xmppsh pubsub create pubsub.example.org news pubsub#access_model=open
+    """
+    given = split(pairs)
+    async with app.sessions.one_shot() as session:
+        await pubsub.features(session, service)
+        form = None
+        if given:
+            with offered("the configuration of new nodes (XEP-0060 §8.3)", str(service)):
+                form = await pubsub.default_form(session, service)
+        await pubsub.create(session, service, node, form, given)
+
+
+@command("pubsub", "delete")
+@SERVICE
+@NODE
+@click.option("--yes", is_flag=True, help="Without asking.")
+async def pubsub_delete(app: App, service: Jid, node: str, yes: bool) -> None:
+    """Delete NODE with all its items.
+
+    Example:  xmppsh pubsub delete pubsub.example.org news --yes
+    """
+    if not (yes or app.settings.dry_run or app.console.confirm(f"Delete {node} of {service}?", "--yes")):
+        return
+    async with app.sessions.one_shot() as session:
+        with offered(pubsub.WHAT, str(service)):
+            await pubsub.delete(session, service, node)
+
+
+@command("pubsub", "subscribe")
+@SERVICE
+@NODE
+async def pubsub_subscribe(app: App, service: Jid, node: str) -> AsyncIterator[Subscription]:
+    """Subscribe the account to NODE: what is published goes to its clients.
+
+    Example:  xmppsh pubsub subscribe pubsub.example.org news
+    """
+    async with app.sessions.one_shot() as session:
+        own = session.jid.bare
+        with offered(pubsub.WHAT, str(service)):
+            state = await pubsub.subscribe(session, service, node, own)
+    yield Subscription(str(service), node, str(own), state)
+
+
+@command("pubsub", "unsubscribe")
+@SERVICE
+@NODE
+async def pubsub_unsubscribe(app: App, service: Jid, node: str) -> None:
+    """Subscribe to NODE no more.
+
+    Example:  xmppsh pubsub unsubscribe pubsub.example.org news
+    """
+    async with app.sessions.one_shot() as session:
+        with offered(pubsub.WHAT, str(service)):
+            await pubsub.unsubscribe(session, service, node, session.jid.bare)
+
+
+# ── Watching ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@command("pubsub", "watch")
+@SERVICE
+@NODE
+@click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
+@click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
+@click.option("--ready-file", type=FILE, help="Create FILE when the subscription stands.")
+async def pubsub_watch(
+    app: App, service: Jid, node: str, count: int | None, wait_s: float | None, ready_file: str | None
+) -> AsyncIterator[PubsubEvent]:
+    """Print what happens to NODE until Ctrl-C. It is subscribed to for that long, and again when a session was lost.
+
+    Example:  xmppsh pubsub watch pubsub.example.org news --format json
+    """
+    from xmppsh.commands.appearing import WITHOUT_MESSAGES
+    from xmppsh.commands.ending import tell_ready, until
+    from xmppsh.xep.greeting import Watching
+
+    watching: list[Watching] = []
+
+    def plug(session: Session) -> Sequence[Interceptor]:
+        watching.append(Watching(session, service, node))
+        return watching
+
+    async def begin(session: SessionPort) -> None:
+        if watching:
+            # ejabberd tells of an account's node those clients alone that are available.
+            session.broadcast_presence(WITHOUT_MESSAGES)
+        with offered(pubsub.WHAT, str(service)):
+            await (watching[0].subscribed if watching else pubsub.subscribe(session, service, node, session.jid))
+        await tell_ready(app.console, ready_file, None)
+
+    shown = 0
+    async with app.sessions.reading("pubsub watch", "message", plug=plug) as (session, arrivals):
+        try:
+            async with until(wait_s, begin(session), arrivals) as ending:
+                async for message in arrivals:
+                    for one in pubsub.events_in(message, service, node):
+                        yield PubsubEvent(one.kind, str(service), node, one.item_id, one.xml)
+                        shown += 1
+                    if count is not None and shown >= count:
+                        break
+                else:
+                    await ending.judge(session, shown, count)
+        finally:
+            arrivals.cancel()
+            with suppress(XmppshError, TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await pubsub.unsubscribe(session, service, node, session.jid)
