@@ -120,7 +120,7 @@ async def test_who_watches_a_node_sees_what_its_owner_does_and_what_nobody_else_
     assert "a &lt; b" in outcome.records[0]["xml"]
     assert node in [one["node"] for one in await records(program, "pubsub", "nodes", alice.jid)]
     await records(program, "pubsub", "delete", alice.jid, node, "--yes")
-    assert (await bob.run("pubsub", "get", alice.jid, node)).code == 67
+    assert (await bob.run("pubsub", "get", alice.jid, node)).code in (67, 77)  # gone, or nobody may know
 
 
 async def test_a_watch_that_is_refused_says_why_and_one_that_is_stopped_ends(
