@@ -19,6 +19,10 @@ DISCO_ITEM = "xmppsh.commands.disco:DiscoItem"
 FORM_FIELD = "xmppsh.commands.form_records:FormField"
 AGENT = "xmppsh.agent.commands:AgentFacts"
 AVATAR = "xmppsh.commands.avatar:Avatar"
+PUBSUB = "xmppsh.commands.pubsub"
+PUBLISHED, ITEM, EVENT, SUBSCRIPTION = (
+    f"xmppsh.commands.pubsub_records:{name}" for name in ("Published", "PubsubItem", "PubsubEvent", "Subscription")
+)
 OUTBOX_ENTRY = "xmppsh.commands.outbox:OutboxEntry"
 
 COMMANDS: dict[Path, Spec] = {
@@ -204,38 +208,15 @@ COMMANDS: dict[Path, Spec] = {
         "xmppsh.commands.disco", "Show what belongs to somebody.", "server", records=(DISCO_ITEM,)
     ),
     ("disco", "tree"): Spec("xmppsh.commands.disco", "Show that as a tree.", "server", records=(DISCO_ITEM,)),
-    ("pubsub", "nodes"): Spec(
-        "xmppsh.commands.pubsub", "Show the nodes of a service or account.", "server", records=(DISCO_ITEM,)
-    ),
-    ("pubsub", "get"): Spec(
-        "xmppsh.commands.pubsub",
-        "Show the items of a node.",
-        "server",
-        records=("xmppsh.commands.pubsub_records:PubsubItem",),
-    ),
-    ("pubsub", "publish"): Spec(
-        "xmppsh.commands.pubsub",
-        "Publish an item.",
-        "server",
-        records=("xmppsh.commands.pubsub_records:Published",),
-    ),
-    ("pubsub", "retract"): Spec("xmppsh.commands.pubsub", "Take an item back.", "server"),
-    ("pubsub", "subscribe"): Spec(
-        "xmppsh.commands.pubsub",
-        "Subscribe the account to a node.",
-        "server",
-        records=("xmppsh.commands.pubsub_records:Subscription",),
-    ),
-    ("pubsub", "unsubscribe"): Spec("xmppsh.commands.pubsub", "Subscribe no more.", "server"),
-    ("pubsub", "watch"): Spec(
-        "xmppsh.commands.pubsub",
-        "Print what happens to a node.",
-        "server",
-        "lasting",
-        records=("xmppsh.commands.pubsub_records:PubsubEvent",),
-    ),
-    ("pubsub", "create"): Spec("xmppsh.commands.pubsub", "Make a node.", "server"),
-    ("pubsub", "delete"): Spec("xmppsh.commands.pubsub", "Delete a node.", "server"),
+    ("pubsub", "nodes"): Spec(PUBSUB, "Show the nodes of a service or account.", "server", records=(DISCO_ITEM,)),
+    ("pubsub", "get"): Spec(PUBSUB, "Show the items of a node.", "server", records=(ITEM,)),
+    ("pubsub", "publish"): Spec(PUBSUB, "Publish an item.", "server", records=(PUBLISHED,)),
+    ("pubsub", "retract"): Spec(PUBSUB, "Take an item back.", "server"),
+    ("pubsub", "subscribe"): Spec(PUBSUB, "Subscribe the account to a node.", "server", records=(SUBSCRIPTION,)),
+    ("pubsub", "unsubscribe"): Spec(PUBSUB, "Subscribe no more.", "server"),
+    ("pubsub", "watch"): Spec(PUBSUB, "Print what happens to a node.", "server", "lasting", records=(EVENT,)),
+    ("pubsub", "create"): Spec(PUBSUB, "Make a node.", "server"),
+    ("pubsub", "delete"): Spec(PUBSUB, "Delete a node.", "server"),
     ("adhoc", "list"): Spec(
         "xmppsh.commands.adhoc",
         "Show the commands that somebody offers.",
