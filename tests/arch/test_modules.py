@@ -16,6 +16,7 @@ SHOWN_BY = {
     "agent/test_agent.py": "agent: allowed borrowed commands pool request running server sessions streams thin",
     "arch/test_documents.py": "commands: schema",
     "commands/test_completion.py": "commands: candidates",
+    "commands/test_registry.py": "commands: spec",
     "commands/test_send.py": "commands: bodies order",
     "commands/test_sessions.py": "commands: session_records",
     "commands/test_usage.py": "cli: run · __main__",
@@ -45,6 +46,10 @@ SHOWN_BY = {
         "commands: appearing filters jobs listen · session: session_port streams · xep: carbons greeting"
     ),
     "interop/test_outbox.py": "commands: outbox storage · outbox: database registry",
+    "interop/test_own_account.py": "commands: own_account · session: registration · xep: register",
+    "interop/test_own_nodes.py": (
+        "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
+    ),
     "interop/test_pipe.py": "commands: pipe pipe_input pipe_run ports",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_room.py": "commands: adhoc form_records room · xep: muc",
