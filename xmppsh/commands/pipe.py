@@ -69,7 +69,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
     "--input", "kind", type=click.Choice(KINDS), default="auto", help="xml, json or lines; auto looks at the input."
 )
 @click.option("--to", type=JID, metavar="JID", help="The recipient, for lines, and for json that names none.")
-@click.option("--window", type=click.IntRange(min=1), default=2000, metavar="N", help="Unacknowledged at most [2000].")
+@click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most N stanzas a second.")
 @click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")
 @click.option("--checkpoint", type=FILE, help="Keep how far it is; run again, it goes on there.")
