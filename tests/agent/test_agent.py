@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import sys
 
 import pytest
+from support.contact import Contact
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until
@@ -53,8 +55,10 @@ async def test_a_killed_agent_leaves_no_session_and_its_socket_is_in_nobodys_way
     os.kill(agent, signal.SIGKILL)
     await until(lambda: server.sessions(alice.jid) == [], "the end of its session")
     assert (await program.run("ping")).code == 0, "the ordinary way"
-    started = await program.run("agent", "start", "--idle", "0.2")
+    started = await program.run("agent", "start")
     assert (started.code, started.stderr) == (0, ""), "and another agent takes its place"
+    assert (await program.run("ping")).code == 0
+    assert (await program.run("agent", "stop")).code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -74,3 +78,40 @@ async def test_a_signal_to_a_client_ends_its_command_alone(
     async with asyncio.timeout(15):
         while (await held(program))[0]["running"]:
             pass
+
+
+MANY = 50
+# Clients that begin at the same time; each sends two messages, one after the other, and ends with its worse exit code.
+AT_ONCE = """
+import os, sys
+from xmppsh.agent.thin import hand_over
+ready, go = os.pipe()
+pids = []
+for client in range(int(sys.argv[1])):
+    if (pid := os.fork()) == 0:
+        os.close(go)
+        os.read(ready, 1)
+        codes = [hand_over(["send", sys.argv[2], f"{client} {number}"]) for number in (1, 2)]
+        os._exit(99 if None in codes else max(codes))
+    pids.append(pid)
+os.close(go)
+print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids])
+"""
+
+
+async def test_fifty_clients_at_once_are_all_acknowledged_each_in_its_order(
+    server: Server, program: Program, agent: int
+) -> None:
+    bob = server.account()
+    async with Contact(server, bob) as contact:
+        clients = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", AT_ONCE, str(MANY), bob.jid, env=program.env, stdout=asyncio.subprocess.PIPE
+        )
+        outcome = await finish(clients)
+        assert outcome.stdout == f"{[0] * MANY}\n"
+        await contact.wait_for_messages(2 * MANY)
+        bodies = [message.body for message in contact.messages]
+    for client in range(MANY):
+        assert [body for body in bodies if body.startswith(f"{client} ")] == [f"{client} 1", f"{client} 2"]
+    (session,) = await held(program)
+    assert session["commands"] == 2 * MANY

@@ -103,9 +103,8 @@ async def agent_start(app: App, idle_s: float | None, foreground: bool) -> Async
     idle_s = idle_s or IDLE_S
     if not foreground:
         if (running := await apart(lambda: _asked(app.console, STATUS))) is None:
-            await apart(lambda: _start_apart(app.console.env, idle_s))
-            running = await apart(lambda: _asked(app.console, STATUS))
-        yield _facts(app.console, running)
+            running = await apart(lambda: _start_apart(app.console.env, idle_s))
+        yield _facts(app.console, running or await apart(lambda: _asked(app.console, STATUS)))
         return
     from xmppsh.agent.server import Agent, Place
 
@@ -160,8 +159,10 @@ def _asked(console: Console, kind: bytes) -> dict[str, Any] | None:
         said = b""
         while chunk := sock.recv(65536):
             said += chunk
-        facts: dict[str, Any] = json.loads(said)
+        facts: dict[str, Any] | None = json.loads(said) if said else None
         return facts
+    except (ConnectionResetError, BrokenPipeError):
+        return None  # it has just ended
     except (OSError, ValueError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else "its answer cannot be read"
         raise IoError(f"the agent: {reason}") from error
@@ -169,8 +170,10 @@ def _asked(console: Console, kind: bytes) -> dict[str, Any] | None:
         sock.close()
 
 
-def _start_apart(env: Mapping[str, str], idle_s: float) -> None:
-    """Start the agent as a process of its own, and wait until it listens; raises IoError with what it said.
+def _start_apart(env: Mapping[str, str], idle_s: float) -> dict[str, Any] | None:
+    """Start the agent as a process of its own, and wait until it listens; None where another one was faster.
+
+    Raises IoError with what it said.
 
     Its environment has none of our variables: whose account is meant, and the password, comes with each command.
     """
@@ -197,6 +200,9 @@ def _start_apart(env: Mapping[str, str], idle_s: float) -> None:
     assert child.stdout is not None
     assert child.stderr is not None
     with child.stdout, child.stderr:
-        if not child.stdout.readline() and child.wait() != RUNS_ALREADY:
+        if child.stdout.readline():
+            return {"pid": child.pid, "version": __version__, "commands": 0, "sessions": []}
+        if child.wait() != RUNS_ALREADY:
             said = child.stderr.read().decode("utf-8", "replace").strip()
             raise IoError(f"the agent does not start: {said.removeprefix('xmppsh: ')}")
+    return None
