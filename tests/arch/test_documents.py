@@ -102,3 +102,10 @@ def test_the_contract_promises_the_commands_that_there_are_and_no_others() -> No
     assert promised() == set(COMMANDS)
     later = CONTRACT.partition("## Agreed, not built yet")[2]
     assert [name for name in re.findall(r"`([a-z ]+)`", later) if tuple(name.split()) in {*COMMANDS, *GROUPS}] == []
+
+
+def test_the_tests_that_the_pitfalls_name_are_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/from-aioxmpp-pitfalls.md").read_text())
+    assert len(named) >= 5
+    missing = [f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text()]
+    assert missing == []
