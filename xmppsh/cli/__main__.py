@@ -33,7 +33,8 @@ def main() -> None:
         return
     from xmppsh.agent.thin import hand_over
 
-    if (code := hand_over(sys.argv[1:])) is not None:
+    is_ours = not sys.argv[0].endswith("sendxmpp")  # else see run.py
+    if is_ours and (code := hand_over(sys.argv[1:])) is not None:
         os._exit(code)  # there is nothing to clear away
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:

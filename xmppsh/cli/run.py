@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import click
 
@@ -62,8 +63,17 @@ def _wants_json(arguments: list[str]) -> bool:
 
 
 def main() -> None:
-    """The console script."""
-    code = run(sys.argv[1:])
+    """The console script; called by the name of sendxmpp it takes that one's words."""
+    words = sys.argv[1:]
+    if Path(sys.argv[0]).name == "sendxmpp":
+        from xmppsh.cli.sendxmpp import translated
+
+        try:
+            words, variables = translated(words, os.environ)
+        except XmppshError as error:
+            sys.exit(report(error, as_json=False))
+        os.environ.update(variables)
+    code = run(words)
     sys.stdout = None  # nothing is buffered there; a closed pipe must not be flushed
     if code in DYING:
         _die(code - SIGNAL_BASE)

@@ -1,0 +1,183 @@
+"""Called by the name `sendxmpp`, the program takes that one's options and its `~/.sendxmpprc`.
+
+Only the words change: what is carried out is `xmppsh send`, or `xmppsh pipe` with `--raw`, and so are the exit codes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from xmppsh.config.paths import home, refuse_readable_by_others
+from xmppsh.errors import ConfigError, NoInputError, UsageError
+from xmppsh.texts import os_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NAME = "sendxmpp"
+HINT = f"man {NAME}"
+TYPES = {"message": "normal", "chat": "chat", "headline": "headline"}
+KEYS = ("username", "jserver", "port", "password", "component")
+
+
+class Account(NamedTuple):
+    """What the file and the options say: a user of a server, reached at a host and port. component: his domain, where
+    that is another one than the server's.
+    """
+
+    username: str = ""
+    jserver: str = ""
+    host: str = ""
+    port: str = ""
+    password: str = ""
+    component: str = ""
+
+    @property
+    def jid(self) -> str:
+        """The address that logs in; raises UsageError."""
+        if not self.username or not (self.component or self.jserver):
+            raise UsageError("no account: neither in ~/.sendxmpprc nor by -u and -j", hint=HINT)
+        return f"{self.username}@{self.component or self.jserver}"
+
+    @property
+    def place(self) -> str | None:
+        """Where to connect when the DNS shall not be asked."""
+        host = self.host or (self.jserver if self.component or self.port else "")
+        return (f"{host}:{self.port}" if self.port else host) or None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{NAME}: {message}", hint=HINT)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog=NAME, add_help=False, allow_abbrev=True)
+    for short, name, kind in (
+        *(
+            ("-f", "file", "store"),
+            ("-u", "username", "store"),
+            ("-p", "password", "store"),
+            ("-j", "jserver", "store"),
+        ),
+        *(("-o", "component", "store"), ("-r", "resource", "store"), ("-a", "tls-ca-path", "store")),
+        *(
+            ("-s", "subject", "store"),
+            ("-m", "message", "store"),
+            ("-t", "tls", "store_true"),
+            ("-e", "ssl", "store_true"),
+        ),
+        *(("-n", "no-tls-verify", "store_true"), ("-l", "headline", "store_true"), ("-c", "chatroom", "store_true")),
+        *(("-i", "interactive", "store_true"), ("-w", "raw", "store_true"), ("-v", "verbose", "count")),
+        *(("-d", "debug", "count"), ("-h", "help", "store_true")),
+    ):
+        parser.add_argument(short, f"--{name}", action=kind)
+    parser.add_argument("--usage", dest="help", action="store_true")
+    parser.add_argument("--message-type", "--messages-type", choices=tuple(TYPES), default="message")
+    parser.add_argument("--sso", action="store_true")
+    parser.add_argument("recipients", nargs="*")
+    return parser
+
+
+def translated(words: Sequence[str], env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The command line and the variables of xmppsh that do the same; raises UsageError, ConfigError, NoInputError.
+
+    `--message FILE` becomes stdin.
+    """
+    given = _parser().parse_intermixed_args(list(words))
+    if given.help:
+        return ["help", "send"], {}
+    if given.sso:
+        raise UsageError("--sso: Kerberos is not offered here", hint="--file FILE with a password")
+    if given.chatroom and given.subject is not None:
+        raise UsageError("--chatroom --subject would change the room's subject", hint="xmppsh room subject ROOM TEXT")
+    if not given.recipients and not given.raw:
+        raise UsageError(f"{NAME}: no recipient is named", hint=HINT)
+    account = _account(given, env)
+    level = (given.verbose or 0) + 2 * (given.debug or 0)
+    command = [*_trust(given, account), *(["-v"] * level)]
+    variables = {"XMPPSH_JID": account.jid + (f"/{given.resource}" if given.resource and not given.chatroom else "")}
+    if account.password:
+        variables["XMPPSH_PASSWORD"] = account.password
+    if given.message is not None:
+        _read_from(given.message)
+    return [*command, *(["pipe"] if given.raw else _send(given))], variables
+
+
+def _send(given: argparse.Namespace) -> list[str]:
+    command = ["send", *(word for one in given.recipients for word in ("--to", one))]
+    if given.chatroom:
+        command += ["--room", "--nick", given.resource or NAME]
+    else:
+        command += ["--type", "headline" if given.headline else TYPES[given.message_type]]
+    if given.subject is not None:
+        command += ["--subject", given.subject]
+    return [*command, "--lines"] if given.interactive else command
+
+
+def _trust(given: argparse.Namespace, account: Account) -> list[str]:
+    """Where to connect, and whom to believe. `--tls` is what happens anyway."""
+    words = ["--host", account.place] if account.place is not None else []
+    if given.ssl:
+        words += ["--tls", "direct"]
+    if given.no_tls_verify:
+        words += ["--insecure"]
+    return words + (["--ca", given.tls_ca_path] if given.tls_ca_path is not None else [])
+
+
+def _account(given: argparse.Namespace, env: Mapping[str, str]) -> Account:
+    own = (home(env) or Path()) / ".sendxmpprc"
+    path = own if given.file is None else Path(given.file)
+    account = Account() if given.file is None and not own.exists() else _read(path, env)
+    if given.jserver is not None:
+        server, _, port = given.jserver.partition(":")
+        account = account._replace(jserver=server, host="", port=port)
+    named = {
+        name: value for name in ("username", "password", "component") if (value := getattr(given, name)) is not None
+    }
+    return account._replace(**named)
+
+
+def _read(path: Path, env: Mapping[str, str]) -> Account:
+    """The file, in either of its formats; raises ConfigError when others may read it, as sendxmpp does."""
+    refuse_readable_by_others(path, "a password", env)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoInputError(f"{path}: {os_reason(error)}") from error
+    found: dict[str, str] = {}
+    for number, line in enumerate(map(str.strip, lines), 1):
+        key, colon, value = line.partition(":")
+        if not line or line.startswith("#"):
+            continue
+        if colon and key.strip() in KEYS:
+            found[key.strip()] = value.strip()
+        elif "@" in line and not found:
+            return _of_one_line(line, f"{path}: line {number}")
+        else:
+            raise ConfigError(f"{path}: line {number} is no setting of {NAME}", hint=HINT)
+    return Account(**found)
+
+
+def _of_one_line(line: str, place: str) -> Account:
+    """`user@server[;host][:port] password [component]`, the format before 1.24."""
+    address, *rest = line.split()
+    if not rest:
+        raise ConfigError(f"{place} has no password", hint=HINT)
+    user, _, where = address.partition("@")
+    where, _, port = where.partition(":")
+    server, _, host = where.partition(";")
+    return Account(user, server, host, port, rest[0], rest[1] if len(rest) > 1 else "")
+
+
+def _read_from(name: str) -> None:
+    """Let a file be stdin."""
+    try:
+        fd = os.open(name, os.O_RDONLY)
+    except OSError as error:
+        raise NoInputError(f"{name}: {os_reason(error)}") from error
+    os.dup2(fd, 0)
+    os.close(fd)
