@@ -49,6 +49,7 @@ bench: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(BENCH_PACKAGES)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.pipes
+	$(BIN)/python -m benchmarks.agent
 
 # Both packages, each installed and tried in a new environment of each of these Pythons that is here.
 dist: $(VENV)/.installed-dev

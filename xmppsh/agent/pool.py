@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from xmppsh.commands.console import Console
+    from xmppsh.connection.options import SessionOptions
     from xmppsh.session.session import Session
 
 UNPROVEN_S = 20.0  # behind a silence of this length a session has to show that it lives
@@ -37,9 +38,9 @@ MAX_SESSIONS = 32
 OF_FOLDERS = ("HOME", "STATE_DIRECTORY", "XDG_STATE_HOME")  # of a client's environment, what the session itself needs
 
 
-def identity(account: Account, storage: Storage) -> tuple[object, ...]:
+def identity(options: SessionOptions, storage: Storage) -> tuple[object, ...]:
     """What has to be equal for two commands to share a session."""
-    return (replace(account.options, connect_timeout_s=0.0, timeout_s=0.0), storage.folder)
+    return (replace(options, connect_timeout_s=0.0, timeout_s=0.0), storage.folder)
 
 
 class Keeper:
@@ -48,8 +49,8 @@ class Keeper:
     users: how many commands have it now; commands: how many had it so far; is_over: nobody may have it any more.
     """
 
-    def __init__(self, account: Account, console: Console, storage: Storage, idle_s: float) -> None:
-        self.identity = identity(account, storage)
+    def __init__(self, wanted: tuple[object, ...], account: Account, console: Console, idle_s: float) -> None:
+        self.identity = wanted
         self.jid, self.since = account.jid, console.now()
         self.users = self.commands = 0
         self.is_over = False
@@ -207,17 +208,18 @@ class Pool:
     @asynccontextmanager
     async def session(self, account: Account, console: Console, storage: Storage) -> AsyncIterator[BorrowedSession]:
         """The account's session, opened where there is none; raises what made that impossible."""
-        keeper, session = await self._entered(account, console, storage)
-        borrowed = BorrowedSession(session, account.options)
+        options = account.options
+        keeper, session = await self._entered(identity(options, storage), account, console)
+        borrowed = BorrowedSession(session, options)
         try:
             yield borrowed
         finally:
             borrowed.give_back()
             keeper.leave(console, proved=borrowed.was_answered)
 
-    async def _entered(self, account: Account, console: Console, storage: Storage) -> tuple[Keeper, Session]:
+    async def _entered(self, wanted: tuple[object, ...], account: Account, console: Console) -> tuple[Keeper, Session]:
         while True:
-            keeper = self._found(account, console, storage)
+            keeper = self._found(wanted, account, console)
             is_warm = keeper.opened.done()
             keeper.enter(console)
             try:
@@ -235,12 +237,11 @@ class Pool:
             keeper.is_over = True
             keeper.leave(console, proved=False)
 
-    def _found(self, account: Account, console: Console, storage: Storage) -> Keeper:
-        wanted = identity(account, storage)
+    def _found(self, wanted: tuple[object, ...], account: Account, console: Console) -> Keeper:
         for one in self.keepers:
             if not one.is_over and one.identity == wanted:
                 return one
-        keeper = Keeper(account, console, storage, self._idle_s)
+        keeper = Keeper(wanted, account, console, self._idle_s)
         self._keepers.append(keeper)
         keeper.task.add_done_callback(lambda _: self._on_end())
         return keeper

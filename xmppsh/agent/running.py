@@ -39,6 +39,7 @@ OF_THE_PROCESS = (
     "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "OPENSSL_CONF", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES",
 )  # fmt: skip
 FILES = ("ca", "cert", "key", "password_file")  # settings that name a file, which may be one that can be read only once
+ROOT = Root(lambda _: None)  # without a command there is nothing to do here
 HURRY_S = 1.0  # between two tries to end a command whose client has gone
 
 
@@ -120,8 +121,7 @@ async def prepared(request: Request, pool: Pool) -> Job | None:
 
 
 def _parsed(arguments: tuple[str, ...]) -> Work:
-    root = Root(lambda _: None)
-    work: Work = root.main(
+    work: Work = ROOT.main(
         args=list(arguments), prog_name="xmppsh", standalone_mode=False, max_content_width=WIDTH, terminal_width=WIDTH
     )
     return work

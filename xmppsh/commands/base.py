@@ -191,6 +191,16 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
     return [_option(setting, hidden=hidden) for setting in SETTINGS if not setting.file_only]
 
 
+class _GlobalOption(click.Option):
+    """An option that is there twice in each command line, and mostly not given: then there is nothing to work out."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Remember the value, when there is one."""
+        return super().handle_parse_result(ctx, opts, args) if self.name in opts else (None, args)
+
+
 def _option(setting: Setting, *, hidden: bool) -> click.Option:
     def remember(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
         if value not in (None, (), False, 0):
@@ -205,7 +215,7 @@ def _option(setting: Setting, *, hidden: bool) -> click.Option:
         kinds = {"metavar": setting.metavar, "multiple": setting.many, "type": str, "default": None}
     help_text = f"{setting.help} [{setting.env}]"
     complete = None if setting.flag or setting.count else partial(_complete_setting, setting)
-    return click.Option(
+    return _GlobalOption(
         names,
         help=help_text,
         expose_value=False,
