@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostile.misbehaviour import CANARY
@@ -18,7 +19,6 @@ from hostile.server import DOMAIN, PASSWORD, USER, Server, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
     from hostile.certificates import Certificates
     from hostile.misbehaviour import Reply
@@ -59,6 +59,7 @@ class Scenario:
 
     code, layer, condition: what the error must be, several where each is defensible; says: a pattern for its sentence.
     text: run it a second time, in text form; text_command: with this command.
+    kept: files of the state folder.
     within_s: beyond the start of Python; footer: must the client have ended its stream?
     """
 
@@ -84,6 +85,7 @@ class Scenario:
     second: Spec | None = None
     hosts: tuple[str, ...] = ("127.0.0.1:{port}",)
     env: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> Spec:
@@ -157,8 +159,14 @@ def _run(scenario: Scenario, certificates: Certificates, folder: Path, command: 
         options = [_filled(option, ports | pins) for option in scenario.options]
         timeouts = ["--connect-timeout", str(scenario.connect_s), "--timeout", str(scenario.answer_s)]
         env = {"XMPPSH_CA": str(certificates.ca), **scenario.env}
+        environment = _environment(folder, env)
+        if scenario.kept:
+            (state := Path(environment["XDG_STATE_HOME"]) / "xmppsh").mkdir(mode=0o700)
+            for name, text in scenario.kept.items():
+                (state / name).touch(0o600)
+                (state / name).write_text(text)
         arguments = [*command, *hosts, *timeouts, *options]
-        code, out, err, elapsed_s, peak_kib = _execute(arguments, _environment(folder, env), scenario.within_s + 20)
+        code, out, err, elapsed_s, peak_kib = _execute(arguments, environment, scenario.within_s + 20)
     return Run(code, out, err, elapsed_s, peak_kib, first, second)
 
 

@@ -174,6 +174,7 @@ def test_the_server_redirected_to_must_prove_the_domain(scenario: Scenario, outc
 
 
 THERE = rf"^{DOMAIN} redirects to 127\.0\.0\.1:(\d+): "
+PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port of direct TLS; xmppsh doctor tells"
 OPERATOR = "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
 
 
@@ -186,7 +187,7 @@ OPERATOR = "tell the server's operator; --host HOST[:PORT] dials a place of your
                   THERE + r"no address answers \(127\.0\.0\.1:\1 refused\)$", second=Spec(listens=False)), OPERATOR),
         (Scenario("redirect-to-another-protocol", {"features-auth": see_other_host(OTHER)}, 76, "stream",
                   THERE + "the server does not speak XMPP: its answer begins with '220 mail'$",
-                  second=Spec({"accept": "220 mail\r\n"})), "is the port right? --host HOST:PORT"),
+                  second=Spec({"accept": "220 mail\r\n"})), PORT_HINT),
         (Scenario("redirect-to-another-login", {"features-auth": see_other_host(OTHER)}, 77, "sasl",
                   THERE + f"juliet@{DOMAIN}: the server refused the login", second=Spec({"auth": NOT_AUTHORIZED})),
          "check the name and the password (--password-file, --password-command); if they are right: --mechanism PLAIN"),

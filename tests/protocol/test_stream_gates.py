@@ -55,7 +55,8 @@ EVENTS: dict[type, object] = {
     ev.LinkLost: ev.LinkLost(),
 }
 OUTWARD = {
-    *(ev.RegistrationOpen, ev.ResourceBound, ev.SessionEstablished, ev.SessionResumed, ev.ResumeFailed),
+    *(ev.RegistrationOpen, ev.ResourceBound, ev.SessionEstablished, ev.SessionConfirmed),
+    *(ev.SessionResumed, ev.ResumeFailed),
     *(ev.StanzaArrived, ev.HandledNoted, ev.StanzasAcked, ev.StreamEnded),
 }
 FORBIDDEN = [pair for pair in itertools.product(State, EVENTS) if pair not in TABLE and pair[0] is not State.CLOSED]

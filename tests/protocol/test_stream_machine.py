@@ -26,6 +26,7 @@ from scramp import ScramException
 
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, Write
+from xmppsh.protocol.ahead import Known, Rung
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import Xml
 
@@ -64,12 +65,18 @@ class AnyServer(RuleBasedStateMachine):
         offered=st.sampled_from(["PLAIN", "SCRAM-SHA-1"]),
         resume=st.booleans(),
         resumable_s=st.sampled_from([None, 120]),
+        rung=st.sampled_from([None, *Rung]),
         progress=st.integers(0, 11),
     )
-    def connect(self, tls: str, offered: str, resume: bool, resumable_s: int | None, progress: int) -> None:
+    def connect(
+        self, tls: str, offered: str, resume: bool, resumable_s: int | None, rung: Rung | None, progress: int
+    ) -> None:
         self.tls, self.server = tls, GoodServer(offered)
         self.plain = offered == "PLAIN"
-        self.stream = new_stream(tls, resume=former_session() if resume else None, resumable_s=resumable_s)
+        known = None if rung is None else Known(frozenset({offered}), frozenset(), offered, True, 65536, rung)
+        self.presumes = rung is Rung.STANZAS and tls != "off"
+        former = former_session() if resume else None
+        self.stream = new_stream(tls, resume=former, resumable_s=resumable_s, known=known)
         self.tls_up = self.success_said = self.bind_said = self.disconnected = self.established = False
         self.resumed_said = self.bound_told = False
         self.ends = 0
@@ -89,15 +96,19 @@ class AnyServer(RuleBasedStateMachine):
                     assert not is_sasl or self.tls_up or self.tls == "off"
                     assert b"juliet" not in data or self.tls_up or self.tls == "off"
                     assert not (b"xmpp-bind" in data or b"<resume" in data) or self.success_said
+                    assert not (b"<presence" in data or b"<r " in data) or self.established
                     assert self.bound_told or b'resume="true"' not in data
                 case ev.ResourceBound(jid):
                     assert self.success_said
                     assert jid.resourcepart
                     self.bound_told = True
                 case ev.SessionEstablished():
-                    assert self.bind_said
+                    assert self.bind_said or (self.presumes and self.success_said)
                     assert not self.established
                     self.established = True
+                case ev.SessionConfirmed():
+                    assert self.bind_said
+                    assert self.established
                 case ev.SessionResumed():
                     assert self.resumed_said
                     assert not self.established
@@ -149,7 +160,7 @@ class AnyServer(RuleBasedStateMachine):
     def we_end(self, how: str) -> None:
         self.check(self.stream.close() if how == "close" else self.stream.abort(None))
 
-    @precondition(lambda self: self.stream.state is State.LIVE)
+    @precondition(lambda self: self.stream.takes_stanzas)
     @rule()
     def we_send(self) -> None:
         self.check(self.stream.send(Xml("<presence/>")))

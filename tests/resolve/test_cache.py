@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from support.dns import HOST, Fails, NameServer, serving
 
+from xmppsh.config.kept import MAX_BYTES
 from xmppsh.errors import LookupFailed
 from xmppsh.model import Jid
-from xmppsh.resolve.cache import MAX_ANSWERS, MAX_BYTES, MAX_TTL_S, SrvCache
+from xmppsh.resolve.cache import MAX_ANSWERS, MAX_TTL_S, SrvCache
 from xmppsh.resolve.lookup import Answer, Srv
 from xmppsh.resolve.options import LookupOptions
 from xmppsh.resolve.plan import Plan, draw_plan

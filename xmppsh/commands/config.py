@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -16,6 +16,7 @@ from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

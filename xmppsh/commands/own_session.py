@@ -43,9 +43,12 @@ class OwnSessions:
     @asynccontextmanager
     async def one_shot(self, *, heals: bool = False) -> AsyncIterator[Session]:
         """A session beside the account's own address, for one command."""
+        state = self._storage.state_if_any
         options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self._account.options
-        journal = None if self._storage.state_if_any is None and not heals else self._journal
-        async with self._session(replace(options, jid=beside(options.jid)), journal, hasty=not heals) as session:
+        known = None if heals or state is None else state / "servers.json"
+        options = replace(options, jid=beside(options.jid), known=known)
+        journal = None if state is None and not heals else self._journal
+        async with self._session(options, journal, hasty=not heals) as session:
             yield session
 
     @asynccontextmanager

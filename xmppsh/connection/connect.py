@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING
 from xmppsh.connection.driver import Driver
 from xmppsh.connection.opening import Listeners, Opening
 from xmppsh.connection.race import Race
-from xmppsh.errors import ConnectError, ProtocolError, XmppshError
+from xmppsh.errors import (
+    ConnectError,
+    ConnectionLost,
+    DeadlineExceeded,
+    ProtocolError,
+    StreamError,
+    TlsError,
+    XmppshError,
+)
 from xmppsh.model import is_address, split_host_port
 from xmppsh.net.attempts import Attempt, no_answer
 from xmppsh.net.dial import STAGGER_S, Dialler
 from xmppsh.net.tls import TlsPolicy
+from xmppsh.protocol.ahead import Rung
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
 from xmppsh.resolve.addresses import name_look_up
@@ -25,11 +34,13 @@ from xmppsh.xmlio.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from xmppsh.connection.known import KnownServers
     from xmppsh.connection.options import SessionOptions
     from xmppsh.model import Candidate, Jid
     from xmppsh.net.dial import Connected
     from xmppsh.net.link import Link
     from xmppsh.output.trace import Trace
+    from xmppsh.protocol.ahead import Known
     from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
     from xmppsh.protocol.sm import StreamManagement
     from xmppsh.resolve.options import LookupOptions
@@ -66,6 +77,8 @@ class Connector:
         self._deadline = 0.0
         self._remembers = True  # SRV records of an earlier run
         self._redirect = ""  # where the server says that we are to go
+        self._known: Known | None = None  # what may be written ahead
+        self._ahead: Stream | None = None  # the last one that did so
 
     async def connect(
         self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None, limit_s: float | None = None
@@ -78,9 +91,10 @@ class Connector:
         self._deadline = asyncio.get_running_loop().time() + timeout_s
         self._on_live, self._jid, self._resume = on_live, jid, resume
         hosts, self._redirect = self.options.hosts, ""
+        self._known = self._last_known()
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                outcome = await self._try_plan(hosts)
+                outcome = await self._try_cautiously(hosts)
             except XmppshError as error:
                 self._tell_redirect(error)
                 raise
@@ -157,6 +171,48 @@ class Connector:
         self._log(1, f"{what} by {stream.mechanism}, {opening.link.tls_version or 'no TLS'}")
         return None
 
+    # ── What the server offered the last time (protocol/ahead.py) ───────────────────────────────────────────────
+
+    @property
+    def _servers(self) -> KnownServers | None:
+        if self.options.known is None:
+            return None
+        from xmppsh.connection.known import KnownServers
+
+        return KnownServers(self.options.known, self._log)
+
+    def _last_known(self) -> Known | None:
+        return None if (servers := self._servers) is None else servers.get(str(self.options.jid.bare))
+
+    async def _try_cautiously(self, hosts: tuple[tuple[str, int | None], ...]) -> str | None:
+        """Try the plan; once more, step by step, where a server that was not asked first has taken offence."""
+        known, self._ahead = self._known, None
+        try:
+            return await self._try_plan(hosts)
+        except (ProtocolError, StreamError, ConnectionLost, DeadlineExceeded) as error:
+            if known is None or self._ahead is None or isinstance(error, TlsError):
+                raise
+            self._log(1, f"{error}; trying again, step by step")
+        ahead, self._known = self._ahead, replace(known, rung=Rung.NOTHING)
+        outcome = await self._try_plan(hosts)
+        self.mistrust(ahead)  # that was it
+        return outcome
+
+    def learn(self, stream: Stream) -> None:
+        """The stream is live: remember what its server offered."""
+        former = self._known
+        learned = stream.learned
+        if former is not None and (former.rung is Rung.NOTHING or learned.rung < former.rung):
+            learned = replace(learned, rung=former.rung)
+        if learned != former and (servers := self._servers) is not None:
+            servers.put(str(self.options.jid.bare), learned)
+
+    def mistrust(self, stream: Stream) -> None:
+        """This stream went ahead of the server's answers, and ended: the next one waits for them."""
+        known = stream.config.known
+        if known is not None and (servers := self._servers) is not None:
+            servers.put(str(self.options.jid.bare), replace(known, rung=Rung.NOTHING))
+
     def _forget(self, plan: Plan) -> bool:
         """Where a remembered plan leads nowhere, the DNS may know better by now."""
         if plan.remembered:
@@ -177,9 +233,10 @@ class Connector:
             registers=self.on_registration is not None,
             resume=self._resume,
             bind_id=new_id(),
+            known=self._known,
             resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line
         )
-        return Opening(
+        opening = Opening(
             attempt,
             link,
             config,
@@ -189,6 +246,11 @@ class Connector:
             trace=self._trace,
             peek=lambda: self._peek(attempt),
         )
+        if self._known is not None and self._known.rung is not Rung.NOTHING:
+            self._ahead = opening.stream
+            if self._known.rung is Rung.BIND:  # never tried with this server, which may fall silent
+                asyncio.get_running_loop().call_later(self._left_s() / 2, opening.stop_waiting)
+        return opening
 
     async def _peek(self, attempt: Attempt) -> tuple[bytes, ...]:
         """The certificates of a server whose handshake failed, for the error's sentence; nothing else is sent."""

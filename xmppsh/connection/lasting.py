@@ -20,8 +20,7 @@ from xmppsh.connection.reconnect import (
     watch,
 )
 from xmppsh.errors import ConnectionLost, StreamError, XmppshError
-from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
-from xmppsh.protocol.table import State
+from xmppsh.protocol.events import ResumeFailed, SessionConfirmed, SessionEstablished, SessionResumed, StreamEnded
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -56,7 +55,7 @@ class Connection:
         self._owner, self._options, self._log = owner, options, log
         self._connector = Connector(options, log, self._on_resume_due, owner.on_bound, trace)
         self._asked_at = 0.0  # when the last `<resume/>` was written, in the loop's time
-        self._activity, self._answered = asyncio.Event(), asyncio.Event()
+        self._activity, self._answered, self._confirmed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._resumed = False  # the stream in use is a resumed one
         self._awaits_backlog = False
         self._silences = 0  # dead links in a row, without an ack between them
@@ -103,7 +102,7 @@ class Connection:
     @property
     def is_live(self) -> bool:
         """May stanzas be written on it?"""
-        return self.driver is not None and self.driver.stream.state is State.LIVE
+        return self.driver is not None and self.driver.stream.takes_stanzas
 
     @property
     def has_acks(self) -> bool:
@@ -197,7 +196,11 @@ class Connection:
 
     def _on_live(self, driver: Driver, event: SessionEstablished | SessionResumed, failed: ResumeFailed | None) -> None:
         def on_event(later: SessionEvent) -> None:
-            if self.driver is driver:
+            if isinstance(later, SessionConfirmed):
+                self._on_confirmed(driver)
+            elif self.driver is driver:
+                if isinstance(later, StreamEnded) and driver.stream.is_presumed:
+                    self._connector.mistrust(driver.stream)
                 self._owner.on_event(later)
 
         self.driver = driver
@@ -218,7 +221,18 @@ class Connection:
             self._silences = 0
             self._owner.on_new_session(event, failed, self.sm, in_time=in_time, alone=alone)
         self.sm = driver.stream.sm
+        if not driver.stream.is_presumed:
+            self._on_confirmed(driver)
         self._owner.on_live()
+
+    def _on_confirmed(self, driver: Driver) -> None:
+        """The server itself has said that the session is there (protocol/ahead.py)."""
+        self._connector.learn(driver.stream)
+        self._confirmed.set()
+
+    async def confirmed(self) -> None:
+        """Wait until it has said so, or the stream has ended."""
+        await self._confirmed.wait()
 
     @property
     def _now(self) -> float:
@@ -252,6 +266,7 @@ class Connection:
     def on_ended(self, error: XmppshError | None) -> None:
         """The stream is over; heal it, or tell the owner that none will follow."""
         self.driver, self._old = None, self.driver
+        self._confirmed.set()
         self.last_error = error
         if error is None and self.sm is not None and self._old is not None and self._old.stream.peer_ended:
             self.sm.on_closed()

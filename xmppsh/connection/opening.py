@@ -132,6 +132,11 @@ class Opening:
         hint = "--connect-timeout S waits longer"
         return DeadlineExceeded(f"{self.attempt} {self.silence} (waited {waited} s)", hint=hint)
 
+    def stop_waiting(self) -> None:
+        """Fail where nothing has come of it yet."""
+        if not self.outcome.done():
+            self.driver.carry_out(self.stream.abort(self.too_late()))
+
     def _on_item(self, item: Header | Element | Footer) -> None:
         self._moved = self._loop.time()
         self._traced(item)

@@ -12,6 +12,8 @@ from xmppsh.resolve.options import LookupOptions
 from xmppsh.xmlio.reader import Limits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from xmppsh.config.proxy import Proxy
     from xmppsh.model import Credentials, Jid, TlsMode
 
@@ -37,4 +39,5 @@ class SessionOptions:
     acks: bool = True  # XEP-0198, where the server has it
     heals: bool = False  # survive a cut
     resumable_s: int | None = None  # the server is asked to keep the session that long behind a cut, to be resumed
+    known: Path | None = None  # what servers offered the last time (known.py); None: each answer is waited for
     give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide

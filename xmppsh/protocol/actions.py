@@ -11,6 +11,7 @@ from xmppsh.protocol.events import (
     RegistrationOpen,
     ResourceBound,
     ResumeFailed,
+    SessionConfirmed,
     SessionEstablished,
     SessionResumed,
     StanzaArrived,
@@ -52,6 +53,7 @@ SessionEvent = (
     ResourceBound
     | RegistrationOpen
     | SessionEstablished
+    | SessionConfirmed
     | SessionResumed
     | ResumeFailed
     | StanzaArrived

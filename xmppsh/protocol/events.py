@@ -150,6 +150,11 @@ class SessionEstablished:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionConfirmed:
+    """The server has said what `SessionEstablished` was told ahead of (ahead.py)."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionResumed:
     """Stanzas may flow on the old session: the oldest `acked` unacked stanzas are handled, the rest goes out again."""
 

@@ -1,6 +1,6 @@
-"""The way to a live stream (RFC 6120 §4–7, XEP-0198 §3): headers, STARTTLS, SASL, bind, enable.
+"""The way to a stream that is logged in (RFC 6120 §4–6): headers, STARTTLS, SASL. What follows is in binding.py.
 
-One handler for each event of the states before `live`; which may run when stands in table.py.
+One handler for each event of these states; which may run when stands in table.py.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.errors import MalformedJid, ProtocolError, ProtocolViolation, SaslError
-from xmppsh.model import Credentials, Jid
+from xmppsh.errors import ProtocolError, ProtocolViolation, SaslError
 from xmppsh.plain import dataclass
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
-from xmppsh.protocol.conditions import condition_of, number, read_h, stanza_error
-from xmppsh.protocol.resuming import ask_to_resume, fences_before
-from xmppsh.protocol.sm import Resumption, StreamManagement
+from xmppsh.protocol.ahead import Known, Rung
+from xmppsh.protocol.conditions import condition_of, number
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import element, start_tag
 from xmppsh.xmlio.reader import Limits, StreamReader, tree
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Literal
     from xml.etree.ElementTree import Element as Tree
 
+    from xmppsh.model import Credentials, Jid
+    from xmppsh.protocol.sm import StreamManagement
 
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
 NEXT_MECHANISM = ("invalid-mechanism", "mechanism-too-weak")
@@ -45,6 +45,7 @@ class StreamConfig:
     resource: str | None = None  # to ask for where `jid` names none; the server may give another
     registers: bool = False  # nobody logs in: an account is to be made (XEP-0077)
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
+    known: Known | None = None  # what the server offered the last time: by that, much is written ahead of its answers
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
 
@@ -63,14 +64,17 @@ class Negotiation:
         self._reader = StreamReader(config.limits)
         self._offer: sasl.Offer | None = None
         self._exchange: sasl.Exchange | None = None
+        self._starttls_sent = False
+        self._guessed: sasl.Offer | None = None  # by which a login was begun before the server's offer came
         self._refused: set[str] = set()  # mechanisms, on this stream
         self._certificate: bytes | None = None
-        self._acks_offered = False
-        self._fences = 0  # to be written before `<resume/>`
-        self._wants_session = self._session_asked = False  # the server is one of before RFC 6120
-        self._enable_sent = self._was_too_early = False
-        self._announced: Jid | None = None  # by which the session is to be found, told before it can outlive us
         self.has_header = False  # the server's header has come
+
+    @property
+    def _ahead(self) -> Known | None:
+        """What may be relied on before it is said again; without TLS nothing."""
+        known = self.config.known
+        return None if known is None or known.rung is Rung.NOTHING or self.config.tls == "off" else known
 
     # ── Opening and TLS (RFC 6120 §4, §5) ───────────────────────────────────────────────────────────────────────
 
@@ -103,14 +107,18 @@ class Negotiation:
         return []
 
     def _on_plain_features(self, event: ev.FeaturesReceived) -> list[Output]:
-        if _child(tree(event.element), ns.TLS, "starttls") is None:
+        if child(tree(event.element), ns.TLS, "starttls") is None:
             raise ProtocolError(
                 f"{self.config.jid.domainpart} offers no STARTTLS, and without TLS nothing is sent",
                 layer="tls",
                 hint="--tls direct --host HOST:5223, if it has direct TLS; or its operator must switch STARTTLS on",
             )
         self.state = State.STARTTLS
-        return [Write(element("starttls", {"xmlns": ns.TLS}).encode())]
+        return [] if self._starttls_sent else [self._starttls()]
+
+    def _starttls(self) -> Write:
+        self._starttls_sent = True
+        return Write(element("starttls", {"xmlns": ns.TLS}).encode())
 
     def _on_proceed(self, _event: ev.ProceedReceived) -> list[Output]:
         self.state = State.HANDSHAKE
@@ -123,7 +131,7 @@ class Negotiation:
 
     def _on_tls(self, event: ev.TlsEstablished) -> list[Output]:
         self._certificate = event.certificate
-        return self._open_header(State.SECURED)
+        return self._open_header(State.SECURED) + self._log_in_ahead()
 
     # ── SASL (RFC 6120 §6) ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,28 +140,51 @@ class Negotiation:
         self._read_limits(features)
         if self.config.registers:
             self.state = State.REGISTERING
-            return [ev.RegistrationOpen(_child(features, ns.REGISTER_FEATURE, "register") is not None)]
-        mechanisms = _child(features, ns.SASL, "mechanisms")
-        if mechanisms is None and _child(features, ns.TLS, "starttls") is not None:
+            return [ev.RegistrationOpen(child(features, ns.REGISTER_FEATURE, "register") is not None)]
+        mechanisms = child(features, ns.SASL, "mechanisms")
+        if mechanisms is None and self.config.tls == "off" and child(features, ns.TLS, "starttls") is not None:
             raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
         if mechanisms is None:
             raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
-        bindings = _child(features, ns.SASL_CHANNEL_BINDING, "sasl-channel-binding")
-        self._offer = sasl.Offer(
+        bindings = child(features, ns.SASL_CHANNEL_BINDING, "sasl-channel-binding")
+        self._offer = self._offer_of(
             frozenset((mechanism.text or "").strip() for mechanism in mechanisms),
-            secure=self.config.tls != "off",
-            binding_types=frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings)),
-            certificate=self._certificate,
+            frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings)),
         )
-        return self._log_in()
-
-    def _log_in(self) -> list[Output]:
-        assert self._offer is not None
-        self._exchange = self._offer.begin(self.config.jid, self.config.credentials, self._refused)
-        self.mechanism = self._exchange.name
         self.state = State.SASL
-        attributes = {"xmlns": ns.SASL, "mechanism": self.mechanism}
-        return [Write(element("auth", attributes, sasl.encode(self._exchange.initial())).encode(), secret=True)]
+        return [] if self._guessed is not None else self._log_in(self._offer)
+
+    def _offer_of(self, mechanisms: frozenset[str], bindings: frozenset[str]) -> sasl.Offer:
+        return sasl.Offer(mechanisms, self.config.tls != "off", bindings, self._certificate)
+
+    def _log_in_ahead(self) -> list[Output]:
+        """Begin as the last offer made us begin, where that is possible."""
+        if (known := self._ahead) is None:
+            return []
+        offer = self._offer_of(known.mechanisms, known.bindings)
+        if not offer.possible(self.config.credentials):
+            return []
+        self._guessed = offer
+        return self._log_in(offer)
+
+    def _log_in(self, offer: sasl.Offer) -> list[Output]:
+        self._exchange = offer.begin(self.config.jid, self.config.credentials, self._refused)
+        self.mechanism = self._exchange.name
+        self._refuse_downgrade()
+        initial = sasl.encode(self._exchange.initial())
+        auth = element("auth", {"xmlns": ns.SASL, "mechanism": self.mechanism}, initial)
+        return [Write(auth.encode(), secret=True)]
+
+    def _refuse_downgrade(self) -> None:
+        """Who has proved by SCRAM that it knows the password does not get the password itself all of a sudden."""
+        known, asked = self.config.known, self.config.credentials.mechanism
+        if known is None or asked is not None or self.mechanism != "PLAIN" or not known.mechanism.startswith("SCRAM"):
+            return
+        raise SaslError(
+            f"{self.config.jid.domainpart} took {known.mechanism} the last time, and PLAIN is all that is left now:"
+            " the password is not sent",
+            hint="ask its operator; --mechanism PLAIN sends it all the same",
+        )
 
     def _on_challenge(self, event: ev.ChallengeReceived) -> list[Output]:
         assert self._exchange is not None
@@ -180,6 +211,9 @@ class Negotiation:
         assert self._offer is not None
         assert self._exchange is not None
         condition, text = condition_of(tree(event.element), ns.SASL)
+        guessed, self._guessed = self._guessed, None
+        if guessed not in (None, self._offer):
+            return self._log_in(self._offer)  # what the server has now may need another beginning
         self._refused.add(self.mechanism)
         others = [name for name in self._offer.possible(self.config.credentials) if name not in self._refused]
         # RFC 6120 §6.4.5: another mechanism may be tried on the same stream. What is possible is never below what is
@@ -187,144 +221,11 @@ class Negotiation:
         # password itself.
         retry = [name for name in others if condition != "mechanism-too-weak" or name != "PLAIN"]
         if condition in NEXT_MECHANISM and retry:
-            return self._log_in()
+            return self._log_in(self._offer)
         error = SaslError.refused(str(self.config.jid.bare), condition, text, self.config.credentials.source)
         if condition == "not-authorized":
             error.hint = "; ".join([str(error.hint), *sasl.other_causes(self._exchange, others)])
         raise error
-
-    # ── Bind and stream management (RFC 6120 §7, XEP-0198 §3) ───────────────────────────────────────────────────
-
-    def _on_authenticated_features(self, event: ev.FeaturesReceived) -> list[Output]:
-        features = tree(event.element)
-        self._read_limits(features)
-        self._acks_offered = _child(features, ns.SM, "sm") is not None
-        session = _child(features, ns.SESSION, "session")
-        self._wants_session = session is not None and _child(session, ns.SESSION, "optional") is None
-        if _child(features, ns.BIND, "bind") is None:
-            raise ProtocolError("the server offers no resource binding", layer="bind")
-        previous = self.config.resume
-        if previous is not None and previous.resumption is not None and self._acks_offered:
-            self.state = State.RESUMING
-            self._fences = fences_before(previous)
-            return ask_to_resume(previous, fence=self._fences > 0)
-        return self._bind()
-
-    def _on_resumed(self, event: ev.ResumedReceived) -> list[Output]:
-        previous = self.config.resume
-        assert previous is not None
-        assert previous.resumption is not None
-        if event.element.attributes.get("previd", previous.resumption.sm_id) != previous.resumption.sm_id:
-            raise ProtocolError("the server resumes another session than ours")  # XEP-0198 §5
-        released = previous.on_resumed(read_h(event.element))
-        self.sm = previous
-        self.state, self.was_live = State.LIVE, True
-        return [ev.SessionResumed(released)]
-
-    def _on_resume_failure(self, event: ev.SmFailureReceived) -> list[Output]:
-        # XEP-0198 §5: h tells what the session had handled; we may bind on the same stream.
-        previous = self.config.resume
-        assert previous is not None
-        if self._fences:
-            self._fences -= 1
-            return ask_to_resume(previous, fence=self._fences > 0)
-        streams_left = previous.on_resume_failed()
-        h = read_h(event.element) if "h" in event.element.attributes else None
-        condition, _ = condition_of(tree(event.element), ns.STANZA_ERRORS)
-        if h is None and streams_left:
-            return ask_to_resume(previous)  # each `<failed/>` proves the end of one stream
-        return [ev.ResumeFailed(h, condition), *self._bind()]
-
-    def _bind(self) -> list[Output]:
-        self.state = State.BINDING
-        resource = self.config.jid.resourcepart or self.config.resource
-        wanted = element("bind", {"xmlns": ns.BIND}, None if resource is None else element("resource", None, resource))
-        bind = Write(element("iq", {"type": "set", "id": self.config.bind_id}, wanted).encode())
-        if not (self.config.acks and self._acks_offered) or self._wants_session:
-            return [bind]
-        if self.config.resumable_s is None:
-            return [bind, self._enable()]
-        if resource is None:
-            return [bind]  # by which address the session is to be found is known with the answer
-        self._announced = self.config.jid.with_resource(resource)
-        return [ev.ResourceBound(self._announced), bind, self._enable()]
-
-    def _enable(self) -> Write:
-        """XEP-0198 §3. It goes out with the bind: what the server routes to us before `<enabled/>` nobody keeps
-        (measured on ejabberd: 5 of 5 messages that a hibernating session had left)."""
-        self._enable_sent = True
-        # Without resumption the server drops the session with its socket, so no ghost is possible (sessions.md).
-        wanted = self.config.resumable_s
-        how = {"resume": "false"} if wanted is None else {"resume": "true", "max": str(wanted)}
-        return Write(element("enable", {"xmlns": ns.SM, **how}).encode())
-
-    def _on_bind_answer(self, event: ev.StanzaReceived) -> list[Output]:
-        if self._session_asked:
-            return self._on_session_answer(event)
-        answer = tree(event.element)
-        if event.element.kind != "iq" or event.element.id != self.config.bind_id:
-            raise violation(event, self.state)
-        if answer.get("type") == "error":
-            raise stanza_error(answer, self.config.jid.domainpart, layer="bind")
-        jid = answer.findtext(f"{{{ns.BIND}}}bind/{{{ns.BIND}}}jid")
-        if answer.get("type") != "result" or not jid:
-            raise ProtocolError("the server's answer to the resource binding holds no address", layer="bind")
-        try:
-            bound = Jid.parse(jid)
-        except MalformedJid as error:
-            raise ProtocolError(f"the server bound an address that is none: {error.reason}", layer="bind") from error
-        if bound.resourcepart is None:
-            raise ProtocolError("the server bound an address without a resource", layer="bind")
-        self.jid = bound
-        if self._wants_session:
-            self._session_asked = True
-            session = element("session", {"xmlns": ns.SESSION})
-            return [Write(element("iq", {"type": "set", "id": self._session_id}, session).encode())]
-        return self._on_bound()
-
-    @property
-    def _session_id(self) -> str:
-        return f"{self.config.bind_id}-session"
-
-    def _on_session_answer(self, event: ev.StanzaReceived) -> list[Output]:
-        """RFC 3921 §3, which RFC 6121 made optional: no stanza before the session is established."""
-        if event.element.kind != "iq" or event.element.id != self._session_id:
-            raise violation(event, self.state)
-        answer = tree(event.element)
-        if answer.get("type") == "error":
-            raise stanza_error(answer, self.config.jid.domainpart, layer="bind")
-        return self._on_bound()
-
-    def _on_bound(self) -> list[Output]:
-        if not (self.config.acks and self._acks_offered):
-            return self._go_live()
-        self.state = State.BOUND
-        is_told = self.config.resumable_s is None or self.jid == self._announced
-        told: list[Output] = [] if is_told else [ev.ResourceBound(self.jid)]
-        return told if self._enable_sent else [*told, self._enable()]
-
-    def _on_enabled(self, event: ev.EnabledReceived) -> list[Output]:
-        self.sm = StreamManagement()
-        attributes = event.element.attributes
-        if attributes.get("resume") in ("true", "1") and attributes.get("id") and self.config.resumable_s is not None:
-            self.sm.resumption = Resumption(attributes["id"], attributes.get("location"), number(attributes.get("max")))
-        return self._go_live()
-
-    def _on_enable_failure(self, event: ev.SmFailureReceived) -> list[Output]:
-        if not self._enable_sent:
-            raise violation(event, self.state)
-        if self.state is State.BINDING:
-            self._enable_sent, self._was_too_early = False, True  # it goes out again when the server has bound us
-            return []
-        if condition_of(tree(event.element), ns.STANZA_ERRORS)[0] == "unexpected-request" and not self._was_too_early:
-            self._was_too_early = True
-            return [self._enable()]  # XEP-0198 §3: the server had looked at it before it had bound us
-        return self._go_live()
-
-    def _go_live(self) -> list[Output]:
-        self.state, self.was_live = State.LIVE, True
-        resumption = None if self.sm is None else self.sm.resumption
-        return [ev.SessionEstablished(self.jid, self.mechanism, self.sm is not None, resumption)]
 
     def _read_limits(self, features: Tree) -> None:
         """XEP-0478: the latest announcement counts, and only downwards from our own limit."""
@@ -339,5 +240,5 @@ def violation(event: object, state: State) -> ProtocolViolation:
     return ProtocolViolation(f"the server sent {what} where the protocol forbids it (state: {state})")
 
 
-def _child(parent: Tree, namespace: str, name: str) -> Tree | None:
+def child(parent: Tree, namespace: str, name: str) -> Tree | None:
     return parent.find(f"{{{namespace}}}{name}")

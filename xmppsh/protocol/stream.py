@@ -22,8 +22,9 @@ from xmppsh.errors import (
 )
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
+from xmppsh.protocol.binding import Binding
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of, read_h
-from xmppsh.protocol.negotiation import PORT_HINT, Negotiation, StreamConfig, violation
+from xmppsh.protocol.negotiation import PORT_HINT, StreamConfig, violation
 from xmppsh.protocol.sm import UNCOUNTED
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
 from xmppsh.xmlio.build import Xml, element
@@ -40,12 +41,13 @@ FOOTER = b"</stream:stream>"
 # Where we give up without `</stream:stream>`: there is no stream yet, or a `<resume/>` is on its way and a footer
 # would end the very session that it asks for.
 WITHOUT_FOOTER = (State.CONNECTED, State.HANDSHAKE, State.RESUMING)
+PRESUMED = (State.AUTHENTICATED, State.BINDING, State.BOUND)
 PROVED = (State.AUTHENTICATED, State.RESUMING, State.BINDING, State.BOUND, State.LIVE)
 MAX_BANNER_BYTES = 80  # of what another protocol says first; enough to tell which it is
 TLS_RECORDS = (b"\x15", b"\x16")  # an alert, a handshake (RFC 8446 §5.1); no text begins so
 
 
-class Stream(Negotiation):
+class Stream(Binding):
     """The client's side of one stream. Every method returns what is to be done, in order."""
 
     def __init__(self, config: StreamConfig) -> None:
@@ -64,7 +66,9 @@ class Stream(Negotiation):
             self.state = State.HANDSHAKE
             return [StartTls()]
         # `--tls off` (loopback alone) skips the TLS gate, and only that one.
-        return self._open_header(State.SECURED if self.config.tls == "off" else State.PLAIN)
+        if self.config.tls == "off":
+            return self._open_header(State.SECURED)
+        return self._open_header(State.PLAIN) + ([] if self._ahead is None else [self._starttls()])
 
     def receive(self, data: bytes) -> Iterator[Output]:
         """Bytes came from the link. Each output must be carried out before the next is asked for.
@@ -130,16 +134,21 @@ class Stream(Negotiation):
         assert self.is_closed or self.state in step.to, f"{step.handler} leads to {self.state}, which the table forbids"
         return outputs
 
+    @property
+    def takes_stanzas(self) -> bool:
+        """May stanzas be written?"""
+        return self.state is State.LIVE or (self.is_presumed and self.state in PRESUMED)
+
     def send(self, stanza: Xml) -> list[Output]:
         """Write one stanza and count it."""
-        assert self.state is State.LIVE
+        assert self.takes_stanzas
         if self.sm is not None:
             self.sm.on_sent()
         return [Write(stanza.encode())]
 
     def send_batch(self, messages: list[bytes]) -> list[Output]:
         """Write many messages and count them."""
-        assert self.state is State.LIVE
+        assert self.takes_stanzas
         if self.sm is not None:
             self.sm.on_sent(len(messages))
         return [Write(b"".join(messages))]
@@ -151,7 +160,7 @@ class Stream(Negotiation):
 
     def request_ack(self) -> list[Output]:
         """Ask the server how many stanzas it has handled (XEP-0198 §4)."""
-        if self.state is not State.LIVE or self.sm is None:
+        if not self.takes_stanzas or self.sm is None:
             return []
         return [Write(element("r", {"xmlns": ns.SM}).encode())]
 
@@ -179,7 +188,8 @@ class Stream(Negotiation):
     # ── Live ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_stanza(self, event: ev.StanzaReceived) -> list[Output]:
-        return [ev.StanzaArrived(event.element, UNCOUNTED if self.sm is None else self.sm.on_received())]
+        counts = self.sm is not None and self.state is not State.BOUND  # XEP-0198 §4: from <enabled/> on
+        return [ev.StanzaArrived(event.element, self.sm.on_received() if self.sm and counts else UNCOUNTED)]
 
     def _on_ack(self, event: ev.AckReceived) -> list[Output]:
         if self.sm is None:

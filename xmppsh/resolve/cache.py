@@ -1,20 +1,16 @@
 """SRV records that stay true for a while: a later command need not ask for them again (RFC 1035 §3.2.1, RFC 2308).
 
-One small JSON file. It holds nothing beyond its TTL, and what it says is only ever where to dial: TLS checks the same
-name either way. A file that cannot be read counts as empty; one that cannot be written costs a question next time.
+One small JSON file (config/kept.py). It holds nothing beyond its TTL, and what it says is only ever where to dial: TLS
+checks the same name either way.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.config.ours import open_private
+from xmppsh.config.kept import KeptFile
 from xmppsh.resolve.lookup import Answer, Srv
-from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWERS = 64  # a few domains of a few networks
 MAX_RECORDS = 32  # of one answer
-MAX_BYTES = 256 * 1024
 MAX_TTL_S = 24 * 3600
 
 
@@ -41,13 +36,12 @@ class SrvCache:
         log: Log,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._path, self._log, self._now = path, log, now
-        self._complained = False
+        self._file, self._now = KeptFile(path, _is_entry, log), now
         self._network = " ".join(f"{address}#{port}" for address, port in servers)
 
     def get(self, name: str) -> Answer | None:
         """What was answered for this name; its `ttl_s` is what is left."""
-        entry = self._read().get(self._key(name))
+        entry = self._file.read().get(self._key(name))
         return None if entry is None else _answer(entry, self._now())
 
     def put(self, name: str, answer: Answer) -> None:
@@ -62,56 +56,19 @@ class SrvCache:
             "server": answer.server,
             "records": [[srv.priority, srv.weight, srv.port, srv.target] for srv in answer.records],
         }
-        entries = {key: kept for key, kept in self._read().items() if _answer(kept, now) is not None}
+        entries = {key: kept for key, kept in self._file.read().items() if _answer(kept, now) is not None}
         entries[self._key(name)] = entry
         newest = sorted(entries.items(), key=lambda item: item[1]["asked"])[-MAX_ANSWERS:]
-        self._write(dict(newest))
+        self._file.write(dict(newest))
 
     def forget(self, name: str) -> None:
         """Drop what was answered for this name: it led nowhere."""
-        entries = self._read()
+        entries = self._file.read()
         if entries.pop(self._key(name), None) is not None:
-            self._write(entries)
+            self._file.write(entries)
 
     def _key(self, name: str) -> str:
         return f"{name} {self._network}"
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            with open(open_private(self._path, os.O_RDONLY), "rb") as file:
-                data = file.read(MAX_BYTES + 1)
-            if len(data) > MAX_BYTES:
-                raise ValueError(f"it is larger than {MAX_BYTES} bytes")
-            document = json.loads(data)
-            if not isinstance(document, dict) or not all(_is_entry(entry) for entry in document.values()):
-                raise ValueError("it holds something else than answers")
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, RecursionError) as error:
-            self._complain(f"{self._path} is ignored: {os_reason(error)}")
-            return {}
-        return document
-
-    def _write(self, entries: dict[str, Any]) -> None:
-        # Written aside and renamed: whoever reads at the same time sees the old file or the new one.
-        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                descriptor = open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-                with open(descriptor, "w", encoding="utf-8") as file:
-                    json.dump(entries, file)
-                os.replace(beside, self._path)
-            finally:
-                with suppress(FileNotFoundError):
-                    beside.unlink()
-        except OSError as error:
-            self._complain(f"{self._path} cannot be written: {os_reason(error)}")
-
-    def _complain(self, sentence: str) -> None:
-        if not self._complained:
-            self._log(1, sentence)
-        self._complained = True
 
 
 def _is_entry(entry: Any) -> bool:

@@ -158,6 +158,9 @@ class Session(Streams):
         if self.is_over:
             raise self.cause
         await self.connection.drained()
+        await self.connection.confirmed()
+        if self.is_over:
+            raise self.cause
 
     async def wait_for_window(self, window: int) -> None:
         """Wait until fewer than `window` stanzas are unacknowledged and the link takes more."""

@@ -1,0 +1,70 @@
+"""What servers offered the last time (protocol/ahead.py), in a file of the state folder: no secrets, readable by us.
+
+It is never trusted: it only says what to write early, and each answer is checked. A server that was surprised is taken
+step by step for a week; the mechanism that it took stays known, as the least that it must offer.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.config.kept import KeptFile
+from xmppsh.protocol.ahead import Known, Rung
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from xmppsh.texts import Log
+
+MAX_SERVERS = 64
+CAUTION_S = 7 * 24 * 3600
+
+
+class KnownServers:
+    """The entries of a file, by account (a bare JID). now: seconds since 1970."""
+
+    def __init__(self, path: Path, log: Log, now: Callable[[], float] = time.time) -> None:
+        self._file, self._now = KeptFile(path, _is_entry, log), now
+
+    def get(self, account: str) -> Known | None:
+        """What is known, if anything."""
+        entry = self._file.read().get(account)
+        if entry is None:
+            return None
+        rung = Rung(entry["rung"])
+        if rung is Rung.NOTHING and not 0 <= self._now() - entry["seen"] < CAUTION_S:
+            rung = Rung.BIND
+        mechanisms, bindings = frozenset(entry["mechanisms"]), frozenset(entry["bindings"])
+        return Known(mechanisms, bindings, entry["mechanism"], entry["acks"], entry["max_bytes"], rung)
+
+    def put(self, account: str, known: Known) -> None:
+        """Remember it."""
+        entries = self._file.read()
+        entries[account] = {
+            "seen": self._now(),
+            "mechanisms": sorted(known.mechanisms),
+            "bindings": sorted(known.bindings),
+            "mechanism": known.mechanism,
+            "acks": known.acks,
+            "max_bytes": known.max_bytes,
+            "rung": int(known.rung),
+        }
+        newest = sorted(entries.items(), key=lambda item: item[1]["seen"])[-MAX_SERVERS:]
+        self._file.write(dict(newest))
+
+
+def _is_entry(entry: Any) -> bool:
+    match entry:
+        case {
+            "seen": int() | float(),
+            "mechanisms": list() as mechanisms,
+            "bindings": list() as bindings,
+            "mechanism": str(),
+            "acks": bool(),
+            "max_bytes": int() as max_bytes,
+            "rung": 0 | 1 | 2,
+        }:
+            return max_bytes > 0 and all(isinstance(name, str) for name in (*mechanisms, *bindings))
+    return False

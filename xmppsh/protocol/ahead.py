@@ -1,0 +1,48 @@
+"""What a server offered the last time, so that what it will ask for can be written before it does.
+
+    header + <starttls/>  ·  header + <auth/>  ·  header + bind + <enable/> + stanzas + <r/>
+
+Each line is one flight instead of two or more. No gate opens earlier for it: the login waits for TLS that is verified,
+everything behind it for `<success/>` with the server's proof. Whatever the server then says is checked as ever; where
+it is another thing than last time, that is a `Surprise`, and the way is taken step by step again.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from xmppsh.errors import ExitCode, ProtocolError
+from xmppsh.plain import dataclass
+
+
+class Rung(IntEnum):
+    """How much may go ahead. It is climbed one by one: a server is never tried with a stanza first."""
+
+    NOTHING = 0  # it did not take it well
+    BIND = 1  # all but stanzas
+    STANZAS = 2  # the server has shown that it takes the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was true of a server when we last logged in there.
+
+    mechanisms: the SASL mechanisms on offer; bindings: the channel bindings (XEP-0440); mechanism: the one that logged
+    in; acks: it has XEP-0198, and binds the address that is asked for; max_bytes: of a stanza (XEP-0478).
+    """
+
+    mechanisms: frozenset[str]
+    bindings: frozenset[str]
+    mechanism: str
+    acks: bool
+    max_bytes: int
+    rung: Rung = Rung.BIND
+
+
+class Surprise(ProtocolError):
+    """The server answers otherwise than it did the last time; nothing was wrong with that, but our guess."""
+
+    exit_code = ExitCode.TEMPFAIL
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the server has changed since the last time: {what}", hint="run it again")
