@@ -62,6 +62,7 @@ SHOWN_BY = {
         "playground: archive blocking carbons echo handlers ports queries roster session upload"
     ),
     "playground/test_visitor.py": "shell: playground tour visitor",
+    "protocol/test_ahead.py": "protocol: binding",
     "protocol/test_resumption.py": "protocol: resuming",
     "shell/test_aliases.py": "shell: secret_lines",
     "shell/test_complete.py": "shell: rooms vocabulary · commands: shared_session",

@@ -1,4 +1,4 @@
-"""What goes ahead of the server's answers: how many round trips it saves, and what becomes of a wrong guess."""
+"""What goes ahead of the server's answers (ahead.py, binding.py): how many round trips it saves, and a wrong guess."""
 
 from typing import Any
 
