@@ -150,6 +150,8 @@ def _is_for_agents(words: list[bytes]) -> bool:
     environment = [name + b"=" + value for name, value in os.environb.items() if name.startswith(b"XMPPSH_")]
     if b"XMPPSH_AGENT=no" in environment or b"--agent=no" in words:
         return False
+    if words[:1] == [b"agent"] or os.environ.get("LISTEN_PID") == str(os.getpid()):  # whom systemd starts is the agent
+        return False
     if b"--agent" in words and b"no" in words[words.index(b"--agent") + 1 :][:1]:
         return False
     return bool(words) and not any(name in one for one in (*words, *environment) for name in ON_DESCRIPTORS)

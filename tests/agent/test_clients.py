@@ -1,0 +1,146 @@
+"""Clients that are slow, foreign, broken or of another version, and a session that somebody else ends or writes to."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from support.contact import Contact
+from support.program import Program, exists, finish
+from support.servers import Account, Server
+from support.until import until
+
+pytestmark = pytest.mark.either_server
+
+OTHER_VERSION = "import xmppsh; xmppsh.__version__ = '0'; from xmppsh.cli.__main__ import main; main()"
+BY_SYSTEMD = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.executable, [sys.executable, "-m", "xmppsh", "-q", "agent", "start", "--foreground"])
+"""
+BROKEN = {
+    "silence": b"",
+    "half a length": b"\0\0",
+    "half a request": b"\0\0\0\x20run\0",
+    "a gigabyte": b"\x40\0\0\0" + b"x" * 1000,
+    "no descriptors": b"\0\0\0\x14run\0" + b"0.1.0\0/\x001\0ping\0\0",
+    "no request": b"\0\0\0\x04what",
+    "no numbers": b"\0\0\0\x0crun\0a\0b\0c\0d\0",
+}
+
+
+async def facts(program: Program) -> dict[str, int]:
+    """What the agent says of itself."""
+    outcome = await program.run("agent", "status", "--format", "json")
+    assert outcome.code == 0, outcome.stderr
+    found: dict[str, int] = outcome.records[0]
+    return found
+
+
+async def test_what_is_no_request_is_dropped_and_holds_nobody_up(program: Program, agent: int, tmp_path: Path) -> None:
+    before = len(os.listdir(f"/proc/{agent}/fd"))
+    with contextlib.ExitStack() as at_end:
+        for said in BROKEN.values():
+            sock = at_end.enter_context(socket.socket(socket.AF_UNIX))
+            sock.connect(str(tmp_path / "xmppsh" / "agent.sock"))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(sock, [said], [0] * 20) if said else None
+        assert (await program.run("ping")).code == 0
+        assert (await facts(program))["commands"] == 1
+    await until(lambda: len(os.listdir(f"/proc/{agent}/fd")) <= before + 6, "the descriptors are closed")
+
+
+async def test_a_client_that_reads_nothing_holds_up_itself_alone_and_its_death_ends_its_command(
+    program: Program, agent: int
+) -> None:
+    stuck = await program.start("ping", "-i", "0.0001", "--format", "json")
+    assert stuck.stdout is not None
+    await stuck.stdout.readline()
+    stuck.stdout._transport.pause_reading()  # type: ignore[attr-defined]
+    for _ in range(3):
+        assert (await program.run("ping")).code == 0
+    stuck.kill()
+    async with asyncio.timeout(30):
+        while [one["running"] for one in await sessions(program)] != [0]:
+            pass
+    stuck.stdout._transport.resume_reading()  # type: ignore[attr-defined]
+    await stuck.wait()
+
+
+async def sessions(program: Program) -> list[dict[str, int]]:
+    return (await program.run("agent", "status", "--format", "json")).records[1:]
+
+
+async def test_another_version_and_a_folder_that_others_may_enter_go_the_ordinary_way(
+    program: Program, agent: int, tmp_path: Path
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OTHER_VERSION, "ping", env=program.env, stdout=asyncio.subprocess.PIPE
+    )
+    assert (await finish(process)).code == 0
+    (tmp_path / "xmppsh").chmod(0o755)
+    assert (await program.run("ping")).code == 0
+    (tmp_path / "xmppsh").chmod(0o700)
+    assert (await facts(program))["commands"] == 0
+
+
+async def test_a_session_that_the_server_ends_is_followed_by_another(
+    server: Server, program: Program, agent: int
+) -> None:
+    assert (await program.run("ping")).code == 0
+    (session,) = await sessions(program)
+    server.kick(str(session["jid"]))
+    async with asyncio.timeout(30):
+        while await sessions(program):
+            pass
+    assert (await program.run("ping")).code == 0
+    (another,) = await sessions(program)
+    assert another["jid"] != session["jid"]
+
+
+async def test_what_somebody_writes_to_the_session_goes_to_another_client_at_once(
+    server: Server, alice: Account, program: Program, agent: int
+) -> None:
+    bob = server.account()
+    assert (await program.run("ping")).code == 0
+    (session,) = await sessions(program)
+    async with Contact(server, bob) as contact:
+        await contact.send(str(session["jid"]), "are you there?")
+        await contact.settle()
+    await until(lambda: server.sessions(alice.jid) == [], "the end of the session")
+    outcome = await program.run("listen", "-C", "1", "-W", "20", "-F", "%b")
+    assert (outcome.code, outcome.stdout) == (0, "are you there?\n")
+
+
+async def test_systemd_may_listen_for_it(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "xmppsh").mkdir(mode=0o700)
+    path = tmp_path / "xmppsh" / "agent.sock"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BY_SYSTEMD, str(path), env=program.env, stdout=asyncio.subprocess.PIPE
+    )
+    await exists(path, process)
+    assert (await program.run("ping")).code == 0
+    assert (await facts(program))["commands"] == 1
+    assert (await program.run("agent", "stop")).code == 0
+    assert (await finish(process)).code == 0
+    assert path.exists(), "systemd goes on listening"
+
+
+async def test_it_ends_when_it_has_had_nothing_to_do(program: Program, tmp_path: Path) -> None:
+    assert (await program.run("agent", "start", "--foreground", "--idle", "0.2")).code == 0
+    assert not (tmp_path / "xmppsh" / "agent.sock").exists()
+
+
+async def test_a_second_agent_is_refused_and_start_shows_the_one_that_runs(program: Program, agent: int) -> None:
+    started = await program.run("agent", "start", "--format", "json")
+    assert (started.code, started.records[0]["pid"]) == (0, agent)
+    second = await program.run("agent", "start", "--foreground")
+    assert (second.code, second.stderr.splitlines()[0]) == (75, "xmppsh: an agent is running already")
