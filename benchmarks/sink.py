@@ -48,23 +48,24 @@ class Client:
 
     def run(self) -> None:
         """Serve it to its end."""
-        with self._sock:
-            try:
-                self._until(rb"<stream:stream[^>]*>")
-                self._say(OPENED % STARTTLS)
-                self._until(rb"<starttls[^>]*>")
-                self._say("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-                self._sock = self._context.wrap_socket(self._sock, server_side=True)
-                self._until(rb"<stream:stream[^>]*>")
-                self._say(OPENED % SASL)
-                self._user = b64decode(self._until(rb"<auth[^>]*>([^<]*)</auth>")[1]).split(b"\0")[1].decode()
-                self._say("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
-                self._until(rb"<stream:stream[^>]*>")
-                self._say(OPENED % BIND)
-                self._live()
-            except (OSError, EOFError):
-                pass  # the client went: nothing is owed to it
-            say(json.dumps({"messages": self.messages}))
+        try:
+            self._until(rb"<stream:stream[^>]*>")
+            self._say(OPENED % STARTTLS)
+            self._until(rb"<starttls[^>]*>")
+            self._say("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            self._sock = self._context.wrap_socket(self._sock, server_side=True)
+            self._until(rb"<stream:stream[^>]*>")
+            self._say(OPENED % SASL)
+            self._user = b64decode(self._until(rb"<auth[^>]*>([^<]*)</auth>")[1]).split(b"\0")[1].decode()
+            self._say("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
+            self._until(rb"<stream:stream[^>]*>")
+            self._say(OPENED % BIND)
+            self._live()
+        except (OSError, EOFError):
+            pass  # the client went: nothing is owed to it
+        finally:
+            self._sock.close()  # at once behind the end of the stream, as servers do
+        say(json.dumps({"messages": self.messages}))
 
     def _say(self, text: str) -> None:
         self._sock.sendall(text.encode())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
 
 MAX_FENCED_DOMAINS = 16
+MAX_SINGLE = 1000  # stanzas that are no batch, each with up to the size limit, unacknowledged in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class Run:
             if isinstance(found, Plain):
                 await self._send_plain(session, found, max(0, done - before), before)
                 continue
-            await session.wait_for_window(self._window)
+            await session.wait_for_window(min(self._window, MAX_SINGLE))
             await self._wait_for_turn()
             try:
                 self._send(session, found, position)

@@ -91,6 +91,11 @@ class Batch:
         return len(self.messages)
 
     @property
+    def size_bytes(self) -> int:
+        """How big it is."""
+        return sum(map(len, self.messages))
+
+    @property
     def last_position(self) -> int | None:
         """The place in the input of its last stanza."""
         return None if self.position is None else self.position + self.count - 1

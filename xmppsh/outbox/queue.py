@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["ALLOWED", "Batch", "Entry", "Fate", "Queue", "opened"]
 
 MAX_RECENT = 100
-_ORIGIN_ID_BYTES = 100  # at the end of a message of a batch
 
 
 class Queue:
     """The log's open end: entries in order, the sent ones first, then the queued ones.
 
     acked_count and failed_count count final fates; `lost` keeps what stayed uncertain for good. in_flight: how many
-    stanzas are sent and not acknowledged; waiting_count: how many were not written yet.
+    stanzas are sent and not acknowledged; waiting_count: how many were not written yet; batch_bytes: of what is open in
+    batches.
     """
 
     def __init__(self) -> None:
@@ -41,8 +41,9 @@ class Queue:
         self.failed_count = 0
         self.in_flight = 0
         self.waiting_count = 0
+        self.batch_bytes = 0
         self.lost: list[Entry] = []
-        self._recent: deque[str | bytes] = deque(maxlen=MAX_RECENT)  # ids, or the ends of messages that hold them
+        self._recent: deque[str | bytes] = deque(maxlen=MAX_RECENT)  # ids, or messages that hold them
         self._sent: deque[Entry | Batch] = deque()
         self._queued: deque[Entry | Batch] = deque()
         self._uncertain: list[Entry] = []
@@ -91,6 +92,7 @@ class Queue:
         batch = Batch(self.last_number + 1, messages, position)
         self.last_number += batch.count
         self.waiting_count += batch.count
+        self.batch_bytes += batch.size_bytes
         self._queued.append(batch)
         return batch
 
@@ -144,12 +146,17 @@ class Queue:
 
     def repeat(self) -> list[Entry]:
         """What a resumed stream must carry again first."""
-        repeated = [entry for entry in opened(self._sent) if entry.xml]
+        repeated = [entry for entry in self._opened() if entry.xml]
         for entry in repeated:
             entry.become(Fate.SENT)
         self._sent = deque(repeated)
         self.in_flight = len(repeated)
         return repeated
+
+    def _opened(self) -> list[Entry]:
+        """What is sent, stanza by stanza."""
+        self.batch_bytes -= sum(item.size_bytes for item in self._sent if isinstance(item, Batch))
+        return opened(self._sent)
 
     def acked(self, count: int) -> list[Entry | Batch]:
         """The server has handled the `count` oldest sent stanzas; what stands for them now."""
@@ -164,19 +171,20 @@ class Queue:
             count -= item.count
             item.become(Fate.ACKED)
             self.acked_count += item.count if item.number else 0
-            self._note_recent(item)
+            self._note_acked(item)
             done.append(item)
         return done
 
-    def _note_recent(self, item: Entry | Batch) -> None:
+    def _note_acked(self, item: Entry | Batch) -> None:
         if isinstance(item, Batch):
-            self._recent.extend(message[-_ORIGIN_ID_BYTES:] for message in item.messages[-MAX_RECENT:])
+            self.batch_bytes -= item.size_bytes
+            self._recent.extend(item.messages[-MAX_RECENT:])
         elif item.kind == "message":
             self._recent.append(item.stanza_id)
 
     def doubt(self) -> list[Entry]:
         """The session is gone: everything sent is uncertain. Returns it, in order."""
-        doubted = opened(self._sent)
+        doubted = self._opened()
         for entry in doubted:
             entry.become(Fate.UNCERTAIN)
         self._uncertain += doubted

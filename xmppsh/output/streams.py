@@ -16,7 +16,7 @@ from xmppsh.texts import os_reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHUNK_BYTES = 128 * 1024
+CHUNK_BYTES = 256 * 1024
 TTY_PIECE_BYTES = 128  # Linux hands a terminal's space out by 256 bytes, and a newline takes two
 PIPE_BUF = select.PIPE_BUF  # a pipe that polls writable takes this much without blocking (POSIX)
 
@@ -106,7 +106,7 @@ class InputStream:
         self.is_terminal = os.isatty(fd)
 
     async def read(self) -> bytes:
-        """The next chunk, at most 128 KiB; empty at the end."""
+        """The next chunk, at most 256 KiB; empty at the end."""
         while True:
             await self._readable()
             try:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from xmppsh.session.ports import Wire
     from xmppsh.xmlio.build import Xml
 
-MAX_WINDOW = 2000  # stanzas in flight at most, whatever the pace says
+MAX_WINDOW = 10_000  # stanzas in flight at most, whatever the pace says
+MAX_BATCH_BYTES = 4 * 1024 * 1024  # of messages in batches, before more are taken in
 FLUSH_S = 0.02  # acks of batches are written down with the next batch, or after so long
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, Unconfirmed, XmppshError
-from xmppsh.session.outbound import MAX_WINDOW
+from xmppsh.session.outbound import MAX_BATCH_BYTES, MAX_WINDOW
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
 
@@ -173,9 +173,9 @@ class Session(Streams):
         `wanted`."""
         await self.connection.drained()
         while True:
-            window = min(window, self.outbound.pace.window(MAX_WINDOW))
-            room = window - self.unacked_count
-            if room >= min(wanted, max(1, window // 2)):
+            now = min(window, self.outbound.pace.window(MAX_WINDOW))
+            room, is_small = now - self.unacked_count, self.outbound.queue.batch_bytes < MAX_BATCH_BYTES
+            if is_small and room >= min(wanted, max(1, now // 2)):
                 return min(room, wanted)
             await self.acked(self.outbound.queue.settled_up_to + 1)
 
