@@ -42,6 +42,16 @@ ALLOWED: dict[Path, tuple[str, ...]] = {
     ("history", "list"): (),
     ("history", "export"): (),
     ("room", "list"): (),
+    ("bookmarks", "list"): (),
+    ("bookmarks", "add"): (),
+    ("bookmarks", "remove"): (),
+    ("vcard", "get"): (),
+    ("vcard", "set"): (),
+    ("pubsub", "nodes"): (),
+    ("pubsub", "get"): (),
+    ("pubsub", "publish"): (),
+    ("pubsub", "retract"): (),
+    ("pubsub", "create"): (),
 }
 # What these commands import while they run.
 ALSO_NEEDED = (
