@@ -92,7 +92,7 @@ async def witness_on(machine: Machine, *arguments: str) -> AsyncIterator[Witness
         yield witness
         process.terminate()
         async with asyncio.timeout(DEADLINE_S):
-            assert await process.wait() == 128 + signal.SIGTERM
+            assert await process.wait() == -signal.SIGTERM
     finally:
         if process.returncode is None:
             process.kill()
