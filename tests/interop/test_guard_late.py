@@ -138,8 +138,9 @@ def unacknowledged(home: Path) -> int:
     """How many stanzas the outbox holds that have left."""
     (store,) = (home / "xmppsh" / "outbox").glob("*.sqlite")
     with sqlite3.connect(store) as database:
-        (count,) = database.execute("SELECT count(*) FROM stanza WHERE wire IS NOT NULL").fetchone()
-    return int(count)
+        (alone,) = database.execute("SELECT count(*) FROM stanza WHERE wire IS NOT NULL").fetchone()
+        (together,) = database.execute("SELECT total(count) FROM batch WHERE wire IS NOT NULL").fetchone()
+    return int(alone + together)
 
 
 # ── Nobody has it ───────────────────────────────────────────────────────────────────────────────────────────────
