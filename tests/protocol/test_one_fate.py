@@ -1,108 +1,85 @@
 """One stanza, one fate: a stream and the outbox against a server that loses its link between any two bytes.
 
-The client's side is the real `Stream`, `Queue`, `Inbound` and the proofs of `settle.py`, put together as the session
-does it. The server is plain Python: it keeps what it read, its count, an archive of everything it ever read, and sends
-stanzas of its own, which it repeats until they are acknowledged. Counters start near their end.
+The client's side is the real `Stream`, `Outbound` with its queue, by the stanza and by the batch, `Inbound` and the
+proofs of `settle.py`, put together as the session does it. The server is plain Python: it keeps what it read, its
+count, an archive of everything it ever read, and sends stanzas of its own, which it repeats until they are
+acknowledged. Counters start near their end.
 """
 
-import re
+import asyncio
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from protocol.far_end import MODULUS, Reader, Server
 from protocol.playbook import BIND_RESULT, HEADER, NS, GoodServer, bound_features, new_stream, step, written
 
-from xmppsh.model import Element
-from xmppsh.outbox.queue import Entry, Fate, Queue
+from xmppsh.outbox.queue import Fate, opened
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Output, Write
 from xmppsh.protocol.sm import StreamManagement
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
-from xmppsh.session.inbound import Inbound
-from xmppsh.session.ports import Interceptor
+from xmppsh.session.outbound import Outbound
 from xmppsh.session.settle import Name, by_final_count, by_findings, name_of, without_archive
 from xmppsh.xmlio.build import Xml
 from xmppsh.xmlio.stanzas import origin_id
 
-MODULUS = 2**32
 STARTS = [0, 1, 2**31 - 2, 2**31 - 1, MODULUS - 3, MODULUS - 1]
-ELEMENT = re.compile(
-    rb"<(message) id='(\d+)'>x*(?:<origin-id [^>]*/>)</message>|<(r|a|enable|resume)( [^>]*)/>|<(iq) .*?</iq>"
-)
 GRANTED = f"<enabled xmlns='{NS['sm']}' resume='true' id='sm1'/>"
 
 
-class Server:
-    """What a server knows. `told`: the numbers of its own stanzas; the count of those acknowledged is `released`."""
+class PaperWire:
+    """The stream in use, as a connection gives it to the session (session/ports.py: Wire)."""
 
-    def __init__(self, start: int) -> None:
-        self.start, self.buffer = start, b""
-        self.archive: list[int] = []  # everything it ever read, in order
-        self.begin()
+    has_acks = True
 
-    def begin(self) -> None:
-        """A new session."""
-        self.read, self.answered = 0, 0
-        self.told, self.released = 0, 0
-        self.resumes: list[int] = []
+    def __init__(self, machine: "OneFate") -> None:
+        self._machine = machine
+        self.asks = True
 
-    def wire(self, count: int) -> int:
-        return (self.start + count) % MODULUS
+    @property
+    def is_up(self) -> bool:
+        return self._machine.is_live
 
-    def hear(self, data: bytes) -> bytes:
-        """Read bytes; the answer to what asks for one."""
-        self.buffer += data
-        answer = b""
-        while found := ELEMENT.match(self.buffer):
-            self.buffer = self.buffer[found.end() :]
-            if found[1]:
-                self.archive.append(int(found[2]))
-                self.read += 1
-            elif found[3] == b"r":
-                answer += self.ack(self.read)
-            elif found[3] == b"a":
-                self.release(int(re.search(rb'h="(\d+)"', found[4])[1]))  # type: ignore[index]
-            elif found[3] == b"resume":
-                self.resumes.append(int(re.search(rb' h="(\d+)"', found[4])[1]))  # type: ignore[index]
-        return answer
+    @property
+    def next_number(self) -> int:
+        return self._sm.sent + 1
 
-    def ack(self, count: int) -> bytes:
-        self.answered = count
-        return f"<a xmlns='{NS['sm']}' h='{self.wire(count)}'/>".encode()
+    @property
+    def acked(self) -> int:
+        return self._sm.acked
 
-    def release(self, h: int) -> None:
-        count = (h - self.wire(self.released)) % MODULUS
-        assert count <= self.told - self.released, "the client acknowledges what it was never sent, or takes back"
-        self.released += count
+    @property
+    def _sm(self) -> StreamManagement:
+        assert self._machine.sm is not None
+        return self._machine.sm
 
-    def stanza(self, number: int) -> bytes:
-        return f"<message id='in{number}'/>".encode()
+    def write(self, stanza: Xml) -> None:
+        self._machine.carry_out(self._machine.stream.send(stanza))
 
+    def write_batch(self, messages: list[bytes]) -> None:
+        self._machine.carry_out(self._machine.stream.send_batch(messages))
 
-class Reader(Interceptor):
-    """Gets what the session takes for new."""
+    def request_ack(self) -> None:
+        if self.asks:
+            self._machine.carry_out(self._machine.stream.request_ack())
 
-    has_acks = True  # of the wire
-
-    def __init__(self, start: int) -> None:
-        self.new: list[Element] = []
-        self.inbound = Inbound(self, [self], None, lambda _: False, lambda _: None)  # type: ignore[arg-type]
-        self.inbound.begin(start)
-
-    def intercept(self, stanza: Element, handled: object) -> bool:
-        self.new.append(stanza)
-        return True
+    def note_activity(self) -> None:
+        """Nobody waits."""
 
 
 class OneFate(RuleBasedStateMachine):
-    """up, down: bytes on their way; entries: everything ever handed in; held: inbound stanzas that a reader has."""
+    """up, down: bytes on their way; held: inbound stanzas that a reader has."""
 
     @initialize(start=st.sampled_from(STARTS))
     def begin(self, start: int) -> None:
-        self.server, self.queue = Server(start), Queue()
-        self.entries: list[Entry] = []
+        self.loop = asyncio.new_event_loop()
+        asyncio._set_running_loop(self.loop)  # for the whole run: the rules are no coroutines
+        self.wire = PaperWire(self)
+        self.server, self.outbound = Server(start), Outbound(self.wire, None)  # type: ignore[arg-type]
+        self.queue = self.outbound.queue
         self.sm: StreamManagement | None = None
         self.reader = Reader(start)
         self.new_session()
@@ -152,7 +129,7 @@ class OneFate(RuleBasedStateMachine):
                     noted = h
                     assert h == self.server.wire(self.handled)
                 case ev.StanzasAcked(count):
-                    self.queue.acked(count)
+                    self.outbound.on_acked(count)
                 case ev.StanzaArrived(element, number):
                     self.arrived += 1
                     assert number == self.server.wire(self.arrived)
@@ -164,9 +141,17 @@ class OneFate(RuleBasedStateMachine):
                 case _:
                     raise AssertionError(output)
 
-    def write(self, batch: list[Entry]) -> None:
-        for entry in batch:
-            self.carry_out(self.stream.send(entry.xml))
+    def turn(self) -> None:
+        """A turn of the loop, at whose end the session writes what may be written."""
+        asyncio._set_running_loop(None)
+        self.loop.run_until_complete(asyncio.sleep(0))
+        asyncio._set_running_loop(self.loop)
+
+    def leave(self, *, ask: bool) -> None:
+        self.wire.asks = ask
+        self.outbound.let_flow(True)
+        self.turn()
+        self.outbound.let_flow(False)
 
     @property
     def handled(self) -> int:
@@ -179,19 +164,23 @@ class OneFate(RuleBasedStateMachine):
 
     # ── What happens ────────────────────────────────────────────────────────────────────────────────────────────
 
-    @rule(count=st.integers(1, 4), size=st.integers(0, 3))
-    def a_command_hands_stanzas_in(self, count: int, size: int) -> None:
-        for _ in range(count):
-            number = len(self.entries) + 1
-            xml = Xml(f"<message id='{number}'>{'x' * size}{origin_id(str(number))}</message>")
-            self.entries.append(self.queue.add(xml, "message", str(number), ""))
+    @rule(count=st.integers(1, 4), size=st.integers(0, 3), together=st.booleans())
+    def a_command_hands_stanzas_in(self, count: int, size: int, together: bool) -> None:
+        first = self.queue.last_number + 1
+        messages = [
+            f"<message id='{number}'>{'x' * size}{origin_id(str(number))}</message>"
+            for number in range(first, first + count)
+        ]
+        if together:
+            self.outbound.add_batch([message.encode() for message in messages], None)
+            return
+        for number, message in enumerate(messages, first):
+            assert self.outbound.add(Xml(message), "message", str(number), "", None) == number
 
     @precondition(lambda self: self.is_live)
-    @rule(room=st.integers(1, 5), ask=st.booleans())
-    def the_next_ones_leave(self, room: int, ask: bool) -> None:
-        self.write(self.queue.take(room))
-        if ask:
-            self.carry_out(self.stream.request_ack())
+    @rule(ask=st.booleans())
+    def the_next_ones_leave(self, ask: bool) -> None:
+        self.leave(ask=ask)
 
     @precondition(lambda self: self.is_live)
     @rule(data=st.data())
@@ -261,11 +250,10 @@ class OneFate(RuleBasedStateMachine):
         first, *others = self.stream.receive(resumed)
         assert isinstance(first, ev.SessionResumed)
         assert not others
-        self.queue.acked(first.acked)
-        unacked = [entry for entry in self.queue if entry.fate is Fate.SENT]
-        repeated = self.queue.repeat()
-        assert repeated == unacked
-        self.write(repeated)
+        self.outbound.release(first.acked)
+        unacked = [entry.number for entry in opened(self.queue) if entry.fate is Fate.SENT]
+        self.outbound.repeat()
+        assert [entry.number for entry in opened(self.queue) if entry.fate is Fate.SENT] == unacked
         self.down = b"".join(self.server.stanza(number) for number in again)
 
     @precondition(lambda self: self.stream.is_closed)
@@ -279,14 +267,14 @@ class OneFate(RuleBasedStateMachine):
         while not isinstance(failed, ev.ResumeFailed):  # it is asked for once for each stream that may still be alive
             assert isinstance(failed, ev.HandledNoted)
             failed, *request = self.stream.receive(gone.encode())
-        lost = self.queue.doubt()
+        lost = self.outbound.doubt()
         if failed.h is not None:
-            self.queue.settle(by_final_count(lost, self.sm, failed.h))
+            self.outbound.settle(by_final_count(lost, self.sm, failed.h))
         elif archive:
             found = {Name(str(number), True) for number in self.server.archive}
-            self.queue.settle([by_findings(entry, name_of(entry), found, complete=True) for entry in lost])
+            self.outbound.settle([by_findings(entry, name_of(entry), found, complete=True) for entry in lost])
         else:
-            self.queue.settle([without_archive(entry) for entry in lost])
+            self.outbound.settle([without_archive(entry) for entry in lost])
         self.new_session()
         self.bound(request)
 
@@ -294,41 +282,49 @@ class OneFate(RuleBasedStateMachine):
 
     @invariant()
     def each_stanza_has_one_fate(self) -> None:
-        if not hasattr(self, "entries"):
+        if not hasattr(self, "reader"):
             return
-        places = {Fate.QUEUED: [], Fate.SENT: [], Fate.UNCERTAIN: []}  # type: dict[Fate, list[Entry]]
-        for entry in self.queue:
-            places[entry.fate].append(entry)
-        lost = self.queue.lost
-        acked = [entry for entry in self.entries if entry.fate is Fate.ACKED]
-        counted = [*places[Fate.QUEUED], *places[Fate.SENT], *places[Fate.UNCERTAIN], *lost, *acked]
-        assert sorted(entry.number for entry in counted) == list(range(1, len(self.entries) + 1))
-        assert self.queue.in_flight == len(places[Fate.SENT])
-        assert self.queue.acked_count == len(acked)
-        assert self.queue.open_count == len(self.entries) - len(acked) - len(lost)
+        open_ones = opened(self.queue)
+        assert self.queue.in_flight == sum(entry.fate is Fate.SENT for entry in open_ones)
+        assert self.queue.waiting_count == sum(entry.fate is Fate.QUEUED for entry in open_ones)
+        counted = [entry.number for entry in (*open_ones, *self.queue.lost)]
+        assert sorted([*counted, *self.acked()]) == list(range(1, self.queue.last_number + 1))
+        assert self.queue.acked_count == len(self.acked())
+        assert self.queue.open_count == len(open_ones)
         assert not self.queue.failed_count
+        numbers = [entry.number for entry in open_ones]
+        assert numbers == sorted(numbers), "the log is out of order"
+        assert self.is_live <= all(entry.fate is not Fate.UNCERTAIN for entry in open_ones)
         if self.is_live and self.sm is not None:
             assert self.sm.unacked == self.queue.in_flight, "an ack of what was not sent would be believed"
-        assert self.is_live <= (not places[Fate.UNCERTAIN])
-        open_ones = [entry.number for entry in self.queue]
-        assert open_ones == sorted(open_ones), "the log is out of order"
+
+    def acked(self) -> set[int]:
+        """What has left the queue."""
+        open_ones = {entry.number for entry in (*opened(self.queue), *self.queue.lost)}
+        return set(range(1, self.queue.last_number + 1)) - open_ones
 
     @invariant()
     def nothing_is_acked_that_the_server_did_not_read_and_nothing_is_read_twice_or_out_of_order(self) -> None:
-        if not hasattr(self, "entries"):
+        if not hasattr(self, "reader"):
             return
         archive = self.server.archive
         assert archive == sorted(set(archive))
-        assert {entry.number for entry in self.entries if entry.fate is Fate.ACKED} <= set(archive)
+        assert self.acked() <= set(archive)
 
     def teardown(self) -> None:
         """In quiet, everything arrives, is acknowledged both ways, and nothing stays open."""
-        if not hasattr(self, "entries"):
-            return
+        if hasattr(self, "reader"):
+            try:
+                self._come_to_rest()
+            finally:
+                asyncio._set_running_loop(None)
+                self.loop.close()
+
+    def _come_to_rest(self) -> None:
         if not self.is_live:
             self.the_session_is_resumed()
-        for _ in range(2):
-            self.write(self.queue.take(len(self.entries)))
+        for _ in range(3):
+            self.leave(ask=True)
             self.carry_out(self.stream.request_ack())
             self.down += self.server.hear(self.up)
             self.up = b""
@@ -338,7 +334,7 @@ class OneFate(RuleBasedStateMachine):
                 self.a_reader_is_done_with_the_oldest()
         assert self.queue.open_count == 0
         lost = {entry.number for entry in self.queue.lost}
-        assert set(self.server.archive) | lost == set(range(1, len(self.entries) + 1))
+        assert set(self.server.archive) | lost == set(range(1, self.queue.last_number + 1))
         self.server.hear(self.up)
         assert self.server.released == self.server.told == self.delivered
 
