@@ -1,10 +1,15 @@
-"""Writes docs/reference.md from the registry, the settings and the exit codes: `python tests/arch/reference.py`."""
+"""Writes docs/reference.md from the registry, the settings and the exit codes: `python tests/arch/reference.py`.
+
+It also writes the texts of `--help`, which the program prints without loading what made them.
+"""
 
 from pathlib import Path
 
 import click
 
-from xmppsh.commands import COMMANDS, SECTIONS
+from xmppsh.cli.help import BREAK, FILE
+from xmppsh.cli.main import parse
+from xmppsh.commands import COMMANDS, GROUPS, SECTIONS
 from xmppsh.commands.groups import load
 from xmppsh.commands.topics import EXIT_CODES, SIGNALS, VERBS
 from xmppsh.config.schema import SETTING_GROUPS, SETTINGS
@@ -58,6 +63,12 @@ def codes() -> str:
     return "\n".join([*table, "\n## Verbs of `-F`\n", "| verb | value |", "| --- | --- |", *verbs, ""])
 
 
+def helps() -> str:
+    """What `--help` prints: of the program, of each group and each command."""
+    paths = sorted({(), *GROUPS, *COMMANDS})
+    return "".join(f"{BREAK}{' '.join(path)}\n{parse([*path, '--help'])}" for path in paths)
+
+
 def reference() -> str:
     """The whole page."""
     return "\n".join([HEAD, commands(), settings(), codes()])
@@ -65,3 +76,4 @@ def reference() -> str:
 
 if __name__ == "__main__":
     DOCUMENT.write_text(reference())
+    Path(FILE).write_text(helps(), encoding="utf-8")

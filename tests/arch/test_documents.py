@@ -38,6 +38,10 @@ def test_the_reference_is_made_from_the_code() -> None:
     assert making.DOCUMENT.read_text() == making.reference(), "run: python tests/arch/reference.py"
 
 
+def test_the_help_is_made_from_the_code() -> None:
+    assert Path(making.FILE).read_text(encoding="utf-8") == making.helps(), "run: python tests/arch/reference.py"
+
+
 def test_the_reference_has_every_command_setting_and_exit_code() -> None:
     text = making.reference()
     assert [path for path in COMMANDS if f"#### {' '.join(path)}\n" not in text] == []

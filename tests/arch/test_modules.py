@@ -14,7 +14,7 @@ TESTS = {path.relative_to(ROOT / "tests").as_posix(): path for path in (ROOT / "
 # What runs in a process of its own, and is not imported by its tests: the tests that show it, and the modules.
 SHOWN_BY = {
     "agent/test_agent.py": "agent: allowed borrowed commands pool request running server sessions streams thin",
-    "arch/test_documents.py": "commands: schema",
+    "arch/test_documents.py": "commands: schema · cli: help",
     "commands/test_completion.py": "commands: candidates",
     "commands/test_registry.py": "commands: spec",
     "commands/test_send.py": "commands: bodies order",

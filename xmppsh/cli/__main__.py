@@ -1,4 +1,4 @@
-"""`python -m xmppsh.cli` and the console script: the version at once, then the agent, else the real thing."""
+"""`python -m xmppsh.cli` and the console script: the version and help at once, then the agent, else the real thing."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, mode)  # takes the lowest free number
 
 
+def _says_help(words: list[str]) -> bool:
+    """Print the help that was made before; False where there is none, or where it cannot be written."""
+    if words[-1:] not in (["--help"], ["-h"]):
+        return False
+    from xmppsh.cli.help import kept_help
+
+    text = kept_help(words)
+    try:
+        while text:
+            text = text[os.write(1, text) :]
+    except OSError:
+        return False  # run.py tells what is wrong
+    return text is not None
+
+
 def main() -> None:
     """Start xmppsh."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
@@ -31,9 +46,11 @@ def main() -> None:
 
         sys.stdout.write(f"xmppsh {__version__}\n")
         return
+    is_ours = not sys.argv[0].endswith("sendxmpp")  # else see run.py
+    if is_ours and _says_help(sys.argv[1:]):
+        return
     from xmppsh.agent.thin import hand_over
 
-    is_ours = not sys.argv[0].endswith("sendxmpp")  # else see run.py
     if is_ours and (code := hand_over(sys.argv[1:])) is not None:
         os._exit(code)  # there is nothing to clear away
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
