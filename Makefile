@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
 GHOSTS_PACKAGES := go-sendxmpp iproute2
+FOREIGN_PACKAGES := go-sendxmpp sendxmpp profanity-light mcabber poezio
 BENCH_PACKAGES := go-sendxmpp sendxmpp
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 NEXT_ROOT ?= /var/tmp/xmppsh-next
@@ -20,6 +21,7 @@ test: $(VENV)/.installed-dev servers lint
 
 # The same with what `make test` leaves out to be done in minutes: each test on both servers, and the long ones.
 test-all: $(VENV)/.installed-dev servers lint
+	-@sh tests/support/install-servers $(FOREIGN_PACKAGES)
 	XMPPSH_ALL=1 $(BIN)/pytest -q -n 4 --dist worksteal --ignore tests/hostile $(PYTEST_OPTIONS)
 	XMPPSH_ALL=1 $(BIN)/pytest -q tests/hostile $(PYTEST_OPTIONS)
 
