@@ -1,6 +1,7 @@
 """`send` beyond one message: replies, rooms, files, lines over a cut, and what is stored for later."""
 
 import asyncio
+import re
 import secrets
 import urllib.request
 from collections.abc import AsyncIterator
@@ -41,6 +42,12 @@ async def test_the_record_has_the_id_and_the_ack(program: Program, bob: Account)
     assert outcome.records == [{"id": "m1", "to": bob.jid, "acked": True}]
     outcome = await program.run("send", bob.jid, "x", "--wait", "sent", "-F", "%i", "--id", "m2")
     assert outcome.stdout == "m2\n"
+
+
+async def test_verbose_tells_what_it_cost(program: Program, bob: Account) -> None:
+    outcome = await program.run("-v", "send", bob.jid, "hello")
+    steps = r"dns \d+, tcp \d+, tls \d+, sasl \d+, bind \d+, ack \d+, in all \d+ ms; \d+ round trips"
+    assert re.fullmatch(f"xmppsh: {steps}", outcome.stderr.splitlines()[-1])
 
 
 async def test_wait_reply_prints_the_answer_and_nothing_else(program: Program, server: Server, bob: Account) -> None:

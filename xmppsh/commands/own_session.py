@@ -138,6 +138,8 @@ class OwnSessions:
             with self._guarded(session):
                 await session.open()
                 yield session
+                if hasty and session.connection.costs:
+                    self._console.log(1, session.connection.costs)
         except (asyncio.CancelledError, GeneratorExit):
             drain_s = DRAIN_S
             raise

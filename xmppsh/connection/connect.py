@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xmppsh.connection.costs import Costs
 from xmppsh.connection.driver import Driver
 from xmppsh.connection.opening import Listeners, Opening
 from xmppsh.connection.race import Race
@@ -75,6 +76,7 @@ class Connector:
         self._on_handled, self._on_bound = on_handled, on_bound
         self.on_registration: Callable[[Driver, bool], None] | None = None  # given: nobody logs in (XEP-0077)
         self._deadline = 0.0
+        self.costs = Costs(0.0)
         self._remembers = True  # SRV records of an earlier run
         self._redirect = ""  # where the server says that we are to go
         self._known: Known | None = None  # what may be written ahead
@@ -88,7 +90,8 @@ class Connector:
         jid: the address to bind; resume: the session to resume first; limit_s: at most the connect timeout.
         """
         timeout_s = min(self.options.connect_timeout_s, limit_s or self.options.connect_timeout_s)
-        self._deadline = asyncio.get_running_loop().time() + timeout_s
+        now = asyncio.get_running_loop().time()
+        self._deadline, self.costs = now + timeout_s, Costs(now)
         self._on_live, self._jid, self._resume = on_live, jid, resume
         hosts, self._redirect = self.options.hosts, ""
         self._known = self._last_known()
@@ -147,6 +150,7 @@ class Connector:
         """Nothing when a stream is live, or where the server redirects to."""
         options, domain = self.options, self.options.jid.domainpart
         plan = await self._plan(hosts)
+        self.costs.done("dns", asyncio.get_running_loop().time())
         dialler = self._dialler(plan.candidates, self._deadline)
         dialler.attempts += [Attempt(candidate, outcome=str(trouble)) for candidate, trouble in plan.misses]
         try:
@@ -163,7 +167,7 @@ class Connector:
         if redirect is not None:
             await opening.close()
             return redirect
-        stream = opening.stream
+        stream, self.costs = opening.stream, opening.costs
         if self.on_registration is not None:
             return None
         resumed = stream.sm is not None and stream.sm is self._resume
@@ -242,6 +246,7 @@ class Connector:
             config,
             options.policy,
             Listeners(self._on_live, self._on_handled, self._on_bound, self.on_registration or (lambda *_: None)),
+            costs=self.costs.beside(),
             patience_s=min(max(STAGGER_S, PATIENCE_ROUND_TRIPS * connected.took_s), MAX_PATIENCE_S),
             trace=self._trace,
             peek=lambda: self._peek(attempt),

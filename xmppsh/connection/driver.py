@@ -51,6 +51,8 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_handshake = False
         self._disconnected = False
+        self.flights = 0  # how often something came after something had been written
+        self._has_written = False
         link.on_data, link.on_lost = self._on_data, self._on_lost
         if trace is not None:
             stream.on_item = trace.received
@@ -74,6 +76,7 @@ class Driver:
                     if self._trace is not None:
                         self._trace.sent(output.data, secret=output.secret)
                     self.link.write(output.data)
+                    self._has_written = True
                 case StartTls():
                     self.link.hold_reading("handshake", True)  # nothing more is read as clear text
                     self._spawn(self._start_tls())
@@ -96,6 +99,8 @@ class Driver:
         task.add_done_callback(self._tasks.discard)
 
     def _on_data(self, data: bytes) -> None:
+        self.flights += self._has_written
+        self._has_written = False
         self.carry_out(self.stream.receive(data))
 
     def _on_lost(self, reason: str | None) -> None:

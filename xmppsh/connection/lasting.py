@@ -179,9 +179,15 @@ class Connection:
     def on_ack(self) -> None:
         """The server answers on this stream."""
         self._answered.set()
+        self._connector.costs.done("ack", self._now)
         self._awaits_backlog = False
         self._silences = 0
         self._activity.set()
+
+    @property
+    def costs(self) -> str:
+        """What the stream in use has cost, for people."""
+        return "" if self.driver is None else self._connector.costs.sentence(self.driver.flights, self.tls_version)
 
     def abandon(self, error: XmppshError) -> None:
         """End the session for a reason of ours, cleanly."""

@@ -7,8 +7,10 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from xmppsh.connection.costs import Costs
 from xmppsh.connection.driver import Driver
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
+from xmppsh.model import Element
 from xmppsh.plain import dataclass
 from xmppsh.protocol.events import (
     HandledNoted,
@@ -19,15 +21,16 @@ from xmppsh.protocol.events import (
     SessionResumed,
     StanzaArrived,
     StreamEnded,
+    SuccessReceived,
     TlsEstablished,
 )
 from xmppsh.protocol.stream import Stream
-from xmppsh.protocol.table import State
+from xmppsh.protocol.table import ELEMENT_EVENTS, State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from xmppsh.model import Element, Jid
+    from xmppsh.model import Jid
     from xmppsh.net.attempts import Attempt
     from xmppsh.net.link import Link
     from xmppsh.net.tls import TlsPolicy
@@ -80,6 +83,7 @@ class Opening:
         policy: TlsPolicy,
         listeners: Listeners,
         *,
+        costs: Costs | None = None,
         patience_s: float,
         trace: Trace | None = None,
         peek: Callable[[], Awaitable[tuple[bytes, ...]]] | None = None,
@@ -94,6 +98,8 @@ class Opening:
         self.may_go_on: Callable[[Opening], bool] = lambda _: True
         self._listeners, self._peek, self._patience_s = listeners, peek, patience_s
         self._begun = self._moved = self._loop.time()
+        self.costs = costs or Costs(self._begun)
+        self.costs.done("tcp", self._begun)
         self._resume_failed: ResumeFailed | None = None
         self._early: list[SessionEvent] = []  # stanzas between the bind and <enabled/>
         self.driver = Driver(
@@ -139,6 +145,8 @@ class Opening:
 
     def _on_item(self, item: Header | Element | Footer) -> None:
         self._moved = self._loop.time()
+        if ELEMENT_EVENTS.get(item.name if isinstance(item, Element) else "") is SuccessReceived:
+            self.costs.done("sasl", self._moved)
         self._traced(item)
 
     def _goes_on(self) -> bool:
@@ -146,6 +154,7 @@ class Opening:
         return self.secured
 
     def _on_secured(self) -> None:
+        self.costs.done("tls", self._loop.time())
         if self._goes_on():
             self.driver.carry_out(self.stream.handle(TlsEstablished(self.link.certificate)))
 
@@ -166,6 +175,7 @@ class Opening:
                 with self._failing():  # what cannot be written down is not begun
                     self._listeners.on_bound(jid)
             case SessionEstablished() | SessionResumed() if not self.outcome.done():
+                self.costs.done("bind", self._loop.time())
                 with self._failing():
                     self._listeners.on_live(self.driver, event, self._resume_failed)
                     self.outcome.set_result(None)
