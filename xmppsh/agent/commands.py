@@ -61,8 +61,7 @@ class AgentFacts(Record):
 
     def text(self) -> str:
         """One line."""
-        held = "1 session" if self.sessions == 1 else f"{self.sessions} sessions"
-        done = "1 command" if self.commands == 1 else f"{self.commands} commands"
+        held, done = _counted(self.sessions, "session"), _counted(self.commands, "command")
         return f"agent {self.pid}, version {safe.line(self.version)}: {held}, {done} so far"
 
 
@@ -86,7 +85,11 @@ class AgentSession(Record):
     def text(self) -> str:
         """One line."""
         use = f"{self.running} running" if self.running else f"idle for {self.idle_s:.0f} s"
-        return f"  {safe.line(self.jid)}: {self.commands} commands, {use}"
+        return f"  {safe.line(self.jid)}: {_counted(self.commands, 'command')}, {use}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s'[: number != 1]}"
 
 
 @command("agent", "start")

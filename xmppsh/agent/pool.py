@@ -17,6 +17,7 @@ from xmppsh import ns
 from xmppsh.agent.borrowed import BorrowedSession
 from xmppsh.commands.account import Account
 from xmppsh.commands.own_session import OwnSessions
+from xmppsh.commands.shutdown import Shutdown
 from xmppsh.commands.storage import Storage
 from xmppsh.config.schema import PASSWORDS
 from xmppsh.errors import ConnectionLost, XmppshError
@@ -66,7 +67,7 @@ class Keeper:
     def _own(self, account: Account, console: Console) -> OwnSessions:
         """Sessions that need nothing of the command that was the first, which ends before they do."""
         env = {name: console.env[name] for name in OF_FOLDERS if name in console.env}
-        own = replace(console, env=env, write_error=self._tell, verbosity=0, as_json=False)
+        own = replace(console, env=env, write_error=self._tell, shutdown=Shutdown(), verbosity=0, as_json=False)
         storage = Storage(own)
         kept = Account(account.settings.without(PASSWORDS), own, storage)
         kept.credentials = account.credentials
