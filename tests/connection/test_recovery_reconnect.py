@@ -138,6 +138,31 @@ async def test_the_last_error_ends_it_before_the_time_to_give_up(
     assert max(clock.slept, default=0.0) <= CAP_S
 
 
+@pytest.mark.parametrize(
+    ("error", "lasted_s", "told"),
+    [
+        (errors.StreamError("system-shutdown"), 0.0, 1),
+        (errors.StreamError("system-shutdown"), reconnect.STEADY_S, 6),
+        (ConnectionLost("cut"), 0.0, 6),
+    ],
+)
+async def test_a_server_that_lets_us_in_only_to_throw_us_out_is_asked_less_often_and_told_of_once(
+    error: XmppshError, lasted_s: float, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, log = Clock(monkeypatch), []  # type: tuple[Clock, list[int]]
+    reconnector = Reconnector(tries(None)[0])
+    for _ in range(6):
+        await reconnector.run(error, None, lambda level, _: log.append(level))
+        reconnector.live_at = clock.now
+        clock.now += lasted_s
+    assert log.count(0) == told
+    grows = told == 1
+    assert all(
+        FIRST_S * 2 ** (turn * grows) / 2 <= slept <= FIRST_S * 2 ** (turn * grows)
+        for turn, slept in enumerate(clock.slept)
+    )
+
+
 async def test_an_error_that_will_not_pass_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch)
     connect, limits = tries(ConnectionLost("refused"), SaslError.refused("a@b", "not-authorized"))

@@ -78,6 +78,7 @@ class Scenario:
     within_s: float = CONNECT_S + ANSWER_S
     footer: bool = True
     tls: str = ""  # the certificate's kind; "good" when not given
+    later_tls: str = ""  # the same from the second connection on
     direct: bool = False
     chunk: int = 0
     listens: bool = True
@@ -90,7 +91,9 @@ class Scenario:
     @property
     def spec(self) -> Spec:
         """The first server."""
-        return Spec(self.steps, self.tls or "good", self.direct, self.chunk, self.listens, self.fills_backlog)
+        return Spec(
+            self.steps, self.tls or "good", self.later_tls, self.direct, self.chunk, self.listens, self.fills_backlog
+        )
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ def _run(scenario: Scenario, certificates: Certificates, folder: Path, command: 
         Server(scenario.second or Spec(), certificates.contexts) as second,
         Server(scenario.spec, certificates.contexts, second.port) as first,
     ):
+        second.other_port = first.port
         ports = {"{port}": str(first.port), "{other}": str(second.port)}
         hosts = [option for host in scenario.hosts for option in ("--host", _filled(host, ports))]
         pins = {"{pin-" + kind + "}": sha256 for kind, sha256 in certificates.sha256.items()}

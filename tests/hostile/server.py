@@ -7,7 +7,7 @@ The steps, in order; a reply in `Spec.steps` (misbehaviour.py) stands in for the
     tls                         the moment before the handshake (good: nothing)
     header-tls, features-tls, auth, response
     header-auth, features-auth, bind, enable
-    message, presence, r, ping, iq, close
+    message, presence, r, ping, iq, resume, close
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Spec:
 
     steps: Mapping[str, Reply] = field(default_factory=dict)
     certificate: str = "good"
+    later_certificate: str = ""  # from the second connection on, where it is another one
     direct: bool = False  # TLS from the first byte
     chunk: int = 0  # bytes in a packet; 0: as much as fits
     listens: bool = True  # False: the port refuses
@@ -144,7 +145,10 @@ class Connection(threading.Thread):
     def _handshake(self) -> None:
         self._reply("tls", "")
         self.flush()
-        context = self.server.contexts[self.server.spec.certificate]
+        spec = self.server.spec
+        context = self.server.contexts[
+            spec.certificate if self.number == 1 else spec.later_certificate or spec.certificate
+        ]
         self.sock = context.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=False)
         self._secure, self._phase = True, "-tls"
         self._restart()
@@ -170,6 +174,9 @@ class Connection(threading.Thread):
             case "enable":
                 self._handled = 0
                 self._reply("enable", f"<enabled xmlns='{SM}'/>")
+            case "resume":
+                gone = "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+                self._reply("resume", f"<failed xmlns='{SM}'>{gone}</failed>")
             case "r":
                 self._reply("r", f"<a xmlns='{SM}' h='{self._handled}'/>")
             case "message" | "presence":

@@ -162,12 +162,18 @@ HEALED = (0, 69, 75)  # listening or cut when its time was over
         Scenario("listen-cut", {"r": ("{good}", CUT)}, HEALED, ("tcp", "stream"), command=LISTENING, footer=False),
         Scenario("listen-end", {"r": ("{good}", FOOTER, SILENCE)}, HEALED, ("tcp", "stream"), command=LISTENING,
                  footer=False),
+        # The session is up and ends in the same packet, each time anew.
+        Scenario("listen-shutdown-behind-enabled",
+                 {"enable": ("{good}", stream_error("system-shutdown") + FOOTER, SILENCE)}, HEALED, ("stream", "tcp"),
+                 command=LISTENING, footer=False),
     ],
     ids=lambda scenario: scenario.name,
 )  # fmt: skip
 def test_listen_comes_back_after_a_cut(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
     assert len(outcome.json.first.connections) > 1
+    if "shutdown" in scenario.name:
+        assert len(outcome.json.first.connections) < 7, "it must ask less and less often"
 
 
 @pytest.mark.parametrize(
@@ -181,3 +187,23 @@ def test_listen_comes_back_after_a_cut(scenario: Scenario, outcome: Outcome) -> 
 def test_listen_does_not_fight_for_its_resource(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
     assert len(outcome.json.first.connections) == 1
+
+
+QUICK: dict[str, Any] = {"text": True, "connect_s": 1.5, "command": LISTENING}
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario("listen-silent-behind-login", {"header-auth": SILENCE}, 75, WAY, **QUICK),
+        Scenario("listen-silent-for-bind", {"bind": SILENCE}, 75, WAY, **QUICK),
+        Scenario("listen-silent-for-enable", {"enable": SILENCE}, 75, WAY, **QUICK),
+        Scenario("listen-end-for-bind", {"bind": (FOOTER, SILENCE)}, 69, WAY, **QUICK),
+        Scenario("listen-end-behind-login", {"features-auth": (FOOTER, SILENCE)}, 69, WAY, **QUICK),
+        Scenario("listen-conflict-behind-enabled",
+                 {"enable": ("{good}", stream_error("conflict") + FOOTER, SILENCE)}, 76, **QUICK),
+    ],
+    ids=lambda scenario: scenario.name,
+)  # fmt: skip
+def test_listen_tells_of_one_failure_in_one_line(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)

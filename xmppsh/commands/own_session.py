@@ -132,7 +132,7 @@ class OwnSessions:
         await self._reap_before()
         session = Session(options, self._console.log, self._account.trace, None if journal is None else journal())
         session.interceptors.append(Announcer(session))
-        drain_s = 0.0
+        drain_s, has_failed = 0.0, False
         try:
             before_open(session)
             with self._guarded(session):
@@ -143,19 +143,23 @@ class OwnSessions:
         except (asyncio.CancelledError, GeneratorExit):
             drain_s = DRAIN_S
             raise
+        except XmppshError:
+            has_failed = True
+            raise
         finally:
             self._storage.left_open = True  # where the close itself fails
             wait_s = 0.0 if hasty else CLOSE_WAIT_S
             await session.close(drain_s=drain_s, hurry=self._console.shutdown.hurry, wait_s=wait_s)
             self._storage.left_open = not session.is_closed_at_server
             if self._storage.left_open:
-                self._tell_left_open()
+                self._tell_left_open(is_detail=has_failed)
 
-    def _tell_left_open(self) -> None:
+    def _tell_left_open(self, *, is_detail: bool) -> None:
+        """is_detail: a failure is told, and this goes with it."""
         unguarded = self._storage.guard is None
         who = "the next command or xmppsh sessions reap" if unguarded else "the guard"
-        hurried = int(self._console.shutdown.hurry.is_set())
-        self._console.log(hurried, f"the server has not confirmed the end of the session; {who} will see to it")
+        level = int(is_detail or self._console.shutdown.hurry.is_set())
+        self._console.log(level, f"the server has not confirmed the end of the session; {who} will see to it")
 
     # ── Ghosts ──────────────────────────────────────────────────────────────────────────────────────────────────
 

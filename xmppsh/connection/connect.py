@@ -79,6 +79,7 @@ class Connector:
         self.costs = Costs(0.0)
         self._remembers = True  # SRV records of an earlier run
         self._redirect = ""  # where the server says that we are to go
+        self._not_there: str | None = None  # where it wanted to be resumed, and did not prove to be the domain
         self._known: Known | None = None  # what may be written ahead
         self._ahead: Stream | None = None  # the last one that did so
 
@@ -99,6 +100,8 @@ class Connector:
             try:
                 outcome = await self._try_cautiously(hosts)
             except XmppshError as error:
+                if isinstance(error, TlsError):
+                    self._not_there = self._location  # the next try goes the usual way
                 self._tell_redirect(error)
                 raise
             if outcome is None:
@@ -122,14 +125,18 @@ class Connector:
     def _left_s(self) -> float:
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
+    @property
+    def _location(self) -> str | None:
+        resumption = None if self._resume is None else self._resume.resumption
+        return None if resumption is None else resumption.location
+
     async def _plan(self, hosts: tuple[tuple[str, int | None], ...]) -> Plan:
         options, lookup = self.options, self._lookup
-        resumption = None if self._resume is None else self._resume.resumption
-        first: Plan | None = None
-        if resumption is not None and resumption.location is not None:
+        location, first = self._location, None
+        if location is not None and location != self._not_there:
             # XEP-0198 §3: the server wants to be resumed there; the name that TLS checks stays the domain.
             with suppress(ValueError, ConnectError):
-                there, by = split_host_port(resumption.location), "where the server wants to be resumed"
+                there, by = split_host_port(location), "where the server wants to be resumed"
                 first = await dial_plan(options.jid, (there,), options.tls, 1.0, lookup, self._log, redirect=by)
         redirect = "the server's redirect" if self._redirect else None
         plan = await dial_plan(options.jid, hosts, options.tls, self._left_s(), lookup, self._log, redirect=redirect)

@@ -63,7 +63,7 @@ class Connection:
         self._old: Driver | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._healing: asyncio.Task[None] | None = None
-        self._reconnector: Reconnector | None = None
+        self._reconnector = Reconnector(self._again)
 
     async def open(self) -> None:
         """The first connection; raises what made it impossible."""
@@ -96,7 +96,7 @@ class Connection:
     @property
     def next_try_s(self) -> float | None:
         """In how many seconds another try to connect is made; None while one is made, or where none is needed."""
-        next_at = None if self.is_up or self._reconnector is None else self._reconnector.next_at
+        next_at = None if self.is_up else self._reconnector.next_at
         return None if next_at is None else max(0.0, next_at - self._now)
 
     @property
@@ -210,6 +210,7 @@ class Connection:
                 self._owner.on_event(later)
 
         self.driver = driver
+        self._reconnector.live_at = self._now
         self._activity.set()
         driver.on_event = on_event
         self.hold_reading(not self._owner.is_reading)
@@ -287,16 +288,22 @@ class Connection:
         self._healing = self.spawn(self._heal(error))
 
     async def _heal(self, error: XmppshError | None) -> None:
-        async def connect(limit_s: float) -> None:
-            await self._owner.before_connecting()
-            resume = self.sm if self.sm is not None and self.sm.resumption is not None else None
-            await self._connector.connect(self._on_live, self._owner.jid, resume, limit_s)
-
         try:
-            self._reconnector = Reconnector(connect)
-            await self._reconnector.run(error, self._options.give_up_s, self._log)
+            level = await self._reconnector.run(error, self._options.give_up_s, self._log)
         except XmppshError as failure:
             self._owner.on_over(failure)
+        else:
+            if self.is_up:  # and has not ended in the same packet
+                self._log(level, "connected again")
+
+    async def _again(self, limit_s: float) -> None:
+        await self._owner.before_connecting()
+        resume = self.sm if self.sm is not None and self.sm.resumption is not None else None
+        try:
+            await self._connector.connect(self._on_live, self._owner.jid, resume, limit_s)
+        except XmppshError as failure:
+            self.last_error = failure  # why there is still no way
+            raise
 
     # ── A dead link ─────────────────────────────────────────────────────────────────────────────────────────────
 

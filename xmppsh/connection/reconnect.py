@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +30,7 @@ LOOK_S = 5.0  # between two looks at the clock on the wall
 STOPPED_S = 1.0  # a timer that comes later than that tells of us, and not of the server
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
 BACKLOG_PATIENCE = 4
+STEADY_S = 10.0  # a stream that lasted so long was no mistake of the server's
 RESTART_DELAY_S = 1.0
 BACKLOG_DELAY = 2  # the server's old session may still route what it has read (measured on ejabberd)
 
@@ -74,33 +76,41 @@ def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:
 class Reconnector:
     """Tries again with growing delays until a connection stands. connect: one try, with its time limit in seconds.
 
-    next_at: when the next try is made, in the loop's time; None while one is made.
+    next_at: when the next try is made, in the loop's time; None while one is made. live_at: when the stream that ended
+    had come to life.
     """
 
     def __init__(self, connect: Callable[[float], Awaitable[None]]) -> None:
-        self._connect = connect
-        self.next_at: float | None = None
-
-    async def run(self, error: XmppshError | None, give_up_s: float | None, log: Log) -> None:
-        """Return when connected; raise the error that made more tries senseless."""
         import random  # most links are never cut
 
+        self._connect = connect
+        self._backoff = Backoff(random.SystemRandom().random)
+        self._has_run = False
+        self.live_at = -math.inf
+        self.next_at: float | None = None
+
+    async def run(self, error: XmppshError | None, give_up_s: float | None, log: Log) -> int:
+        """Return when connected, with the level of the log for that; raise the error that made more tries senseless."""
         loop = asyncio.get_running_loop()
         deadline = None if give_up_s is None else loop.time() + give_up_s
-        backoff = Backoff(random.SystemRandom().random)
+        # A server that lets us in only to throw us out again is asked less and less often, and told of once.
+        is_again = self._has_run and isinstance(error, StreamError) and loop.time() < self.live_at + STEADY_S
+        self._has_run = True
+        if not is_again:
+            self._backoff.reset()
         limit_s = FIRST_TRY_S
         last = error or ConnectionLost("the connection broke")
         while True:
-            wait_s = backoff.next_s()
+            wait_s = self._backoff.next_s()
             if deadline is not None and loop.time() + wait_s > deadline:
                 raise last
-            log(0 if last is error else 1, f"{last}; trying again in {wait_s:.1f} s")
+            log(0 if last is error and not is_again else 1, f"{last}; trying again in {wait_s:.1f} s")
             self.next_at = loop.time() + wait_s
             await asyncio.sleep(wait_s)
             self.next_at = None
             try:
                 await self._connect(limit_s)
-                return log(0, "connected again")
+                return int(is_again)
             except XmppshError as failure:
                 limit_s *= 2
                 if not may_reconnect(failure, resumed=False):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from xmppsh.connection.driver import Driver
     from xmppsh.connection.options import SessionOptions
     from xmppsh.model import Element
     from xmppsh.outbox.journal import Journal, LeftBehind
@@ -289,13 +290,13 @@ class Streams:
             one.on_live()
         if self.outbound.queue.in_doubt:
             self._turn(Turn.IN_DOUBT)
-            self.connection.spawn(self._reconcile())
+            self.connection.spawn(self._reconcile(self.connection.driver))
         else:
             self._turn(Turn.STREAM_LIVE)
         self.connection.note_activity()
 
-    async def _reconcile(self) -> None:
-        driver = self.connection.driver
+    async def _reconcile(self, driver: Driver | None) -> None:
+        """Settle what is uncertain by the stream of `driver`, which may be over before this begins."""
         with self.outbound.ending_if_full():
             if await self._reconciler.run(lambda: self.connection.driver is driver):
                 self._turn(Turn.SETTLED)
