@@ -65,7 +65,7 @@ class App:
 
     def record(self, stanza: Element) -> StanzaRecord:
         """A stanza that has just come, as a record."""
-        return record(stanza, self.console.now)
+        return record(stanza, self.console.now, str(self.account.jid.bare))
 
     @property
     def limits(self) -> Limits:

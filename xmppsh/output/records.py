@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OOB = f"{{{ns.OOB}}}"  # XEP-0066
 PRIORITY = r"[+-]?[0-9]{1,3}"  # RFC 6121 §4.7.2.3: -128 to 127; anybody can send more
 DELAY = f"{{{ns.DELAY}}}delay"  # XEP-0203
+OLD_DELAY = f"{{{ns.OLD_DELAY}}}x[@stamp]"  # XEP-0091
 ENCRYPTION = f"{{{ns.ENCRYPTION}}}encryption"  # XEP-0380
 ENCRYPTED = frozenset({ns.OLD_OMEMO, ns.OMEMO, ns.OLD_ENCRYPTED, ns.OPENPGP})
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -150,16 +151,19 @@ class IqRecord(Record):
 StanzaRecord = MessageRecord | PresenceRecord | IqRecord
 
 
-def record(stanza: Element, now: Callable[[], datetime]) -> StanzaRecord:
-    """The record of a message, presence or IQ; `now` gives the time of arrival, in UTC, where the stanza has none."""
+def record(stanza: Element, now: Callable[[], datetime], own: str = "") -> StanzaRecord:
+    """The record of a message, presence or IQ; `now` gives the time of arrival, in UTC, where the stanza has none.
+
+    own: our bare address, where the stanza does not say to whom it is.
+    """
     root = tree(stanza)
     if stanza.arrived is not None:
         now = partial(datetime.fromtimestamp, stanza.arrived, UTC)
     match stanza.kind:
         case "message":
-            return _message(stanza, root, now)
+            return _message(stanza, root, now, own)
         case "presence":
-            return _presence(stanza, root, now)
+            return _presence(stanza, root, now, own)
         case _:
             attribute = stanza.attributes.get
             return IqRecord(
@@ -167,8 +171,8 @@ def record(stanza: Element, now: Callable[[], datetime]) -> StanzaRecord:
             )
 
 
-def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> MessageRecord:
-    delay = delay_of(root)
+def _message(stanza: Element, root: Tree, now: Callable[[], datetime], own: str) -> MessageRecord:
+    delay = delay_of(root, own)
     found = _payloads(root)
     body = root.find(f"{{{ns.CLIENT}}}body")
     return MessageRecord(
@@ -191,7 +195,7 @@ def _message(stanza: Element, root: Tree, now: Callable[[], datetime]) -> Messag
     )
 
 
-def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> PresenceRecord:
+def _presence(stanza: Element, root: Tree, now: Callable[[], datetime], own: str) -> PresenceRecord:
     priority = re.fullmatch(PRIORITY, (root.findtext(f"{{{ns.CLIENT}}}priority") or "").strip())
     return PresenceRecord(
         from_=stanza.attributes.get("from"),
@@ -200,7 +204,7 @@ def _presence(stanza: Element, root: Tree, now: Callable[[], datetime]) -> Prese
         show=root.findtext(f"{{{ns.CLIENT}}}show"),
         status=root.findtext(f"{{{ns.CLIENT}}}status"),
         priority=int(priority.group()) if priority else 0,
-        stamp=_stamp(delay_of(root), now),
+        stamp=_stamp(delay_of(root, own), now),
         xml=stanza.xml,
     )
 
@@ -220,10 +224,26 @@ def clock(stamp: str) -> str:
     return moment.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")
 
 
-def delay_of(root: Tree) -> Tree | None:
-    """The delay stamp; that of XEP-0203 before the one that it replaced (XEP-0091)."""
-    found = root.find(DELAY)
-    return found if found is not None else root.find(f"{{{ns.OLD_DELAY}}}x[@stamp]")
+def delay_of(root: Tree, own: str = "") -> Tree | None:
+    """The delay stamp that is to be believed: by our own server before the sender's side, who may say when he spoke.
+
+    One that names anybody else is none, since everybody can write one (XEP-0203 §5). A stamp of XEP-0203 comes before
+    one of what it replaced (XEP-0091).
+    """
+    sides = _side(root.get("to") or own), _side(root.get("from") or own) | {""}
+    for name in (DELAY, OLD_DELAY):
+        stamps = root.findall(name)
+        for side in sides:
+            for stamp in stamps:
+                if stamp.get("from", "").partition("/")[0] in side:
+                    return stamp
+    return None
+
+
+def _side(address: str) -> set[str]:
+    """Who speaks for an address: its account or room, and its server."""
+    bare = address.partition("/")[0]
+    return {bare, bare.rpartition("@")[2]} - {""}
 
 
 def _stamp(delay: Tree | None, now: Callable[[], datetime]) -> str:

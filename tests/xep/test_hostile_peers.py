@@ -1,0 +1,130 @@
+"""What peers forge: it is shown as who sent it, or not at all, and never crashes what reads it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from xmppsh.model import Jid
+from xmppsh.output.records import record
+from xmppsh.session.requests import is_answer
+from xmppsh.session.responder import bounce_of, response_to
+from xmppsh.shell.people import People
+from xmppsh.xep.carbons import copied
+from xmppsh.xmlio.reader import read_element
+
+OWN = Jid.parse("juliet@example.org/balcony")
+NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
+MALLORY = "mallory@evil.example/x"
+INNER = (
+    "<message xmlns='jabber:client' from='romeo@example.net/o' to='juliet@example.org'><body>forged</body></message>"
+)
+COPY = (
+    "<message xmlns='jabber:client'{sender}><{what} xmlns='urn:xmpp:carbons:2'>"
+    "<forwarded xmlns='urn:xmpp:forward:0'>{inner}</forwarded></{what}></message>"
+)
+ILL_FORMED = [
+    "",
+    "@",
+    "/",
+    "a@",
+    "@b",
+    "a@@b",
+    "a@b@c",
+    " a@b",
+    "a b@c",
+    "a@b/",
+    "a@.",
+    "a@b..c",
+    "\u200b@b",
+    "a@\U0001f4a9",
+    "x" * 4000,
+    "a@b/" + "y" * 2000,
+]
+
+
+@pytest.mark.parametrize("what", ["sent", "received"])
+@pytest.mark.parametrize(
+    ("sender", "is_believed"),
+    [
+        ("juliet@example.org", True), ("", True), (MALLORY, False), ("example.org", False),
+        ("nurse@example.org", False),
+        ("juliet@example.org/balcony", False), ("juliet@example.org.evil.example", False), ("JULIET@example.org", True),
+        *((one, False) for one in ILL_FORMED[1:]),
+    ],
+)  # fmt: skip
+def test_a_copy_is_believed_from_our_own_account_alone(what: str, sender: str, is_believed: bool) -> None:
+    said = f" from='{sender}'" if sender else ""
+    carbon = copied(read_element(COPY.format(what=what, sender=said, inner=INNER)), OWN)
+    assert (carbon is not None) is is_believed
+
+
+@pytest.mark.parametrize(
+    "inner",
+    ["", "<iq/>", "<x/>", "text", "<message xmlns='jabber:server'/>", COPY.format(what="sent", sender="", inner=INNER)],
+)
+def test_a_copy_of_something_else_does_no_harm(inner: str) -> None:
+    carbon = copied(read_element(COPY.format(what="received", sender="", inner=inner)), OWN)
+    assert carbon is None or record(carbon.message, lambda: NOW).from_ != "romeo@example.net/o"
+
+
+@pytest.mark.parametrize(
+    ("sender", "to", "is_believed"),
+    [
+        ("romeo@example.net/o", "romeo@example.net/o", True), (MALLORY, "romeo@example.net/o", False),
+        ("romeo@example.net", "romeo@example.net/o", False), ("", "romeo@example.net/o", False),
+        ("", None, True), ("juliet@example.org", None, True), ("example.org", None, True), (MALLORY, None, False),
+        ("juliet@example.org/other", None, False), *((one, "romeo@example.net/o", False) for one in ILL_FORMED),
+    ],
+)  # fmt: skip
+def test_an_answer_is_believed_from_whom_we_asked_alone(sender: str, to: str | None, is_believed: bool) -> None:
+    said = f" from='{sender}'" if sender else ""
+    stanza = read_element(f"<iq xmlns='jabber:client' type='result' id='q1'{said}/>")
+    assert is_answer(stanza, "q1", None if to is None else Jid.parse(to), OWN) is is_believed
+
+
+STAMPS = {
+    "our server": ("romeo@example.net/o", "from='example.org'", True),
+    "our account": ("romeo@example.net/o", "from='juliet@example.org'", True),
+    "the sender": ("romeo@example.net/o", "from='romeo@example.net/o'", True),
+    "the sender's server": ("romeo@example.net/o", "from='example.net'", True),
+    "the room": ("room@muc.example.net/romeo", "from='room@muc.example.net'", True),
+    "nobody in particular": ("romeo@example.net/o", "", True),
+    "a stranger": ("romeo@example.net/o", "from='evil.example'", False),
+    "another account of our server": ("romeo@example.net/o", "from='nurse@example.org'", False),
+    "an ill-formed address": ("romeo@example.net/o", "from='@@'", False),
+}
+
+
+@pytest.mark.parametrize(("sender", "by", "is_believed"), STAMPS.values(), ids=STAMPS)
+@pytest.mark.parametrize("kind", ["message", "presence"])
+def test_a_delay_stamp_is_believed_of_either_side_alone(kind: str, sender: str, by: str, is_believed: bool) -> None:
+    stamp = f"<delay xmlns='urn:xmpp:delay' stamp='2020-01-02T03:04:05Z' {by}/>"
+    for to in (f"to='{OWN}'", ""):
+        stanza = read_element(f"<{kind} xmlns='jabber:client' from='{sender}' {to}>{stamp}</{kind}>")
+        found = record(stanza, lambda: NOW, str(OWN.bare)).data()
+        assert found["stamp"] == ("2020-01-02T03:04:05.000Z" if is_believed else "2026-11-22T16:30:00.000Z")
+        assert found.get("delayed", is_believed) is is_believed
+
+
+def test_the_stamp_of_our_server_counts_before_one_that_the_sender_put_first() -> None:
+    first = "<delay xmlns='urn:xmpp:delay' stamp='1999-01-01T00:00:00Z'/>"
+    ours = "<delay xmlns='urn:xmpp:delay' stamp='2026-11-22T10:00:00Z' from='example.org'/>"
+    stanza = read_element(f"<message xmlns='jabber:client' from='{MALLORY}' to='{OWN}'>{first}{ours}</message>")
+    assert record(stanza, lambda: NOW).data()["stamp"] == "2026-11-22T10:00:00.000Z"
+
+
+@pytest.mark.parametrize("address", ILL_FORMED, ids=lambda text: ascii(text[:12]))
+@pytest.mark.parametrize("kind", ["message", "presence", "iq"])
+def test_an_ill_formed_sender_is_shown_as_it_is_and_answered_without_a_crash(kind: str, address: str) -> None:
+    stanza = read_element(
+        f"<{kind} xmlns='jabber:client' type='get' id='1' from='{address}' to='{address}'><x/></{kind}>"
+    )
+    shown = record(stanza, lambda: NOW)
+    assert shown.data()["from"] == address
+    assert "\u200b" not in shown.text()
+    assert response_to(stanza)
+    bounce_of(stanza)
+    people = People()
+    people.presence(address, "available", "")
+    people.note(address.partition("/")[0])
+    assert isinstance(people.short(address), str)
