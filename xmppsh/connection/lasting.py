@@ -291,10 +291,9 @@ class Connection:
         try:
             level = await self._reconnector.run(error, self._options.give_up_s, self._log)
         except XmppshError as failure:
-            self._owner.on_over(failure)
-        else:
-            if self.is_up:  # and has not ended in the same packet
-                self._log(level, "connected again")
+            return self._owner.on_over(failure)
+        if self.is_up:  # and has not ended in the same packet
+            self._log(level, "connected again")
 
     async def _again(self, limit_s: float) -> None:
         await self._owner.before_connecting()
