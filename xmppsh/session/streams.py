@@ -290,13 +290,12 @@ class Streams:
             one.on_live()
         if self.outbound.queue.in_doubt:
             self._turn(Turn.IN_DOUBT)
-            self.connection.spawn(self._reconcile(self.connection.driver))
+            self.connection.spawn(self._reconcile(self.connection.driver))  # it may be over before that begins
         else:
             self._turn(Turn.STREAM_LIVE)
         self.connection.note_activity()
 
     async def _reconcile(self, driver: Driver | None) -> None:
-        """Settle what is uncertain by the stream of `driver`, which may be over before this begins."""
         with self.outbound.ending_if_full():
             if await self._reconciler.run(lambda: self.connection.driver is driver):
                 self._turn(Turn.SETTLED)
