@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
 from xmppsh.connection.driver import CLOSE_WAIT_S
-from xmppsh.connection.reconnect import (
-    ACK_BASE_S,
-    BACKLOG_PATIENCE,
-    Reconnector,
-    routing_s,
-    watch,
-)
+from xmppsh.connection.reconnect import ACK_BASE_S, BACKLOG_PATIENCE, Reconnector, routing_s, watch
 from xmppsh.errors import ConnectionLost, StreamError, XmppshError
 from xmppsh.protocol.events import ResumeFailed, SessionConfirmed, SessionEstablished, SessionResumed, StreamEnded
 
