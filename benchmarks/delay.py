@@ -47,6 +47,8 @@ async def main(host: str, port: int, round_trip_s: float) -> None:
             one.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await server.serve_forever()
 
 
