@@ -49,6 +49,7 @@ interop-next: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(BENCH_PACKAGES)
+	$(BIN)/python -m benchmarks.cold $(BENCH_OPTIONS)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.pipes
 	$(BIN)/python -m benchmarks.agent

@@ -1,15 +1,13 @@
-"""`python -m benchmarks`, from the folder of the project: what `make bench` runs.
+"""`python -m benchmarks`, from the folder of the project: `pipe` and `listen` on a playground (cold runs: cold.py).
 
-The cases of a table take turns (A B C A B C); the short ones after a round that is not counted. CPU time is the child's
+The cases of a table take turns (A B C A B C). CPU time is the child's
 own (wait4); peak memory is its VmHWM, because ru_maxrss starts from the parent's. Everything is on loopback.
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,16 +23,12 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # as pytest's `pythonpath` does
 
-from support.contact import Contact
-from support.ejabberd import EjabberdServer
 from support.program import Program
-from support.prosody import ProsodyServer
-from support.servers import Account, Server
+from support.servers import Account
 
 from xmppsh.xmlio.reader import StanzaReader
 
 XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
-NAIVE = str(Path(__file__).with_name("naive_slixmpp.py"))
 NOISE = "load average at the {}: {:.2f} {:.2f} {:.2f}; {}"
 BUDGET_S = 150.0  # past it no table begins another round; its n says so
 CHILD_TIMEOUT_S = 45.0
@@ -89,12 +83,6 @@ def table(title: str, results: Results, figure: Callable[[str, Run], float], dig
         say(f"  {name:<42}{''.join(columns)}{len(values):4}{statistics.median(values) / first:7.2f}")
 
 
-def milliseconds(title: str, results: Results) -> None:
-    """Print wall and CPU time of short runs."""
-    table(f"{title}, wall ms", results, lambda _, run: 1000 * run.wall)
-    table(f"{title}, CPU ms", results, lambda _, run: 1000 * run.cpu)
-
-
 class Bench:
     """One run of all tables: its folder, its rounds, its time."""
 
@@ -114,45 +102,6 @@ class Bench:
         """A child's environment, with a home of this run; Python may keep what it compiles, as when installed."""
         env = Program(self.folder, server, account).env | {"XMPPSH_QUIET": "1"}
         return {name: value for name, value in env.items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-    def start(self) -> None:
-        """The start of the program, against Python's own."""
-        cases: Cases = {"python -c pass": partial(run, [sys.executable, "-c", "pass"], self.env())}
-        cases |= {f"xmppsh {option}": partial(run, [XMPPSH, option], self.env()) for option in ("--version", "--help")}
-        milliseconds("start", self.take_turns(cases, self.rounds))
-
-    async def send(self, kind: type[Server]) -> None:
-        """One cold message to a real server; the recipient is online and counts."""
-        if missing := kind.missing():
-            return say(f"\ncold send to {kind.name}: skipped, {missing} is not installed")
-        with contextlib.closing(kind(Path(tempfile.mkdtemp(dir=self.folder)))) as server:
-            server.start()
-            recipient = server.account()
-            cases = self._senders(server, server.account(), recipient.jid)
-            async with Contact(server, recipient) as contact:
-                results = await asyncio.to_thread(self.take_turns, cases, self.rounds)
-                with contextlib.suppress(TimeoutError):
-                    await contact.wait_for_messages(sum(len(runs) + 1 for runs in results.values()))
-                bodies = [message.body.strip() for message in contact.messages]
-        milliseconds(f"cold send to {kind.name}", results)
-        for name, runs in results.items():
-            say(f"  {name}: {len(runs) + 1} times exit code 0, {bodies.count(name.split()[0])} delivered")
-
-    def _senders(self, server: Server, sender: Account, to: str) -> Cases:
-        naive_env = self.env() | {"NAIVE_JID": sender.jid, "NAIVE_PASSWORD": sender.password}
-        naive = [sys.executable, NAIVE, server.host, str(server.port), str(server.ca), to, "slixmpp"]
-        cases: Cases = {"slixmpp (naive, no ack)": partial(run, naive, naive_env)}
-        cases["xmppsh (acknowledged)"] = partial(run, [XMPPSH, "send", to, "xmppsh"], self.env(server, sender))
-        if (go := shutil.which("go-sendxmpp")) is None:
-            say(f"\ncold send to {server.name} by go-sendxmpp: skipped, it is not installed")
-            return cases
-        (secret := server.folder / "go-secret").touch(0o600)
-        secret.write_text(f"username: {sender.jid}\npassword: {sender.password}\n")
-        (text := server.folder / "go-text").write_text("go-sendxmpp\n")
-        command = [go, "-f", str(secret), "-j", f"{server.host}:{server.port}", "-m", str(text), to]
-        # The server's authority alone, as the others trust: no folder of this name exists.
-        go_env = self.env() | {"SSL_CERT_FILE": str(server.ca), "SSL_CERT_DIR": str(server.folder / "none")}
-        return {"go-sendxmpp (no ack)": partial(run, command, go_env), **cases}
 
     def streams(self) -> None:
         """`pipe` and `listen` on a playground in a process of its own."""
@@ -216,9 +165,6 @@ def main() -> None:
     say(NOISE.format("start (end: last line)", *os.getloadavg(), machine))
     with tempfile.TemporaryDirectory(prefix="xmppsh-bench-") as folder:
         bench = Bench(Path(folder), rounds)
-        bench.start()
-        asyncio.run(bench.send(ProsodyServer))
-        asyncio.run(bench.send(EjabberdServer))
         bench.streams()
         bench.splitter()
     say("\n" + NOISE.format("end", *os.getloadavg(), f"{time.monotonic() - started:.0f} s"))
