@@ -42,6 +42,14 @@ GOOD = {  # text → localpart, domainpart, resourcepart; the first fifteen are 
     "a@\uff11\uff12\uff17.0.0.1": ("a", "127.0.0.1", None),
     f"a@{'b' * 63}.{'c' * 63}.{'d' * 63}.{'e' * 61}": ("a", f"{'b' * 63}.{'c' * 63}.{'d' * 63}.{'e' * 61}", None),
     f"{LONG}@example.com/{LONG}": (LONG, "example.com", LONG),
+    "l\u00b7l@example.com": ("l\u00b7l", "example.com", None),  # CONTEXTO and CONTEXTJ: RFC 5892 appendix A
+    "\u3007@example.com": ("\u3007", "example.com", None),
+    "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc@b/\u0646\u0627\u0645\u0647\u200c\u0627\u06cc": (
+        "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc",
+        "b",
+        "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc",
+    ),
+    "\u05d0\u05d1@example.com/x\u00a0y": ("\u05d0\u05d1", "example.com", "x y"),
 }
 
 
@@ -88,6 +96,10 @@ BAD = {  # RFC 7622 §3.5, table 2, and more
     "a@b/\u200b": "its resource holds the character U+200B",
     "a@b/\ud800": "its resource holds the character U+D800",
     "a@b/\ue000": "its resource holds the character U+E000",
+    "a\u05d0@b": "its localpart mixes directions of writing (RFC 5893 §2)",
+    "\u0661\u06f1@b": "its localpart mixes directions of writing (RFC 5893 §2)",
+    "a\u00b7b@b": "its localpart holds the character \u00b7",
+    "a\u200db@b": "its localpart holds the character U+200D",
     f"{LONG}x@example.com": "its localpart is longer than 1023 bytes",
     f"a@b/{LONG}x": "its resource is longer than 1023 bytes",
     f"a@{LONG}x": "its domain is longer than 1023 bytes",

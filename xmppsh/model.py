@@ -14,6 +14,7 @@ from xmppsh.plain import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+MAX_ENFORCEMENTS = 4  # the fourth changes nothing: RFC 8264 §7
 MAX_PART_BYTES = 1023  # RFC 7622 §3.1: each part, in UTF-8
 NO_DOMAIN_NAME = "its domain is not an internationalised domain name"
 MAX_NAME_LENGTH, MAX_LABEL_LENGTH = 253, 63  # RFC 1035 §2.3.4, in A-labels and without the trailing dot
@@ -74,27 +75,44 @@ def _prepared(text: str, part: str, value: str, allowed: str) -> str:
 
 
 def _localpart(text: str, localpart: str) -> str:
-    # UsernameCaseMapped (RFC 8265 §3.3): width mapping, case mapping, NFC; then the IdentifierClass (RFC 8264 §4.2).
-    prepared = _prepared(text, "localpart", "".join(map(_narrowed, localpart)).lower(), "")
+    if localpart.isascii():
+        prepared = _prepared(text, "localpart", localpart.lower(), "")
+    else:
+        prepared = _enforced(text, "localpart", localpart, "UsernameCaseMapped")  # RFC 8265 §3.3
     for character in prepared:
-        letter = character.isascii() or unicodedata.category(character)[0] in "LM" or character.isdecimal()
-        compatible = unicodedata.normalize("NFKC", character) != character
-        if character in LOCALPART_FORBIDDEN or not letter or compatible:
+        if character in LOCALPART_FORBIDDEN:
             raise MalformedJid(text, f"its localpart holds the character {character}")
     return prepared
 
 
-def _narrowed(character: str) -> str:
-    """Fullwidth and halfwidth forms become the plain ones (RFC 8264 §5.2.1)."""
-    kind, _, rest = unicodedata.decomposition(character).partition(" ")
-    return chr(int(rest, 16)) if kind in ("<wide>", "<narrow>") else character
-
-
 def _resourcepart(text: str, resourcepart: str) -> str:
-    prepared = _prepared(text, "resource", resourcepart, " ")
+    if resourcepart.isascii():
+        prepared = _prepared(text, "resource", resourcepart, " ")
+    else:
+        prepared = _enforced(text, "resource", resourcepart, "OpaqueString")  # RFC 8265 §4.2
     if prepared != prepared.strip(" "):
         raise MalformedJid(text, "its resource begins or ends with a space")
     return prepared
+
+
+def _enforced(text: str, part: str, value: str, profile: str) -> str:
+    """Prepare a part with other letters than ASCII by a profile of PRECIS, until that changes nothing more (§7)."""
+    from precis_i18n import get_profile
+
+    for _ in range(MAX_ENFORCEMENTS):
+        try:
+            value, before = get_profile(profile).enforce(value), value
+        except UnicodeEncodeError as error:
+            wrong = error.object[error.start : error.end]
+            if len(wrong) != 1:
+                raise MalformedJid(text, f"its {part} mixes directions of writing (RFC 5893 §2)") from None
+            shown = wrong if wrong.isprintable() and part == "localpart" else f"U+{ord(wrong):04X}"
+            raise MalformedJid(text, f"its {part} holds the character {shown}") from None
+        if len(value.encode()) > MAX_PART_BYTES:
+            raise MalformedJid(text, f"its {part} is longer than {MAX_PART_BYTES} bytes")
+        if value == before:
+            return value
+    raise MalformedJid(text, f"its {part} has no form that stays as it is")
 
 
 def _domainpart(text: str, domainpart: str) -> str:

@@ -72,10 +72,11 @@ async def test_it_is_used_for_every_account_of_its_own_domain(configured: Progra
     assert await places(configured, *account) == [(f"{HOST}:1", "host in the config file")]
 
 
-async def test_what_was_given_by_hand_is_used_for_any_domain(configured: Program) -> None:
+async def test_only_an_option_names_the_place_of_another_domain(configured: Program) -> None:
     assert await places(configured, "--host", "127.0.0.2", OTHER) == [("127.0.0.2:5222", "--host")]
     configured.env["XMPPSH_HOST"] = "127.0.0.3"
-    assert await places(configured, OTHER) == [("127.0.0.3:5222", "XMPPSH_HOST")]
+    assert await places(configured, OTHER) == [("a.example.net:5222", f"SRV _xmpp-client._tcp.{OTHER}")]
+    assert await places(configured, OWN) == [("127.0.0.3:5222", "XMPPSH_HOST")]
 
 
 async def test_the_host_of_a_profile_belongs_to_its_account(program: Program, tmp_path: Path) -> None:

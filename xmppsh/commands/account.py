@@ -116,6 +116,7 @@ class Account:
         left_out = [name for name in OF_ACCOUNT if in_shell or origin(name) > Origin.OPTION]
         if own.domainpart != jid.domainpart:
             left_out += [name for name in OF_SERVER if in_shell or origin(name) > Origin.ENVIRONMENT]
+            left_out += ["host"] if origin("host") > Origin.OPTION else []  # the place of one domain, whoever names it
         return Account(self.settings.without(left_out), self._console, self._storage)
 
     def untraced(self) -> Account:
