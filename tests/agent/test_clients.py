@@ -26,15 +26,16 @@ os.set_inheritable(3, True)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 os.execv(sys.executable, [sys.executable, "-m", "xmppsh", "-q", "agent", "start", "--foreground"])
 """
-BROKEN = {
-    "silence": b"",
-    "half a length": b"\0\0",
-    "half a request": b"\0\0\0\x20run\0",
-    "a gigabyte": b"\x40\0\0\0" + b"x" * 1000,
-    "no descriptors": b"\0\0\0\x14run\0" + b"0.1.0\0/\x001\0ping\0\0",
-    "no request": b"\0\0\0\x04what",
-    "no numbers": b"\0\0\0\x0crun\0a\0b\0c\0d\0",
+BROKEN = {  # what is said, and how many descriptors come along
+    "silence": (b"", 0),
+    "half a length": (b"\0\0", 3),
+    "half a request": (b"\0\0\0\x20run\0", 20),
+    "a gigabyte": (b"\x40\0\0\0" + b"x" * 1000, 3),
+    "no descriptors": (b"\0\0\0\x13run\x000.1.0\0/\x001\0ping\0", 0),
+    "no request": (b"\0\0\0\x04what", 3),
+    "no numbers": (b"\0\0\0\x0crun\0a\0b\0c\0d\0", 3),
 }
+TOO_MUCH = b"x" * 5_000_000
 
 
 async def facts(program: Program) -> dict[str, int]:
@@ -48,11 +49,14 @@ async def facts(program: Program) -> dict[str, int]:
 async def test_what_is_no_request_is_dropped_and_holds_nobody_up(program: Program, agent: int, tmp_path: Path) -> None:
     before = len(os.listdir(f"/proc/{agent}/fd"))
     with contextlib.ExitStack() as at_end:
-        for said in BROKEN.values():
+        for name, (said, descriptors) in BROKEN.items():
             sock = at_end.enter_context(socket.socket(socket.AF_UNIX))
             sock.connect(str(tmp_path / "xmppsh" / "agent.sock"))
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(sock, [said], [0] * 20) if said else None
+                socket.send_fds(sock, [said], [0] * descriptors) if said else None
+            if name == "a gigabyte":
+                with pytest.raises(ConnectionError):
+                    await asyncio.to_thread(sock.sendall, TOO_MUCH)
         assert (await program.run("ping")).code == 0
         assert (await facts(program))["commands"] == 1
     await until(lambda: len(os.listdir(f"/proc/{agent}/fd")) <= before + 6, "the descriptors are closed")
