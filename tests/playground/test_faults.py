@@ -19,7 +19,9 @@ def test_what_is_no_fault_is_a_bad_command_line(text: str) -> None:
         Faults.parse([text])
 
 
-@pytest.mark.parametrize("fault", ["cut-after=40", pytest.param("hole", marks=pytest.mark.long), "slow=30"])
+@pytest.mark.parametrize(
+    "fault", ["cut-after=40", *(pytest.param(one, marks=pytest.mark.long) for one in ("hole", "slow=30"))]
+)
 async def test_a_pipe_through_a_fault_loses_and_doubles_nothing(tmp_path: Path, fault: str) -> None:
     command = (
         "seq 100 | xmppsh pipe --input lines --to bob@playground.localhost &&"

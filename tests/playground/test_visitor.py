@@ -1,6 +1,7 @@
 """`playground -- CMD`: what CMD gets, and that it alone decides how it ends."""
 
 import asyncio
+import re
 import signal
 from pathlib import Path
 
@@ -37,7 +38,9 @@ async def test_its_program_talks_at_once_whatever_the_user_has_set(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["xmppsh"]  # nothing is left but what the user had
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGINT, signal.SIGHUP))]
+)
 async def test_a_signal_is_passed_on_and_the_program_says_how_it_ends(tmp_path: Path, number: int) -> None:
     script = f"trap 'echo told; exit 5' {int(number)}; sleep 1000 & echo ready; wait"
     process = await visitor(tmp_path).start(*PLAYGROUND, "sh", "-c", script)
@@ -79,3 +82,10 @@ async def test_bash_on_a_terminal_is_the_newcomers_door(tmp_path: Path) -> None:
         await terminal.shows("pong from playground.localhost")
         terminal.type("exit 4\r")
         assert await terminal.ended() == 4
+
+
+async def test_the_tour_shows_a_clean_end_and_that_a_kill_leaves_no_ghost(tmp_path: Path) -> None:
+    outcome = await visitor(tmp_path).run("playground")  # without a terminal
+    assert outcome.code == 0, outcome.stderr
+    assert re.findall(r"is unavailable\n  \(seen after \d+ ms; exit code (\d+)\)", outcome.stdout) == ["143", "137"]
+    assert list(tmp_path.iterdir()) == []

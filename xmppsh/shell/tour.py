@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import DeadlineExceeded
 from xmppsh.output import safe
-from xmppsh.shell.visitor import environment
+from xmppsh.shell.visitor import BY_SIGNAL, environment
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -56,13 +56,24 @@ class Tour:
                 await self._say(
                     "\nSIGTERM ends Bob's listener. Its stream is closed cleanly, and Alice sees him leave:"
                 )
-                start = time.monotonic()
-                listener.send_signal(signal.SIGTERM)
-                await self._echo(watcher, "unavailable")
-                took_ms = (time.monotonic() - start) * 1000
-                code = await listener.wait()
-                await self._say(f"  (seen after {took_ms:.0f} ms; exit code {code})")
+                await self._end(listener, signal.SIGTERM, watcher)
+            await self._say(
+                "\nkill -9 leaves a program no time to close anything. Its guard does it, and no ghost stays:"
+            )
+            await self._show("listen")
+            async with self._running("bob", "listen") as listener:
+                await self._echo(watcher, f"{bob}/")
+                await self._end(listener, signal.SIGKILL, watcher)
         await self._say("\nThe server and everything it held are gone. Next: xmppsh playground, in a terminal.")
+
+    async def _end(self, process: Process, number: signal.Signals, watcher: Process) -> None:
+        """End it by a signal; shows what its contact sees, after which time, and the exit code as a shell has it."""
+        start = time.monotonic()
+        process.send_signal(number)
+        await self._echo(watcher, "unavailable")
+        took_ms = (time.monotonic() - start) * 1000
+        code = await process.wait()
+        await self._say(f"  (seen after {took_ms:.0f} ms; exit code {BY_SIGNAL - code if code < 0 else code})")
 
     async def _say(self, text: str) -> None:
         await self._app.console.stdout.write(text + "\n")
