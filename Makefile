@@ -52,6 +52,7 @@ bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks.cold $(BENCH_OPTIONS)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.pipes
+	$(BIN)/python -m benchmarks.listens
 	$(BIN)/python -m benchmarks.agent
 
 # Both packages, each installed and tried in a new environment of each of these Pythons that is here.

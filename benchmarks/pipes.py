@@ -16,9 +16,11 @@ import sys
 import tempfile
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.sink import DOMAIN
+from xmppsh import __version__
 
 say = partial(print, flush=True)
 OPENSSL = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out ca.pem -subj /CN={0} -addext"
@@ -29,11 +31,11 @@ class Pipes:
     """One run of the table: its folder, its sink, its input."""
 
     def __init__(self, folder: Path, count: int) -> None:
-        self._folder, self.count = folder, count
+        self.folder, self.count = folder, count
         words = [*OPENSSL.format(DOMAIN).split(), f"subjectAltName=DNS:{DOMAIN}"]
         subprocess.run(words, cwd=folder, check=True, capture_output=True)
-        self._ca = folder / "ca.pem"
-        (folder / "both.pem").write_text((folder / "key.pem").read_text() + self._ca.read_text())
+        self.ca = folder / "ca.pem"
+        (folder / "both.pem").write_text((folder / "key.pem").read_text() + self.ca.read_text())
         (folder / "go.conf").touch(0o600)
         (folder / "go.conf").write_text(f"username: alice@{DOMAIN}\npassword: x\n")
         body = "message number {} with a body of a usual length"
@@ -46,18 +48,19 @@ class Pipes:
             texts.writelines(f"{body.format(n)}\n" for n in range(count))
         command = [sys.executable, "-m", "benchmarks.sink", str(folder / "both.pem")]
         self.sink = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self._port = self._told()["port"]
+        self.port = self.told()["port"]
 
-    def _told(self) -> dict[str, int]:
+    def told(self) -> dict[str, int]:
+        """The next line of the sink."""
         assert self.sink.stdout is not None
         told: dict[str, int] = json.loads(self.sink.stdout.readline())
         return told
 
     def cases(self) -> dict[str, tuple[list[str], str]]:
         """Each program's command line, and its input."""
-        host = f"127.0.0.1:{self._port}"
-        go = ["go-sendxmpp", "-f", str(self._folder / "go.conf"), "-j", host, "-i", f"bob@{DOMAIN}"]
-        perl = ["sendxmpp", "-t", "-u", "alice", "-p", "x", "-j", host, "-o", DOMAIN, "--tls-ca-path", str(self._ca)]
+        host = f"127.0.0.1:{self.port}"
+        go = ["go-sendxmpp", "-f", str(self.folder / "go.conf"), "-j", host, "-i", f"bob@{DOMAIN}"]
+        perl = ["sendxmpp", "-t", "-u", "alice", "-p", "x", "-j", host, "-o", DOMAIN, "--tls-ca-path", str(self.ca)]
         cases = {"xmppsh pipe": ([XMPPSH, "-q", "pipe"], "stanzas.xml")}
         cases["  --window 10000"] = ([XMPPSH, "-q", "pipe", "--window", "10000"], "stanzas.xml")
         if shutil.which("go-sendxmpp"):
@@ -66,26 +69,38 @@ class Pipes:
             cases["sendxmpp --raw"] = ([*perl, "--raw"], "stanzas.xml")
         return cases
 
+    def env(self, user: str) -> dict[str, str]:
+        """A child's environment: the sink, its authority, an account, and a home of this run."""
+        home = dict.fromkeys(("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"), str(self.folder))
+        trust = {"SSL_CERT_FILE": str(self.ca), "SSL_CERT_DIR": str(self.folder / "none")}
+        ours = {"XMPPSH_HOST": f"127.0.0.1:{self.port}", "XMPPSH_CA": str(self.ca)}
+        account = {"XMPPSH_JID": f"{user}@{DOMAIN}", "XMPPSH_PASSWORD": "x"}
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return env | home | trust | ours | account
+
     def run(self, command: list[str], text: str) -> tuple[float, float, float]:
         """Seconds, seconds of CPU, peak MB; raises RuntimeError when not all of it came."""
-        home = dict.fromkeys(("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"), str(self._folder))
-        trust = {"SSL_CERT_FILE": str(self._ca), "SSL_CERT_DIR": str(self._folder / "none")}
-        ours = {"XMPPSH_HOST": f"127.0.0.1:{self._port}", "XMPPSH_CA": str(self._ca)}
-        account = {"XMPPSH_JID": f"alice@{DOMAIN}", "XMPPSH_PASSWORD": "x"}
-        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        with (self._folder / text).open() as stdin:
+        env = self.env("alice")
+        with (self.folder / text).open() as stdin:
             started = time.perf_counter()
-            child = subprocess.Popen(
-                command, stdin=stdin, env=env | home | trust | ours | account, stderr=subprocess.DEVNULL
-            )
+            child = subprocess.Popen(command, stdin=stdin, env=env, stderr=subprocess.DEVNULL)
             # A child's ru_maxrss begins with its parent's: the input is written a line at a time to keep that small.
             _, status, usage = os.wait4(child.pid, 0)
             wall = time.perf_counter() - started
             child.returncode = os.waitstatus_to_exitcode(status)
-        came = self._told()["messages"]
+        came = self.told()["messages"]
         if came != self.count:
             raise RuntimeError(f"{command[0]}: {came} of {self.count} came, exit code {child.returncode}")
         return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def versions() -> str:
+    """What is compared, as the system's package manager and Python's know it."""
+    told = [f"xmppsh {__version__}", f"Python {sys.version.split()[0]}"]
+    for name in ("go-sendxmpp", "sendxmpp"):
+        asked = subprocess.run(["dpkg-query", "-W", name], capture_output=True, text=True, check=False)
+        told.append(" ".join(asked.stdout.split()) or f"{name}: not installed")
+    return ", ".join([*told, f"slixmpp {version('slixmpp')}"])
 
 
 def main() -> None:
@@ -106,6 +121,7 @@ def main() -> None:
             pipes.sink.terminate()
             pipes.sink.wait()
     rates = {name: arguments.count / statistics.median(wall for wall, _, _ in found) for name, found in runs.items()}
+    say(versions())
     say(f"{arguments.count} stanzas, medians of {arguments.rounds}; load average {os.getloadavg()[0]:.1f}")
     for name, found in runs.items():
         cpu, peak = statistics.median(run[1] for run in found), max(run[2] for run in found)

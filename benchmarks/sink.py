@@ -29,6 +29,7 @@ BIND = (
     "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
 )
 ASK = re.compile(rb"<r xmlns=(?:'urn:xmpp:sm:3'|\"urn:xmpp:sm:3\") ?/>")
+ENABLE = re.compile(rb"<enable xmlns=['\"]urn:xmpp:sm:3")  # and not the one of carbons
 IQ = re.compile(rb"<iq\b[^>]*>")
 ID = re.compile(rb"\bid=[\"']([^\"']*)")
 CHUNK_BYTES = 256 * 1024
@@ -112,10 +113,10 @@ class Client:
         if self._counts:
             self._handled += messages + presences + len(requests)
         answers = [self._result(request) for request in requests]
-        if b"<enable" in data:
+        if (enable := ENABLE.search(data)) is not None:
             self._counts, self._handled = True, 0
             answers.append(b"<enabled xmlns='urn:xmpp:sm:3' id='s' resume='true' max='300'/>")
-            behind = data[data.index(b"<enable") :]
+            behind = data[enable.end() :]
             self._handled = behind.count(b"</message>") + behind.count(b"<presence") + len(IQ.findall(behind))
         if presences and self._user == "flood":
             answers.append(b"<a xmlns='urn:xmpp:sm:3' h='%d'/>" % self._handled if self._counts else b"")
