@@ -41,7 +41,7 @@ def test_what_is_stored_waits_in_order_until_it_is_read(opened: Open) -> None:
     store.add(arrivals(1, 2, 3))
     first, *_ = store.waiting(0, 1000)
     assert (first.xml, first.arrived, store.size()) == ("<message id='m1'/>", 1001.0, (3, 3 * 18))
-    store.read(first.row)
+    store.read(first)
     assert (waiting(store), store.size()) == (["s2", "s3"], (2, 2 * 18))
     assert [one.stanza_id for one in store.waiting(first.row + 1, 1)] == ["s3"]
     assert store.stanza_ids() == {"s1", "s2", "s3"}, "what was read is still known"
@@ -52,7 +52,7 @@ def test_what_has_no_stanza_id_leaves_nothing(opened: Open) -> None:
     store.add([Arrival("", "<message/>", 1.0)])
     store.note_read([Arrival("", "<message/>", 1.0), Arrival("s9", "<message/>", 1.0)])
     (one,) = store.waiting(0, 1000)
-    store.read(one.row)
+    store.read(one)
     assert store.stanza_ids() == {"s9"}
 
 

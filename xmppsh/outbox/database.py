@@ -29,6 +29,7 @@ class Database:
 
     def __init__(self, path: Path, application: int, version: int, schema: str, oldest: int | None = None) -> None:
         self.path, self._application = path, application
+        self._is_durable: bool | None = None  # are transactions synced? None: as SQLite has it
         self._versions = range(version if oldest is None else oldest, version + 1)
         with self._guarded():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,7 +113,9 @@ class Database:
     @contextmanager
     def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
         with self._guarded():
-            self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            if durable is not self._is_durable:
+                self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._is_durable = durable
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database

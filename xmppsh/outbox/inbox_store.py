@@ -89,11 +89,11 @@ class InboxStore(Database):
             count, size = self._database.execute(f"{query} AND xml IS NOT NULL", (self.reader, self.owner)).fetchone()
         return int(count), int(size)
 
-    def read(self, row: int) -> None:
-        """This one has been read."""
+    def read(self, arrival: Arrival) -> None:
+        """This one has been read; its stanza-id stays, where it has one."""
+        change = "UPDATE arrival SET xml = NULL" if arrival.stanza_id else "DELETE FROM arrival"
         with self._transaction(durable=False) as database:
-            database.execute("DELETE FROM arrival WHERE id = ? AND stanza_id = ''", (row,))
-            database.execute("UPDATE arrival SET xml = NULL WHERE id = ?", (row,))
+            database.execute(f"{change} WHERE id = ?", (arrival.row,))
 
     def stanza_ids(self) -> set[str]:
         """Those of everything that waits or was read."""

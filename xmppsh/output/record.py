@@ -25,7 +25,8 @@ class Record:
 
     def data(self) -> dict[str, Any]:
         """As a JSON object."""
-        return {key: _plain(getattr(self, name)) for name, key in keys(type(self))}
+        values = ((key, getattr(self, name)) for name, key in keys(type(self)))
+        return {key: value if value is None or type(value) is str else _plain(value) for key, value in values}
 
 
 NOT_JSON = {"json": False}

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element
 
+OWN = f"{{{ns.CLIENT}}}"
 OOB = f"{{{ns.OOB}}}"  # XEP-0066
 PRIORITY = r"[+-]?[0-9]{1,3}"  # RFC 6121 §4.7.2.3: -128 to 127; anybody can send more
 DELAY = f"{{{ns.DELAY}}}delay"  # XEP-0203
 OLD_DELAY = f"{{{ns.OLD_DELAY}}}x[@stamp]"  # XEP-0091
+DELAYS = {DELAY, f"{{{ns.OLD_DELAY}}}x"}
+BODY, SUBJECT, THREAD = (f"{OWN}{name}" for name in ("body", "subject", "thread"))
 ENCRYPTION = f"{{{ns.ENCRYPTION}}}encryption"  # XEP-0380
 ENCRYPTED = frozenset({ns.OLD_OMEMO, ns.OMEMO, ns.OLD_ENCRYPTED, ns.OPENPGP})
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -172,27 +175,34 @@ def record(stanza: Element, now: Callable[[], datetime], own: str = "") -> Stanz
 
 
 def _message(stanza: Element, root: Tree, now: Callable[[], datetime], own: str) -> MessageRecord:
-    delay = delay_of(root, own)
+    first: dict[str, Tree] = {}  # of each name
+    for child in root:
+        first.setdefault(child.tag, child)
     found = _payloads(root)
-    body = root.find(f"{{{ns.CLIENT}}}body")
+    delay = None if DELAYS.isdisjoint(first) else delay_of(root, own)
+    body, kind = first.get(BODY), root.get("type", "normal")  # RFC 6121 §5.2.2
     return MessageRecord(
         from_=stanza.attributes.get("from"),
         to=stanza.attributes.get("to"),
-        type=root.get("type", "normal"),  # RFC 6121 §5.2.2
+        type=kind,
         id=root.get("id"),
         body=None if body is None else body.text or "",
-        subject=root.findtext(f"{{{ns.CLIENT}}}subject"),
-        thread=root.findtext(f"{{{ns.CLIENT}}}thread"),
+        subject=_text(first.get(SUBJECT)),
+        thread=_text(first.get(THREAD)),
         lang=root.get(LANGUAGE) if body is None else body.get(LANGUAGE, root.get(LANGUAGE)),
         stamp=_stamp(delay, now),
         delayed=delay is not None,
         carbon=None,
-        room=root.get("type") == "groupchat",
-        encrypted=root.find(ENCRYPTION) is not None or any(name[1:].partition("}")[0] in ENCRYPTED for name in found),
-        oob=tuple(url.text or "" for url in root.iterfind(f"{OOB}x/{OOB}url")),
+        room=kind == "groupchat",
+        encrypted=ENCRYPTION in first or any(name[1:].partition("}")[0] in ENCRYPTED for name in found),
+        oob=tuple(url.text or "" for url in root.iterfind(f"{OOB}x/{OOB}url")) if f"{OOB}x" in first else (),
         payloads=found,
         xml=stanza.xml,
     )
+
+
+def _text(element: Tree | None) -> str | None:
+    return None if element is None else element.text or ""
 
 
 def _presence(stanza: Element, root: Tree, now: Callable[[], datetime], own: str) -> PresenceRecord:
@@ -211,7 +221,7 @@ def _presence(stanza: Element, root: Tree, now: Callable[[], datetime], own: str
 
 def _payloads(root: Tree) -> tuple[str, ...]:
     """The names of the extension elements: children outside the stanza's own namespace."""
-    return tuple(child.tag for child in root if not child.tag.startswith(f"{{{ns.CLIENT}}}"))
+    return tuple(child.tag for child in root if not child.tag.startswith(OWN))
 
 
 def clock(stamp: str) -> str:

@@ -40,6 +40,8 @@ _MARKS = f"({_MARK}{{{MAX_MARKS}}}){_MARK}+"
 
 def escaped_for_json(text: str) -> str:
     """JSON text in which everything that a terminal might obey is an escape; line ends of the text itself stay."""
+    if text.isascii() and text.isprintable():
+        return text
     return re.sub(
         _HIDDEN, lambda match: match.group() if match.group() in "\n\t" else _json_escape(match.group()), text
     )

@@ -28,6 +28,8 @@ class OutputStream:
         self.fd = fd
         self.is_terminal = os.isatty(fd)
         self._piece_bytes = TTY_PIECE_BYTES if self.is_terminal else PIPE_BUF
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
         self._turn = asyncio.Lock()  # records of several writers do not mix
 
     def check(self) -> None:
@@ -47,9 +49,7 @@ class OutputStream:
                     data = data[await loop.run_in_executor(None, self._write_when_ready, data) :]
 
     def _takes_now(self) -> bool:
-        poll = select.poll()
-        poll.register(self.fd, select.POLLOUT)
-        return bool(poll.poll(0))
+        return bool(self._poll.poll(0))
 
     def _write_when_ready(self, data: bytes) -> int:
         # In a thread: wait a while, then come back, so that a cancelled command is not held for ever.

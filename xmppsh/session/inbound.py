@@ -62,8 +62,9 @@ class Inbound:
         """A stanza arrived, the number-th of its session in our count, or UNCOUNTED (protocol/sm.py)."""
         if number != UNCOUNTED and self._wire.has_acks and not self._is_new(number):
             return  # repeated by the server after a resume, and still in the hands of its reader
-        if any(one.intercept(stanza, lambda: self._wire.mark_handled(number)) for one in self._interceptors):
-            return
+        for one in self._interceptors:
+            if one.intercept(stanza, lambda: self._wire.mark_handled(number)):
+                return
         if self._is_served(stanza):
             self._wire.mark_handled(number)
         else:

@@ -19,7 +19,7 @@ from xmppsh.errors import IoError
 from xmppsh.outbox.inbox_store import Arrival, InboxStore
 from xmppsh.outbox.owner import Owner
 from xmppsh.session.bus import Subscription
-from xmppsh.xmlio.reader import read_element
+from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class InboxFile:
 
     def read(self, arrival: Arrival) -> None:
         """It was handed on and dealt with."""
-        self._store.read(arrival.row)
+        self._store.read(arrival)
         self.count -= 1
         self.size -= len(arrival.xml)
         self._handed_on += 1
@@ -130,6 +130,7 @@ class Inbox(Subscription):
         self._generation: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_writable = True
+        self._reader = StanzaReader()  # of what was stored: whole stanzas that were read before
         repeats.expect(file.recall())
 
     # ── The reader's side ───────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +138,8 @@ class Inbox(Subscription):
     def _take_next(self) -> Element | None:
         if (arrival := self._file.next()) is not None:
             self._stored = arrival
-            return replace(read_element(arrival.xml), arrived=arrival.arrived)
+            (stanza,) = self._reader.feed(arrival.xml.encode())
+            return replace(stanza, arrived=arrival.arrived)
         return super()._take_next()
 
     def done(self) -> None:
