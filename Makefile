@@ -54,6 +54,7 @@ bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks.pipes
 	$(BIN)/python -m benchmarks.listens
 	$(BIN)/python -m benchmarks.agent
+	$(BIN)/python -m benchmarks.archive
 
 # Both packages, each installed and tried in a new environment of each of these Pythons that is here.
 dist: $(VENV)/.installed-dev

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
@@ -108,8 +109,21 @@ def test_the_contract_promises_the_commands_that_there_are_and_no_others() -> No
     assert [name for name in re.findall(r"`([a-z ]+)`", later) if tuple(name.split()) in {*COMMANDS, *GROUPS}] == []
 
 
-def test_the_tests_that_the_pitfalls_name_are_there() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/from-aioxmpp-pitfalls.md").read_text())
-    assert len(named) >= 5
-    missing = [f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / file).read_text()]
-    assert missing == []
+@pytest.mark.parametrize(("document", "least"), [("from-aioxmpp-pitfalls.md", 5), ("compliance.md", 20)])
+def test_the_tests_that_a_document_names_are_there(document: str, least: int) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / document).read_text())
+    assert len(named) >= least
+    assert [one for one in named if f"def {one[1]}(" not in (ROOT / one[0]).read_text()] == []
+
+
+def test_what_is_claimed_of_the_compliance_suites_is_shown_by_a_test() -> None:
+    rows = [row.split(" | ") for row in (ROOT / "docs" / "compliance.md").read_text().splitlines() if " | yes" in row]
+    assert rows
+    assert [row for row in rows if "::" not in row[-1]] == []
+
+
+def test_the_description_of_the_project_names_what_the_code_knows() -> None:
+    named = set(re.findall(r"xep-(\d{4})\.html", (ROOT / "doap.xml").read_text()))
+    code = "\n".join(path.read_text() for path in (ROOT / "xmppsh").rglob("*.py"))
+    assert ElementTree.parse(ROOT / "doap.xml").getroot().tag.endswith("}RDF")
+    assert sorted(xep for xep in named if xep not in code) == []

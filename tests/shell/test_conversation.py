@@ -49,6 +49,12 @@ def test_a_long_text_is_folded_at_words_and_indented_under_its_beginning() -> No
     assert two == " " * one.index("incoming") + "folded at its words"
 
 
+def test_who_says_me_acts() -> None:
+    talk = conversation()
+    assert rows(talk.incoming(message("/me waves"), current=ROMEO))[1].endswith(" * romeo  waves")
+    assert rows(talk.incoming(message("/mean"), current=ROMEO))[0].endswith(" romeo    /mean")
+
+
 @pytest.mark.parametrize("columns", [10, 20, 25, 33, 80])
 def test_no_row_is_wider_than_the_window(columns: int) -> None:
     body = "日本語のテキスト " * 5 + "x" * 90 + " 👨\u200d👩\u200d👧" * 12

@@ -12,6 +12,7 @@ from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
 from xmppsh.config.secrets import find_password, password_setting
 from xmppsh.errors import ConnectError, ConnectionLost, SaslError
 from xmppsh.model import Credentials, Jid
+from xmppsh.session.responder import with_caps
 from xmppsh.session.session_port import DryRunEnds
 from xmppsh.xmlio.build import element
 
@@ -101,7 +102,7 @@ class DrySession:
 
     def broadcast_presence(self, availability: Xml) -> int:
         """The same."""
-        return self.send(availability)
+        return self.send(with_caps(availability))
 
     async def flush(self) -> None:
         """Print what was handed in."""

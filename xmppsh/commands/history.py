@@ -80,7 +80,7 @@ async def history_export(
     """Print the whole archive as JSON, one message a line, from the oldest on.
 
     With --checkpoint and stdout in a file (>>) a run that was killed goes on where it stopped, with nothing missing or
-    doubled; where stdout is no file, a page of a hundred messages may come twice.
+    doubled; where stdout is no file, a page of messages may come twice.
 
     Example:  xmppsh history export --checkpoint done.json >> archive.ndjson
     """

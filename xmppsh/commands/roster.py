@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import field
 from functools import partial
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
 
+AT_ONCE = 50  # changes that are on their way together: the round trip is paid once for them
+SEEN = ("to", "both")
 MAX_INPUT_BYTES = 64 * 1024 * 1024
 
 
@@ -151,16 +154,20 @@ async def roster_import(app: App, file: str | None) -> None:
     async with app.sessions.one_shot() as session:
         there = {one.jid: one for one in await contacts(session)}
         with Progress(app, "contacts", len(wanted)) as done:
-            for one in wanted:
-                known = there.get(one.jid)
-                if known is None or (known.name, set(known.groups)) != (one.name, set(one.groups)):
-                    await session.request("set", None, setting(one.jid, one.name, one.groups))
-                if one.subscription in ("to", "both") and (
-                    known is None or (known.subscription not in ("to", "both") and not known.asks)
-                ):
-                    session.send(presence("subscribe", to=one.jid), kind="presence", to=one.jid)
-                done(1)
+            for begin in range(0, len(wanted), AT_ONCE):
+                some = wanted[begin : begin + AT_ONCE]
+                await asyncio.gather(*(_add(session, one, there.get(one.jid)) for one in some))
+                done(len(some))
         await session.acked(session.sent_count)
+
+
+async def _add(session: SessionPort, one: Contact, known: Contact | None) -> None:
+    """Add a contact that is not there in that way, and ask for its presence where we had seen it."""
+    if known is None or (known.name, set(known.groups)) != (one.name, set(one.groups)):
+        await session.request("set", None, setting(one.jid, one.name, one.groups))
+    is_seen = known is not None and (known.subscription in SEEN or known.asks)
+    if one.subscription in SEEN and not is_seen:
+        session.send(presence("subscribe", to=one.jid), kind="presence", to=one.jid)
 
 
 async def _text(app: App, file: str | None) -> str:

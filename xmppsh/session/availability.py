@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from xmppsh import ns
 from xmppsh.errors import XmppshError
+from xmppsh.session.responder import with_caps
 from xmppsh.session.settle import Server, server_of
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
@@ -55,6 +56,7 @@ class Availability:
     def announce(self, presence: Xml) -> Xml:
         """This presence is sent next; a new session after a lost one does it again."""
         self._announced = presence
+        presence = with_caps(presence)
         self._connection.expect_backlog()
         if self._looking is not None:
             self._looking.cancel()

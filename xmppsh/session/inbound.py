@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.protocol.sm import MODULUS, UNCOUNTED
 from xmppsh.session.bus import Bus
-from xmppsh.session.responder import response_to
+from xmppsh.session.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ class Inbound:
         self.bus = Bus(self._on_reader_done, lambda: self._hold(True), lambda: self._hold(False))
         self.readers_lag = False  # the link is not read until they have caught up
         self._wire, self._interceptors, self._requests = wire, interceptors, requests
-        self._is_ack, self._answer = is_ack, answer
+        self._is_ack, self.responder = is_ack, Responder(requests, answer)
         self._generation = 0  # of the session, not of the link
         self._high_water = 0  # the highest number of an inbound stanza
         self._collections: dict[str, list[Element]] = {}
@@ -82,7 +82,7 @@ class Inbound:
             if self._is_ack(stanza.id or "") or self._requests.answer(stanza):
                 return True
             if stanza.attributes.get("type") in ("get", "set"):
-                self._answer(response_to(stanza))
+                self.responder.respond(stanza)
         elif stanza.kind == "message" and self._collections and ns.MAM in stanza.xml:
             for query_id, results in self._collections.items():
                 if query_id in stanza.xml:

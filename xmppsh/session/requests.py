@@ -72,6 +72,11 @@ class Requests:
         self._sender = sender
         self._open: dict[str, tuple[Jid | None, asyncio.Future[Element]]] = {}
 
+    @property
+    def jid(self) -> Jid:
+        """Our full JID."""
+        return self._sender.jid
+
     async def request(
         self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None
     ) -> Element:

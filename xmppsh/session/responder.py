@@ -3,25 +3,116 @@ will read comes back to its sender."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from xmppsh import ns
-from xmppsh.xmlio.build import element
+from xmppsh import __version__, ns
+from xmppsh.errors import MalformedJid, XmppshError
+from xmppsh.model import Jid
+from xmppsh.session.caps import NODE, OWN, verification
+from xmppsh.texts import rfc3339
+from xmppsh.xmlio.build import element, with_child
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from xml.etree.ElementTree import Element as Tree
+
     from xmppsh.model import Element
+    from xmppsh.session.requests import Requests
     from xmppsh.xmlio.build import Xml
 
-PING = f"{{{ns.PING}}}ping"
 NEVER_BOUNCED = ("error", "groupchat", "headline")
+MAX_WAITING = 20  # of those whose right to an answer is being looked up; more at once is no curiosity
+ROSTER_S = 60.0  # how long a roster that was fetched for that is believed
+SEES_US = ("from", "both")  # RFC 6121 §2.1.2.5
 
 
-def response_to(request: Element) -> Xml:
-    """The answer to an IQ of type get or set: a result for XEP-0199 pings, otherwise `service-unavailable`."""
-    if request.attributes.get("type") == "get" and any(child.tag == PING for child in tree(request)):
-        return element("iq", {"type": "result", "id": request.id, "to": request.sender or None})
-    return _service_unavailable(request)
+class Answer(NamedTuple):
+    """How a request is answered. payload: made of what was asked and of the seconds that we are idle; None refuses it
+    as item-not-found.
+
+    for_contacts: only those are told who may see our presence, since it tells how a person lives; to all others it is
+    as if nobody was there.
+    """
+
+    payload: Callable[[Tree, int], tuple[Xml, ...] | None]
+    for_contacts: bool = False
+
+
+def _nothing(_: Tree, _idle_s: int) -> tuple[Xml, ...]:
+    return ()
+
+
+def _version(_: Tree, _idle_s: int) -> tuple[Xml, ...]:
+    # No <os/>: it helps who attacks (XEP-0092 §6).
+    facts = (element("name", None, OWN.name), element("version", None, __version__))
+    return (element("query", {"xmlns": ns.VERSION}, *facts),)
+
+
+def _time(_: Tree, _idle_s: int) -> tuple[Xml, ...]:
+    now = datetime.now(UTC)
+    zone = now.astimezone().strftime("%z")
+    facts = (element("tzo", None, f"{zone[:3]}:{zone[3:5]}"), element("utc", None, rfc3339(now)))
+    return (element("time", {"xmlns": ns.TIME}, *facts),)
+
+
+def _last(_: Tree, idle_s: int) -> tuple[Xml, ...]:
+    return (element("query", {"xmlns": ns.LAST, "seconds": str(idle_s)}),)
+
+
+def _info(asked: Tree, _idle_s: int) -> tuple[Xml, ...] | None:
+    node = asked.get("node")
+    if node not in (None, f"{NODE}#{HASH}"):
+        return None
+    own = element("identity", {"category": OWN.category, "type": OWN.type, "name": OWN.name})
+    listed = (element("feature", {"var": one}) for one in FEATURES)
+    return (element("query", {"xmlns": ns.DISCO_INFO, "node": node}, own, *listed),)
+
+
+def _items(asked: Tree, _idle_s: int) -> tuple[Xml, ...] | None:
+    return None if asked.get("node") is not None else (element("query", {"xmlns": ns.DISCO_ITEMS}),)
+
+
+TABLE = {
+    f"{{{ns.PING}}}ping": Answer(_nothing),
+    f"{{{ns.VERSION}}}query": Answer(_version),
+    f"{{{ns.TIME}}}time": Answer(_time, for_contacts=True),
+    f"{{{ns.LAST}}}query": Answer(_last, for_contacts=True),
+    f"{{{ns.DISCO_INFO}}}query": Answer(_info),
+    f"{{{ns.DISCO_ITEMS}}}query": Answer(_items),
+}
+FEATURES = sorted([ns.CAPS, *(name[1:].partition("}")[0] for name in TABLE)])
+HASH = verification([OWN], FEATURES)
+
+
+def with_caps(presence: Xml) -> Xml:
+    """Our available presence, with the hash of what we are and can do (XEP-0115 §6.2)."""
+    if ' type="' in presence.partition(">")[0]:
+        return presence
+    return with_child(presence, element("c", {"xmlns": ns.CAPS, "hash": "sha-1", "node": NODE, "ver": HASH}))
+
+
+def _entry(request: Element) -> tuple[Answer, Tree] | None:
+    children = list(tree(request)) if request.attributes.get("type") == "get" else []
+    found = TABLE.get(children[0].tag) if len(children) == 1 else None
+    return None if found is None else (found, children[0])
+
+
+def response_to(request: Element, *, to_contact: bool = False, idle_s: int = 0) -> Xml:
+    """The answer to an IQ of type get or set: by the table, else `service-unavailable`.
+
+    to_contact: whoever asks may see our presence; idle_s: since when nothing of the user's was sent.
+    """
+    entry = _entry(request)
+    if entry is None or (entry[0].for_contacts and not to_contact):
+        return _refusal(request, "service-unavailable")
+    payload = entry[0].payload(entry[1], idle_s)
+    if payload is None:
+        return _refusal(request, "item-not-found")
+    return element("iq", {"type": "result", "id": request.id, "to": request.sender or None}, *payload)
 
 
 def bounce_of(message: Element) -> Xml | None:
@@ -31,10 +122,71 @@ def bounce_of(message: Element) -> Xml | None:
     """
     if not message.sender or message.attributes.get("type") in NEVER_BOUNCED:
         return None
-    return _service_unavailable(message)
+    return _refusal(message, "service-unavailable")
 
 
-def _service_unavailable(stanza: Element) -> Xml:
+def _refusal(stanza: Element, condition: str) -> Xml:
     address = {"id": stanza.id, "to": stanza.sender or None}
-    condition = element("service-unavailable", {"xmlns": ns.STANZA_ERRORS})
-    return element(stanza.kind, {"type": "error", **address}, element("error", {"type": "cancel"}, condition))
+    why = element(condition, {"xmlns": ns.STANZA_ERRORS})
+    return element(stanza.kind, {"type": "error", **address}, element("error", {"type": "cancel"}, why))
+
+
+class Responder:
+    """Answers the requests of others; for what only contacts are told, the roster is asked who they are.
+
+    answer: sends, or returns without sending when there is no stream.
+    """
+
+    def __init__(self, requests: Requests, answer: Callable[[Xml], None]) -> None:
+        self._requests, self._answer = requests, answer
+        self._used_at = time.monotonic()
+        self._waiting: list[Element] = []
+        self._looking: asyncio.Task[None] | None = None
+        self._contacts: frozenset[Jid] = frozenset()
+        self._contacts_until = 0.0
+
+    def touch(self) -> None:
+        """The user has sent something: the idle time begins anew."""
+        self._used_at = time.monotonic()
+
+    def _response(self, request: Element, *, to_contact: bool) -> Xml:
+        return response_to(request, to_contact=to_contact, idle_s=int(time.monotonic() - self._used_at))
+
+    def respond(self, request: Element) -> None:
+        """Answer it now, or when it is known who asks."""
+        entry = _entry(request)
+        if entry is None or not entry[0].for_contacts or self._is_own(request) or len(self._waiting) >= MAX_WAITING:
+            return self._answer(self._response(request, to_contact=self._is_own(request)))
+        self._waiting.append(request)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+
+    def _is_own(self, request: Element) -> bool:
+        """Our own account, its other clients, and its server, which know all of this anyway."""
+        own = self._requests.jid
+        return (_jid(request.sender) or own).bare in (own.bare, Jid(None, own.domainpart))
+
+    async def _look(self) -> None:
+        try:
+            if time.monotonic() >= self._contacts_until:
+                self._contacts = await self._who_sees_us()
+                self._contacts_until = time.monotonic() + ROSTER_S
+        except XmppshError:
+            self._contacts = frozenset()  # no stream, or no roster: nobody is known
+        waiting, self._waiting = self._waiting, []
+        for request in waiting:
+            asker = _jid(request.sender)
+            self._answer(self._response(request, to_contact=asker is not None and asker.bare in self._contacts))
+
+    async def _who_sees_us(self) -> frozenset[Jid]:
+        answer = await self._requests.ask_own("get", element("query", {"xmlns": ns.ROSTER}))
+        items = tree(answer).iterfind(f"{{{ns.ROSTER}}}query/{{{ns.ROSTER}}}item")
+        found = (_jid(one.get("jid", "")) for one in items if one.get("subscription") in SEES_US)
+        return frozenset(one.bare for one in found if one is not None)
+
+
+def _jid(text: str) -> Jid | None:
+    try:
+        return Jid.parse(text)
+    except MalformedJid:
+        return None

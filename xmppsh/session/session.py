@@ -111,6 +111,14 @@ class Session(Streams):
 
     # ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def send(
+        self, stanza: Xml, *, kind: str = "", stanza_id: str = "", to: str = "", position: int | None = None
+    ) -> int:
+        """Hand one stanza in (Streams.send); one of the user's ends our idle time (XEP-0012)."""
+        if kind:
+            self.inbound.responder.touch()
+        return super().send(stanza, kind=kind, stanza_id=stanza_id, to=to, position=position)
+
     def resend(self, entries: Sequence[Entry]) -> None:
         """Send stanzas that are stored already."""
         self.outbound.resend(entries)

@@ -23,6 +23,7 @@ KEPT_MESSAGES = 200  # of one conversation, for /last
 KEPT_CHARACTERS = 2000  # of one message
 NAME_COLUMNS = 8  # names that are shorter are filled up, so that texts begin below each other
 RULE = "─"
+ME = "/me "  # who says that acts (XEP-0245)
 CHAT_STATES = f"{{{ns.CHAT_STATES}}}"
 # What is said by machines to machines: receipts, markers, hints. It is no message to people.
 SILENT = (
@@ -142,7 +143,8 @@ class Conversation:
         when = datetime.fromisoformat(said.stamp).astimezone()
         head = self._header(partner, when.date())
         columns = max(self._columns(), LEAST_COLUMNS)
-        name = safe.line(said.who)
+        acts = said.text.startswith(ME)
+        name, text = safe.line(f"* {said.who}" if acts else said.who), said.text.removeprefix(ME)
         if width(name) > columns // 3:
             name = name[: columns // 3 - 1] + "…"
         name += " " * (NAME_COLUMNS - width(name))
@@ -152,9 +154,9 @@ class Conversation:
         lead = f"{self._palette.kind('dim', f'{when:%H:%M}')} {painted} "
         if columns - begin < LEAST_COLUMNS:
             begin = 2
-            rows = ["", *folded(said.text, begin, columns)]
+            rows = ["", *folded(text, begin, columns)]
         else:
-            rows = folded(said.text, begin, columns)
+            rows = folded(text, begin, columns)
         indent = "\n" + " " * begin
         return f"{head}{lead}{indent.join(rows)}".rstrip(" ") + "\n"
 

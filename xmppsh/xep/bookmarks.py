@@ -1,4 +1,4 @@
-"""XEP-0402: the account's rooms, one item each on a node of its own that nobody else may read."""
+"""XEP-0402: the account's rooms, one item each on a node of its own that nobody else may read (XEP-0223)."""
 
 from __future__ import annotations
 

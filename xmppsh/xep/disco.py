@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.errors import ProtocolError
 from xmppsh.plain import dataclass
+from xmppsh.session import caps
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 RESULT_SET = f"{{{ns.RSM}}}set"
 MAX_PAGES = 1000
+LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+HASH = re.compile(r"[A-Za-z0-9+/]{27}=")  # base64 of a SHA-1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +43,41 @@ class Item:
 
 
 async def info(session: SessionPort, to: Jid, node: str | None = None) -> tuple[list[Identity], list[str]]:
-    """The identities, and the features in order (§3)."""
+    """The identities, and the features in order (§3).
+
+    A node of XEP-0115 (`software#hash`) promises what the answer is: raises ProtocolError where it is another.
+    """
     answer = await session.request("get", to, element("query", {"xmlns": ns.DISCO_INFO, "node": node}))
     query = tree(answer).find(f"{{{ns.DISCO_INFO}}}query")
     if query is None:
         return [], []
+    if node is not None and not _is_promised(query, node):
+        raise ProtocolError(f"{to} answers something else than the hash in {node} promises (XEP-0115)", layer="stanza")
     identities = [
         Identity(one.get("category", ""), one.get("type", ""), one.get("name"))
         for one in query.iterfind(f"{{{ns.DISCO_INFO}}}identity")
     ]
     return identities, sorted(one.get("var", "") for one in query.iterfind(f"{{{ns.DISCO_INFO}}}feature"))
+
+
+def _is_promised(query: Tree, node: str) -> bool:
+    """XEP-0115 §5.4, for a node that ends in a SHA-1 hash; any other promises nothing."""
+    wanted = node.rpartition("#")[2]
+    if "#" not in node or HASH.fullmatch(wanted) is None:
+        return True
+    identities = [
+        caps.Identity(one.get("category", ""), one.get("type", ""), one.get(LANGUAGE, ""), one.get("name", ""))
+        for one in query.iterfind(f"{{{ns.DISCO_INFO}}}identity")
+    ]
+    features = [one.get("var", "") for one in query.iterfind(f"{{{ns.DISCO_INFO}}}feature")]
+    forms = [
+        {
+            one.get("var", ""): [value.text or "" for value in one.iterfind(f"{{{ns.DATA_FORMS}}}value")]
+            for one in form.iterfind(f"{{{ns.DATA_FORMS}}}field")
+        }
+        for form in query.iterfind(f"{{{ns.DATA_FORMS}}}x")
+    ]
+    return caps.verification(identities, features, forms) == wanted
 
 
 async def items(session: SessionPort, to: Jid, node: str | None = None) -> list[Item]:

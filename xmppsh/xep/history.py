@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from xmppsh.model import Jid
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
-from xmppsh.xmlio.reader import children, read_element, tree
+from xmppsh.xmlio.reader import below, tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml
 
-PAGE = 100  # messages; servers give fewer when they like
+FORWARDED, MESSAGE = f"{{{ns.FORWARD}}}forwarded", f"{{{ns.CLIENT}}}message"
+PAGE = 250  # messages; servers give fewer when they like
 
 
 class Archived(NamedTuple):
@@ -42,18 +44,34 @@ class Wanted(NamedTuple):
 
 
 async def forwards(session: SessionPort, wanted: Wanted, after: str | None = None) -> AsyncIterator[list[Archived]]:
-    """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle."""
+    """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle.
+
+    While a page is dealt with, the next one is on its way.
+    """
     seen: set[str] = set()
-    while True:
-        page, last, complete = await _page(session, wanted, element("after", None, after) if after else None, PAGE)
-        if page:
-            yield page
-        if complete or last is None:
-            return
-        if last in seen:
-            raise ProtocolViolation("the archive repeats a page, and never ends")
-        seen.add(last)
-        after = last
+    asked = asyncio.ensure_future(_page_after(session, wanted, after))
+    try:
+        while True:
+            page, last, complete = await asked
+            if last in seen:
+                raise ProtocolViolation("the archive repeats a page, and never ends")
+            is_end = complete or last is None
+            if last is not None and not is_end:
+                seen.add(last)
+                asked = asyncio.ensure_future(_page_after(session, wanted, last))
+            if page:
+                yield page
+            if is_end:
+                return
+    finally:
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+async def _page_after(
+    session: SessionPort, wanted: Wanted, after: str | None
+) -> tuple[list[Archived], str | None, bool]:
+    return await _page(session, wanted, element("after", None, after) if after else None, PAGE)
 
 
 async def newest(session: SessionPort, wanted: Wanted, count: int) -> list[Archived]:
@@ -103,23 +121,26 @@ def _form(wanted: Wanted) -> Xml | None:
 
 def _archived(stanza: Element, own: Jid, session_archive: Jid, query_id: str) -> Archived | None:
     """The message in a result; None for one that is not from the archive that was asked (§4.2)."""
-    try:
-        # A room's archive answers as the room, never as somebody in it; only our own may leave its address out.
-        if (Jid.parse(stanza.sender) if stanza.sender else session_archive) != own.bare:
-            return None
-    except MalformedJid:
+    # A room's archive answers as the room, never as somebody in it; only our own may leave its address out.
+    if not _is(stanza.sender or str(session_archive), own.bare):
         return None
     result = tree(stanza).find(f"{{{ns.MAM}}}result")
-    if result is None or result.get("queryid") != query_id:
+    forwarded = None if result is None else result.find(FORWARDED)
+    if result is None or forwarded is None or result.get("queryid") != query_id:
         return None
-    delay = result.find(f"{{{ns.FORWARD}}}forwarded/{{{ns.DELAY}}}delay")
-    for child in children(stanza):
-        for forwarded in children(read_element(child)):
-            for inner in children(read_element(forwarded)):
-                message = read_element(inner)
-                if message.kind == "message":
-                    return Archived(result.get("id", ""), replace(message, arrived=_moment(delay)))
-    return None
+    # What stands in a message is deeper, so that nobody can put a second one beside it.
+    messages = [one for one in below(stanza, 3) if one.name == MESSAGE]
+    if len(messages) != 1 or forwarded.find(MESSAGE) is None:
+        return None
+    moment = _moment(forwarded.find(f"{{{ns.DELAY}}}delay"))
+    return Archived(result.get("id", ""), replace(messages[0], arrived=moment))
+
+
+def _is(sender: str, jid: Jid) -> bool:
+    try:
+        return sender == str(jid) or Jid.parse(sender) == jid
+    except MalformedJid:
+        return False
 
 
 def _moment(delay: Tree | None) -> float | None:

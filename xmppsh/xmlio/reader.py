@@ -193,9 +193,14 @@ def tree(element: Element) -> Tree:
 
 def children(element: Element) -> list[str]:
     """The XML of each child element, standing alone, in order."""
+    return [one.xml for one in below(element, 1)]
+
+
+def below(element: Element, levels: int) -> list[Element]:
+    """The elements that stand so many levels below this one, each standing alone, in order."""
     reader = Splitter(Limits())
     reader.parse(f"<x xmlns='{ns.CLIENT}'>".encode())
-    reader.top = 3
+    reader.top = 2 + levels
     reader.ignores_text = True
     reader.parse(element.xml.encode())
-    return [item.xml for item in reader.items if isinstance(item, Element)]
+    return [item for item in reader.items if isinstance(item, Element)]

@@ -1,0 +1,41 @@
+"""What others may ask of a session of ours, as another client on the server sees it."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slixmpp.exceptions import IqError
+from support.contact import Contact
+from support.program import Program
+from support.servers import Account, Server
+
+pytestmark = pytest.mark.either_server
+
+
+async def ask(contact: Contact, to: str, name: str, **attributes: str) -> Any:
+    """The payload of the answer; raises IqError."""
+    iq: Any = contact.client.make_iq_get(ito=to)
+    iq.append(ET.Element(name, attributes))
+    answer = await iq.send(timeout=30)
+    return answer.xml[0]
+
+
+async def test_who_sees_us_learns_what_we_are_and_a_stranger_not_how_long_we_are_idle(
+    program: Program, server: Server, alice: Account, friend: Contact, tmp_path: Path
+) -> None:
+    async with program.listening(ready=tmp_path / "ready"):
+        here = await friend.wait_for_presence(alice.jid, "available")
+        caps = ET.fromstring(here.xml).find("{http://jabber.org/protocol/caps}c")
+        assert caps is not None
+        node = f"{caps.get('node')}#{caps.get('ver')}"
+        info = await ask(friend, here.sender, "{http://jabber.org/protocol/disco#info}query", node=node)
+        features = [one.get("var") for one in info if one.tag.endswith("}feature")]
+        assert {"http://jabber.org/protocol/caps", "jabber:iq:version", "urn:xmpp:ping"} <= set(features)
+        version = await ask(friend, here.sender, "{jabber:iq:version}query")
+        assert version.findtext("{jabber:iq:version}name") == "xmppsh"
+        assert int((await ask(friend, here.sender, "{jabber:iq:last}query")).get("seconds")) >= 0
+        async with Contact(server, server.account()) as stranger:
+            with pytest.raises(IqError) as refused:
+                await ask(stranger, here.sender, "{jabber:iq:last}query")
+            assert refused.value.condition == "service-unavailable"
