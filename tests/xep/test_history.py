@@ -1,10 +1,12 @@
 """The archive's results count from the archive that was asked alone, and no stamp in them is believed too much."""
 
+from xml.etree.ElementTree import canonicalize
+
 import pytest
 
 from xmppsh.model import Jid
 from xmppsh.xep.history import _archived
-from xmppsh.xmlio.reader import read_element
+from xmppsh.xmlio.reader import below, read_element
 
 OWN, ROOM = Jid.parse("a@b"), Jid.parse("room@c")
 RESULT = (
@@ -30,3 +32,40 @@ def test_a_stamp_that_no_calendar_knows_is_none(stamp: str) -> None:
     found = _archived(read_element(RESULT.format(sender="a@b", stamp=stamp)), OWN, OWN, "q")
     assert found is not None
     assert found.message.arrived is None
+
+
+INNER = {
+    "as servers write it": "<message xmlns='jabber:client' to='x@y'><body>a &lt; b</body></message>",
+    "empty": "<message xmlns='jabber:client' to='x@y'/>",
+    "without a namespace of its own": "<message to='x@y'><body>c</body></message>",
+    "with a forwarded one inside": (
+        "<message xmlns='jabber:client' to='x@y'><s xmlns='urn:s'><forwarded xmlns='urn:xmpp:forward:0'>"
+        "<message xmlns='jabber:client' to='other'><body>d</body></message></forwarded></s></message>"
+    ),
+    "with a text that looks like tags": (
+        "<message xmlns='jabber:client' to='x@y'><body><![CDATA[</message></forwarded>]]></body></message>"
+    ),
+    "with a prefix from above": "<message xmlns='jabber:client' to='x@y'><p:x/></message>",
+}
+
+
+@pytest.mark.parametrize("inner", INNER.values(), ids=INNER)
+def test_the_message_is_cut_out_as_it_would_be_parsed(inner: str) -> None:
+    prefix = "xmlns:p='urn:p' " if "p:x" in inner else ""
+    xml = (
+        f"<message xmlns='jabber:client' {prefix}from='a@b'><result xmlns='urn:xmpp:mam:2' queryid='q' id='7'>"
+        "<forwarded xmlns='urn:xmpp:forward:0'>{}<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:00Z'/>"
+        "</forwarded></result></message>"
+    )
+    inside = inner if "xmlns='jabber:client'" in inner else inner.replace("<message", "<message xmlns='jabber:client'")
+    found = _archived(read_element(xml.format(inside)), OWN, OWN, "q")
+    assert found is not None
+    (parsed,) = (one for one in below(read_element(xml.format(inside)), 3) if one.kind == "message")
+    assert canonicalize(found.message.xml) == canonicalize(parsed.xml)
+    assert (found.message.name, dict(found.message.attributes)) == (parsed.name, dict(parsed.attributes))
+
+
+def test_two_messages_in_one_result_are_none() -> None:
+    two = INNER["as servers write it"] * 2
+    xml = RESULT.format(sender="a@b", stamp="").replace("<message xmlns='jabber:client'><body>x</body></message>", two)
+    assert _archived(read_element(xml), OWN, OWN, "q") is None
