@@ -86,6 +86,11 @@ async def test_a_guest_is_invited(program: Program, server: Server, room: str) -
         assert await records(program, "room", "invite", room, bob.jid.partition("/")[0]) == []
         invited = await bob.wait_for_message(lambda one: "<invite" in one.xml)
         assert invited.sender == room
+        direct = ("room", "invite", room, bob.jid.partition("/")[0], "--direct", "--reason", "tea")
+        assert await records(program, *direct) == []
+        invited = await bob.wait_for_message(lambda one: "jabber:x:conference" in one.xml and one.sender != room)
+        assert f'jid="{room}"' in invited.xml
+        assert 'reason="tea"' in invited.xml
 
 
 async def test_to_destroy_a_room_needs_a_yes(program: Program, owner: Contact, room: str) -> None:

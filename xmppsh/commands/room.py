@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
+    from xmppsh.xmlio.build import Xml
 
 AFFILIATIONS = ("owner", "admin", "member", "none", "outcast")  # §5.2
 ROLES = ("moderator", "participant", "visitor", "none")  # §5.1
@@ -161,19 +162,26 @@ async def room_subject(
 @click.argument("room", type=JID)
 @click.argument("guest", metavar="JID", type=JID)
 @REASON
-async def room_invite(app: App, room: Jid, guest: Jid, reason: str | None) -> None:
-    """Invite JID into ROOM (mediated, XEP-0045 §7.8.2).
+@click.option("--direct", is_flag=True, help="From us to JID, and not by way of the room, which we need not enter.")
+async def room_invite(app: App, room: Jid, guest: Jid, reason: str | None, direct: bool) -> None:
+    """Invite JID into ROOM (mediated, XEP-0045 §7.8.2, which lets a guest into a room of members; direct, XEP-0249).
 
     Example:  xmppsh room invite team@conference.example.org juliet@example.org
     """
-    invitation = element(
-        "x",
-        {"xmlns": ns.MUC_USER},
-        element("invite", {"to": str(guest)}, None if reason is None else element("reason", None, reason)),
-    )
-    async with app.sessions.one_shot() as session, inside(session, [room], None, None):
-        number = session.send(element("message", {"to": str(room.bare), "id": new_id()}, invitation), to=str(room.bare))
-        await asyncio.gather(session.acked(number), session.requests.fence({room.domainpart}))
+    async with app.sessions.one_shot() as session:
+        if direct:
+            asked = element("x", {"xmlns": ns.CONFERENCE, "jid": str(room.bare), "reason": reason})
+            return await _sent(session, guest, asked)
+        why = None if reason is None else element("reason", None, reason)
+        asked = element("x", {"xmlns": ns.MUC_USER}, element("invite", {"to": str(guest)}, why))
+        async with inside(session, [room], None, None):
+            await _sent(session, room.bare, asked)
+
+
+async def _sent(session: SessionPort, to: Jid, invitation: Xml) -> None:
+    """Send it, and wait until it would have come back."""
+    number = session.send(element("message", {"to": str(to), "id": new_id()}, invitation), to=str(to))
+    await asyncio.gather(session.acked(number), session.requests.fence({to.domainpart}))
 
 
 @command("room", "affiliation")
