@@ -42,6 +42,10 @@ INNER = {
         "<message xmlns='jabber:client' to='x@y'><s xmlns='urn:s'><forwarded xmlns='urn:xmpp:forward:0'>"
         "<message xmlns='jabber:client' to='other'><body>d</body></message></forwarded></s></message>"
     ),
+    "behind a text that looks like tags": (
+        "<note xmlns='urn:n'><![CDATA[<message xmlns='jabber:client'>]]></note>"
+        "<message xmlns='jabber:client' to='x@y'><body>e</body></message>"
+    ),
     "with a text that looks like tags": (
         "<message xmlns='jabber:client' to='x@y'><body><![CDATA[</message></forwarded>]]></body></message>"
     ),
