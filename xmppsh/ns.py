@@ -11,6 +11,7 @@ BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 SESSION = "urn:ietf:params:xml:ns:xmpp-session"  # RFC 3921 §3
 SM = "urn:xmpp:sm:3"  # XEP-0198
 STREAM_LIMITS = "urn:xmpp:stream-limits:0"  # XEP-0478
+CSI = "urn:xmpp:csi:0"  # XEP-0352
 PING = "urn:xmpp:ping"  # XEP-0199
 MAM = "urn:xmpp:mam:2"  # XEP-0313
 RSM = "http://jabber.org/protocol/rsm"  # XEP-0059

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from slixmpp.exceptions import IqError
+from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.faults import reset_both
 from support.program import Program
 from support.servers import Account, Server
+from support.until import until
 
 pytestmark = pytest.mark.either_server
 
@@ -39,3 +42,15 @@ async def test_who_sees_us_learns_what_we_are_and_a_stranger_not_how_long_we_are
             with pytest.raises(IqError) as refused:
                 await ask(stranger, here.sender, "{jabber:iq:last}query")
             assert refused.value.condition == "service-unavailable"
+
+
+async def test_a_listener_that_nobody_looks_at_says_so_on_each_stream(
+    program: Program, server: Server, tmp_path: Path
+) -> None:
+    trace, said = tmp_path / "trace", '> <inactive xmlns="urn:xmpp:csi:0"/>'
+    async with ChaosProxy(server.host, server.port) as proxy:
+        program.env["XMPPSH_HOST"] = f"{server.host}:{proxy.port}"
+        async with program.listening("--inactive", "--trace", str(trace), ready=tmp_path / "ready"):
+            assert trace.read_text().count(said) == 1
+            await proxy.inject(reset_both())
+            await until(lambda: trace.read_text().count(said) == 2, "the stream that was resumed")

@@ -57,6 +57,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @click.option("--xpath", metavar="EXPR", help="Stanzas in which EXPR finds something alone.")
 @click.option("--all", "everything", is_flag=True, help="Chat states, receipts and markers, too.")
 @click.option("--no-carbons", is_flag=True, help="Not what other clients of the account send and receive.")
+@click.option("--inactive", is_flag=True, help="Nobody looks: the server may hold back what can wait (XEP-0352).")
 @click.option("--room", "rooms", type=JID, multiple=True, metavar="JID", help="Join this room; repeatable.")
 @click.option("--nick", metavar="NICK", help="Our name in the rooms [that of the account].")
 @click.option("--room-password", metavar="PASSWORD", help="The rooms' password.")
@@ -120,6 +121,7 @@ class _Options:
     xpath: str | None
     everything: bool
     no_carbons: bool
+    inactive: bool
     rooms: tuple[Jid, ...]
     nick: str | None
     room_password: str | None
@@ -211,13 +213,14 @@ class _Listener:
         return Jobs(self._app.console, words, self._options.jobs)
 
     def _plug(self, session: Session) -> Sequence[Interceptor]:
-        from xmppsh.xep.greeting import Carbons, Rooms
+        from xmppsh.xep.greeting import Carbons, Inactive, Rooms
 
         options = self._options
         nick = options.nick or session.options.jid.localpart or "xmppsh"
         self._rooms = Rooms(session, options.rooms, nick, options.room_password)
         wants_carbons = "message" in options.kinds and not options.no_carbons
-        return (self._rooms, *((Carbons(session),) if wants_carbons else ()))
+        wanted = ((Carbons, wants_carbons), (Inactive, options.inactive))
+        return (self._rooms, *(kind(session) for kind, is_wanted in wanted if is_wanted))
 
     async def _begin(self, session: SessionPort, arrivals: Reader) -> None:
         options, console = self._options, self._app.console

@@ -23,7 +23,7 @@ class Binding(Negotiation):
     def __init__(self, config: StreamConfig) -> None:
         super().__init__(config)
         self.is_presumed = False  # stanzas may be written, and the server has not yet said that the session is there
-        self._acks_offered = False
+        self._acks_offered = self._states_offered = False
         self._fences = 0  # to be written before `<resume/>`
         self._wants_session = False  # the server is one of before RFC 6120
         self._session_asked = False
@@ -75,6 +75,7 @@ class Binding(Negotiation):
         features = tree(event.element)
         self._read_limits(features)
         self._acks_offered = child(features, ns.SM, "sm") is not None
+        self._states_offered = child(features, ns.CSI, "csi") is not None
         session = child(features, ns.SESSION, "session")
         self._wants_session = session is not None and child(session, ns.SESSION, "optional") is None
         if child(features, ns.BIND, "bind") is None:

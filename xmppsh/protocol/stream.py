@@ -164,6 +164,12 @@ class Stream(Binding):
             return []
         return [Write(element("r", {"xmlns": ns.SM}).encode())]
 
+    def say_inactive(self) -> list[Output]:
+        """Nobody looks (XEP-0352 §4.2); nothing where the server does not care. A resumed stream begins as active."""
+        if self.state is not State.LIVE or not self._states_offered:
+            return []
+        return [Write(element("inactive", {"xmlns": ns.CSI}).encode())]
+
     def taken(self, number: int) -> list[Output]:
         """The program is done with an inbound stanza: it may be acknowledged."""
         if self.sm is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
@@ -67,7 +68,8 @@ class Registration:
 async def registering(options: SessionOptions, log: Log, trace: Trace | None) -> AsyncIterator[Registration]:
     """Open a stream to the server of `options.jid` and go as far as TLS; raises what makes that impossible."""
     registration = Registration(options)
-    connector = Connector(options, log, lambda _h: None, lambda _jid: None, trace)
+    # What is known of the server would have a login written ahead of its offer.
+    connector = Connector(replace(options, known=None), log, lambda _h: None, lambda _jid: None, trace)
     connector.on_registration = registration.on_open
     try:
         await connector.connect(lambda *_: None, options.jid)

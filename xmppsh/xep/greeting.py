@@ -53,6 +53,17 @@ class Greeting(Interceptor):
         raise NotImplementedError
 
 
+class Inactive(Interceptor):
+    """Says on each stream that nobody looks, so that the server may hold back what can wait (XEP-0352)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def on_live(self) -> None:
+        """A stream came to life, and the server takes us for active (§5.1)."""
+        self._session.connection.say_inactive()
+
+
 class Carbons(Greeting):
     """Asks for copies; a server that has none is no error."""
 
