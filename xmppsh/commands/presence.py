@@ -69,13 +69,17 @@ async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
         presences = session.subscribe("presence")
         session.send(presence("probe", to=to), kind="presence", to=to)
         await session.requests.fence({contact.domainpart})
-        asyncio.get_running_loop().call_later(SILENCE_S, presences.cancel)
-        async for stanza in presences:
-            if stanza.sender.partition("/")[0] != to:
-                continue  # somebody else, who can see us
-            answers += 1
-            yield app.record(stanza)
-            presences.finish()  # the others have come with it
+        silence = asyncio.get_running_loop().call_later(SILENCE_S, presences.cancel)
+        try:
+            async for stanza in presences:
+                if stanza.sender.partition("/")[0] != to:
+                    continue  # somebody else, who can see us
+                answers += 1
+                yield app.record(stanza)
+                presences.finish()  # the others have come with it
+        finally:
+            silence.cancel()
+            presences.cancel()
     if not answers:
         raise Unseen(f"the server tells nothing of {to}", hint=f"xmppsh presence subscribe {to}")
 
