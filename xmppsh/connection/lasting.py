@@ -138,11 +138,6 @@ class Connection:
         driver = self._in_use
         driver.carry_out(driver.stream.request_ack())
 
-    def say_inactive(self) -> None:
-        """Tell the server that nobody looks (XEP-0352); raises ConnectionLost when there is no link."""
-        driver = self._in_use
-        driver.carry_out(driver.stream.say_inactive())
-
     @property
     def _in_use(self) -> Driver:
         if self.driver is None:

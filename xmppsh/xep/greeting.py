@@ -61,7 +61,9 @@ class Inactive(Interceptor):
 
     def on_live(self) -> None:
         """A stream came to life, and the server takes us for active (§5.1)."""
-        self._session.connection.say_inactive()
+        driver = self._session.connection.driver
+        if driver is not None:
+            driver.carry_out(driver.stream.say_inactive())
 
 
 class Carbons(Greeting):
