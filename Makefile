@@ -9,7 +9,7 @@ BENCH_PACKAGES := go-sendxmpp sendxmpp
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 NEXT_ROOT ?= /var/tmp/xmppsh-next
 
-.PHONY: demo test test-all lint soak ghosts bench interop-next dist docs servers upgrade clean
+.PHONY: demo test test-all lint soak fuzz ghosts bench interop-next dist docs servers upgrade clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -35,6 +35,11 @@ lint: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev servers
 	$(BIN)/python -m tests.soak $(SOAK_OPTIONS)
 	XMPPSH_SOAK=1 $(BIN)/pytest -q -s tests/outbox/test_power_loss.py tests/outbox/test_kill.py tests/e2e/test_connect_flood.py
+
+# Random input for every parser of what others write: FUZZ_INPUTS for each; tests/fuzz has the short form.
+FUZZ_INPUTS ?= 1000000
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz $(FUZZ_INPUTS)
 
 # How long a session stays online after its program ended, for us and for others: docs/ghosts.md. As root; otherwise the
 # rounds with a pulled cable are skipped, which it says. What is missing of GHOSTS_PACKAGES is skipped, too.
