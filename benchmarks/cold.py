@@ -37,7 +37,6 @@ XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 HERE = Path(__file__).parent
 WARM_UP = 3  # rounds: the server is met, tried, known
 FAR_MS = 50
-TIMEOUT_S = 60
 say = partial(print, flush=True)
 
 
@@ -147,7 +146,7 @@ class Senders:
 def far_away(server: Server, round_trip_ms: int) -> Iterator[int]:
     """The port of a relay to the server."""
     words = [sys.executable, str(HERE / "delay.py"), server.host, str(server.port), str(round_trip_ms)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as relay:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as relay:
         assert relay.stdout is not None
         try:
             yield int(relay.stdout.readline())
@@ -178,12 +177,11 @@ async def send(folder: Path, kind: type[Server], rounds: int) -> None:
 
 
 def versions() -> str:
-    """Of the programs that are compared, where they tell."""
+    """Of Python, and of what Debian's packages brought."""
     told = [f"Python {sys.version.split()[0]}"]
-    for words in (["go-sendxmpp", "--version"], ["sendxmpp", "--version"], ["prosodyctl", "about"]):
-        if shutil.which(words[0]):
-            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
-            told.append((done.stdout + done.stderr).strip().partition("\n")[0])
+    if shutil.which("dpkg-query"):
+        words = ["dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "go-sendxmpp", "sendxmpp", "prosody", "ejabberd"]
+        told += subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
     return ", ".join(told)
 
 
