@@ -199,7 +199,7 @@ class Connection:
             if isinstance(later, SessionConfirmed):
                 self._on_confirmed(driver)
             elif self.driver is driver:
-                if isinstance(later, StreamEnded) and driver.stream.is_presumed:
+                if isinstance(later, StreamEnded) and later.error is not None and driver.stream.is_presumed:
                     self._connector.mistrust(driver.stream)
                 self._owner.on_event(later)
 
