@@ -50,7 +50,7 @@ SHOWN_BY = {
     "interop/test_own_nodes.py": (
         "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
     ),
-    "interop/test_pipe.py": "commands: pipe pipe_input pipe_run ports",
+    "interop/test_pipe.py": "commands: pipe pipe_input pipe_proof pipe_run ports",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_room.py": "commands: adhoc form_records room · xep: muc",
     "interop/test_login.py": "commands: login",

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from support.contact import Contact
@@ -166,3 +167,26 @@ async def test_what_nobody_reads_is_not_taken_by_a_pipe(program: Program, server
         assert (await program.run("pipe", stdin=b"<presence/>")).code == 0
     outcome = await program.run("listen", "--drain", "--format", "json")
     assert [json.loads(line)["body"] for line in outcome.stdout.splitlines()] == ["for later"]
+
+
+def _as_xml(number: int, to: str) -> str:
+    return f"<message to='{to}' type='chat'><body>{number}</body></message>\n"
+
+
+def _as_json(number: int, to: str) -> str:
+    return json.dumps({"to": to, "body": str(number)}) + "\n"
+
+
+@pytest.mark.parametrize("made", [_as_xml, _as_json], ids=["xml", "json"])
+@pytest.mark.parametrize("count", [3, 300])
+async def test_a_checkpoint_goes_on_with_the_same_input_alone(
+    program: Program, bob: Contact, tmp_path: Path, made: Callable[[int, str], str], count: int
+) -> None:
+    arguments = ("pipe", "--checkpoint", str(tmp_path / "checkpoint"))
+    first, rest = ("".join(made(n, bob.jid) for n in some) for some in (range(count), range(count, count + 2)))
+    assert (await program.run(*arguments, stdin=first.encode())).code == 0
+    changed = await program.run(*arguments, stdin=(first + rest).replace("2", "7", 1).encode())
+    assert (changed.code, "the input is not the one" in changed.stderr) == (65, True)
+    assert changed.stderr.splitlines()[-1].startswith("sent 0, acked 0")
+    again = await program.run(*arguments, stdin=(first + rest).encode())
+    assert (again.code, again.stderr.splitlines()[-1].split(",")[0]) == (0, "sent 2")

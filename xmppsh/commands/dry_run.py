@@ -61,6 +61,7 @@ class DrySession:
 
     acked_count = failed_count = restored_position = waiting_count = unproven_count = 0
     is_cut, offered = False, True
+    restored_proof: tuple[int, bytes] | None = None
 
     def __init__(self, account: Account, console: Console) -> None:
         self._account, self._console = account, console
@@ -94,6 +95,9 @@ class DrySession:
         self._lines.append(stanza)
         self.sent_count += 1
         return self.sent_count
+
+    def prove(self, position: int, digest: bytes) -> None:
+        """Nothing is kept."""
 
     def send_batch(self, messages: list[bytes], position: int | None = None) -> None:
         """The same for many."""

@@ -92,6 +92,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
     run.skip = _skipping(console, run) if options["skip_bad"] else None
     source = await _open(file, console)
     stanzas = PipeInput(source, options["kind"], app.limits, root=options["root"], to=options["to"], skip=run.skip)
+    run.source = None if options["checkpoint"] is None else stanzas.source
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     checkpoint = None if options["checkpoint"] is None else console.path(options["checkpoint"])
 

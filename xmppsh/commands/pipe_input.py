@@ -48,6 +48,11 @@ class PipeInput:
     ) -> None:
         self._source, self._kind, self._limits = source, kind, limits
         self._root, self._to, self._skip = root, to, skip
+        self._line = b""
+
+    def source(self, stanza: Element) -> bytes:
+        """What the stanza that was read last is in the input: the line, or the element itself."""
+        return stanza.xml.encode() if self._kind == "xml" else self._line
 
     async def __aiter__(self) -> AsyncIterator[Element | Plain]:
         head = b""
@@ -146,6 +151,7 @@ class PipeInput:
                 raise XmlError(f"it is longer than {MAX_BODY_BYTES} bytes", line=number + 1, column=1)
 
     def _of_line(self, line: bytes, number: int) -> Element | None:
+        self._line = line
         try:
             text = line.decode("utf-8")
             if number == 1:

@@ -7,6 +7,7 @@ import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.commands.pipe_proof import Proof
 from xmppsh.commands.pipe_sent import Remembered, Sent
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
 from xmppsh.model import Jid
@@ -66,6 +67,7 @@ class Run:
 
     skip: is told of a bad stanza, and the run goes on; None: it ends there. keep_from: a `from` that is not ours is
     sent. on_reply: is given what came back, and holds the reading up until it is printed; None: nobody prints it.
+    source: what a stanza is in the input, where that is to be proved the same in the next run; None: it is not.
     """
 
     def __init__(self, window: int, rate: float | None, *, keep_from: bool) -> None:
@@ -74,6 +76,8 @@ class Run:
         self.first_error: XmppshError | None = None
         self.skip: Callable[[XmppshError], None] | None = None
         self.on_reply: Callable[[PipeReply], Awaitable[None]] | None = None
+        self.source: Callable[[Element], bytes] | None = None
+        self._proof: Proof | None = None
         self._window, self._rate = window, rate
         self._keep_from = keep_from
         self._counted = False
@@ -129,9 +133,11 @@ class Run:
 
     async def _send_all(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
         position, done = 0, session.restored_position
+        self._proof = None if self.source is None else Proof(session.restored_proof, session.prove)
         async for found in stanzas:
             before, count = position, len(found.messages) if isinstance(found, Plain) else 1
             position += count
+            self._took(found, min(count, max(0, done - before)))
             if position <= done:
                 continue
             if isinstance(found, Plain):
@@ -139,6 +145,8 @@ class Run:
                 continue
             await session.wait_for_window(min(self._window, MAX_SINGLE))
             await self._wait_for_turn()
+            if self._proof is not None:
+                self._proof.note()
             try:
                 self._send(session, found, position)
             except XmlError as error:
@@ -147,6 +155,15 @@ class Run:
                 self.skip(error)
         if position < done:
             raise XmlError(f"the input has {position} stanzas, and {done} are confirmed: is it the same input?")
+
+    def _took(self, found: Element | Plain, done: int) -> None:
+        """Prove what an earlier run has sent, and one stanza by itself; a batch is proved when it is cut."""
+        if self._proof is None or self.source is None:
+            return
+        if isinstance(found, Plain):
+            self._proof.took_batch(found.messages[:done])
+        else:
+            self._proof.took(self.source(found))
 
     async def _wait_for_turn(self) -> None:
         """Keep to --rate."""
@@ -161,6 +178,9 @@ class Run:
             room = await session.wait_for_room(self._window, len(messages) - at)
             await self._wait_for_turn()
             batch = messages[at : at + (room if self._rate is None else 1)]
+            if self._proof is not None:
+                self._proof.took_batch(plain.messages[at : at + len(batch)])
+                self._proof.note(is_batch=True)
             self._send_batch(session, plain, at, batch, before + at + 1)
             at += len(batch)
             await asyncio.sleep(0)  # it leaves while the next ones are read

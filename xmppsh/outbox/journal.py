@@ -39,13 +39,14 @@ class LeftBehind:
     """What a dead process left: its resumable session, the stanzas without a final fate in order, and how far it was.
 
     position: how many stanzas of the input were taken in; newest: when the last one left, as far as it is known, in
-    seconds since the epoch.
+    seconds since the epoch. proof: of so many stanzas of the input, what they were (commands/pipe_proof.py).
     """
 
     session: StoredSession | None
     entries: list[Entry]
     position: int
     newest: float
+    proof: tuple[int, bytes] | None = None
 
     def management(self) -> StreamManagement | None:
         """The session's counters, to resume it."""
@@ -185,7 +186,12 @@ class Journal:
                 entries[-1].fate = Fate.UNCERTAIN  # its session is gone
         positions = [row.position for row in stored if row.position is not None]
         newest = session.written if session is not None else max((row.stored for row in stored), default=0.0)
-        return LeftBehind(session, entries, max([store.confirmed, *positions]), newest)
+        position = max([store.confirmed, *positions])
+        return LeftBehind(session, entries, position, newest, store.proof(position))
+
+    def prove(self, position: int, digest: bytes) -> None:
+        """Keep what the input is as far as `position`."""
+        self.store.prove(position, digest)
 
     def is_guarded(self) -> bool:
         """Is a guard at work in this file, closing what a dead process left? It is done soon."""

@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS stanza (
 );
 CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), confirmed INTEGER NOT NULL,
     account TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS proof (position INTEGER PRIMARY KEY, digest BLOB NOT NULL);
 """
     + batches.BATCHES
 )
@@ -317,6 +318,22 @@ class Store(Database):
         """Delete the rows of these stanzas."""
         with self._transaction(durable=False) as database:
             database.executemany("DELETE FROM stanza WHERE id = ?", [(row,) for row in rows])
+
+    def prove(self, position: int, digest: bytes) -> None:
+        """Keep what the input is as far as `position`; older proofs go, but for the last one that is confirmed."""
+        with self._transaction(durable=False) as database:
+            database.execute("INSERT OR REPLACE INTO proof VALUES (?, ?)", (position, digest))
+            database.execute(
+                "DELETE FROM proof WHERE position < (SELECT max(position) FROM proof WHERE position <="
+                " (SELECT confirmed FROM progress))"
+            )
+
+    def proof(self, position: int) -> tuple[int, bytes] | None:
+        """The last proof of the input up to `position`, and how far it goes."""
+        query = "SELECT position, digest FROM proof WHERE position <= ? ORDER BY position DESC LIMIT 1"
+        with self._guarded():
+            row = self._database.execute(query, (position,)).fetchone()
+        return None if row is None else (int(row[0]), bytes(row[1]))
 
     @property
     def confirmed(self) -> int:

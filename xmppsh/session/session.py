@@ -131,6 +131,11 @@ class Session(Streams):
         self._check(max(map(len, messages)))
         self.outbound.add_batch(messages, position)
 
+    def prove(self, position: int, digest: bytes) -> None:
+        """Keep what the input of `pipe --checkpoint` is as far as `position`, for the next run."""
+        if self.outbound.journal is not None:
+            self.outbound.journal.prove(position, digest)
+
     async def acked(
         self, number: int, timeout_s: float | None = None, unproven: Callable[[], int] | None = None
     ) -> None:

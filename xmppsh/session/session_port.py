@@ -135,6 +135,13 @@ class SessionPort(Protocol):
 class BulkSessionPort(SessionPort, Protocol):
     """A session that takes many messages at once, for `pipe`."""
 
+    @property
+    def restored_proof(self) -> tuple[int, bytes] | None:
+        """What the input was as far as an earlier run proved it: so many stanzas, and their digest."""
+
+    def prove(self, position: int, digest: bytes) -> None:
+        """Keep what the input is as far as `position` (Session.prove)."""
+
     def send_batch(self, messages: list[bytes], position: int | None = None) -> None:
         """Hand messages in that leave together (Session.send_batch)."""
 
