@@ -131,6 +131,16 @@ class Session(Streams):
         self._check(max(map(len, messages)))
         self.outbound.add_batch(messages, position)
 
+    @property
+    def restored_position(self) -> int:
+        """How far a dead process had the input confirmed."""
+        return 0 if self._left is None else self._left.position
+
+    @property
+    def restored_proof(self) -> tuple[int, bytes] | None:
+        """What the input was as far as it proved it: so many stanzas, and their digest."""
+        return None if self._left is None else self._left.proof
+
     def prove(self, position: int, digest: bytes) -> None:
         """Keep what the input of `pipe --checkpoint` is as far as `position`, for the next run."""
         if self.outbound.journal is not None:

@@ -60,8 +60,7 @@ class Streams:
         self.options, self.log = options, log
         self.jid: Jid = options.jid
         self.error: XmppshError | None = None
-        self.restored_position = 0  # how far a dead process had the input confirmed
-        self.restored_proof: tuple[int, bytes] | None = None
+        self._left: LeftBehind | None = None  # by a dead process
         self.is_closed_at_server = True  # no session of ours stays there; False when it could not hear of the close
         self.interceptors: list[Interceptor] = []
         self.on_session: Callable[[Jid, StreamManagement | None], None] = lambda *_: None
@@ -89,7 +88,7 @@ class Streams:
 
     def restore(self, left: LeftBehind) -> None:
         """Go on where a dead process stopped; before `open`."""
-        self.restored_position, self.restored_proof = left.position, left.proof
+        self._left = left
         self.outbound.queue.restore(left.entries)
         if left.session is not None:
             self.jid = Jid.parse(left.session.full_jid)
