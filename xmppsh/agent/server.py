@@ -159,6 +159,8 @@ class Agent:
 
     def _on_left(self, task: asyncio.Task[None]) -> None:
         self._clients.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log(0, f"internal error: {type(error).__name__}: {error}")
         self._busy_at = self._now
         self._look()
 
