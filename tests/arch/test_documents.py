@@ -127,3 +127,8 @@ def test_the_description_of_the_project_names_what_the_code_knows() -> None:
     code = "\n".join(path.read_text() for path in (ROOT / "xmppsh").rglob("*.py"))
     assert ElementTree.parse(ROOT / "doap.xml").getroot().tag.endswith("}RDF")
     assert sorted(xep for xep in named if xep not in code) == []
+
+
+def test_the_site_has_every_page() -> None:
+    site = (ROOT / "mkdocs.yml").read_text()
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f" {path.name}\n" not in site] == []
