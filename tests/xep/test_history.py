@@ -1,14 +1,18 @@
 """The archive's results count from the archive that was asked alone, and no stamp in them is believed too much."""
 
+from itertools import count
+from typing import Any
 from xml.etree.ElementTree import canonicalize
 
 import pytest
 
+from xmppsh.errors import ProtocolViolation
 from xmppsh.model import Jid
-from xmppsh.xep.history import _archived
+from xmppsh.xep.history import MAX_EMPTY, Archived, Wanted, _archived, forwards
 from xmppsh.xmlio.reader import below, read_element
 
 OWN, ROOM = Jid.parse("a@b"), Jid.parse("room@c")
+MESSAGE = "<message xmlns='jabber:client'><body>x</body></message>"
 RESULT = (
     "<message from='{sender}'><result xmlns='urn:xmpp:mam:2' queryid='q' id='7'><forwarded xmlns='urn:xmpp:forward:0'>"
     "<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/><message xmlns='jabber:client'><body>x</body></message>"
@@ -73,3 +77,30 @@ def test_two_messages_in_one_result_are_none() -> None:
     two = INNER["as servers write it"] * 2
     xml = RESULT.format(sender="a@b", stamp="").replace("<message xmlns='jabber:client'><body>x</body></message>", two)
     assert _archived(read_element(xml), OWN, OWN, "q") is None
+
+
+ENDLESS = {
+    "empty pages": (lambda number: ([], f"{number}", False), MAX_EMPTY, "without a message"),
+    "one page again and again": (lambda _: ([Archived("7", read_element(MESSAGE))], "7", False), 2, "repeats a page"),
+    "two pages in a circle": (
+        lambda number: ([Archived("7", read_element(MESSAGE))], str(number % 2), False), 3, "repeats a page",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "asked", "says"), ENDLESS.values(), ids=ENDLESS)
+async def test_an_archive_that_never_ends_is_a_fault(
+    page: Any, asked: int, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = count()
+    pages: list[int] = []
+
+    async def give(*_: Any) -> Any:
+        pages.append(next(numbers))
+        return page(pages[-1])
+
+    monkeypatch.setattr("xmppsh.xep.history._page", give)
+    with pytest.raises(ProtocolViolation, match=says):
+        async for _ in forwards(None, Wanted()):  # type: ignore[arg-type]
+            pass
+    assert len(pages) <= asked + 1

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FORWARDED, MESSAGE = f"{{{ns.FORWARD}}}forwarded", f"{{{ns.CLIENT}}}message"
 OWN_NAMESPACE = re.compile(f""" xmlns=(["']){ns.CLIENT}\\1""")
+MAX_EMPTY = 10  # pages in a row; a server may leave out what has expired
 PAGE = 250  # messages; servers give fewer when they like
 
 
@@ -45,17 +46,22 @@ class Wanted(NamedTuple):
 
 
 async def forwards(session: SessionPort, wanted: Wanted, after: str | None = None) -> AsyncIterator[list[Archived]]:
-    """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle.
+    """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle,
+    and for pages without a message that do not end.
 
     While a page is dealt with, the next one is on its way.
     """
     seen: set[str] = set()
+    empty = 0  # pages in a row
     asked = asyncio.ensure_future(_page_after(session, wanted, after))
     try:
         while True:
             page, last, complete = await asked
             if last in seen:
                 raise ProtocolViolation("the archive repeats a page, and never ends")
+            empty = 0 if page else empty + 1
+            if empty == MAX_EMPTY:
+                raise ProtocolViolation("the archive gives page after page without a message, and never ends")
             is_end = complete or last is None
             if last is not None and not is_end:
                 seen.add(last)
