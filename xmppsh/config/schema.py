@@ -170,7 +170,7 @@ class Settings:
     no_sm: bool = _flag("server", "Without stream management: no resumption, acks by pings.")
     agent: UseAgent = _value(
         "server",
-        "auto or no: may an agent (xmppsh agent) carry the command out?",
+        "May an agent (xmppsh agent) carry the command out: auto or no.",
         USES[0],
         values.choice("agent", USES),
         "WHEN",

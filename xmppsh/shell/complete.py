@@ -16,7 +16,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.line import Command, Text, Xml, classify, xml_start
-from xmppsh.shell.runner import OF_A_COMMAND, is_own, keeps_text
+from xmppsh.shell.runner import OF_A_COMMAND, available, is_own, keeps_text
 from xmppsh.shell.vocabulary import CHILDREN, NAMESPACES, TOP
 
 if TYPE_CHECKING:
@@ -152,11 +152,8 @@ def _awaits_value(command: click.Command, words: list[str]) -> bool:
 
 def _commands() -> list[tuple[str, str]]:
     own = [(f"/{name}", facts.help) for name, facts in BUILTINS.items()]
-    registered = [
-        (f"/{name}", facts.help)
-        for name, facts in children(()).items()
-        if (name,) in GROUPS or COMMANDS[name,].not_in_shell is None
-    ]
+    here = {path[0] for path in available()}
+    registered = [(f"/{name}", facts.help) for name, facts in children(()).items() if name in here]
     return sorted([*own, *registered])
 
 
