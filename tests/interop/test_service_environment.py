@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,14 @@ as_root = pytest.mark.skipif(not CAN_MOUNT, reason="only root becomes somebody e
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder that another user may enter: pytest takes that right from its own whenever another run of it starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
 def account(prosody: Server) -> Account:
     return prosody.account()
 
@@ -40,8 +50,6 @@ def account(prosody: Server) -> Account:
 def service(tmp_path: Path, prosody: Server, account: Account) -> Program:
     (tmp_path / "closed").mkdir(mode=0o700)
     (tmp_path / "foreign").mkdir(mode=0o755)
-    for folder in (tmp_path, *tmp_path.parents[:-2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
     (tmp_path / "ca.pem").write_bytes(Path(prosody.ca).read_bytes())  # the server's own may be where only root gets
     program = Program(tmp_path, prosody, account)
     program.env["XMPPSH_CA"] = str(tmp_path / "ca.pem")

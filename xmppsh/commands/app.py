@@ -65,7 +65,8 @@ class App:
 
     def record(self, stanza: Element) -> StanzaRecord:
         """A stanza that has just come, as a record."""
-        return record(stanza, self.console.now, str(self.account.jid.bare))
+        jid = self.settings.jid
+        return record(stanza, self.console.now, "" if jid is None else str(jid.bare))
 
     @property
     def limits(self) -> Limits:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-NODE = "https://pypi.org/project/xmppsh"  # names the software (§4); nothing is asked there
+NODE = "urn:uuid:6d6f7c1e-5f0b-4c57-9a0e-2f4f8b7b5c1d"  # a URI that names the software alone (§4)
 FORM_TYPE = "FORM_TYPE"
 
 
