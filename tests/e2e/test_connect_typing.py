@@ -80,6 +80,7 @@ async def test_a_flood_of_messages_takes_nothing_from_what_is_typed(server: Serv
         assert numbers == [str(number) for number in range(100)]
 
 
+@pytest.mark.long
 async def test_a_message_that_is_never_acknowledged_is_named(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def test_exit_code_outbox_and_arrivals_tell_one_story(
     assert not broken or broken in run.broken[0]
 
 
+@pytest.mark.long
 async def test_a_slow_ejabberd_takes_longer_for_each_message(start_server: Callable[..., Server]) -> None:
     server = start_server("ejabberd", message_delay_ms=DELAY_MS)
     async with Contact(server, server.account()) as sender, Contact(server, server.account()) as receiver:

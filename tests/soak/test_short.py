@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.either_server]
 MESSAGES, FAULTS, KILLS = 400, 5, 3
 LOAD_QUIET_S = 3.0
 WINDOW = 20  # so that the faults fall into the traffic and not behind it
+LONG_LOADS = [("ejabberd", "load"), ("prosody", "busy"), ("ejabberd", "late")]
 
 
 @pytest.fixture
@@ -62,7 +63,11 @@ async def test_without_an_archive_the_exit_code_is_honest(
 # `make soak` has each load on both.
 @pytest.mark.parametrize(
     ("name", "load"),
-    [("prosody", "load"), ("ejabberd", "load"), ("prosody", "busy"), ("ejabberd", "late"), ("ejabberd", "in-flight")],
+    [
+        ("prosody", "load"),
+        ("ejabberd", "in-flight"),
+        *(pytest.param(*case, marks=pytest.mark.long) for case in LONG_LOADS),
+    ],
 )
 async def test_load_neither_loses_nor_doubles(
     request: pytest.FixtureRequest, tmp_path: Path, seed: int, name: str, load: str
@@ -81,11 +86,12 @@ async def test_without_an_archive_nothing_is_sent_twice(
     assert_kept(await loaded(server, tmp_path / "run", LOADS["load"], seed=seed, **size))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("pauses", [False, True], ids=["at-once", "pauses"])
+@pytest.mark.parametrize("pauses", [False, pytest.param(True, marks=pytest.mark.long)], ids=["at-once", "pauses"])
 async def test_a_checkpoint_survives_kill_9(server: Server, tmp_path: Path, seed: int, pauses: bool) -> None:
     assert_kept(await kills(server, tmp_path / "run", seed=seed, messages=2 * MESSAGES, kills=KILLS, pauses=pauses))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", [black_hole, gone], ids=lambda ending: ending.__name__)
 async def test_a_dead_link_is_never_a_success(
     server: Server, tmp_path: Path, seed: int, ending: Callable[..., object]
@@ -112,6 +118,7 @@ async def test_a_link_cut_within_the_first_handshake_is_tried_again(server: Serv
     assert_kept(*await handshake(server, tmp_path, chunks, every=False, seed=seed))
 
 
+@pytest.mark.long
 async def test_withheld_acks_bound_the_window_and_the_memory(tmp_path: Path, seed: int) -> None:
     assert_kept(await withheld_acks(tmp_path / "run", seed=seed, messages=20_000))
 
