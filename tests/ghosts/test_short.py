@@ -51,7 +51,6 @@ async def test_starts_and_kills_at_random_moments_leave_nothing(server: Server, 
     assert_kept(await storm(server, tmp_path / "round", seed=seed, starts=STARTS))
 
 
-@pytest.mark.long
 def test_the_witness_closes_the_session_behind_a_pulled_cable(tmp_path: Path) -> None:
     if missing := Network.missing():
         pytest.skip(missing)

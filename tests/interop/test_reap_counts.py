@@ -65,7 +65,6 @@ async def reaped(program: Program, *options: str) -> tuple[int, int]:
     return record["acked"], record["left"]
 
 
-@pytest.mark.long
 async def test_the_witness_s_count_covers_the_session_s_own_stanzas_and_what_it_does_not_cover_is_sent(
     server: Server, alice: Account, friend: Contact, program: Program, outbox: Path, tmp_path: Path
 ) -> None:

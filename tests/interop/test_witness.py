@@ -115,7 +115,6 @@ async def test_a_stopped_session_that_was_closed_goes_on_with_every_message_once
         assert owner.process.returncode is None
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("options", [("--no-guard",), ()], ids=["closed by the witness", "closed by its guard"])
 async def test_a_program_that_was_killed_is_no_ghost_for_long_and_loses_no_message(
     server: Server,
@@ -159,7 +158,6 @@ LOST_ACKS = hold_acks(for_s=120, refuse_s=math.inf)  # the server handles everyt
 LOST_STANZAS = silent_hole(every=True)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fault", [LOST_ACKS, LOST_STANZAS], ids=["acks lost", "stanzas lost"])
 @pytest.mark.parametrize("name", ["prosody", "ejabberd"])
 async def test_the_final_count_is_handed_back_where_no_archive_could_tell(
@@ -215,7 +213,6 @@ def place(server: Server) -> tuple[str, int]:
     return server.host, server.port
 
 
-@pytest.mark.long
 async def test_a_witness_whose_own_cable_is_pulled_closes_nobody_and_comes_back(
     server: Server, tmp_path: Path, machine: Callable[..., Machine], alice: Account, bob: Account
 ) -> None:
