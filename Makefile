@@ -14,10 +14,10 @@ NEXT_ROOT ?= /var/tmp/xmppsh-next
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
 
-# Most tests wait most of their time. Those of tests/hostile overlap by themselves, in one process.
+# Most tests wait most of their time. Those of tests/hostile overlap by themselves, in one process beside the others.
 test: $(VENV)/.installed-dev servers lint
-	$(BIN)/pytest -q -n 4 --dist worksteal --ignore tests/hostile $(PYTEST_OPTIONS)
-	$(BIN)/pytest -q tests/hostile $(PYTEST_OPTIONS)
+	@sh tests/support/side-by-side "$(BIN)/pytest -q tests/hostile $(PYTEST_OPTIONS)" \
+	  "$(BIN)/pytest -q -n 4 --dist worksteal --ignore tests/hostile $(PYTEST_OPTIONS)"
 
 # The same with what `make test` leaves out to be done in minutes: each test on both servers, and the long ones.
 test-all: $(VENV)/.installed-dev servers lint

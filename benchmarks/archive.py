@@ -122,7 +122,7 @@ class Bench:
         assert killed.stdin is not None
         killed.stdin.write(text)
         killed.stdin.close()
-        time.sleep(2)
+        time.sleep(2)  # SIGKILL somewhere in its midst; where does not matter
         killed.kill()
         killed.wait()
         there = len(self.run("roster", "export").splitlines())

@@ -283,7 +283,10 @@ class Server:
     def __init__(self, spec: Spec, contexts: Mapping[str, ssl.SSLContext], other_port: int = 0) -> None:
         self.spec, self.contexts, self.other_port = spec, contexts, other_port
         self.connections: list[Connection] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=0 if spec.fills_backlog else 20)
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))  # one that never listens refuses, and keeps its port from other servers
+        if spec.listens:
+            self._listener.listen(0 if spec.fills_backlog else 20)
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True, name="accept")
         self._fillers: list[socket.socket] = []
@@ -293,8 +296,6 @@ class Server:
             self._fill_backlog()
         elif self.spec.listens:
             self._thread.start()
-        else:
-            self._listener.close()
         return self
 
     def __exit__(self, *_: object) -> None:

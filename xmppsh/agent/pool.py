@@ -232,7 +232,7 @@ class Pool:
             except XmppshError as error:
                 keeper.leave(console, proved=False)
                 raise copy.copy(error) from None  # each who waits tells of it by himself
-            except BaseException:
+            except BaseException:  # cancelled: its client has gone, and must not keep the session in use
                 keeper.leave(console, proved=False)
                 raise
             keeper.is_over = True

@@ -49,7 +49,7 @@ async def receive(sock: socket.socket) -> Request:
         if length > MAX_REQUEST_BYTES:
             raise BadRequest(f"{length} bytes")
         return _parsed(await _read(sock, length, streams), streams)
-    except BaseException:
+    except BaseException:  # whatever ends it: a descriptor of a client must not stay open here
         close(streams)
         raise
 

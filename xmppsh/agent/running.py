@@ -162,7 +162,7 @@ async def _job(request: Request, work: Work, settings: Settings, pool: Pool) -> 
         app = App(settings, console, storage, account, AgentSessions(pool, account, console, storage))
         app.printer.check()
         return Job(work, app, errors, tuple(streams))
-    except BaseException:
+    except BaseException:  # whatever ends it: the client waits for its descriptors to be closed
         for stream in streams:
             stream.close()
         raise
