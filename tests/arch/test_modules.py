@@ -27,7 +27,6 @@ SHOWN_BY = {
     "e2e/test_connect_cut.py": "shell: fates sent",
     "e2e/test_connect_ends.py": "shell: failure repl tasks",
     "e2e/test_connect_line.py": "shell: lexer",
-    "e2e/test_connect_script.py": "shell: script",
     "e2e/test_endings.py": "cli: report supervise · commands: ending",
     "e2e/test_stranded.py": "session: availability",
     "hostile/test_gates.py": "protocol: negotiation",
@@ -50,6 +49,7 @@ SHOWN_BY = {
     "interop/test_own_nodes.py": (
         "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
     ),
+    "e2e/test_connect_script.py": "commands: collecting · shell: script",
     "interop/test_pipe.py": "commands: pipe pipe_input pipe_proof pipe_run ports",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_room.py": "commands: adhoc form_records room · xep: muc",

@@ -151,3 +151,28 @@ async def test_a_script_does_without_prompt_toolkit(prosody: Server, tmp_path: P
         )
         _, stderr = await process.communicate(b"")
         assert stderr == b"False"
+
+
+@pytest.mark.parametrize(
+    "command", ["/send {friend} one", "/send --wait delivered:0.1 {friend} one", "/raw <presence to='{friend}'/>"]
+)
+async def test_a_command_that_has_ended_holds_back_no_acknowledgement(
+    server: Server, tmp_path: Path, command: str
+) -> None:
+    """What comes after it is dealt with by the shell alone, and not delivered again to the next client."""
+    async with people(server, tmp_path) as (program, contact, account, friend):
+        process = await program.start("--format", "json", "connect")
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await contact.wait_for_presence(account.jid, "available")
+        lines = [command.format(friend=friend.jid), f"/send nobody-here@{server.domain} two", "/ping"]
+        process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+        while b'"pong"' not in await asyncio.wait_for(process.stdout.readline(), DEADLINE_S):
+            pass  # the record of what was sent
+        await contact.send_raw(f"<presence to='{account.jid}'/>")
+        await contact.send(account.jid, "read by the shell")
+        while b"read by the shell" not in await asyncio.wait_for(process.stdout.readline(), DEADLINE_S):
+            pass
+        assert (await finish(process, b"/quit\n")).code == 67  # of who is not there
+        drained = await program.run("listen", "--drain", "-F", "%b")
+        assert (drained.code, drained.stdout) == (0, "")

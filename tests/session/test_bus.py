@@ -85,6 +85,21 @@ async def test_what_waits_when_a_reader_leaves_is_not_taken() -> None:
     assert watch.taken == [1]
 
 
+async def test_what_a_reader_leaves_unread_is_for_the_others_and_else_treated_as_read_by_nobody() -> None:
+    watch = Watch()
+    leaving, staying = watch.subscribe(), watch.subscribe(lambda element: element.id in ("1", "2"))
+    for number in (1, 2, 3):
+        watch.publish(message(number), number)
+    watch.publish(read_element("<presence/>"), 4)
+    await anext(staying)
+    staying.done()
+    leaving.cancel()  # the first was read before it left
+    assert watch.taken == [1, 4]
+    await anext(staying)
+    staying.done()
+    assert watch.taken == [1, 4, 2]
+
+
 async def test_a_reader_that_left_gets_nothing_more_and_the_others_do() -> None:
     watch = Watch()
     leaving, staying = watch.subscribe(), watch.subscribe()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.commands.collecting import Collecting
 from xmppsh.commands.pipe_proof import Proof
 from xmppsh.commands.pipe_sent import Remembered, Sent
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
@@ -111,25 +113,22 @@ class Run:
 
     async def go(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
         """Send everything that no earlier run has confirmed, then wait for the acks and the answers."""
-        readers = [session.bounces(), session.subscribe("iq", "presence")]
-        collecting = [asyncio.ensure_future(self._collect(session, reader)) for reader in readers]
+        collect = partial(self._collect, session)
+        readers = (session.bounces(), collect), (session.subscribe("iq", "presence"), collect)
         try:
-            try:
-                await self._send_all(session, stanzas)
-            except XmlError as error:
-                # What came before the fault is sent and acknowledged; its error is told at the end.
-                self.first_error = self.first_error or error
-            await session.acked(session.sent_count)
-            self.count(session)
-            await session.requests.fence(domains_of(self._remembered.addresses(), MAX_FENCED_DOMAINS))
-            await self._wait_for_answers(session.options.timeout_s)
-            for reader in readers:
-                reader.finish()
-            await asyncio.gather(*collecting)  # whoever prints the replies may be slow
+            async with Collecting(*readers) as collecting:
+                try:
+                    await self._send_all(session, stanzas)
+                except XmlError as error:
+                    # What came before the fault is sent and acknowledged; its error is told at the end.
+                    self.first_error = self.first_error or error
+                await session.acked(session.sent_count)
+                self.count(session)
+                await session.requests.fence(domains_of(self._remembered.addresses(), MAX_FENCED_DOMAINS))
+                await self._wait_for_answers(session.options.timeout_s)
+                await collecting.finish()  # whoever prints the replies may be slow
         finally:
             self.count(session)
-            for task in collecting:
-                task.cancel()
 
     async def _send_all(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
         position, done = 0, session.restored_position

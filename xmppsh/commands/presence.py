@@ -9,6 +9,7 @@ import click
 
 from xmppsh.commands.appearing import SHOWS, availability
 from xmppsh.commands.base import command
+from xmppsh.commands.collecting import reading_from
 from xmppsh.commands.params import JID
 from xmppsh.errors import ExitCode, XmppshError
 from xmppsh.xmlio.stanzas import presence
@@ -65,21 +66,17 @@ async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
     Example:  xmppsh presence probe juliet@example.org
     """
     to, answers = str(contact.bare), 0
-    async with app.sessions.one_shot() as session:
-        presences = session.subscribe("presence")
+    async with app.sessions.one_shot() as session, reading_from(session.subscribe("presence")) as presences:
         session.send(presence("probe", to=to), kind="presence", to=to)
         await session.requests.fence({contact.domainpart})
-        silence = asyncio.get_running_loop().call_later(SILENCE_S, presences.cancel)
-        try:
-            async for stanza in presences:
-                if stanza.sender.partition("/")[0] != to:
-                    continue  # somebody else, who can see us
-                answers += 1
-                yield app.record(stanza)
-                presences.finish()  # the others have come with it
-        finally:
-            silence.cancel()
-            presences.cancel()
+        silence = asyncio.get_running_loop().call_later(SILENCE_S, presences.finish)
+        async for stanza in presences:
+            if stanza.sender.partition("/")[0] != to:
+                continue  # somebody else, who can see us
+            answers += 1
+            yield app.record(stanza)
+            presences.finish()  # the others have come with it
+        silence.cancel()
     if not answers:
         raise Unseen(f"the server tells nothing of {to}", hint=f"xmppsh presence subscribe {to}")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from xmppsh.commands.base import command
+from xmppsh.commands.collecting import Collecting
 from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import DeadlineExceeded, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
@@ -59,9 +61,8 @@ class _Exchange:
 
     async def run(self, session: SessionPort) -> None:
         """Send them; wait for the acks, for the answers, and for what bounces at once."""
-        readers = [session.bounces(), session.subscribe("iq", "presence")]
-        reading = [asyncio.ensure_future(self._read(session, reader)) for reader in readers]
-        try:
+        read = partial(self._read, session)
+        async with Collecting((session.bounces(), read), (session.subscribe("iq", "presence"), read)):
             number = 0
             for one in self._elements:
                 to = one.attributes.get("to", "")
@@ -70,10 +71,6 @@ class _Exchange:
             bouncing = (one.attributes["to"] for one in self._elements if one.kind != "iq" and one.attributes.get("to"))
             await asyncio.gather(session.acked(number), session.requests.fence(domains_of(bouncing)))
             await self._wait(session.options.timeout_s)
-        finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
 
     async def _wait(self, timeout_s: float) -> None:
         try:

@@ -11,6 +11,7 @@ import click
 
 from xmppsh import ns
 from xmppsh.commands.base import command
+from xmppsh.commands.collecting import reading_from
 from xmppsh.commands.form_records import FormField, completed, field_record
 from xmppsh.commands.params import JID
 from xmppsh.errors import UsageError
@@ -116,15 +117,14 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
             yield Occupant(one.jid.partition("/")[2] or one.name or one.jid, None)
         if found:
             return
-        presences = session.subscribe("presence")
-        async with inside(session, [room], nick, room_password) as own:
+        reading, entering = reading_from(session.subscribe("presence")), inside(session, [room], nick, room_password)
+        async with reading as presences, entering as own:
             presences.finish()  # ours is the last one (§7.2.3)
             async for stanza in presences:
                 bare, _, name = stanza.sender.partition("/")
                 if bare == str(room.bare) and name not in ("", own) and "type" not in stanza.attributes:
                     item = tree(stanza).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}item")
                     yield Occupant(name, None if item is None else item.get("jid"))
-        presences.cancel()
 
 
 @command("room", "subject")
@@ -140,8 +140,8 @@ async def room_subject(
     Example:  xmppsh room subject team@conference.example.org "Release on Friday"
     """
     async with app.sessions.one_shot() as session:
-        messages = session.subscribe("message")
-        async with inside(session, [room], nick, room_password):
+        reading, entering = reading_from(session.subscribe("message")), inside(session, [room], nick, room_password)
+        async with reading as messages, entering:
             if text is None:
                 said = ""
                 with suppress(TimeoutError):
@@ -155,7 +155,6 @@ async def room_subject(
                 change = {"to": str(room.bare), "type": "groupchat", "id": new_id()}
                 number = session.send(element("message", change, element("subject", None, text)), to=str(room.bare))
                 await asyncio.gather(session.acked(number), session.requests.fence({room.domainpart}))
-        messages.cancel()
 
 
 @command("room", "invite")

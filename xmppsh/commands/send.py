@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from xmppsh.commands.base import command
+from xmppsh.commands.collecting import Collecting
 from xmppsh.commands.order import Options, Order, order_of
 from xmppsh.commands.params import FILE, JID, SECONDS, WAIT
 from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, UsageError, XmppshError
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from xmppsh.commands.app import App
+    from xmppsh.commands.collecting import Collect
     from xmppsh.commands.delivery import Delivery
-    from xmppsh.session.session_port import SessionPort
+    from xmppsh.session.session_port import Reader, SessionPort
 
 WINDOW = 1000  # unacknowledged messages of --lines; past it stdin is not read
 
@@ -172,21 +175,14 @@ async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
             yield Sent(stanza_id, str(recipient), delivery.acked)
 
 
-@asynccontextmanager
-async def _collecting(session: SessionPort, delivery: Delivery) -> AsyncIterator[None]:
-    """Read what comes back while the messages are sent."""
-    work = [delivery.collect_bounces(session, session.bounces())]
+def _collecting(session: SessionPort, delivery: Delivery) -> Collecting:
+    """Reads what comes back while the messages are sent."""
+    work: list[tuple[Reader, Collect]] = [(session.bounces(), partial(delivery.collect_bounces, session))]
     if delivery.wait.what == "delivered":
-        work.append(delivery.collect_receipts(session.receipts()))
+        work.append((session.receipts(), delivery.collect_receipts))
     if delivery.wait.what == "reply":
-        work.append(delivery.collect_replies(session, session.subscribe("message")))
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        work.append((session.subscribe("message"), partial(delivery.collect_replies, session)))
+    return Collecting(*work)
 
 
 async def _send(app: App, session: SessionPort, order: Order) -> None:

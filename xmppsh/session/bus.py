@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
@@ -21,12 +21,13 @@ MAX_WAITING_BYTES = 1024 * 1024  # past it the link is not read until the reader
 
 
 class Waiting:
-    """A stanza that some readers still hold. since: when it came, by the monotonic clock."""
+    """A stanza that some readers still hold. since: when it came, by the monotonic clock; was_read: by one of them."""
 
-    __slots__ = ("element", "holders", "since", "token")
+    __slots__ = ("element", "holders", "since", "token", "was_read")
 
     def __init__(self, element: Element, token: Token, holders: int) -> None:
         self.element, self.token, self.holders = element, token, holders
+        self.was_read = False
         self.since = time.monotonic()
 
 
@@ -70,10 +71,10 @@ class Subscription:
             self._bus.release(arrival)
 
     def cancel(self) -> None:
-        """Read no more; what still waits is not taken, so the server keeps it."""
+        """Read no more; a message that still waits for this reader alone is not taken, so the server keeps it."""
         self.done()
-        self._bus.forget(self, sum(len(arrival.element.xml) for arrival in self._waiting))
-        self._waiting.clear()
+        left, self._waiting = self._waiting, deque()
+        self._bus.forget(self, left)
         self._cancelled = True
         self._ready.set()
 
@@ -146,18 +147,25 @@ class Bus:
 
     def release(self, arrival: Waiting) -> None:
         """One reader has finished with this stanza; the last one makes it count as handled."""
-        self._shrink(len(arrival.element.xml))
-        arrival.holders -= 1
-        if arrival.holders == 0:
-            self._on_taken(arrival.token)
+        arrival.was_read = True
+        self._let_go(arrival)
 
-    def forget(self, subscription: Subscription, size_bytes: int) -> None:
-        """A reader has left: what it held is released."""
+    def forget(self, subscription: Subscription, left: Iterable[Waiting]) -> None:
+        """A reader has left, and `left` unread: that is for the other readers, or for nobody, as in `publish`."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
-        if size_bytes:
+        for arrival in left:
+            self._let_go(arrival)
+
+    def _let_go(self, arrival: Waiting) -> None:
+        self._shrink(len(arrival.element.xml))
+        arrival.holders -= 1
+        if arrival.holders:
+            return
+        if arrival.was_read or arrival.element.kind != "message":
+            self._on_taken(arrival.token)
+        else:
             self.on_unread()
-        self._shrink(size_bytes)
 
     def _shrink(self, size_bytes: int) -> None:
         self._waiting_bytes -= size_bytes
