@@ -278,3 +278,11 @@ def test_a_failed_transaction_leaves_nothing_and_the_next_one_works(store: Store
     assert store.entries(ACCOUNT) == []
     store.write(ACCOUNT, entries(1), None, [], 0)
     assert len(store.entries(ACCOUNT)) == 1
+
+
+def test_a_proof_of_what_a_former_run_never_sent_is_forgotten(store: Store) -> None:
+    store.begin(ACCOUNT)
+    store.prove(100, b"as before")
+    store.prove(300, b"never sent, and the input was changed there since")
+    store.prove(250, b"as it is now")
+    assert (store.proof(400), store.proof(200)) == ((250, b"as it is now"), (100, b"as before"))

@@ -320,12 +320,16 @@ class Store(Database):
             database.executemany("DELETE FROM stanza WHERE id = ?", [(row,) for row in rows])
 
     def prove(self, position: int, digest: bytes) -> None:
-        """Keep what the input is as far as `position`; older proofs go, but for the last one that is confirmed."""
+        """Keep what the input is as far as `position`.
+
+        Older proofs go, but for the last one that is confirmed; and those beyond, of what a former run never sent.
+        """
         with self._transaction(durable=False) as database:
             database.execute("INSERT OR REPLACE INTO proof VALUES (?, ?)", (position, digest))
             database.execute(
-                "DELETE FROM proof WHERE position < (SELECT max(position) FROM proof WHERE position <="
-                " (SELECT confirmed FROM progress))"
+                "DELETE FROM proof WHERE position > ? OR position < (SELECT max(position) FROM proof WHERE position <="
+                " (SELECT confirmed FROM progress))",
+                (position,),
             )
 
     def proof(self, position: int) -> tuple[int, bytes] | None:
