@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.config.ours import open_private
+from xmppsh.config.ours import open_private, replace_private
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -48,18 +47,8 @@ class KeptFile:
 
     def write(self, entries: dict[str, Any]) -> None:
         """Replace them all; the file is readable for its owner alone."""
-        # Written aside and renamed: whoever reads at the same time sees the old file or the new one.
-        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                descriptor = open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-                with open(descriptor, "w", encoding="utf-8") as file:
-                    json.dump(entries, file)
-                os.replace(beside, self._path)
-            finally:
-                with suppress(FileNotFoundError):
-                    beside.unlink()
+            replace_private(self._path, json.dumps(entries, ensure_ascii=False).encode())
         except OSError as error:
             self._complain(f"{self._path} cannot be written: {os_reason(error)}")
 

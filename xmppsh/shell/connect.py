@@ -12,8 +12,9 @@ from xmppsh.commands.appearing import appearing, availability
 from xmppsh.commands.base import command
 from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.params import account_argument
+from xmppsh.config.kept import KeptFile
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
-from xmppsh.shell.aliases import Aliases
+from xmppsh.shell.aliases import Aliases, is_line
 from xmppsh.shell.desk import Desk
 from xmppsh.shell.look import Palette, wants_color
 from xmppsh.shell.people import People
@@ -77,11 +78,8 @@ async def open_shell(
     app.account.trace = stream = StreamView(app.account.trace)
     colors = console.stdout.is_terminal and wants_color(app.settings.color, console.env)
     state = app.storage.state_if_any
-    aliases = Aliases(
-        None if state is None else state / "aliases.json",
-        exists,
-        lambda error: console.log(1, f"aliases are not kept: {error}"),
-    )
+    kept = None if state is None else KeptFile(state / "aliases.json", is_line, console.log)
+    aliases = Aliases(kept, exists)
     desk = Desk(People(), Palette(colors=colors), console.stdin, stream, aliases, ours, accepted)
     try:
         reading = app.sessions.reading("connect", "message", plug=lambda session: greetings(session, desk.people))
