@@ -1,8 +1,9 @@
-# Everything sets itself up: a fresh machine with Python 3.11 is enough. As root, `make test` also installs the servers.
+# Everything sets itself up: a fresh machine with Python 3.11 is enough. As root, `make test` also installs the servers,
+# and jq for the recipes of the README.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3
+SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3 jq
 GHOSTS_PACKAGES := go-sendxmpp iproute2
 FOREIGN_PACKAGES := go-sendxmpp sendxmpp profanity-light mcabber poezio
 BENCH_PACKAGES := go-sendxmpp sendxmpp
