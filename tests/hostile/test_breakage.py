@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hostile.misbehaviour import CLOSE, CUT, RESET, SILENCE, stream_error
+from hostile.misbehaviour import CLOSE, CUT, RESET, SILENCE, SKIP, stream_error
 from hostile.scenario import PING, SEND, Outcome, Scenario, check
 from hostile.server import FOOTER
 
@@ -198,6 +198,8 @@ QUICK: dict[str, Any] = {"text": True, "connect_s": 1.5, "command": LISTENING}
         Scenario("listen-silent-behind-login", {"header-auth": SILENCE}, 75, WAY, **QUICK),
         Scenario("listen-silent-for-bind", {"bind": SILENCE}, 75, WAY, **QUICK),
         Scenario("listen-silent-for-enable", {"enable": SILENCE}, 75, WAY, **QUICK),
+        Scenario("listen-unconfirmed", {"presence": SKIP, "r": SKIP}, 75, says="not confirm our presence", footer=False,
+                 answer_s=20, text=True, command=("listen", "-W", "1")),
         Scenario("listen-end-for-bind", {"bind": (FOOTER, SILENCE)}, 69, WAY, **QUICK),
         Scenario("listen-end-behind-login", {"features-auth": (FOOTER, SILENCE)}, 69, WAY, **QUICK),
         Scenario("listen-conflict-behind-enabled",

@@ -62,11 +62,11 @@ class Ending:
             raise session.cause  # nobody was listening
         if self._beginning.done() and count is None:
             return self._beginning.result()
-        raise DeadlineExceeded(
-            f"{printed} of {count or 'any'} records came within {self._wait_s:.3g} s",
-            layer="stanza",
-            hint="-W S waits longer",
-        )
+        within, hint = f"within {self._wait_s:.3g} s", "-W S waits longer"
+        if count is None:
+            unconfirmed = f"the server did not confirm our presence or rooms {within}"
+            raise DeadlineExceeded(unconfirmed, layer="stream", hint=hint)
+        raise DeadlineExceeded(f"{printed} of {count} records came {within}", layer="stanza", hint=hint)
 
 
 @asynccontextmanager
