@@ -137,13 +137,15 @@ async def test_a_forged_copy_is_not_shown_as_one(
     assert (record["from"], record["body"], record["carbon"]) == (bob.jid, "end", None)
 
 
+@pytest.mark.parametrize("management", [[], ["--no-sm"]], ids=["managed", "no-sm"])
 async def test_room_joins_and_shows_what_is_said(
-    program: Program, server: Server, bob: Contact, tmp_path: Path
+    program: Program, server: Server, bob: Contact, tmp_path: Path, management: list[str]
 ) -> None:
     room = f"{secrets.token_hex(4)}@{server.conference}"
     await bob.send_raw(f"<presence to='{room}/bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
     await bob.wait_for_presence(room, "available")
-    async with program.listening("--room", room, "--format", "json", "-C", "1", ready=tmp_path / "r") as process:
+    words = ("--room", room, "--format", "json", "-C", "1", *management)
+    async with program.listening(*words, ready=tmp_path / "r") as process:
         await bob.send(room, "hello", type="groupchat")
         outcome = await finish(process)
     (record,) = outcome.records

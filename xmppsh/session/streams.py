@@ -99,9 +99,8 @@ class Streams:
     async def open(self) -> None:
         """Connect, log in, bind; raises what made it impossible, within the connect timeout."""
         await self.connection.open()
-        if self.options.resumable_s is not None:
-            for one in self.interceptors:
-                self.connection.spawn(one.run())
+        for one in self.interceptors:
+            self.connection.spawn(one.run())
 
     @property
     def is_over(self) -> bool:
