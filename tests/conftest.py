@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.ejabberd import EjabberdServer
+from support.figures import figures
 from support.prosody import ProsodyServer
 from support.servers import Options, Server
 from support.signals import hand_on_defaults
@@ -113,3 +114,10 @@ def pytest_runtest_makereport(
         for server in {id(value): value for value in values if isinstance(value, Server)}.values():
             report.sections.append((f"{server.name} log", server.log()[-LOG_TAIL_CHARACTERS:]))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of the suites."""
+    done = ((how, report) for how in ("passed", "failed", "error") for report in terminalreporter.getreports(how))
+    for line in figures((report.nodeid, how == "passed") for how, report in done):
+        terminalreporter.write_line(line)
