@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.ejabberd import EjabberdServer
 from support.figures import figures
 from support.prosody import ProsodyServer
@@ -14,6 +15,9 @@ from support.servers import Options, Server
 from support.signals import hand_on_defaults
 
 hand_on_defaults()
+# How long an example takes says something of the machine alone.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("busy")
 
 ALL = os.environ.get("XMPPSH_ALL") == "1"  # every test on every server: make test-all
 SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}

@@ -25,7 +25,7 @@ SHOWN_BY = {
     "connection/test_race.py": "connection: opening",
     "e2e/test_connect_commands.py": "shell: connect desk interpreter own_commands printer records surroundings",
     "e2e/test_connect_cut.py": "shell: fates sent",
-    "e2e/test_connect_ends.py": "shell: failure repl tasks",
+    "e2e/test_connect_ends.py": "shell: failure repl",
     "e2e/test_connect_line.py": "shell: lexer",
     "e2e/test_endings.py": "cli: report supervise · commands: ending",
     "e2e/test_stranded.py": "session: availability",
@@ -34,7 +34,6 @@ SHOWN_BY = {
         "commands: block disco entity history presence roster upload · net: put · output: appending"
         " · xep: disco missing roster upload"
     ),
-    "interop/test_blocking_files.py": "apart",
     "interop/test_doctor.py": (
         "doctor: case check_dns check_hostmeta check_login check_services check_stream check_tcp check_tls"
         " examine probe report"

@@ -18,7 +18,7 @@ from xmppsh.model import Candidate, Jid
 from xmppsh.resolve.options import LookupOptions
 from xmppsh.resolve.plan import Plan, draw_plan
 
-BUSY_S = 2.0  # for the machine; whoever waits for a time-out waits 4 s
+BUSY_S = 10.0  # for the machine; whoever waits for a time-out waits 30 s
 
 
 async def drawn(row: Row, server: NameServer, folder: Path, **options: Any) -> Plan:

@@ -36,8 +36,8 @@ class Row:
     follows: bool = True
     otherwise: Reply | None = None
     asked: set[str] | None = None
-    within_s: float = 4.0
-    timeout_s: float = 4.0
+    within_s: float = 30.0
+    timeout_s: float = 30.0
 
 
 def at(host: str, address: str | Sequence[str], port: int = 5222, tls: str = "starttls", source: str = "") -> Place:

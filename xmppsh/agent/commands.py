@@ -13,13 +13,13 @@ import click
 
 from xmppsh import __version__
 from xmppsh.agent.thin import STATUS, STOP, connected, request, runtime_folder, send, socket_path
-from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import SECONDS
 from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:

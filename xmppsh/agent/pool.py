@@ -22,6 +22,7 @@ from xmppsh.commands.storage import Storage
 from xmppsh.config.schema import PASSWORDS
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.model import Jid
+from xmppsh.tasks import running
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 
@@ -100,14 +101,11 @@ class Keeper:
             self.opened.exception()  # whether or not somebody waits for it
 
     async def _until_end(self, session: Session) -> None:
-        ends = [asyncio.ensure_future(self._quit.wait()), asyncio.ensure_future(_end_of(session))]
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self.is_over = True
-            for one in ends:
-                one.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
+        async with running(self._quit.wait(), _end_of(session)) as ends:
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self.is_over = True
 
     @property
     def _now(self) -> float:

@@ -14,7 +14,6 @@ from xmppsh import __version__
 from xmppsh.agent.allowed import FIRST_WORDS, is_allowed
 from xmppsh.agent.sessions import AgentSessions
 from xmppsh.agent.streams import ClientErrors, ClientInput, ClientOutput, Descriptor
-from xmppsh.apart import apart
 from xmppsh.commands.account import Account
 from xmppsh.commands.app import App
 from xmppsh.commands.base import HelpAsked, Work
@@ -26,6 +25,7 @@ from xmppsh.config.secrets import password_setting
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.plain import dataclass
+from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

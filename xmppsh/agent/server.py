@@ -19,6 +19,7 @@ from xmppsh.agent.request import BadRequest, Request, close, receive
 from xmppsh.agent.running import prepared
 from xmppsh.agent.thin import GO, NOT_MINE, RUN, STATUS, STOP, TAKEN, is_own_user, is_private
 from xmppsh.errors import ExitCode, IoError, XmppshError
+from xmppsh.tasks import running
 from xmppsh.texts import os_reason
 from xmppsh.undumpable import keep_memory_private
 
@@ -224,16 +225,13 @@ class Agent:
     async def _watched(self, sock: socket.socket, job: Job) -> int:
         """The exit code of a job, while signals come from its client; the client's death is one, too."""
         shutdown = job.app.console.shutdown
-        listening = asyncio.ensure_future(_hear(sock, shutdown.request))
-        running = asyncio.ensure_future(job.run())
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:  # the agent ends
-            shutdown.request(signal.SIGTERM)
-            return await running
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+        work = asyncio.ensure_future(job.run())
+        async with running(_hear(sock, shutdown.request)):
+            try:
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:  # the agent ends
+                shutdown.request(signal.SIGTERM)
+                return await work
 
 
 async def _hear(sock: socket.socket, on_signal: Callable[[int], None]) -> None:

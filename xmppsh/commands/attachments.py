@@ -6,8 +6,8 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
 
-from xmppsh.apart import apart
 from xmppsh.errors import NoInputError
+from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:

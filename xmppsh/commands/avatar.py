@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.apart import apart
 from xmppsh.commands.attachments import checked_file
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID
@@ -16,6 +15,7 @@ from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError, translate
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.tasks import apart
 from xmppsh.xep import avatar
 
 if TYPE_CHECKING:

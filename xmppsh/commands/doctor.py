@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.apart import apart
 from xmppsh.commands.account import NO_CHECKS
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
@@ -16,6 +15,7 @@ from xmppsh.commands.produced import produced
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import SaslError
 from xmppsh.model import Credentials
+from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmppsh.apart import apart
 from xmppsh.errors import DeadlineExceeded, IoError, translate
+from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.apart import apart
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.tasks import apart
 from xmppsh.xep.forms import Field, Form, filled
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, MOMENT
 from xmppsh.errors import IoError
+from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xep.history import Wanted, forwards, newest
 from xmppsh.xep.missing import offered

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
-from xmppsh.apart import apart
 from xmppsh.commands.bodies import (
     Cleaner,
     Lines,
@@ -22,6 +21,7 @@ from xmppsh.commands.params import parse_address, parse_uri
 from xmppsh.errors import NoInputError, Partial, UsageError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
+from xmppsh.tasks import apart
 from xmppsh.xmlio import payloads
 from xmppsh.xmlio.stanzas import Message
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID
 from xmppsh.commands.pipe_input import KINDS, PipeInput
@@ -22,6 +21,7 @@ from xmppsh.output.record import Record
 from xmppsh.output.streams import InputStream
 from xmppsh.plain import dataclass
 from xmppsh.session.session_port import DryRunEnds
+from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:

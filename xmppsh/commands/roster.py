@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.apart import apart
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, parse_address
 from xmppsh.errors import DataError, ExitCode, NoInputError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xep.roster import Contact, contacts, removing, setting
 from xmppsh.xmlio.stanzas import presence

@@ -6,11 +6,11 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
-from xmppsh.apart import apart
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.net import tls
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, HashPassword, SessionEvent, StartTls, Write
+from xmppsh.tasks import apart, ended, first
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -141,16 +141,12 @@ class Driver:
         self.link.flush()
         hurry = hurry or asyncio.Event()
         if not self.ended.is_set() and not hurry.is_set() and wait_s > 0:
-            waits = [asyncio.ensure_future(event.wait()) for event in (self.ended, hurry)]
-            _, waiting = await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waiting:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await first(self.ended.wait(), hurry.wait(), timeout_s=wait_s)
         if not self.ended.is_set():
             self.link.start_close()
             self.carry_out(self.stream.handle(ev.LinkLost()))
         await self.link.closed(0.0 if hurry.is_set() else min(wait_s, CLOSE_NOTIFY_S))
-        await self._cancel_tasks()
+        await ended(*self._tasks)
 
     def drop(self, reason: str) -> None:
         """Cut the link without ending the stream, as if the network had done it: the session may be resumed."""
@@ -162,9 +158,4 @@ class Driver:
         """Give the stream up: a deadline passed."""
         self.carry_out(self.stream.abort(error or ConnectionLost("given up")))
         self.link.abort()
-        await self._cancel_tasks()
-
-    async def _cancel_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,9 +11,8 @@ from xmppsh.plain import dataclass
 from xmppsh.resolve.addresses import name_look_up
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import Callable
     from datetime import datetime
-    from typing import Any
 
     from xmppsh.connection.options import SessionOptions
     from xmppsh.net.attempts import Attempt
@@ -62,15 +60,3 @@ class Case:
             place.outcome = dialler.attempts[-1].outcome
             place.name_missing = dialler.attempts[-1].name_missing
         return connected
-
-
-@asynccontextmanager
-async def started(work: Iterable[Coroutine[Any, Any, T]]) -> AsyncIterator[list[asyncio.Task[T]]]:
-    """Run these beside each other as long as the block lasts; what is not done then is cancelled."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

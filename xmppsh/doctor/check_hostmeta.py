@@ -14,13 +14,13 @@ from urllib.parse import urljoin, urlsplit
 from xml.etree.ElementTree import ParseError, TreeBuilder, XMLParser, fromstring
 
 from xmppsh import ns
-from xmppsh.doctor.case import started
 from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, a_labels, brief, is_address
 from xmppsh.net.attempts import Attempt
 from xmppsh.net.tls import client_context, explain
 from xmppsh.plain import dataclass
 from xmppsh.resolve.plan import DIRECT_TLS_PORTS
+from xmppsh.tasks import running
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ async def check_host_meta(case: Case, report: Report) -> None:
             await report.skip("session", check, reason)
         return
     urls = {check: f"https://{case.options.jid.dial_name}{path}" for check, path in PATHS.items()}
-    async with started(_fetch(case, url) for url in urls.values()) as tasks:
+    async with running(*(_fetch(case, url) for url in urls.values())) as tasks:
         for (check, url), task in zip(urls.items(), tasks, strict=True):
             await _tell(check, url, task, report)
 

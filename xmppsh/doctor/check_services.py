@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.doctor.case import started
 from xmppsh.errors import DeadlineExceeded, MalformedJid, ProtocolError, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import number
+from xmppsh.tasks import running
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -56,7 +56,7 @@ async def check_services(case: Case, visit: Visit, report: Report) -> None:
         "clock": _clock(visit, case.now),
         "upload": _upload(visit),
     }
-    async with started(work.values()) as tasks:
+    async with running(*work.values()) as tasks:
         for check, task in zip(work, tasks, strict=True):
             await _tell(check, task, report)
 
@@ -136,7 +136,7 @@ async def _upload(visit: Visit) -> str:
             places.append(Jid.parse(item.get("jid", "")))
         except MalformedJid:
             continue  # nobody could be asked there
-    async with started(_info(visit, place) for place in list(dict.fromkeys(places))[:MAX_SERVICES]) as tasks:
+    async with running(*(_info(visit, place) for place in list(dict.fromkeys(places))[:MAX_SERVICES])) as tasks:
         for place, task in zip(dict.fromkeys(places), tasks, strict=False):
             info = await task
             if info is not None and any(feature.get("var") == ns.UPLOAD for feature in info):

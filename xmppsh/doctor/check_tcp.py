@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xmppsh.doctor.case import started
 from xmppsh.errors import ConnectError, ProtocolError
 from xmppsh.model import place as shown
 from xmppsh.model import split_host_port
 from xmppsh.net.attempts import Attempt, no_answer
 from xmppsh.net.dial import interleaved
 from xmppsh.resolve.plan import dial_plan
+from xmppsh.tasks import running
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,7 +49,7 @@ async def check_connections(case: Case, plan: Plan, report: Report) -> list[Atte
     ports: dict[str, Attempt] = {}
     for place in places:
         ports.setdefault(str(place), place)  # one may serve both modes
-    async with started(_touch(case, place, deadline) for place in ports.values()) as tasks:
+    async with running(*(_touch(case, place, deadline) for place in ports.values())) as tasks:
         for (check, place), task in zip(ports.items(), tasks, strict=True):
             took_s = await task
             if isinstance(took_s, float):
@@ -122,7 +122,7 @@ async def dead_end(case: Case, target: str) -> XmppshError | None:
         error.args = (f"{begins}: {error}",)
         return error
     places = places_of(plan)
-    async with started(_touch(case, place, deadline) for place in places) as tasks:
+    async with running(*(_touch(case, place, deadline) for place in places)) as tasks:
         if await _any_stands(tasks):
             return None
         useless = [fault for task in tasks if isinstance(fault := task.result(), ConnectError)]  # the proxy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppsh.doctor.case import started
 from xmppsh.doctor.check_dns import check_names
 from xmppsh.doctor.check_hostmeta import PATHS, check_host_meta
 from xmppsh.doctor.check_login import REDIRECTED, check_stream_management, visiting
@@ -14,6 +13,7 @@ from xmppsh.doctor.check_tcp import MODES, check_connections
 from xmppsh.doctor.check_tls import check_same, check_security, check_spare
 from xmppsh.doctor.probe import Probe
 from xmppsh.doctor.report import CHECKS, because
+from xmppsh.tasks import running
 
 if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
@@ -66,7 +66,7 @@ async def _look(case: Case, plan: Plan, places: list[Attempt], report: Report) -
         elif candidate.tls != "off":
             others.append((Probe(case, place, handshake_only=True, label=label), firsts[key]))
     probes = [*firsts.values(), *(probe for probe, _ in others)]
-    async with started(probe.run() for probe in probes) as tasks:
+    async with running(*(probe.run() for probe in probes)) as tasks:
         for probe in firsts.values():
             await check_security(probe, report)
         for probe, first in others:

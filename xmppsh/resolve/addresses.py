@@ -14,6 +14,7 @@ from xmppsh.resolve.preference import preferred
 from xmppsh.resolve.system import in_hosts_file, name_servers, system_addresses
 from xmppsh.resolve.together import together
 from xmppsh.resolve.trouble import EMPTY, MISSING, NO_DNS_NAME, ONION, NotLookedUp, Trouble
+from xmppsh.tasks import ended
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -141,8 +142,7 @@ async def _first_of(system: asyncio.Future[Found | None], servers: asyncio.Futur
             return found
         return await servers
     finally:
-        servers.cancel()
-        await asyncio.gather(servers, return_exceptions=True)
+        await ended(servers)
 
 
 async def _by_name_servers(name: str, lookup: LookupOptions, timeout_s: float) -> Found:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xmppsh.model import place
 from xmppsh.plain import dataclass
 from xmppsh.resolve.trouble import NO_DNS_NAME, Failure, NotLookedUp, Trouble
+from xmppsh.tasks import ended
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -101,9 +102,7 @@ async def _ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: 
     except TimeoutError:
         pass  # what is known by then is told below
     finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await ended(*waiting)
     outcomes = {}
     for server in servers:
         silence = Rejected("unusable", "sends what is no answer") if server in garbage else None

@@ -6,9 +6,9 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.apart import apart
 from xmppsh.model import is_address, split_host_port
 from xmppsh.resolve.options import DNS_PORT
+from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
     from pathlib import Path

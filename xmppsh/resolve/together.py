@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from xmppsh.tasks import ended
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
@@ -31,7 +33,5 @@ async def together(
             if grace_s is not None and until is None and any(is_enough(task.result()) for task in done):
                 until = loop.time() + grace_s
     finally:
-        for task in tasks:
-            task.cancel()  # those that have ended stay as they are
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
     return [None if task.cancelled() else task.result() for task in tasks]

@@ -16,6 +16,7 @@ from xmppsh.errors import ConnectionLost, DeadlineExceeded, Unconfirmed, XmppshE
 from xmppsh.session.outbound import MAX_BATCH_BYTES, MAX_WINDOW
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
+from xmppsh.tasks import first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,13 +102,8 @@ class Session(Streams):
     async def _drain(self, drain_s: float, hurry: asyncio.Event | None) -> None:
         if not self.unacked_count:
             return
-        waits: list[asyncio.Future[object]] = [asyncio.ensure_future(self.acked(self.sent_count, drain_s))]
-        if hurry is not None:
-            waits.append(asyncio.ensure_future(hurry.wait()))
-        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=drain_s)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
+        hurried = [] if hurry is None else [hurry.wait()]
+        await first(self.acked(self.sent_count, drain_s), *hurried, timeout_s=drain_s)
 
     # ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

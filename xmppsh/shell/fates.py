@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xmppsh.errors import XmppshError
 from xmppsh.shell.conversation import stamp_of
 from xmppsh.shell.failure import placed, report, with_text
-from xmppsh.shell.tasks import ended
+from xmppsh.tasks import ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

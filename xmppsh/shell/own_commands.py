@@ -8,7 +8,6 @@ import shlex
 import textwrap
 from typing import TYPE_CHECKING
 
-from xmppsh.apart import apart
 from xmppsh.commands.params import parse_address
 from xmppsh.config.paths import expanded
 from xmppsh.config.values import positive_seconds
@@ -19,6 +18,7 @@ from xmppsh.shell import rooms, runner
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.look import LEAST_COLUMNS
 from xmppsh.shell.streamview import pretty
+from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xmlio.stanzas import presence
 

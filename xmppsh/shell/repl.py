@@ -31,9 +31,9 @@ from xmppsh.shell.runner import keeps_text
 from xmppsh.shell.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard
 from xmppsh.shell.sent import Place, Sent, bounce
 from xmppsh.shell.surroundings import Surroundings
-from xmppsh.shell.tasks import running, unless
 from xmppsh.shell.toolbar import Facts, toolbar
 from xmppsh.shell.xmlinput import XmlInput
+from xmppsh.tasks import running, unless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,10 +130,8 @@ class Repl:
             self._session.broadcast_presence(self._desk.availability)
             self._fates.watch(None)
         async with (
-            running(self._printer.run()) as watch,
-            running(self._sent.collect()),
-            running(self._tick()),
-            running(surroundings),
+            running(self._printer.run()) as (watch,),
+            running(self._sent.collect(), self._tick(), surroundings),
         ):
             self._app.console.shutdown.on_interrupt = self._on_interrupt
             try:

@@ -15,8 +15,8 @@ from xmppsh.shell.line import Xml, classify
 from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.sent import Place, Sent
 from xmppsh.shell.surroundings import Surroundings
-from xmppsh.shell.tasks import ended, running, unless
 from xmppsh.shell.xmlinput import XmlInput
+from xmppsh.tasks import ended, running, unless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,7 +44,7 @@ async def run_script(app: App, session: Session, arrivals: Inbox, desk: Desk, *,
         surroundings = Surroundings(app, session, desk).read(tells=False)
         if desk.availability is not None:
             session.broadcast_presence(desk.availability)
-        async with running(printer.run()) as watch, running(script.sent.collect()), running(surroundings):
+        async with running(printer.run()) as (watch,), running(script.sent.collect(), surroundings):
             try:
                 await unless(watch, asyncio.ensure_future(script.play()))
                 await unless(watch, asyncio.ensure_future(script.settle()))
@@ -87,7 +87,7 @@ class Script:
 
     async def play(self) -> None:
         """Carry out every line; with -e, up to the first error, be it a bounce that comes while we wait for a line."""
-        async with running(self._stopped.wait()) as stopped:
+        async with running(self._stopped.wait()) as (stopped,):
             lines = asyncio.ensure_future(self._play())
             try:
                 await asyncio.wait({lines, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.apart import apart
 from xmppsh.commands.appearing import answer_to
 from xmppsh.commands.known import write_contacts
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
-from xmppsh.shell.tasks import running
+from xmppsh.tasks import apart, running
 from xmppsh.texts import os_reason
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree

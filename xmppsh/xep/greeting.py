@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshError
 from xmppsh.session.ports import Interceptor
+from xmppsh.tasks import running
 from xmppsh.xep.carbons import enabling
 from xmppsh.xep.muc import is_subject, join_presence, self_presence
 from xmppsh.xep.pubsub import subscribe
@@ -119,12 +120,8 @@ class Rooms(Greeting):
         """Join, and ask now and then whether we are still in."""
         if not self._in:
             return
-        pinging = asyncio.ensure_future(self._ping_for_ever())
-        try:
+        async with running(self._ping_for_ever()):
             await super().run()
-        finally:
-            pinging.cancel()
-            await asyncio.gather(pinging, return_exceptions=True)
 
     async def greet(self) -> None:
         """Join all of them."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, ProtocolViolation
 from xmppsh.model import Element, Jid
+from xmppsh.tasks import ended
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
@@ -71,8 +72,7 @@ async def forwards(session: SessionPort, wanted: Wanted, after: str | None = Non
             if is_end:
                 return
     finally:
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        await ended(asked)
 
 
 async def _page_after(
