@@ -178,6 +178,24 @@ async def test_the_toolbar_tells_who_we_are_how_and_what_is_acked(server: Server
         assert "TLS 1.3" in toolbar
 
 
+async def test_a_message_shows_how_far_it_has_come(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        await stage.target()
+        await stage.shell.enter("first")
+        message = await stage.contact.wait_for_message(lambda message: True)
+        await stage.shell.shows("you ✓    first")
+        receipt = f"<received xmlns='urn:xmpp:receipts' id='{message.id}'/>"
+        told = f"<message to='{message.sender}' type='chat'>{receipt}</message>"
+        await stage.contact.send_raw(told)
+        await stage.shell.shows("all sent, the last one delivered")
+        marker = "xmlns='urn:xmpp:chat-markers:0'"
+        assert marker in message.xml.replace('"', "'")
+        await stage.contact.send_raw(told.replace("received", "displayed").replace("xmlns='urn:xmpp:receipts'", marker))
+        await stage.shell.shows("all sent, the last one read")
+        await stage.shell.enter("/last")
+        await stage.shell.shows("you ✓✓   first")
+
+
 async def test_the_shell_opens_for_an_address_alone(server: Server, tmp_path: Path) -> None:
     account = server.account()
     program = Program(tmp_path, server, account)

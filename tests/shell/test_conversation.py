@@ -39,7 +39,7 @@ def test_a_line_names_the_partner_and_the_day_once() -> None:
     assert width(first[0]) <= 60
     assert first[1].endswith(" romeo    one")
     assert len(second) == 1
-    assert rows(talk.own(ROMEO, "2026-02-27T10:00:00Z", "then", "acked"))[0].endswith(" Fri 27 Feb ──")
+    assert rows(talk.own(ROMEO, "2026-02-27T10:00:00Z", "then", "acked", "a"))[0].endswith(" Fri 27 Feb ──")
 
 
 def test_a_long_text_is_folded_at_words_and_indented_under_its_beginning() -> None:
@@ -166,3 +166,13 @@ def test_what_was_said_from_another_client_stands_under_its_partner_and_reads_wh
 def test_the_empty_subject_of_a_room_is_not_shown() -> None:
     assert conversation().incoming(message(None, subject="", type="groupchat", room=True), current=None) == ""
     assert "[tea]" in conversation().incoming(message(None, subject="tea", type="groupchat", room=True), current=None)
+
+
+def test_a_message_of_ours_is_kept_once_with_the_mark_it_has_now() -> None:
+    talk = conversation()
+    for mark in ("waits", "acked"):
+        talk.own(ROMEO, "2026-03-01T11:59:00.000Z", "hello", mark, "a")
+    assert [row[6:] for row in rows(talk.last(ROMEO, 10))[1:]] == ["you ✓    hello"]
+    assert talk.mark(ROMEO, {"a"}, "delivered")
+    assert [row[6:] for row in rows(talk.last(ROMEO, 10))[1:]] == ["you ✓✓   hello"]
+    assert not talk.mark(ROMEO, {"b"}, "read")

@@ -12,7 +12,7 @@ from xmppsh.shell.look import LEAST_COLUMNS, folded, width
 from xmppsh.texts import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from xmppsh.output.records import MessageRecord
     from xmppsh.shell.look import Palette
@@ -36,8 +36,16 @@ SILENT = (
     f"{{{ns.MUC_USER}}}",
 )
 REPLACES = f"{{{ns.CORRECTION}}}replace"
-MARKS = {"waits": "…", "acked": "✓", "failed": "✗"}
-KINDS_OF_MARKS = {"waits": "mark", "acked": "good", "failed": "bad"}
+ELSEWHERE = "elsewhere"  # said by another client of ours
+MARKS = {ELSEWHERE: "", "waits": "…", "acked": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗"}
+KINDS_OF_MARKS = {
+    ELSEWHERE: "good",
+    "waits": "mark",
+    "acked": "good",
+    "delivered": "good",
+    "read": "name",
+    "failed": "bad",
+}
 
 
 def is_silent(record: MessageRecord) -> bool:
@@ -55,12 +63,14 @@ def chat_state(record: MessageRecord) -> str | None:
 
 
 class _Said(NamedTuple):
-    """color: the address whose colour the name has, or a key of MARKS for a message of ours."""
+    """color: the address whose colour the name has; mark: for a message of ours a key of MARKS, and its id."""
 
     stamp: str
     color: str
     who: str
     text: str
+    mark: str | None = None
+    stanza_id: str | None = None
 
 
 class Conversation:
@@ -107,11 +117,25 @@ class Conversation:
             return ""
         partner = (record.to or "").partition("/")[0]
         self.read(partner)
-        return self._told(partner, _Said(record.stamp, "acked", "you", self._text(record)))
+        return self._told(partner, _Said(record.stamp, "", "you", self._text(record), ELSEWHERE))
 
-    def own(self, partner: str, stamp: str, text: str, mark: str) -> str:
-        """The text of a message of ours, with what became of it: a key of MARKS."""
-        return self._told(partner, _Said(stamp, mark, f"you {MARKS[mark]}", safe.block(text, "")))
+    def own(self, partner: str, stamp: str, text: str, mark: str, stanza_id: str) -> str:
+        """The text of a message of ours, with what became of it: a key of MARKS.
+
+        It is kept once, as it was told last.
+        """
+        said = _Said(stamp, "", "you", safe.block(text, ""), mark, stanza_id)
+        if self.mark(partner, {stanza_id}, mark):
+            return self._row(partner, said)
+        return self._told(partner, said)
+
+    def mark(self, partner: str, ids: Collection[str], mark: str) -> bool:
+        """Messages of ours have come further; False where none of them is kept."""
+        kept = self._kept.get(partner, deque())
+        places = [at for at, said in enumerate(kept) if said.stanza_id in ids]
+        for at in places:
+            kept[at] = kept[at]._replace(mark=mark)
+        return bool(places)
 
     def read(self, partner: str | None) -> None:
         """The partner is written to from now on: nothing of his is unread."""
@@ -144,12 +168,13 @@ class Conversation:
         head = self._header(partner, when.date())
         columns = max(self._columns(), LEAST_COLUMNS)
         acts = said.text.startswith(ME)
-        name, text = safe.line(f"* {said.who}" if acts else said.who), said.text.removeprefix(ME)
+        who = said.who if said.mark is None else f"{said.who} {MARKS[said.mark]}".rstrip()
+        name, text = safe.line(f"* {who}" if acts else who), said.text.removeprefix(ME)
         if width(name) > columns // 3:
             name = name[: columns // 3 - 1] + "…"
         name += " " * (NAME_COLUMNS - width(name))
         begin = len("00:00 ") + width(name) + 1
-        kind = KINDS_OF_MARKS.get(said.color)
+        kind = KINDS_OF_MARKS.get(said.mark or "")
         painted = self._palette.kind(kind, name) if kind else self._palette.person(said.color, name)
         lead = f"{self._palette.kind('dim', f'{when:%H:%M}')} {painted} "
         if columns - begin < LEAST_COLUMNS:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xmppsh.shell.aliases import Aliases
     from xmppsh.shell.conversation import Conversation
     from xmppsh.shell.look import Palette
+    from xmppsh.shell.marks import Marks
     from xmppsh.shell.people import People
     from xmppsh.shell.streamview import StreamView
     from xmppsh.xmlio.build import Xml
@@ -24,7 +25,8 @@ MAX_DEPTH = 10  # of files that read files, and of names for names
 @dataclass
 class Desk:
     """stdin: what commands may read. stream: what `/xml` switches. availability: our first presence,
-    None for none; accepted: who may see it without being asked about. conversation: None without a terminal.
+    None for none; accepted: who may see it without being asked about. conversation: None without a terminal;
+    marks: None where nobody would see how far a message has come.
 
     lend: gives the terminal to another program until the future is done; None where nothing is drawn on it.
     columns: how wide the terminal is; None where there is none.
@@ -39,6 +41,7 @@ class Desk:
     availability: Xml | None = None
     accepted: str | None = None
     conversation: Conversation | None = None
+    marks: Marks | None = None
     lend: Callable[[asyncio.Future[Any]], None] | None = None
     columns: Callable[[], int] | None = None
     timing: bool = False

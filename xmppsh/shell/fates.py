@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.session.session import Session
     from xmppsh.shell.conversation import Conversation
+    from xmppsh.shell.marks import Marks
     from xmppsh.shell.sent import Place
 
 NOW_S = 0.001  # for what has its fate already
@@ -28,8 +29,9 @@ SOON_S = 0.7  # a message that is not acknowledged by then is shown as one that 
 class Fates:
     """Watches acknowledgements.
 
-    show: prints above the prompt; conversation: None where what was typed stands on the screen already; on_change: the
-    toolbar has something new to tell. round_trip_ms: how long the last acknowledgement took, of a stanza sent alone.
+    conversation: None where what was typed stands on the screen already; marks: who tells that a message came further
+    than to the server; show: prints above the prompt; on_change: the toolbar has something new to tell.
+    round_trip_ms: how long the last acknowledgement took, of a stanza sent alone.
     """
 
     def __init__(
@@ -37,12 +39,13 @@ class Fates:
         app: App,
         session: Session,
         conversation: Conversation | None,
+        marks: Marks,
         show: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> None:
         self.round_trip_ms: float | None = None
         self._app, self._session, self._conversation = app, session, conversation
-        self._show, self._on_change = show, on_change
+        self._marks, self._show, self._on_change = marks, show, on_change
         self._tasks: set[asyncio.Future[object]] = set()
         self._unseen: set[asyncio.Future[None]] = set()  # messages that were typed and do not stand on the screen yet
 
@@ -50,9 +53,9 @@ class Fates:
         """Something was sent; a message whose ack does not come is told of by its place."""
         self._start(self._wait(self._session.sent_count, place))
 
-    def said(self, partner: str, text: str, place: Place) -> None:
+    def said(self, stanza_id: str, partner: str, text: str, place: Place) -> None:
         """A message was typed and sent."""
-        self._start(self._show_fate(self._session.sent_count, partner, text, place))
+        self._start(self._show_fate(self._session.sent_count, stanza_id, partner, text, place))
 
     def _start(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.ensure_future(work)
@@ -73,17 +76,20 @@ class Fates:
             self.round_trip_ms = (time.perf_counter() - began) * 1000
         return True
 
-    async def _show_fate(self, number: int, partner: str, text: str, place: Place) -> None:
+    async def _show_fate(self, number: int, stanza_id: str, partner: str, text: str, place: Place) -> None:
         conversation = self._conversation
         if conversation is None:
             await self._wait(number, place)
             return
         stamp = stamp_of(self._app.console.now())
         seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        before = list(self._unseen)
         self._unseen.add(seen)
 
-        def show(mark: str) -> None:
-            self._show(conversation.own(partner, stamp, text, mark))
+        async def show(mark: str) -> None:
+            if before:
+                await asyncio.wait(before)  # what was typed first stands first
+            self._show(conversation.own(partner, stamp, text, mark, stanza_id))
             if not seen.done():
                 seen.set_result(None)
 
@@ -91,8 +97,12 @@ class Fates:
         try:
             done, _ = await asyncio.wait({acked}, timeout=SOON_S)
             if not done:
-                show("waits")
-            show("acked" if await acked else "failed")
+                await show("waits")
+            if await acked:
+                reached = await self._marks.soon(stanza_id, partner) if done else self._marks.of(stanza_id)
+                await show(reached or "acked")
+            else:
+                await show("failed")
         finally:
             self._unseen.discard(seen)
             seen.cancel()
@@ -100,6 +110,7 @@ class Fates:
 
     async def shown(self) -> None:
         """Wait until everything that was typed stands on the screen, which is soon."""
+        self._marks.hurry()
         if self._unseen:
             await asyncio.wait(self._unseen)
 

@@ -15,6 +15,7 @@ from xmppsh.shell import runner
 from xmppsh.shell.desk import MAX_DEPTH
 from xmppsh.shell.failure import placed
 from xmppsh.shell.line import Blank, Command, Text, Xml, classify
+from xmppsh.shell.marks import ASKING
 from xmppsh.shell.own_commands import OwnCommands, Quit
 from xmppsh.shell.records import ShellPrinter
 from xmppsh.shell.sent import Place
@@ -102,7 +103,10 @@ class Interpreter:
             raise UsageError("the message has no recipient", hint="/to JID")
         stanza_id, to = new_id(), str(target)
         kind = "groupchat" if target.resourcepart is None and to in self._desk.people.rooms else "chat"
-        xml = Message(text, type=kind).xml(to, stanza_id)
+        marks = self._desk.marks if kind == "chat" else None
+        xml = Message(text, type=kind, payloads=ASKING if marks else ()).xml(to, stanza_id)
+        if marks is not None:
+            marks.asked(stanza_id, target)
         self._session.send(xml, kind="message", stanza_id=stanza_id, to=to)
         self._sent.remember(stanza_id, target, place)
 

@@ -25,6 +25,7 @@ from xmppsh.shell.fates import Fates
 from xmppsh.shell.history import LineHistory, history_file
 from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Command, Text, Xml, classify, pasted
+from xmppsh.shell.marks import Marks
 from xmppsh.shell.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.prompt import make_prompt
 from xmppsh.shell.runner import keeps_text
@@ -114,7 +115,9 @@ class Repl:
         )
         screen.prompt = self._prompt.app
         own = self._conversation if as_conversation and not is_dumb else None
-        self._fates = Fates(app, session, own, screen.above, self._prompt.app.invalidate)
+        self._marks = Marks()
+        desk.marks = self._marks if own is not None else None
+        self._fates = Fates(app, session, own, self._marks, screen.above, self._prompt.app.invalidate)
         self._erases = own is not None
 
     def _history(self) -> LineHistory:
@@ -173,7 +176,7 @@ class Repl:
             self._work = None
         if self._session.sent_count > before:
             if isinstance(line, Text) and target is not None and str(target) not in self.people.rooms:
-                self._fates.said(str(target.bare), line.text, Place.typed(text))
+                self._fates.said(self._sent.last_id, str(target.bare), line.text, Place.typed(text))
             elif self._session.unacked_count:
                 # A command waits for its acks itself, as far as it wants them.
                 self._fates.watch(None if isinstance(line, Command) else Place.typed(text))
@@ -225,6 +228,8 @@ class Repl:
     # ── What arrives ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _show_message(self, stanza: Element) -> None:
+        for news in self._marks.note(stanza):
+            self._conversation.mark(news.partner, news.ids, news.mark)
         await self._fates.shown()  # what was said before stands above its answer
         shown = unwrapped(self._app, self._session, stanza)
         assert isinstance(shown, MessageRecord)
@@ -286,7 +291,7 @@ class Repl:
         return f"{NOBODY if target is None else safe.line(self.people.short(str(target)))}> "
 
     def _toolbar(self) -> StyleAndTextTuples:
-        session, people = self._session, self.people
+        session, people, target = self._session, self.people, self._interpreter.target
         facts = Facts(
             str(session.jid),
             session.tls_version,
@@ -298,6 +303,7 @@ class Repl:
             self._fates.round_trip_ms,
             {people.short(bare): count for bare, count in reversed(self._conversation.unread.items())},
             next(reversed(self._conversation.typing.values()), None),
-            self._interpreter.target is not None,
+            target is not None,
+            None if target is None else self._marks.of_last(str(target.bare)),
         )
         return toolbar(facts, self._columns())

@@ -47,12 +47,14 @@ class Sent:
 
     def __init__(self, session: Session, on_bounce: Callable[[Place, XmppshError], None]) -> None:
         self.domains: set[str] = set()  # where bounces may come from
+        self.last_id = ""  # of the message that left last
         self._session, self._on_bounce = session, on_bounce
         self._places: dict[tuple[str, Jid], Place] = {}
         self._bounces = session.bounces()
 
     def remember(self, stanza_id: str, to: Jid | None, place: Place) -> None:
         """A message left; to: None is our own account."""
+        self.last_id = stanza_id
         address = to if to is not None else self._session.jid
         self.domains.add(address.domainpart)
         self._places[stanza_id, address.bare] = place

@@ -29,7 +29,8 @@ class Facts:
 
     jid: the full address; sent, open: stanzas, and those without an acknowledgement yet; cut_s: since when the link is
     cut, in seconds, None when it is up; next_try_s: to the next try to connect, None while one is made; unread: how
-    many messages each person has left; typing: who writes just now.
+    many messages each person has left; typing: who writes just now; reached: is the last message to whom we write to
+    `delivered`, or even `read`?
     """
 
     jid: str
@@ -43,6 +44,7 @@ class Facts:
     unread: Mapping[str, int] | None = None
     typing: str | None = None
     has_target: bool = True
+    reached: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def _state(facts: Facts) -> list[_Part]:
     if facts.cut_s is None:
         if facts.open:
             return [_Part(2, f"{facts.open} of {facts.sent} on the way")]
+        if facts.reached is not None:
+            return [_Part(6, f"all sent, the last one {facts.reached}", shorter=((2, facts.reached),))]
         return [_Part(2, "all sent" if facts.sent else "nothing sent yet")]
     offline = f"OFFLINE {facts.cut_s:.0f} s"
     trying = "connecting" if facts.next_try_s is None else f"next try in {facts.next_try_s:.0f} s"
