@@ -12,12 +12,10 @@ ALWAYS = (
     " zipfile importlib.metadata difflib tempfile shutil secrets http"
 )
 MAIN = """
-import sys
+import atexit, sys
 from xmppsh.cli.__main__ import main
-try:
-    main()
-finally:
-    sys.stderr.write(" ".join(sys.modules))
+atexit.register(lambda: sys.stderr.write(" ".join(sys.modules) + "\\n"))
+main()
 """
 COMMANDS = {"send": ("{own}", "hello"), "ping": (), "iq": ("get", "{domain}", "<ping xmlns='urn:xmpp:ping'/>")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -74,10 +75,10 @@ def main() -> None:
             sys.exit(report(error, as_json=False))
         os.environ.update(variables)
     code = run(words)
-    sys.stdout = None  # nothing is buffered there; a closed pipe must not be flushed
+    atexit._run_exitfuncs()  # a reader of --trace gets the last lines
     if code in DYING:
         _die(code - SIGNAL_BASE)
-    sys.exit(code)
+    os._exit(code)  # all is closed and nothing of ours is buffered: the interpreter need not clear each module away
 
 
 def _die(number: int) -> None:

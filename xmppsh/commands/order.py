@@ -151,9 +151,10 @@ async def order_of(app: App, options: Options) -> Order:
     if options.lines:
         order.lines = Lines(app.console.stdin, order.cleaner, options.batch)
     else:
-        from xmppsh.commands.attachments import checked_file
+        if options.attach:
+            from xmppsh.commands.attachments import checked_file
 
-        order.files = [await checked_file(app, name) for name in options.attach]
+            order.files = [await checked_file(app, name) for name in options.attach]
         await order.read_body(app)
         for recipient in recipients:
             replace(order.message, body=order.body).xml(str(recipient), "check")  # bad text is found now

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import click
-from click.shell_completion import CompletionItem
 
 from xmppsh.commands.base import OPTIONS
-from xmppsh.commands.known import cached_addresses
 from xmppsh.config.values import UNITS_S, positive_seconds
 from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.model import Jid
@@ -20,8 +18,17 @@ from xmppsh.model import Jid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from click.shell_completion import CompletionItem
+
 
 MAX_ADDRESSES = 1000  # that complete at once: nobody looks through more
+
+
+def completion_item(value: str, **facts: Any) -> CompletionItem:
+    """What click's completion gives for a word; only who completes loads that."""
+    from click.shell_completion import CompletionItem
+
+    return CompletionItem(value, **facts)
 
 
 class JidType(click.ParamType[Jid]):
@@ -38,15 +45,17 @@ class JidType(click.ParamType[Jid]):
         if ctx.obj is not None:
             known = ctx.obj.addresses()
         else:
+            from xmppsh.commands.known import cached_addresses
+
             known = cached_addresses(ctx.find_root().meta.get(OPTIONS, {}), os.environ)
         begin = incomplete.casefold()
         found = ((jid, about) for jid, about in known if jid.casefold().startswith(begin))
-        return [CompletionItem(jid, help=about or None) for jid, about in islice(found, MAX_ADDRESSES)]
+        return [completion_item(jid, help=about or None) for jid, about in islice(found, MAX_ADDRESSES)]
 
 
 def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Those of the words that may still be meant."""
-    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+    return [completion_item(word) for word in words if word.startswith(incomplete)]
 
 
 def parse_address(text: str) -> Jid:
@@ -86,7 +95,7 @@ class SecondsType(click.ParamType[float]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """A number with each unit."""
-        return [CompletionItem(incomplete + unit) for unit in UNITS_S] if incomplete.isdecimal() else []
+        return [completion_item(incomplete + unit) for unit in UNITS_S] if incomplete.isdecimal() else []
 
 
 def _named(param: click.Parameter | None) -> str:
@@ -184,7 +193,7 @@ class FileType(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Files, which the shell knows best."""
-        return [CompletionItem(incomplete, type="file")]
+        return [completion_item(incomplete, type="file")]
 
 
 class MomentType(click.ParamType["datetime | timedelta"]):
@@ -208,7 +217,7 @@ class MomentType(click.ParamType["datetime | timedelta"]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """A number with each unit."""
-        return [CompletionItem(incomplete + unit) for unit in UNITS_S] if incomplete.isdecimal() else []
+        return [completion_item(incomplete + unit) for unit in UNITS_S] if incomplete.isdecimal() else []
 
 
 JID = JidType()

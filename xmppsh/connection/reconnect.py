@@ -73,6 +73,12 @@ def may_reconnect(error: XmppshError | None, *, resumed: bool) -> bool:
             return isinstance(error, (ConnectError, DeadlineExceeded))
 
 
+def _chance() -> float:
+    import random  # most links are never cut
+
+    return random.SystemRandom().random()
+
+
 class Reconnector:
     """Tries again with growing delays until a connection stands. connect: one try, with its time limit in seconds.
 
@@ -81,10 +87,8 @@ class Reconnector:
     """
 
     def __init__(self, connect: Callable[[float], Awaitable[None]]) -> None:
-        import random  # most links are never cut
-
         self._connect = connect
-        self._backoff = Backoff(random.SystemRandom().random)
+        self._backoff = Backoff(_chance)
         self._has_run = False
         self.live_at = -math.inf
         self.next_at: float | None = None
