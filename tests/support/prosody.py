@@ -154,7 +154,8 @@ allow_unencrypted_plain_auth = false
 modules_enabled = {{ {archive}{"; ".join(map(lua, MODULES))} }}
 modules_disabled = {{ "s2s"; "s2s_auth_certs"; "limits" }}
 authentication = "internal_plain"
-storage = "internal"
+storage = {"{ archive = 'sql'; muc_log = 'sql' }" if options.sql else '"internal"'}
+sql = {{ driver = "SQLite3"; database = {lua(self.folder / "archives.sqlite")} }}
 allow_registration = {"true" if options.registration else "false"}
 archive_expires_after = "never"
 default_archive_policy = true

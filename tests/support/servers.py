@@ -55,6 +55,7 @@ class Options:
     message_delay_ms: int = 0  # how much longer each message of a client takes (ejabberd alone)
     max_unacked: int = 5_000  # how many stanzas a client may leave unacknowledged (ejabberd alone; this is its default)
     resume_timeout_s: int = 300  # how long a session without a connection waits to be resumed (XEP-0198)
+    sql: bool = False  # archives in a database, which Prosody's own storage is not (Prosody alone: lua-dbi-sqlite3)
     host: str = LOOPBACK  # where clients connect: another address only inside a network namespace of the test's own
 
 

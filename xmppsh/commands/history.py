@@ -15,6 +15,8 @@ import click
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, MOMENT
 from xmppsh.errors import IoError
+from xmppsh.output.records import message_record
+from xmppsh.output.verbatim import Verbatim
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xep.history import Wanted, forwards, newest
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
-    from xmppsh.output.records import StanzaRecord
+    from xmppsh.output.record import Record
+    from xmppsh.output.records import MessageRecord
+    from xmppsh.xep.history import Archived
 
 WHAT = "an archive (XEP-0313)"
 LISTED = 50  # messages of `history list` without --last
@@ -58,7 +62,7 @@ def _moment(given: datetime | timedelta | None, now: datetime) -> datetime | Non
 @_choosing
 async def history_list(
     app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any, last: int | None
-) -> AsyncIterator[StanzaRecord]:
+) -> AsyncIterator[MessageRecord]:
     """Show the last messages of the archive, in order of time.
 
     Example:  xmppsh history list --with juliet@example.org --last 10
@@ -67,8 +71,9 @@ async def history_list(
     async with app.sessions.one_shot() as session:
         with offered(WHAT, str(room or session.jid.domainpart)):
             found = await newest(session, wanted, last or LISTED)
+    own = str(session.jid.bare)
     for one in found:
-        yield app.record(one.message)
+        yield _record(app, one, own)
 
 
 @command("history", "export")
@@ -76,7 +81,7 @@ async def history_list(
 @click.option("--checkpoint", type=FILE, help="Keep how far it is; run again, it goes on there.")
 async def history_export(
     app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any, last: int | None, checkpoint: str | None
-) -> AsyncIterator[StanzaRecord]:
+) -> AsyncIterator[Record]:
     """Print the whole archive as JSON, one message a line, from the oldest on.
 
     With --checkpoint and stdout in a file (>>) a run that was killed goes on where it stopped, with nothing missing or
@@ -88,18 +93,28 @@ async def history_export(
     wanted = _wanted(app, partner, room, since, until)
     async with app.sessions.one_shot() as session:
         with offered(WHAT, str(room or session.jid.domainpart)):
+            own = str(session.jid.bare)
             if last is not None:
                 for one in await newest(session, wanted, last):
-                    yield app.record(one.message)
+                    yield _record(app, one, own)
                 return
             mark = _Mark(None if checkpoint is None else app.console.path(checkpoint), app.console.stdout.fd)
             after = await apart(mark.restore)
-            pages: AsyncGenerator[Any, None] = forwards(session, wanted, after)  # type: ignore[assignment]
+            pages: AsyncGenerator[list[Archived], None] = forwards(session, wanted, after)  # type: ignore[assignment]
             async with aclosing(pages):
                 async for page in pages:
-                    for one in page:
-                        yield app.record(one.message)
+                    yield _together(app, [_record(app, one, own) for one in page])
                     await apart(partial(mark.note, page[-1].archive_id))
+
+
+def _record(app: App, one: Archived, own: str) -> MessageRecord:
+    return message_record(one.message, one.xml, lambda: one.moment or app.console.now(), own)
+
+
+def _together(app: App, records: list[MessageRecord]) -> Verbatim:
+    """What these records look like, to be written at once."""
+    on_terminal = app.console.stdout.is_terminal
+    return Verbatim("\n".join([app.printer.line(one, for_terminal=on_terminal) for one in records]))
 
 
 class _Mark:

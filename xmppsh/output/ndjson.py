@@ -7,7 +7,9 @@ from typing import Any
 
 from xmppsh.output import safe
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # letters and emoji stand as they are
+
 
 def dumps(record: dict[str, Any]) -> str:
-    """One line without its newline. Letters and emoji stand as they are."""
-    return safe.escaped_for_json(json.dumps(record, ensure_ascii=False, separators=(", ", ": ")))
+    """One line without its newline."""
+    return safe.escaped_for_json(_ENCODER.encode(record))

