@@ -1,14 +1,19 @@
 """`doctor` before it has a connection: what the DNS says, what is not asked, whose password it takes."""
 
+import re
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.dns import HOST, Fails, NameServer, Silent, serving
 from support.places import refused
 from support.program import Outcome, Program
 from support.proxies import ProxyServer
 from support.proxies import serving as proxying
+
+from xmppsh.doctor.monitors import nagios, openmetrics
+from xmppsh.doctor.report import Check
 
 DOMAIN = "example.org"
 DIRECT, STARTTLS = f"SRV _xmpps-client._tcp.{DOMAIN}", f"SRV _xmpp-client._tcp.{DOMAIN}"
@@ -179,15 +184,62 @@ async def test_without_an_account_it_says_what_is_missing(program: Program) -> N
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (64, "xmppsh: no account is given")
 
 
-async def test_as_text_each_check_is_one_aligned_line_and_the_verdict_stands_on_stderr(program: Program) -> None:
+async def test_as_text_a_layer_is_a_row_and_what_was_not_reached_is_counted(program: Program) -> None:
     with refused() as port:
         outcome = await program.run("doctor", DOMAIN, "--host", f"{HOST}:{port}")
+    whom, tcp, *unreached, summary = outcome.stdout.splitlines()
+    assert whom == DOMAIN
+    assert tcp.startswith(f" ✗ tcp     {HOST}:{port}: refused (STARTTLS); try: check --host")
+    assert unreached == [
+        " · dns: --host says where to dial (3 checks; -v lists them)",
+        f" · tls, stream, sasl, bind, session: not reached, because {HOST}:{port} failed (23 checks; -v lists them)",
+    ]
+    assert re.fullmatch(r"1 failed, 0 warnings, 0 ok, 26 not made in \d\.\d s; exit code 69", summary)
+    assert outcome.stderr.startswith(f"xmppsh: {DOMAIN}: no address answers ({HOST}:{port} refused)\n  try: ")
+
+
+async def test_with_v_each_check_is_one_aligned_line_and_the_verdict_stands_on_stderr(program: Program) -> None:
+    with refused() as port:
+        outcome = await program.run("doctor", DOMAIN, "--host", f"{HOST}:{port}", "-v")
     lines = outcome.stdout.splitlines()
     assert lines[0] == "dns      skip  SRV _xmpps-client._tcp           --host says where to dial"
     assert lines[3].startswith(f"tcp      fail  {HOST}:{port}".ljust(48) + "refused (STARTTLS); try: ")
-    cause, hint = outcome.stderr.splitlines()
+    assert lines[-1].startswith("1 failed, ")
+    cause, hint = outcome.stderr.splitlines()[-2:]
     assert cause == f"xmppsh: {DOMAIN}: no address answers ({HOST}:{port} refused)"
     assert hint.startswith("  try: ")
+
+
+async def test_a_monitor_gets_its_own_form_and_the_exit_code_that_it_expects(program: Program) -> None:
+    with refused() as port:
+        place = f"{HOST}:{port}"
+        nagios = await program.run("doctor", DOMAIN, "--host", place, "--format", "nagios")
+        metrics = await program.run("doctor", DOMAIN, "--host", place, "--format", "openmetrics")
+    assert (nagios.code, nagios.stderr) == (2, "")
+    figures = r"time=\d+\.\d{3}s failed=1"
+    assert re.fullmatch(rf"XMPP CRITICAL - tcp {place}: refused \(STARTTLS\) \| {figures}\n", nagios.stdout)
+    assert metrics.code == 69
+    found = {
+        sample.name: sample for family in text_string_to_metric_families(metrics.stdout) for sample in family.samples
+    }
+    state = found["xmppsh_check_state"]
+    assert (state.labels, state.value) == ({"domain": DOMAIN, "layer": "tcp", "check": place}, 2)
+    assert found["xmppsh_doctor_code"].value == 69
+
+
+def test_what_a_server_says_breaks_neither_form() -> None:
+    evil = Check("tls", 'names 1.2.3.4:5222 "\\', "warn", "a | b\n# EOF\x1b[31m", value=3)
+    lines, code = nagios([evil, Check("tcp", "1.2.3.4:5222", "fail", "refused")], 0.5)
+    assert (code, lines[1]) == (2, 'tls names 1.2.3.4:5222 "\\: a / b\\x0a# EOF\\x1b[31m')
+    assert lines[0].endswith("| time=0.500s failed=1 certificate_days=3")
+    text = "".join(f"{line}\n" for line in openmetrics("example.org", [evil], 0.5, 0))
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    assert [sample.labels["check"] for sample in samples if "check" in sample.labels] == [evil.check] * 2
+
+
+async def test_other_commands_have_no_form_for_monitors(program: Program) -> None:
+    outcome = await program.run("explain", DOMAIN, "--format", "nagios")
+    assert (outcome.code, outcome.stdout) == (64, "")
 
 
 async def test_a_password_file_that_others_can_read_is_refused_before_anything_is_dialled(

@@ -119,7 +119,7 @@ def test_the_first_failure_names_the_fault(scenario: Scenario, group: str, first
     failed = next(one for one in found if one["status"] == "fail")
     assert failed["group"] == group
     assert re.fullmatch(f"{first}({PLACE})?", failed["check"])
-    assert all(set(one) == {"group", "check", "status", "detail", "hint"} for one in found)
+    assert all(set(one) == {"group", "check", "status", "detail", "hint", "value"} for one in found)
     order = [GROUPS.index(one["group"]) for one in found]
     assert order == sorted(order), "the groups are out of order"
     assert set(order) == set(range(7)), "a group is missing"
@@ -251,10 +251,11 @@ def test_what_the_server_says_is_made_visible_and_stays_on_its_line(scenario: Sc
     check(outcome)
     assert outcome.text is not None
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", outcome.text.out)
-    lines = outcome.text.out.splitlines()
-    assert all(re.match(r"(dns|tcp|tls|stream|sasl|bind|session) +(ok|warn|skip) +\S", line) for line in lines)
-    assert not any(re.match("session +ok +all is well", line) for line in lines)
-    assert len(lines) == len(records(outcome.json))
+    whom, *rows, summary = outcome.text.out.splitlines()
+    assert whom.startswith(DOMAIN)
+    assert all(re.match(r" [✓!·] (dns|tcp|tls|stream|sasl|bind|session)\b", row) for row in rows)
+    assert not any(re.match(".{0,3}session +ok +all is well", row) for row in rows)
+    assert re.fullmatch(r"0 failed, \d+ warnings?, \d+ ok, \d+ not made in .* s; exit code 0", summary)
 
 
 REDIRECTED_TO_A_NAME: list[tuple[Zone, int, str, str]] = [
@@ -289,11 +290,11 @@ def test_ctrl_c_ends_the_stream_cleanly(certificates: Certificates, tmp_path: Pa
         program = Program(tmp_path)
         program.env |= {"XMPPSH_CA": str(certificates.ca), "XMPPSH_JID": f"{USER}@{DOMAIN}"}
         program.env["XMPPSH_PASSWORD"] = PASSWORD
-        command = [*COMMAND, "--host", f"127.0.0.1:{server.port}", "doctor"]
+        command = [*COMMAND, "--host", f"127.0.0.1:{server.port}", "doctor", "--format", "json"]
         process = subprocess.Popen(command, env=program.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None
-        while not process.stdout.readline().startswith(b"session"):
-            pass  # the requests are on their way
+        while b'"check": "resource"' not in process.stdout.readline():
+            pass  # then the requests are on their way
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=10)
         assert (process.returncode, stderr) == (-signal.SIGINT, b"")

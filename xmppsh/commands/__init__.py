@@ -232,6 +232,7 @@ COMMANDS: dict[Path, Spec] = {
         "server",
         "none",
         records=("xmppsh.doctor.report:Check",),
+        monitors=True,
     ),
     ("explain",): Spec(
         "xmppsh.commands.explain",

@@ -29,13 +29,17 @@ LIMITS = Limits()  # what a stanza of ours may be
 
 @dataclass
 class App:
-    """One command's world. Whoever runs commands makes it: the command line, the shell, a test."""
+    """One command's world. Whoever runs commands makes it: the command line, the shell, a test.
+
+    code: the exit code of a command that prints records and has one of its own.
+    """
 
     settings: Settings
     console: Console
     storage: Storage
     account: Account
     sessions: Sessions
+    code: int | None = None
 
     @classmethod
     def of(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from xmppsh.commands import COMMANDS
-from xmppsh.config.schema import SETTINGS, Setting
+from xmppsh.config.schema import MONITORS, SETTINGS, Setting
 from xmppsh.errors import UsageError, XmppshError
 from xmppsh.plain import dataclass
 from xmppsh.session.session_port import DryRunEnds
@@ -54,7 +54,7 @@ class Work:
             async with aclosing(cast("AsyncGenerator[Record, None]", handled)) as records:
                 async for record in records:
                     await app.print(record)
-        return None
+        return app.code
 
     @property
     def account(self) -> bool:
@@ -72,6 +72,8 @@ class Work:
         The config file and the environment speak to all commands: what does not fit one of them is not its fault.
         """
         template, as_xml = self.options.get("template"), self.options.get("format") == "xml"
+        if self.options.get("format") in MONITORS and not self.spec.monitors:
+            raise UsageError(f"{self.name} does not print for monitors: doctor does", hint="--format text or json")
         if template is None and not as_xml:
             return
         from xmppsh.commands.record_types import all_fields, has_xml, types_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from xmppsh.commands.account import NO_CHECKS
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
 from xmppsh.commands.produced import produced
+from xmppsh.config.schema import MONITORS
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import SaslError
-from xmppsh.model import Credentials
+from xmppsh.model import Credentials, u_labels
 from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
@@ -25,17 +27,23 @@ if TYPE_CHECKING:
     from xmppsh.commands.console import Console
     from xmppsh.doctor.case import Case
     from xmppsh.doctor.report import Check
+    from xmppsh.doctor.shown import Shown
     from xmppsh.model import Jid
+    from xmppsh.output.record import Record
 
 NO_PASSWORD = "no password is given"
 
 
 @command("doctor")
 @click.argument("account", metavar="[JID or DOMAIN]", type=JID, required=False)
-async def doctor(app: App, account: Jid | None) -> AsyncIterator[Check]:
+async def doctor(app: App, account: Jid | None) -> AsyncIterator[Record]:
     """Examine the server of JID or DOMAIN, or of your own account: dns, tcp, tls, stream, sasl, bind, session.
 
     Each check is ok, warn, fail or skip. The exit code is 0 when none failed, otherwise the one of the first that did.
+    Text has a row a layer, each fault once, and a summary; -v and --format json have every check.
+
+    --format nagios prints and exits as a plugin does (0 all well, 1 a warning, 2 a failure), and --format openmetrics
+    prints what Prometheus reads.
 
     No password is needed as far as the list of SASL mechanisms, and none is asked for: the login and what stands behind
     it are examined where there is an account whose password is found without a prompt (--password-file,
@@ -47,12 +55,14 @@ async def doctor(app: App, account: Jid | None) -> AsyncIterator[Check]:
 
     \b
     Example:  xmppsh doctor example.org
+              xmppsh doctor example.org --format nagios
               xmppsh --password-file secret doctor romeo@example.org
     """
     from xmppsh.doctor.examine import examine
     from xmppsh.doctor.report import Report
 
-    case, reports = await _case(app, account), []
+    case, reports, began = await _case(app, account), list[Report](), time.monotonic()
+    shown = _shown(app, case.options.jid)
 
     async def work(emit: Callable[[Check], Awaitable[None]]) -> None:
         reports.append(Report(emit))
@@ -60,9 +70,27 @@ async def doctor(app: App, account: Jid | None) -> AsyncIterator[Check]:
 
     async with aclosing(produced(work)) as checks:
         async for check in checks:
-            yield check
-    if (failure := reports[0].failure) is not None:
+            for record in shown.add(check):
+                yield record
+    failure = reports[0].failure
+    for record in shown.end(time.monotonic() - began, 0 if failure is None else failure.exit_code):
+        yield record
+    app.code = shown.code
+    if failure is not None and shown.code is None:
+        # Rows on a terminal have told it already, right above.
+        failure.reported = app.console.stdout.is_terminal and not app.printer.is_for_programs
         raise failure
+
+
+def _shown(app: App, jid: Jid) -> Shown:
+    from xmppsh.doctor.shown import EachCheck, ForMonitor, InRows
+
+    printer, whom = app.printer, u_labels(jid.domainpart)
+    if printer.format in MONITORS:
+        return ForMonitor(printer.format, whom)
+    if printer.is_for_programs or app.console.verbosity > 0:
+        return EachCheck(with_summary=not printer.is_for_programs)
+    return InRows(whom if jid.localpart is None else f"{whom} as {jid}", app.console.stdout.columns)
 
 
 async def _case(app: App, account: Jid | None) -> Case:

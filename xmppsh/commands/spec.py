@@ -27,6 +27,7 @@ class Spec(NamedTuple):
     lasting_with: its parameters that make the session of a one-shot a lasting one.
     asks_anew: it asks for the password, whatever is known already.
     records: the types that it prints, as `module:Class`; none where it prints text alone, or nothing.
+    monitors: does it also print what Nagios and Prometheus read?
     """
 
     module: str
@@ -39,6 +40,7 @@ class Spec(NamedTuple):
     records: tuple[str, ...] = ()
     lasting_with: tuple[str, ...] = ()
     asks_anew: bool = False
+    monitors: bool = False
 
 
 class Group(NamedTuple):

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
-Format = Literal["text", "json", "xml"]
+Format = Literal["text", "json", "xml", "nagios", "openmetrics"]
 TLS_MODES: tuple[TlsMode, ...] = get_args(TlsMode)
 Color = Literal["auto", "always", "never"]
 UseAgent = Literal["auto", "no"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+MONITORS: tuple[Format, ...] = FORMATS[3:]  # for what watches a service: of doctor alone
 COLORS: tuple[Color, ...] = get_args(Color)
 USES: tuple[UseAgent, ...] = get_args(UseAgent)
 
@@ -178,7 +179,7 @@ class Settings:
     )
     format: Format = _value(
         "output",
-        "Output as text, json (one object a line) or xml.",
+        "Output as text, json (one object a line) or xml; of doctor also as nagios or openmetrics.",
         FORMATS[0],
         values.choice("format", FORMATS),
         "FORMAT",

@@ -1,7 +1,8 @@
 """The login, the bind, and requests on the stream that stands then: a visit without a session's memory.
 
 It goes to a place that was looked at, by the same steps as every session. The resource is a random
-one: the account's own could belong to a program that runs.
+one: the account's own could belong to a program that runs. The server is not asked to keep the session beyond its
+socket, so that a death in the middle leaves none.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ async def visiting(case: Case, place: Attempt, report: Report) -> AsyncIterator[
         await (asyncio.shield(visits[0].close()) if visits else opening.give_up())
 
 
-async def _open(case: Case, place: Attempt, visits: list[Visit]) -> Opening:
+async def _open(case: Case, place: Attempt, visits: list[Visit], *, resumable_s: int | None = None) -> Opening:
     options = case.options
     connected = await case.dial(place, case.deadline())
     if connected is None:
@@ -116,7 +117,7 @@ async def _open(case: Case, place: Attempt, visits: list[Visit]) -> Opening:
         options.credentials,
         tls=place.candidate.tls,
         acks=options.acks,
-        resumable_s=options.resumable_s,
+        resumable_s=resumable_s,
         bind_id=new_id(),
         resource=new_id(),
         limits=options.limits,
@@ -176,22 +177,41 @@ async def _tell(case: Case, opening: Opening, error: XmppshError | None, where: 
         await report.fail("session", "stream management", error)
 
 
-async def check_stream_management(visit: Visit, report: Report) -> None:
-    """Are stanzas acknowledged, and will the session outlive its socket, for how long (XEP-0198)?"""
+async def check_stream_management(case: Case, place: Attempt, visit: Visit, report: Report) -> None:
+    """Are stanzas acknowledged, and will a session outlive its socket, for how long (XEP-0198)?"""
     check, options = "stream management", visit.options
-    asked, granted = options.resumable_s, visit.established.resumption
     if not options.acks:
         await report.skip("session", check, "--no-sm was given")
     elif not visit.established.acks:
         missing = "the server has no stream management: acks are pings, and a cut session is lost"
         await report.fail("session", check, ProtocolError(missing, hint="switch XEP-0198 on at the server"))
-    elif asked is None:
+    elif options.resumable_s is None:
         await report.ok("session", check, "stanzas are acknowledged; resumption was not asked for")
-    elif granted is None:
+    else:
+        await _check_resumption(case, place, options.resumable_s, report)
+
+
+async def _check_resumption(case: Case, place: Attempt, asked_s: int, report: Report) -> None:
+    """A second session that could be resumed, closed as soon as it stands: no guard watches it, so it must be short."""
+    check, visits = "stream management", list[Visit]()
+    try:
+        opening = await _open(case, place, visits, resumable_s=asked_s)
+    except ConnectError as error:
+        await report.fail("session", check, error)
+        return
+    try:
+        _, fault, _ = await _outcome(case, opening)
+    finally:
+        await (asyncio.shield(visits[0].close()) if visits else opening.give_up())
+    if not visits:
+        await report.fail("session", check, fault or ConnectionLost("the second login did not come to its end"))
+        return
+    granted = visits[0].established.resumption
+    if granted is None:
         detail = "stanzas are acknowledged, and sessions cannot be resumed: a cut session is lost"
         await report.warn("session", check, detail, "switch resumption on at the server")
-    else:
-        kept = "a time that the server does not tell" if granted.max_s is None else f"{granted.max_s} s"
-        elsewhere = f", at {granted.location}" if granted.location else ""
-        detail = f"stanzas are acknowledged; a cut session can be resumed for {kept} ({asked} s were asked for)"
-        await report.ok("session", check, detail + elsewhere)
+        return
+    kept = "a time that the server does not tell" if granted.max_s is None else f"{granted.max_s} s"
+    elsewhere = f", at {granted.location}" if granted.location else ""
+    detail = f"stanzas are acknowledged; a cut session can be resumed for {kept} ({asked_s} s were asked for)"
+    await report.ok("session", check, detail + elsewhere)

@@ -33,6 +33,7 @@ async def check_stream(probe: Probe, report: Report) -> bool:
     names = brief((child.tag.rpartition("}")[2] for child in stream.features), 12)
     await report.ok("stream", f"features {place}", names or "none")
     await _check_limits(stream.features, f"limits {place}", report)
+    await _check_registration(stream.features, f"registration {place}", report)
     return True
 
 
@@ -74,6 +75,15 @@ async def _check_limits(features: Tree, check: str, report: Report) -> None:
     await report.ok("stream", check, ", ".join(found) or "none")
 
 
+async def _check_registration(features: Tree, check: str, report: Report) -> None:
+    """XEP-0077: is a stranger offered an account?"""
+    if features.find(f"{{{ns.REGISTER_FEATURE}}}register") is None:
+        await report.ok("stream", check, "nobody can register by himself")
+    else:
+        hint = "close registration at the server, unless it is meant and watched"
+        await report.warn("stream", check, "open: whoever connects may make an account (XEP-0077)", hint)
+
+
 # ── SASL ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -100,6 +110,9 @@ async def check_sasl(probe: Probe, report: Report) -> bool:
     if offered & {*sasl.SCRAM, "PLAIN"} == {"PLAIN"}:
         detail = f"only {names}: with PLAIN the server sees the password itself"
         await report.warn("sasl", f"mechanisms {place}", detail, "switch SCRAM on at the server")
+    elif {name.removesuffix("-PLUS") for name in offered & {*sasl.SCRAM}} == {"SCRAM-SHA-1"}:
+        detail = f"SCRAM by SHA-1 alone ({names}): what is stolen of the server's is tried out faster than with SHA-256"
+        await report.warn("sasl", f"mechanisms {place}", detail, "switch SCRAM-SHA-256 on at the server")
     else:
         await report.ok("sasl", f"mechanisms {place}", names)
     await _check_binding(offered, types, f"channel binding {place}", report)

@@ -53,7 +53,7 @@ async def check_connections(case: Case, plan: Plan, report: Report) -> list[Atte
         for (check, place), task in zip(ports.items(), tasks, strict=True):
             took_s = await task
             if isinstance(took_s, float):
-                await report.ok("tcp", check, f"{took_s * 1000:.1f} ms ({_way(case, place)})")
+                await report.ok("tcp", check, f"{took_s * 1000:.1f} ms ({_way(case, place)})", value=took_s)
                 continue
             detail = f"{place.outcome} ({_way(case, place)})"
             if await _any_stands(tasks):

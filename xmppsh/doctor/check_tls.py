@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.doctor.check_certificate import check_certificate
 from xmppsh.doctor.check_tcp import MODES
 from xmppsh.doctor.probe import Probe
 from xmppsh.doctor.report import CHECKS, because
@@ -44,6 +45,7 @@ async def check_security(probe: Probe, report: Report) -> None:
     await _check_names(probe, facts, report)
     await _check_chain(probe, facts, report)
     await _check_expiry(probe, facts, report)
+    await check_certificate(probe, facts, report)
 
 
 async def _tell_no_handshake(probe: Probe, report: Report) -> None:
@@ -54,9 +56,9 @@ async def _tell_no_handshake(probe: Probe, report: Report) -> None:
         await report.skip("tls", f"{check} {probe.label}", because(probe.failed))
 
 
-async def _fail(probe: Probe, report: Report, check: str, error: XmppshError) -> None:
+async def _fail(probe: Probe, report: Report, check: str, error: XmppshError, value: float | None = None) -> None:
     probe.failed = f"{check} {probe.label}"
-    await report.fail("tls", probe.failed, error)
+    await report.fail("tls", probe.failed, error, value=value)
 
 
 # ── The certificate ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,13 +102,13 @@ async def _check_expiry(probe: Probe, facts: CertificateFacts, report: Report) -
     check, days = f"expiry {probe.label}", _days_left(facts, probe)
     left = f"valid until {facts.not_after}, {days} day{'' if days == 1 else 's'} left"
     if _fault(probe) == "dates" and probe.error is not None:
-        await _fail(probe, report, "expiry", probe.error)
+        await _fail(probe, report, "expiry", probe.error, days)
     elif days < 0:
-        await report.warn("tls", check, f"expired on {facts.not_after}", "renew it")
+        await report.warn("tls", check, f"expired on {facts.not_after}", "renew it", value=days)
     elif days < WARN_DAYS:
-        await report.warn("tls", check, left, "renew it")
+        await report.warn("tls", check, left, "renew it", value=days)
     else:
-        await report.ok("tls", check, left)
+        await report.ok("tls", check, left, value=days)
 
 
 def _days_left(facts: CertificateFacts, probe: Probe) -> int:
@@ -160,5 +162,8 @@ async def check_spare(case: Case, plan: Plan, places: list[Attempt], report: Rep
     await probe.run(SPARE_S)
     if probe.is_secured:
         await check_security(probe, report)
+    elif missing == "direct" and plan.given == "srv":
+        detail = f"no record announces it (XEP-0368), and its default port is of no use: {probe.error}"
+        await report.warn("tls", check, detail, f"open one, and name it by _xmpps-client._tcp.{plan.tls_name}")
     else:
         await report.skip("tls", check, f"nothing announces it, and its default port is of no use: {probe.error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xmppsh.doctor.check_certificate import check_protocols
 from xmppsh.doctor.check_dns import check_names
 from xmppsh.doctor.check_hostmeta import PATHS, check_host_meta
 from xmppsh.doctor.check_login import REDIRECTED, check_stream_management, visiting
@@ -69,6 +70,7 @@ async def _look(case: Case, plan: Plan, places: list[Attempt], report: Report) -
     async with running(*(probe.run() for probe in probes)) as tasks:
         for probe in firsts.values():
             await check_security(probe, report)
+            await check_protocols(probe, report)
         for probe, first in others:
             await check_same(probe, first, report)
         await check_spare(case, plan, places, report)
@@ -86,8 +88,8 @@ async def _visit(case: Case, place: Attempt, report: Report) -> None:
         if visit is None:
             await _skip_services(report, REDIRECTED if report.failed is None else report.because)
             return
-        await check_stream_management(visit, report)
         await check_services(case, visit, report)
+    await check_stream_management(case, place, visit, report)
 
 
 async def _skip_services(report: Report, reason: str) -> None:

@@ -159,7 +159,7 @@ class Probe:
         """What a certificate holds that was refused: a handshake that nothing follows."""
         other = Probe(self.case, replace(self.place), policy=TlsPolicy(insecure=True), handshake_only=True)
         await other.run(SECOND_LOOK_S)
-        self.certificate, self.tls_version = other.certificate, other.tls_version
+        self.certificate, self.chain, self.tls_version = other.certificate, other.chain, other.tls_version
         return other.chain
 
     # ── What went wrong ─────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -15,22 +15,23 @@ if TYPE_CHECKING:
 
 Group = Literal["dns", "tcp", "tls", "stream", "sasl", "bind", "session"]
 Status = Literal["ok", "warn", "fail", "skip"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 # The checks of each group, as they are called when they cannot be made at all.
 CHECKS: dict[Group, tuple[str, ...]] = {
     "dns": ("SRV _xmpps-client._tcp", "SRV _xmpp-client._tcp", "addresses"),
     "tcp": ("connection",),
-    "tls": ("handshake", "names", "chain", "expiry"),
-    "stream": ("header", "features", "limits"),
+    "tls": ("handshake", "names", "chain", "expiry", "certificate", "protocols"),
+    "stream": ("header", "features", "limits", "registration"),
     "sasl": ("mechanisms", "channel binding", "choice", "login"),
     "bind": ("resource",),
     "session": (
-        "stream management",
         "carbons",
         "archive",
         "blocking",
         "clock",
         "upload",
+        "stream management",
         "host-meta",
         "host-meta.json",
     ),
@@ -54,6 +55,8 @@ class Check(Record):
     """What was found; it may hold foreign text."""
     hint: str | None = None
     """What to try."""
+    value: float | None = None
+    """The figure of it: of tcp the seconds that connecting took, of expiry the days left; null where there is none."""
 
     def text(self) -> str:
         """The check as one line, its columns aligned with those of the others."""
@@ -73,17 +76,21 @@ class Report:
         self.failure: XmppshError | None = None
         self.failed: Check | None = None
 
-    async def ok(self, group: Group, check: str, detail: str) -> None:
+    async def ok(self, group: Group, check: str, detail: str, *, value: float | None = None) -> None:
         """It is as it should be."""
-        await self._emit(Check(group, check, "ok", detail))
+        await self._emit(Check(group, check, "ok", detail, value=value))
 
-    async def warn(self, group: Group, check: str, detail: str, hint: str | None = None) -> None:
+    async def warn(
+        self, group: Group, check: str, detail: str, hint: str | None = None, *, value: float | None = None
+    ) -> None:
         """It works, and could be better, or will not work for long."""
-        await self._emit(Check(group, check, "warn", detail, hint))
+        await self._emit(Check(group, check, "warn", detail, hint, value))
 
-    async def fail(self, group: Group, check: str, error: XmppshError, detail: str | None = None) -> None:
+    async def fail(
+        self, group: Group, check: str, error: XmppshError, detail: str | None = None, *, value: float | None = None
+    ) -> None:
         """It does not work; detail: in place of the error's sentence."""
-        failed = Check(group, check, "fail", detail or str(error), error.hint)
+        failed = Check(group, check, "fail", detail or str(error), error.hint, value)
         if self.failure is None:
             self.failure, self.failed = error, failed
         await self._emit(failed)

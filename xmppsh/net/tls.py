@@ -45,7 +45,8 @@ class TlsPolicy:
     """Whom we trust, and who we are.
 
     ca: PEM file that replaces the system's authorities; pins: SHA-256 of the server's certificate (DER), hex: when
-    given, they alone decide; insecure: anybody is trusted; contents: of those of the files that can be read only once.
+    given, they alone decide; insecure: anybody is trusted; contents: of those of the files that can be read only once;
+    versions: the lowest and the highest of TLS, to find out what a server takes, and never for a session.
     """
 
     ca: Path | None = None
@@ -54,6 +55,7 @@ class TlsPolicy:
     certificate: Path | None = None
     key: Path | None = None
     contents: Mapping[Path, bytes] = field(default_factory=dict, repr=False, hash=False)
+    versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None
 
 
 def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
@@ -61,6 +63,9 @@ def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False  # RFC 9525 §6.3
+    if policy.versions is not None:
+        context.minimum_version, context.maximum_version = policy.versions
+        context.set_ciphers("ALL:@SECLEVEL=0")  # else OpenSSL itself refuses what is old
     if direct:
         context.set_alpn_protocols([ALPN])
     if policy.insecure or policy.pins:
@@ -202,6 +207,8 @@ class CertificateFacts:
     sha256: str
     issuer: str = ""  # empty when it has issued itself
     common_name: str = ""
+    key: str = ""  # its kind and size, such as `ec 256`
+    serial: str = ""  # hex
 
     @classmethod
     def read(cls, certificate: bytes) -> CertificateFacts | None:
@@ -216,6 +223,8 @@ class CertificateFacts:
             common_name = str(parsed.subject.native.get("common_name", ""))
             validity = parsed["tbs_certificate"]["validity"]
             days = [f"{validity[end].native:%Y-%m-%d}" for end in ("not_before", "not_after")]
+            key = f"{parsed.public_key.algorithm} {parsed.public_key.bit_size}"
         except (ValueError, TypeError):
             return None
-        return cls(names, days[0], days[1], hashlib.sha256(certificate).hexdigest(), issuer, common_name)
+        fingerprint, serial = hashlib.sha256(certificate).hexdigest(), f"{parsed.serial_number:x}"
+        return cls(names, days[0], days[1], fingerprint, issuer, common_name, key, serial)

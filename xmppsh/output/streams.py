@@ -32,6 +32,14 @@ class OutputStream:
         self._poll.register(fd, select.POLLOUT)
         self._turn = asyncio.Lock()  # records of several writers do not mix
 
+    @property
+    def columns(self) -> int:
+        """How wide the terminal is; 0 when it is none, or does not tell."""
+        try:
+            return os.get_terminal_size(self.fd).columns
+        except OSError:
+            return 0
+
     def check(self) -> None:
         """Raise IoError when nothing can be written to it: before something is taken that would be lost."""
         if fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
