@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.program import Program
+from support.program import COMMAND, Program, finish
 
 BAD = {
     "unknown command": (["bogus"], "'bogus' is not a command", "xmppsh --help"),
@@ -31,6 +31,8 @@ BAD = {
     "no template": (["-n", "-F", "%b", "ping"], "-F: %b is 'body', which ping does not print", "-F %j"),
     "no XML": (["-n", "--format", "xml", "ping"], "ping does not print XML", "--format text or json"),
     "bad template": (["-n", "-F", "%q", "ping"], "-F: %q is not a verb", "one of %f"),
+    "no such subcommand": (["help", "disco", "foo"], "'disco foo' is not a command", "xmppsh disco --help"),
+    "no language": (["-n", "send", "a@b", "x", "--lang", "x y"], "--lang: 'x y' is not a language tag", "--lang en"),
     "lines and text": (["-n", "send", "--lines", "a@b", "x"], "--lines takes the text from stdin", ""),
 }
 
@@ -81,6 +83,8 @@ DATA = {
     "two payloads": (["-n", "iq", "get", "a@b", "<a/><b/>"], b"", "line 1, column 1: one element is wanted here"),
     "an empty body": (["-n", "send", "a@b"], b"", "there is nothing to send: the body is empty"),
     "a body that is not UTF-8": (["-n", "send", "a@b"], b"abc\xff", "stdin is not UTF-8 (byte 4)"),
+    "an input in UTF-16": (["-n", "pipe", "--to", "a@b"], "hi\n".encode("utf-16"), "the input is UTF-16, not UTF-8"),
+    "two stanzas in one": (["-n", "pipe"], b'{"xml": "<a/><b/>"}\n', "line 1, column 1: one element is wanted here"),
     "stanzas that are not UTF-8": (["-n", "raw", "-"], b"<message>\xff</message>", "line 1, column 10: "),
 }
 
@@ -101,6 +105,20 @@ async def test_a_file_that_is_not_there_is_66(program: Program, arguments: list[
     outcome = await program.run(*arguments)
     assert outcome.code == 66
     assert outcome.stderr.lower().startswith("xmppsh: /nowhere: no such file or directory")
+
+
+async def test_a_stdin_that_is_closed_is_66_and_no_empty_input(program: Program) -> None:
+    program.env["XMPPSH_JID"] = "juliet@example.org"
+    outcome = await finish(await program.start_as(("sh", "-c", 'exec "$@" <&-', "sh", *COMMAND), "-n", "pipe"))
+    assert (outcome.code, outcome.stdout) == (66, "")
+    assert outcome.stderr.startswith("xmppsh: stdin is closed or not open for reading\n")
+
+
+async def test_a_folder_that_the_user_names_is_not_made(program: Program, tmp_path: Path) -> None:
+    program.env |= {"XMPPSH_JID": "juliet@example.org", "XMPPSH_PASSWORD": "secret", "XMPPSH_HOST": "127.0.0.1:1"}
+    outcome = await program.run("pipe", "--checkpoint", str(tmp_path / "mistyped" / "done.db"))
+    assert outcome.code == 74
+    assert f"the folder {tmp_path / 'mistyped'} does not exist" in outcome.stderr
 
 
 KEYS = ["code", "name", "layer", "condition", "text", "hint"]
@@ -163,11 +181,13 @@ async def test_a_fault_of_the_config_is_78(program: Program, tmp_path: Path) -> 
     assert (outcome.code, outcome.stderr) == (78, f"xmppsh: {config}:1: jib is not a setting\n  try: jid = …\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["send", "--help"], ["ping", "-h"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["send", "--help"], ["ping", "-h"], ["--version"], ["ping", "-V"]]
+)
 async def test_help_and_version_go_to_stdout(program: Program, arguments: list[str]) -> None:
     outcome = await program.run(*arguments)
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert outcome.stdout.startswith("xmppsh " if "--version" in arguments else "Usage: xmppsh")
+    assert outcome.stdout.startswith("xmppsh 0" if arguments[-1] in ("--version", "-V") else "Usage: xmppsh")
 
 
 async def test_an_error_that_holds_foreign_text_is_safe_to_print(program: Program) -> None:

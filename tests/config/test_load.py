@@ -112,7 +112,7 @@ FAULTS = {
     ),
     "unknown key": ("jib = 'a@b'", "{path}:1: jib is not a setting"),
     "unknown key in a profile": ("[profile.default]\njib = 1", "{path}:2: [profile.default] jib is not a setting"),
-    "bad value": ("tls = 'maybe'", "{path}:1: tls: --tls: 'maybe' is not one of auto, direct, starttls, off"),
+    "bad value": ("tls = 'maybe'", "{path}:1: tls: 'maybe' is not one of auto, direct, starttls, off"),
     "a list": ("tls = ['auto']", "{path}:1: tls is not a single value"),
     "a table": ("[tls]\na = 1", "{path}:1: tls is not a single value"),
     "true": ("tls = true", "{path}:1: tls is not a single value"),
@@ -125,9 +125,9 @@ FAULTS = {
     "a date for text": ("trace = 2026-01-01", "{path}:1: trace is not text"),
     "a list of numbers": ("host = ['a', 5]", "{path}:1: host is not text"),
     "true in the place of a list": ("host = true", "{path}:1: host is not text"),
-    "no proxy": ("proxy = 'foo'", "{path}:1: proxy: --proxy: this is no address of a proxy"),
+    "no proxy": ("proxy = 'foo'", "{path}:1: proxy: this is no address of a proxy"),
     "no address": ("jid = '@'", "{path}:1: jid: '@' is not an XMPP address: nothing stands before the @"),
-    "a bad pin": ("pin = 'md5:00'", "{path}:1: pin: --pin: 'md5:00' is not sha256: and 64 hex digits"),
+    "a bad pin": ("pin = 'md5:00'", "{path}:1: pin: 'md5:00' is not sha256: and 64 hex digits"),
     "a profile that is no table": ("profile = 'default'", "{path}:1: profile is not a table"),
     "an inner profile that is no table": ("profile = {default = 1}", "{path}: [profile.default] is not a table"),
 }
@@ -168,7 +168,7 @@ def test_a_mistyped_key_is_answered_with_the_right_one(home: Home) -> None:
 @pytest.mark.parametrize(("variable", "text", "sentence"), [
     ("XMPPSH_TIMEOUT", "x", "XMPPSH_TIMEOUT: 'x' is not a number of seconds"),
     ("XMPPSH_JID", "@", "XMPPSH_JID: '@' is not an XMPP address: nothing stands before the @"),
-    ("XMPPSH_HOST", "a b:0", "XMPPSH_HOST: --host: '0' is not a port (1 to 65535)"),
+    ("XMPPSH_HOST", "a b:0", "XMPPSH_HOST: '0' is not a port (1 to 65535)"),
     ("XMPPSH_VERBOSE", "-1", "XMPPSH_VERBOSE: '-1' is not a number"),
 ])  # fmt: skip
 def test_a_fault_of_the_environment_names_the_variable(home: Home, variable: str, text: str, sentence: str) -> None:

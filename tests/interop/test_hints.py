@@ -1,5 +1,6 @@
 """What to try stands below each error, and is what helps: the mistakes that people make first."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -86,3 +87,5 @@ async def test_each_failed_recipient_is_named_once(prosody: Server, program: Pro
     outcome = await program.run("send", nobody, "--to", "bob", "--to", prosody.account().jid, "hi")
     assert (outcome.code, outcome.stderr.count(nobody), outcome.stderr.count("bob: ")) == (80, 1, 1)
     assert "2 of 3 messages failed" in outcome.stderr
+    outcome = await program.run("send", nobody, "--to", prosody.account().jid, "hi", "--format", "json")
+    assert [json.loads(line)["error"]["name"] for line in outcome.stderr.splitlines()] == ["NOUSER", "PARTIAL"]

@@ -39,6 +39,8 @@ async def test_raw_ends_with_the_code_of_what_bounced(program: Program, server: 
     lost = f"<message to='nobody@{server.domain}' id='m1'><body>x</body></message>"
     outcome = await program.run("raw", lost)
     assert (outcome.code, outcome.stdout) == (67, "")
+    nameless = await program.run("raw", lost.replace(" id='m1'", ""))
+    assert nameless.code == 67, "its bounce has no id either"
     some = await program.run("raw", lost, f"<message to='{alice.jid}' id='m2'><body>x</body></message>")
     assert some.code == 80
     assert some.stderr.startswith("xmppsh: 1 of 2 stanzas failed; the first: ")

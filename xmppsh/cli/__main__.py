@@ -13,9 +13,10 @@ SOFTWARE = 70  # errors.ExitCode.SOFTWARE, which may be what cannot be loaded
 def _open_closed_streams() -> None:
     """A closed 0, 1 or 2 would become the number of a socket or a file, and be read and written as such.
 
-    What is printed to a closed stdout is lost: it is opened so that writing fails.
+    Nothing can be read from a closed stdin, and what is printed to a closed stdout is lost: they are opened so that
+    reading and writing fail.
     """
-    for fd, mode in ((0, os.O_RDWR), (1, os.O_RDONLY), (2, os.O_RDWR)):
+    for fd, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDWR)):
         try:
             os.fstat(fd)
         except OSError:

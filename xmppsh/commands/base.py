@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from xmppsh import __version__
 from xmppsh.commands import COMMANDS
 from xmppsh.config.schema import MONITORS, SETTINGS, Setting
 from xmppsh.errors import UsageError, XmppshError
@@ -178,19 +179,30 @@ def hidden_options(command: click.Command, ctx: click.Context, incomplete: str) 
 
 def help_option() -> click.Option:
     """`-h`, `--help`: raises HelpAsked; click's own would print by itself."""
+    return _asking(["-h", "--help"], "Show this and end.", lambda ctx: ctx.get_help() + "\n")
+
+
+def _version_option() -> click.Option:
+    return _asking(["-V", "--version"], "Show the version.", lambda _: f"xmppsh {__version__}\n", hidden=True)
+
+
+def _asking(
+    names: list[str], about: str, text: Callable[[click.Context], str], *, hidden: bool = False
+) -> click.Option:
+    """An option that shows a text, and nothing else is done."""
 
     def show(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         if value and not ctx.resilient_parsing:
-            raise HelpAsked(ctx.get_help() + "\n")
+            raise HelpAsked(text(ctx))
 
     return click.Option(
-        ["-h", "--help"], is_flag=True, is_eager=True, expose_value=False, callback=show, help="Show this and end."
+        names, is_flag=True, is_eager=True, expose_value=False, callback=show, help=about, hidden=hidden
     )
 
 
 def global_options(*, hidden: bool) -> list[click.Parameter]:
-    """An option for each setting; they stand before or after the command name."""
-    return [_option(setting, hidden=hidden) for setting in SETTINGS if not setting.file_only]
+    """An option for each setting; they stand before or after the command name, and so does --version."""
+    return [*(_option(setting, hidden=hidden) for setting in SETTINGS if not setting.file_only), _version_option()]
 
 
 class _GlobalOption(click.Option):

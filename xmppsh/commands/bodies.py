@@ -96,11 +96,14 @@ async def whole(stdin: InputStream, cleaner: Cleaner) -> str:
 
 
 class Lines:
-    """The lines of stdin that are not blank. fault: what ended them before their end; they were sent up to there."""
+    """The lines of stdin, without the blank ones unless `empty` is set.
 
-    def __init__(self, stdin: InputStream, cleaner: Cleaner, batch_s: float | None) -> None:
+    fault: what ended them before their end; they were sent up to there.
+    """
+
+    def __init__(self, stdin: InputStream, cleaner: Cleaner, batch_s: float | None, *, empty: bool = False) -> None:
         self.fault: XmppshError | None = None
-        self._stdin, self._cleaner, self._batch_s = stdin, cleaner, batch_s
+        self._stdin, self._cleaner, self._batch_s, self._empty = stdin, cleaner, batch_s, empty
         self._count = 0
 
     async def __aiter__(self) -> AsyncIterator[str]:
@@ -116,7 +119,7 @@ class Lines:
         while chunk := await self._stdin.read():
             *complete, rest = (rest + chunk).split(b"\n")
             for line in complete:
-                if text := self._text(line):
+                if (text := self._text(line)) or self._empty:
                     yield text
             if len(rest) > MAX_BODY_BYTES:
                 raise DataError(f"line {self._count + 1} of stdin is longer than {MAX_BODY_BYTES} bytes")

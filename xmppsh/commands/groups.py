@@ -92,7 +92,7 @@ def unknown(name: str, path: Path = (), prefix: str = "xmppsh ", others: Iterabl
 
     near = difflib.get_close_matches(name.lower(), [*children(path), *others], n=1, cutoff=0.6)
     whole = " ".join([*path, name])
-    asked = f"{prefix}{' '.join([*path, near[0]])}" if near else f"{prefix}{' '.join([*path, '--help'])}"
+    asked = f"{prefix}{' '.join([*path, near[0]])}" if near else f"xmppsh {' '.join([*path, '--help'])}"
     return UsageError(f"{whole!r} is not a command", hint=asked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from xmppsh.errors import NoInputError, Partial, UsageError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 from xmppsh.tasks import apart
+from xmppsh.texts import os_reason
 from xmppsh.xmlio import payloads
 from xmppsh.xmlio.stanzas import Message
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.commands.params import Wait
     from xmppsh.xmlio.build import Xml
+
+
+_LANGUAGE = "[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*"  # RFC 5646 §2.1, as far as its form goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +134,19 @@ class Order:
         """Raise what decides the exit code."""
         if (verdict := self.delivery.verdict()) is not None:
             for error in self.delivery.failed.values():
-                if error is not verdict and not self.options.each:
+                if error is verdict or self.options.each:
+                    continue
+                if app.console.as_json:
+                    app.console.report(error)
+                else:
                     app.console.warn(str(error))
             raise verdict
         if self.lines is not None and self.lines.fault is not None:
             raise self.lines.fault
         if self.cleaner.stripped:
-            what = f"{self.cleaner.stripped} characters that XML cannot carry were left out"
+            count = self.cleaner.stripped
+            counted = "1 character" if count == 1 else f"{count} characters"
+            what = f"{counted} that XML cannot carry {'was' if count == 1 else 'were'} left out"
             if self.lines is not None and self.options.control is None:
                 raise Partial(what, hint="--control show keeps them visible, --control strip accepts it")
             app.console.log(1, what)
@@ -149,7 +160,7 @@ async def order_of(app: App, options: Options) -> Order:
         raise UsageError("--lines takes the text from stdin, and makes the ids")
     order = Order(options, recipients, words, _message(options, recipients, said))
     if options.lines:
-        order.lines = Lines(app.console.stdin, order.cleaner, options.batch)
+        order.lines = Lines(app.console.stdin, order.cleaner, options.batch, empty=options.empty)
     else:
         if options.attach:
             from xmppsh.commands.attachments import checked_file
@@ -178,7 +189,7 @@ async def _from_file(app: App, path: str | None) -> list[Jid]:
     try:
         text = await apart(partial(app.console.path(path).read_text, "utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
-        raise NoInputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+        raise NoInputError(f"{path}: {os_reason(error) if isinstance(error, OSError) else 'not UTF-8'}") from error
     return [parse_address(line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
@@ -189,6 +200,8 @@ def _message(options: Options, recipients: list[Jid], said: dict[str, str]) -> M
         raise UsageError("--quote is for --reply-to", hint="--reply-to ID")
     if (options.nick or options.room_password) and not options.room:
         raise UsageError("--nick and --room-password are for --room", hint="--room")
+    if options.lang is not None and re.fullmatch(_LANGUAGE, options.lang) is None:
+        raise UsageError(f"--lang: {options.lang!r} is not a language tag", hint="--lang en, or --lang pt-BR")
     body = said.get("body")
     return Message(
         None if body is None else body.replace("\r\n", "\n"),  # so are line ends written in a URI (RFC 5122 §2.7)

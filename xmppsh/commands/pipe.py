@@ -130,7 +130,10 @@ def _skipping(console: Console, run: Run) -> Callable[[XmppshError], None]:
     def skip(error: XmppshError) -> None:
         run.skipped += 1
         run.first_error = run.first_error or error
-        console.warn(f"left out: {error}")
+        if console.as_json:
+            console.report(error)
+        else:
+            console.warn(f"left out: {error}")
 
     return skip
 

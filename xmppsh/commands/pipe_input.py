@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import replace
@@ -59,6 +60,8 @@ class PipeInput:
         if self._kind == "auto":
             while not head.strip() and (chunk := await self._source.read()):
                 head += chunk
+            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise DataError("the input is UTF-16, not UTF-8", hint="iconv -f UTF-16 -t UTF-8")
             first = head.decode("utf-8", "replace").removeprefix(BOM).lstrip()[:1]
             self._kind = "xml" if first in ("<", "") else "json" if first == "{" else "lines"
         if self._kind == "lines" and self._to is None:
@@ -163,7 +166,8 @@ class PipeInput:
         except json.JSONDecodeError as error:
             self._fault(XmlError(f"it is no JSON: {error.msg.lower()}", line=number, column=error.colno))
         except XmppshError as error:
-            self._fault(XmlError(str(error), line=number, column=1))
+            reason = error.reason if isinstance(error, XmlError) else str(error)  # its place is in the string, not here
+            self._fault(XmlError(reason, line=number, column=1))
         return None
 
     @staticmethod

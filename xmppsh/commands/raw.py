@@ -84,7 +84,7 @@ class _Exchange:
 
     async def _read(self, session: SessionPort, reader: Reader) -> None:
         async for stanza in reader:
-            asked = self._ids.get(stanza.id or "")
+            asked = self._ids.get(stanza.id) if stanza.id else self._nameless(stanza)
             if asked is None:
                 continue
             if stanza.id in self._open:
@@ -96,6 +96,13 @@ class _Exchange:
                 self._failed.append(stanza_error(tree(stanza), stanza.sender or session.jid.domainpart))
             elif asked.kind == "iq":
                 self.answers.append(stanza)
+
+    def _nameless(self, stanza: Element) -> Element | None:
+        """Which of ours an error without an id is about: one of the same kind, also without an id, to its sender."""
+        if stanza.attributes.get("type") != "error":
+            return None
+        mine = (one for one in self._elements if not one.id and one.kind == stanza.kind)
+        return next((one for one in mine if one.attributes.get("to", "") == stanza.sender), None)
 
     def judge(self) -> None:
         """Raise what went wrong."""

@@ -116,7 +116,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @click.option("--retract", metavar="ID", help="Take back our message with that id (XEP-0424).")
 @click.option("--react", metavar="EMOJI", multiple=True, help="With --reply-to: react to it (XEP-0444).")
 @click.option("--pre", is_flag=True, help="Preformatted: clients show it as it stands (XEP-0393).")
-@click.option("--empty", is_flag=True, help="Send an empty body, too.")
+@click.option("--empty", is_flag=True, help="Send an empty text, too; with --lines empty lines.")
 @click.option(
     "--control",
     type=click.Choice(["refuse", "strip", "show"]),

@@ -64,7 +64,12 @@ class Storage:
         return has_files(self.folder, "locks")
 
     def journal(self, jid: Jid, path: Path | None = None) -> Journal:
-        """The account's outbox on disk, or a checkpoint file, which keeps every stanza."""
+        """The account's outbox on disk, or a checkpoint file, which keeps every stanza.
+
+        Raises IoError where the folder of a checkpoint file does not exist: its name may be mistyped.
+        """
+        if path is not None and not path.parent.is_dir():
+            raise IoError(f"{path}: the folder {path.parent} does not exist")
         from xmppsh.outbox.journal import Journal, account_file
         from xmppsh.outbox.owner import Owner
 

@@ -111,7 +111,7 @@ def _from_env(setting: Setting, text: str) -> Any:
     try:
         return tuple(setting.parse(word) for word in text.split()) if setting.many else setting.parse(text)
     except UsageError as error:
-        raise UsageError(f"{setting.env}: {error}", hint=error.hint) from None
+        raise UsageError(f"{setting.env}: {_reason(error, setting)}", hint=error.hint) from None
 
 
 def _from_table(table: Any, document: Document, profile: str | None) -> dict[str, Any]:
@@ -146,5 +146,10 @@ def _from_toml(setting: Setting, value: Any, place: str) -> Any:
     try:
         parsed = tuple(setting.parse(str(entry)) for entry in entries)
     except XmppshError as error:
-        raise ConfigError(f"{place}: {error}", hint=error.hint) from None
+        raise ConfigError(f"{place}: {_reason(error, setting)}", hint=error.hint) from None
     return parsed if setting.many else parsed[0]
+
+
+def _reason(error: XmppshError, setting: Setting) -> str:
+    """What is wrong, without the option's name: it was given in another way."""
+    return str(error).removeprefix(f"{setting.option}: ")

@@ -26,4 +26,6 @@ def bug(error: Exception, verbose: int, write_error: Callable[[str], None]) -> X
         import traceback
 
         write_error("".join(traceback.format_exception(error)))
+    if isinstance(error, ImportError):
+        return XmppshError(f"xmppsh is not whole: {error}", hint="install xmppsh again: something is missing")
     return XmppshError(f"internal error: {type(error).__name__}: {error}", hint="-vv shows where; please report it")

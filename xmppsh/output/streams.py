@@ -10,7 +10,7 @@ import select
 import stat
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ClosedOutput, IoError
+from xmppsh.errors import ClosedOutput, IoError, NoInputError
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class InputStream:
         self.is_terminal = os.isatty(fd)
 
     async def read(self) -> bytes:
-        """The next chunk, at most 256 KiB; empty at the end."""
+        """The next chunk, at most 256 KiB; empty at the end. Raises NoInputError for a closed stdin, IoError."""
         while True:
             await self._readable()
             try:
@@ -124,6 +124,10 @@ class InputStream:
             except OSError as error:
                 if error.errno == errno.EIO:
                     return b""  # the terminal has gone
+                if error.errno == errno.EBADF:
+                    raise NoInputError(
+                        "stdin is closed or not open for reading", hint="give it something: <FILE, or </dev/null"
+                    ) from error
                 raise IoError(f"input: {os_reason(error)}") from error
 
     @property
