@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         asyncio.run(_everything(plan, Path(folder), results))
     broken = [result for result in results if result.broken]
     print(f"\n{table(results)}\n")
-    for result in results if plan.verbose else broken:
+    for result in results if plan.verbose else []:
         print(result.details, end="\n\n")
     print(f"{len(results)} runs, {len(broken)} broken; first seed {plan.seeds[0]}")
     return 1 if broken or not results else 0
@@ -140,7 +140,7 @@ def _parse(arguments: list[str] | None) -> Plan:
     parser.add_argument("--archive", choices=["with", "without", "both"], default="both")
     parser.add_argument("--quiet", type=float, default=QUIET_S, metavar="S", help="silence after a load [30]")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="loads beside each other [1]")
-    parser.add_argument("-v", "--verbose", action="store_true", help="details of every run, not only of broken ones")
+    parser.add_argument("-v", "--verbose", action="store_true", help="details of every run at the end, not of broken ones alone")
     options = parser.parse_args(arguments)
     servers, only = options.servers.split(","), options.only.split(",")
     for name in [*(set(servers) - set(SERVERS)), *(set(only) - set(SCENARIOS))]:
@@ -181,6 +181,8 @@ async def _everything(plan: Plan, folder: Path, results: list[Result]) -> None:
 def _add(result: Result, results: list[Result]) -> None:
     results.append(result)
     print(result.line, flush=True)
+    if result.broken:
+        print(result.details, end="\n\n", flush=True)
 
 
 async def _on_server(plan: Plan, name: str, options: Options, folder: Path) -> AsyncIterator[Result]:
