@@ -17,7 +17,7 @@ from xmppsh.errors import ConnectError, SaslError, StreamError
 from xmppsh.ghosts import guard as module
 from xmppsh.ghosts.guard import Guard, KnownSession, is_stopped
 from xmppsh.model import Jid
-from xmppsh.protocol.sm import Resumption, StreamManagement
+from xmppsh.protocol.sm import ResumableSession, Resumption
 
 FOLDER, OUTCOMES = Path(sys.argv[1]), [outcome for outcome in sys.argv[3:] if outcome != "short"]
 KEEP_TRYING_S = 0.5 if "for ever" in OUTCOMES else 0.05 if "short" in sys.argv else 60.0
@@ -74,7 +74,7 @@ async def run(guard: Guard) -> bool:
                 guard.watch(argument)
                 say("watched")
             case "granted":
-                sm = StreamManagement.of_another(Resumption("id", None, int(argument)), 0)
+                sm = ResumableSession(Resumption("id", None, int(argument)), 0).management()
                 guard.on_live(FOLDER / "store", Jid.parse("juliet@example.org/balcony"), sm)
                 say("told")
             case "ended":

@@ -140,7 +140,7 @@ def _parse(arguments: list[str] | None) -> Plan:
     parser.add_argument("--archive", choices=["with", "without", "both"], default="both")
     parser.add_argument("--quiet", type=float, default=QUIET_S, metavar="S", help="silence after a load [30]")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="loads beside each other [1]")
-    parser.add_argument("-v", "--verbose", action="store_true", help="details of every run at the end, not of broken ones alone")
+    parser.add_argument("-v", "--verbose", action="store_true", help="details of every run at the end")
     options = parser.parse_args(arguments)
     servers, only = options.servers.split(","), options.only.split(",")
     for name in [*(set(servers) - set(SERVERS)), *(set(only) - set(SCENARIOS))]:

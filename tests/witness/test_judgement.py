@@ -6,7 +6,7 @@ import pytest
 from witness.world import JULIET, SM, World
 
 from xmppsh.model import Jid
-from xmppsh.protocol.sm import MODULUS, Resumption
+from xmppsh.protocol.sm import MODULUS, ResumableSession, Resumption
 from xmppsh.witness import judgement as module
 from xmppsh.witness.judgement import (
     BUSY_S,
@@ -48,7 +48,7 @@ def test_a_silent_session_is_asked_twice_then_warned_and_then_closed(world: Worl
     world.announce(handled=7)
     world.until_closing()
     assert [check.last for check in world.all(Check)] == [False, False, True]  # type: ignore[attr-defined]
-    assert world.done[-1] == TakeOver(SM, JULIET, 7)
+    assert world.done[-1] == TakeOver(JULIET, ResumableSession(SM, 7))
     assert world.told() == ["watching", "silent"]
 
 
@@ -170,7 +170,7 @@ def test_the_count_of_a_session_moves_forward_alone(world: World) -> None:
     world.alive(MODULUS - 1)  # repeated after a resumption
     world.alive(None)
     world.until_closing()
-    assert world.done[-1] == TakeOver(SM, JULIET, 3)
+    assert world.done[-1] == TakeOver(JULIET, ResumableSession(SM, 3))
 
 
 # ── Sessions that end ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +201,7 @@ def test_an_answer_from_another_address_or_about_another_session_is_no_sign_of_l
     world.do(world.witness.heard(world.now, PHONE, "sm1", 99))
     world.do(world.witness.bounced(world.now, PHONE, "sm1"))
     world.until_closing()
-    assert TakeOver(SM, JULIET, 0) in world.done
+    assert TakeOver(JULIET, ResumableSession(SM, 0)) in world.done
 
 
 def test_a_new_session_of_the_same_address_takes_the_place_of_the_former_one(world: World) -> None:
@@ -289,7 +289,7 @@ def test_what_is_watched_and_remembered_is_bounded(world: World, monkeypatch: py
     monkeypatch.setattr(module, "MAX_CLOSED", 2)
     for number in range(3):
         world.announce(JULIET.with_resource(f"r{number}"), Resumption(f"sm{number}"))
-    assert world.witness.announced(world.now, PHONE, Resumption("sm9"), 0) is None
+    assert world.witness.announced(world.now, PHONE, ResumableSession(Resumption("sm9"), 0)) is None
     assert world.announce(JULIET.with_resource("r1"), Resumption("sm1")) == [], "who is watched already may go on"
     for number in range(3):
         world.do(world.witness.closed(world.now, f"sm{number}", number))

@@ -1,7 +1,7 @@
 """A witness with a clock of its own."""
 
 from xmppsh.model import Jid
-from xmppsh.protocol.sm import Resumption
+from xmppsh.protocol.sm import ResumableSession, Resumption
 from xmppsh.witness.judgement import (
     INTERVAL_S,
     Action,
@@ -31,7 +31,7 @@ class World:
         return actions
 
     def announce(self, jid: Jid = JULIET, resumption: Resumption = SM, handled: int = 0) -> list[Action]:
-        return self.do(self.witness.announced(self.now, jid, resumption, handled))
+        return self.do(self.witness.announced(self.now, jid, ResumableSession(resumption, handled)))
 
     def wait(self, seconds: float) -> list[Action]:
         """Let time pass; what is due happens then."""

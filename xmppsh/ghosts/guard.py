@@ -25,19 +25,20 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import astuple
 from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.connection.reconnect import may_reconnect
 from xmppsh.errors import StreamError, XmppshError
 from xmppsh.plain import dataclass
-from xmppsh.protocol.sm import Resumption, StreamManagement
+from xmppsh.protocol.sm import ResumableSession, Resumption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from xmppsh.model import Jid
+    from xmppsh.protocol.sm import StreamManagement
 
     CloseSessions = Callable[[frozenset[str], "KnownSession | None"], Coroutine[None, None, None]]
 
@@ -53,20 +54,21 @@ EXPLAINED_S = 60.0  # a conflict this long after a takeover is still caused by i
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """A session as the program told of it. store: where it is written down; max_s: as `<enabled/>` granted it; handled:
-    its h then, which may have grown since.
-    """
+    """A session as the program told of it. store: where it is written down; its h may have grown since."""
 
     store: str
     jid: str
-    sm_id: str
-    location: str | None
-    max_s: int | None
-    handled: int
+    resumable: ResumableSession
 
-    def management(self) -> StreamManagement:
-        """The counters to resume it with."""
-        return StreamManagement.of_another(Resumption(self.sm_id, self.location, self.max_s), self.handled)
+    @classmethod
+    def read(cls, line: bytes) -> KnownSession:
+        """From what the program wrote."""
+        store, jid, granted, handled = json.loads(line)
+        return cls(store, jid, ResumableSession(Resumption(*granted), handled))
+
+    def line(self) -> bytes:
+        """For the guard to read."""
+        return json.dumps([self.store, self.jid, astuple(self.resumable.resumption), self.resumable.handled]).encode()
 
 
 class Guard:
@@ -99,12 +101,8 @@ class Guard:
 
     def on_live(self, store: Path, jid: Jid, sm: StreamManagement | None) -> None:
         """The session is bound, or resumed; store: where it is written down."""
-        if sm is not None and sm.resumption is not None:
-            granted = sm.resumption
-            known = KnownSession(
-                str(store.absolute()), str(jid), granted.sm_id, granted.location, granted.max_s, sm.handled
-            )
-            self._tell(f"= {json.dumps(asdict(known))}\n".encode())
+        if sm is not None and sm.resumable is not None:
+            self._tell(b"= %s\n" % KnownSession(str(store.absolute()), str(jid), sm.resumable).line())
 
     async def beat(self, on_dead: Callable[[], None]) -> NoReturn:
         """Send heartbeats until cancelled; on_dead: the guard has gone."""
@@ -226,7 +224,7 @@ class _Watch:
         if line.startswith(b"+ "):
             self._names.add(line[2:].decode())
         elif line.startswith(b"= "):
-            self._session = KnownSession(**json.loads(line[2:]))
+            self._session = KnownSession.read(line[2:])
         else:
             self._beating, self._missed = True, 0
 
@@ -239,7 +237,7 @@ class _Watch:
             self._beating = False  # until it shows that it lives
 
     async def _close(self) -> None:
-        granted_s = None if self._session is None else self._session.max_s
+        granted_s = None if self._session is None else self._session.resumable.resumption.max_s
         deadline = time.monotonic() + (self._keep_trying_s if granted_s is None else granted_s)
         waits = iter(RETRY_S)
         while True:

@@ -86,7 +86,7 @@ async def close_known(
     names: the program's. Raises ConnectError, so that it is tried again, while another process is about to close it.
     """
     try:
-        owner = owner_of(Path(known.store), str(options.jid.bare), known.sm_id)
+        owner = owner_of(Path(known.store), str(options.jid.bare), known.resumable.sm_id)
     except IoError as error:
         log(1, f"{known.jid}, by what its program told: {error}")
     else:
@@ -94,7 +94,7 @@ async def close_known(
             raise ConnectError(f"another process is closing {known.jid}")  # if it fails, it gives it back
         if owner not in names:
             return
-    await take_over(options, log, Jid.parse(known.jid), known.management())
+    await take_over(options, log, Jid.parse(known.jid), known.resumable.management())
 
 
 async def _forget(locks: Path, name: str, wait_s: float) -> None:

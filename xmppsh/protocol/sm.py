@@ -33,6 +33,26 @@ class Resumption:
     max_s: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ResumableSession:
+    """All that it takes to resume a session, for whoever it is: its program, a guard, a witness, the next start.
+
+    resumption: how to ask for it; handled: the h of `<resume/>`, how many of the server's stanzas are handled (§5).
+    """
+
+    resumption: Resumption
+    handled: int
+
+    @property
+    def sm_id(self) -> str:
+        """The session's id."""
+        return self.resumption.sm_id
+
+    def management(self) -> StreamManagement:
+        """Counters for one who does not know how much was sent: whatever the server acknowledges is right."""
+        return StreamManagement.restored(self.resumption, acked=0, sent=MODULUS - 1, handled=self.handled)
+
+
 class StreamManagement:
     """The counters of one session.
 
@@ -60,10 +80,10 @@ class StreamManagement:
         sm.acked, sm.sent, sm.resumption = acked, sent, resumption
         return sm
 
-    @classmethod
-    def of_another(cls, resumption: Resumption, handled: int) -> StreamManagement:
-        """The counters of a session whose owner alone knows how much it sent: every count of the server's is right."""
-        return cls.restored(resumption, acked=0, sent=MODULUS - 1, handled=handled)
+    @property
+    def resumable(self) -> ResumableSession | None:
+        """What it takes to resume the session now; None when the server granted no resumption."""
+        return None if self.resumption is None else ResumableSession(self.resumption, self.handled)
 
     @property
     def unacked(self) -> int:

@@ -22,7 +22,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from xmppsh.connection.lasting import Connection
     from xmppsh.model import Element
-    from xmppsh.protocol.sm import Resumption
+    from xmppsh.protocol.sm import ResumableSession
     from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
@@ -34,7 +34,7 @@ class OwnStore(Protocol):
     """What looking into the store needs of a session."""
 
     @property
-    def resumable(self) -> tuple[Resumption, int] | None:
+    def resumable(self) -> ResumableSession | None:
         """What it takes to resume the session; None when it cannot be resumed."""
 
     async def ask_own(self, iq_type: str, payload: Xml) -> Element:
@@ -72,7 +72,7 @@ class Availability:
         for wait_s in LOOKS_S:
             await asyncio.sleep(wait_s)
             resumable = self._session.resumable
-            if resumable is None or server_of(resumable[0].sm_id) is not Server.SNAPSHOT:
+            if resumable is None or server_of(resumable.sm_id) is not Server.SNAPSHOT:
                 return
             try:
                 await self._fetch()

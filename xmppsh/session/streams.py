@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.journal import Journal, LeftBehind
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
-    from xmppsh.protocol.sm import Resumption, StreamManagement
+    from xmppsh.protocol.sm import ResumableSession, Resumption, StreamManagement
     from xmppsh.session.ports import Interceptor
     from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
@@ -118,11 +118,10 @@ class Streams:
         return self.connection.is_live and self._phase is not Phase.CLOSING and not self._asks_again
 
     @property
-    def resumable(self) -> tuple[Resumption, int] | None:
-        """What it takes to resume the session, and how many stanzas it has handled; None when it cannot be resumed, or
-        nothing can be written on it at present."""
+    def resumable(self) -> ResumableSession | None:
+        """What it takes to resume the session; None when it cannot be, or nothing can be written on it at present."""
         sm = self.connection.sm
-        return None if not self.can_write or sm is None or sm.resumption is None else (sm.resumption, sm.handled)
+        return None if not self.can_write or sm is None else sm.resumable
 
     async def begin_anew(self, wait_s: float) -> None:
         """End the stream cleanly and heal: where the session is not resumable, on another one.

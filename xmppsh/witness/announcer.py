@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, StreamError
-from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import number, stanza_error
-from xmppsh.protocol.sm import MODULUS, Resumption
+from xmppsh.protocol.sm import MODULUS, ResumableSession, Resumption
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.requests import is_answer
 from xmppsh.xmlio.build import element
@@ -76,35 +75,24 @@ def refusal(request: Element, condition: str, error_type: str = "cancel") -> Xml
     return element("iq", {"type": "error", "id": request.id, "to": request.sender or None}, error)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a session says of itself: how to resume it, and how many stanzas it has taken."""
+def watch(session: ResumableSession) -> Xml:
+    """The announcement of a session."""
+    granted = session.resumption
+    max_s = None if granted.max_s is None else str(granted.max_s)
+    return form("watch", sm_id=session.sm_id, location=granted.location, max=max_s, h=str(session.handled))
 
-    resumption: Resumption
-    handled: int
 
-    @property
-    def sm_id(self) -> str:
-        """The session's id."""
-        return self.resumption.sm_id
+def alive(session: ResumableSession, *, busy: bool = False) -> Xml:
+    """A session's sign of life. busy: nothing is read at present, so no check will be answered."""
+    return form("alive", sm_id=session.sm_id, h=str(session.handled), busy="true" if busy else None)
 
-    def watch(self) -> Xml:
-        """The announcement."""
-        resumption = self.resumption
-        max_s = None if resumption.max_s is None else str(resumption.max_s)
-        return form("watch", sm_id=self.sm_id, location=resumption.location, max=max_s, h=str(self.handled))
 
-    def alive(self, *, busy: bool = False) -> Xml:
-        """The sign of life. busy: nothing is read at present, so no check will be answered."""
-        return form("alive", sm_id=self.sm_id, h=str(self.handled), busy="true" if busy else None)
-
-    @classmethod
-    def read(cls, content: Tree) -> Standing | None:
-        """From an announcement or a sign of life; None when it is neither."""
-        sm_id, location, handled = content.get("sm-id", ""), content.get("location"), number(content.get("h"))
-        if not 0 < len(sm_id) <= MAX_ID or len(location or "") > MAX_ID or handled is None:
-            return None
-        return cls(Resumption(sm_id, location, number(content.get("max"))), handled)
+def announced(content: Tree) -> ResumableSession | None:
+    """The session that an announcement or a sign of life is about; None when it is neither."""
+    sm_id, location, handled = content.get("sm-id", ""), content.get("location"), number(content.get("h"))
+    if not 0 < len(sm_id) <= MAX_ID or len(location or "") > MAX_ID or handled is None:
+        return None
+    return ResumableSession(Resumption(sm_id, location, number(content.get("max"))), handled)
 
 
 # ── The session's side ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,8 +147,8 @@ class Announcer(Interceptor):
         """Announce the session at once: `<resume/>` has told the server an h."""
         self._witness = str(witness_of(self._session.jid))
         self._watched = self._warned = False
-        if (standing := self._standing()) is not None:
-            self._told = self._acked = standing.handled
+        if (resumable := self._session.resumable) is not None:
+            self._told = self._acked = resumable.handled
         self._at_once()
 
     def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
@@ -181,8 +169,8 @@ class Announcer(Interceptor):
 
     def _on_answer(self, answer: Tree, *, accepted: bool) -> None:
         self._announcement, self._watched, self._hopes = "", accepted, False
-        if accepted and (standing := self._standing()) is not None:
-            self._on_watched(standing.sm_id)
+        if accepted and (resumable := self._session.resumable) is not None:
+            self._on_watched(resumable.sm_id)
         watching = payload(answer, "watching")
         interval_s = number(None if watching is None else watching.get("interval"))
         self._quiet_s = min(ANNOUNCE_S, max(MIN_QUIET_S, QUIET_INTERVALS * (interval_s or 0)))
@@ -193,16 +181,16 @@ class Announcer(Interceptor):
         self._watched, self._watched_id, self._retry_s = True, sm_id, BACK_SOON_S
 
     def _answer(self, stanza: Element, check: Tree) -> None:
-        standing = self._standing()
-        if standing is None:
+        resumable = self._session.resumable
+        if resumable is None:
             return  # the session is being closed, or cannot be resumed
-        if check.get("sm-id") != standing.sm_id:
+        if check.get("sm-id") != resumable.sm_id:
             return self._session.send_ahead(refusal(stanza, "item-not-found"))
-        self._on_watched(standing.sm_id)
-        self._told = standing.handled
+        self._on_watched(resumable.sm_id)
+        self._told = resumable.handled
         self._stirred.set()
         self._warned = self._warned or check.get("last") == "true"
-        return self._session.send_ahead(reply(stanza, standing.alive()))
+        return self._session.send_ahead(reply(stanza, alive(resumable)))
 
     def before_ack(self, h: int) -> None:
         """The witness hears it first."""
@@ -221,27 +209,22 @@ class Announcer(Interceptor):
         """XEP-0198 §5: the server ends the former stream of a session that is resumed elsewhere with `conflict`."""
         return self._warned and isinstance(error, StreamError) and error.condition == "conflict"
 
-    def _standing(self) -> Standing | None:
-        """How to resume the session, when something may be written on it."""
-        resumable = self._session.resumable
-        return None if resumable is None else Standing(*resumable)
-
     def _announce(self) -> None:
-        standing = self._standing()
+        resumable = self._session.resumable
         self._hopes = not self._announcement
-        if standing is None or self._announcement:
+        if resumable is None or self._announcement:
             self._watched = False  # nobody has answered the last one
-        if standing is not None:
-            self._announcement, self._told = new_id(), standing.handled
+        if resumable is not None:
+            self._announcement, self._told = new_id(), resumable.handled
             attributes = {"type": "set", "id": self._announcement, "to": self._witness}
-            self._session.send_ahead(element("iq", attributes, standing.watch()))
+            self._session.send_ahead(element("iq", attributes, watch(resumable)))
 
     def _tell(self, *, busy: bool = False) -> None:
         """A sign of life that needs no answer: a headline is not stored, copied or bounced (RFC 6121 §8.5)."""
-        if (standing := self._standing()) is not None:
-            self._told = standing.handled
+        if (resumable := self._session.resumable) is not None:
+            self._told = resumable.handled
             attributes = {"type": "headline", "to": self._witness}
-            self._session.send_ahead(element("message", attributes, standing.alive(busy=busy)))
+            self._session.send_ahead(element("message", attributes, alive(resumable, busy=busy)))
 
     async def final_count(self, sm_id: str) -> int | None:
         """The server's final count of what a session of ours had sent, when the witness has closed it and knows.

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from xmppsh.plain import dataclass
-from xmppsh.protocol.sm import MODULUS
+from xmppsh.protocol.sm import MODULUS, ResumableSession
 
 if TYPE_CHECKING:
     from xmppsh.model import Jid
@@ -110,9 +110,8 @@ class Ping:
 class TakeOver:
     """Resume the session and close it; ends with `closed` or `not_closed`."""
 
-    resumption: Resumption
     jid: Jid
-    handled: int
+    session: ResumableSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +160,18 @@ class Witness:
 
     # ── From the sessions ───────────────────────────────────────────────────────────────────────────────────────
 
-    def announced(self, now: float, jid: Jid, resumption: Resumption, handled: int) -> list[Action] | None:
+    def announced(self, now: float, jid: Jid, session: ResumableSession) -> list[Action] | None:
         """A session wants to be watched, or says so again; None when there are too many."""
-        if resumption.sm_id in self._watched:
-            return self.heard(now, jid, resumption.sm_id, handled)
+        if session.sm_id in self._watched:
+            return self.heard(now, jid, session.sm_id, session.handled)
         if len(self._watched) >= MAX_WATCHED:
             return None
-        self._closed.pop(resumption.sm_id, None)
+        self._closed.pop(session.sm_id, None)
         # One full JID has one session (RFC 6120 §7.7.2.2): the former one has ended. What takes it over just now will
         # find that out.
         former = [one for one in self._watched.values() if one.jid == jid and one.state is not State.CLOSING]
         actions = [action for one in former for action in self._gone(one)]
-        self._watched[resumption.sm_id] = Watched(jid, resumption, handled, due=now)
+        self._watched[session.sm_id] = Watched(jid, session.resumption, session.handled, due=now)
         return [*actions, Tell("watching", jid)]
 
     def heard(self, now: float, jid: Jid, sm_id: str, handled: int | None, *, busy: bool = False) -> list[Action]:
@@ -272,7 +271,7 @@ class Witness:
             watched.silent = True
             return [Tell("silent", watched.jid, now - watched.silent_since), check]
         if state is State.CLOSING:
-            return [TakeOver(watched.resumption, watched.jid, watched.handled)]
+            return [TakeOver(watched.jid, ResumableSession(watched.resumption, watched.handled))]
         return []
 
     def _gone(self, watched: Watched) -> list[Action]:

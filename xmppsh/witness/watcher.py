@@ -18,12 +18,11 @@ from xmppsh.errors import MalformedJid, ProtocolError, StreamError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.protocol.sm import StreamManagement
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.requests import is_answer
 from xmppsh.session.responder import bounce_of
 from xmppsh.session.session import Session
-from xmppsh.witness.announcer import RESOURCE, Standing, form, payload, refusal, reply, witness_of
+from xmppsh.witness.announcer import RESOURCE, announced, form, payload, refusal, reply, witness_of
 from xmppsh.witness.judgement import MAX_WATCHED, Check, LetGo, Ping, Reply, TakeOver, Tell, Witness
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
@@ -143,8 +142,8 @@ class Watcher(Interceptor):
                     self._check(jid, sm_id, last=last)
                 case Ping(number):
                     self._ping(number)
-                case TakeOver(resumption):
-                    self._takeovers[resumption.sm_id] = self._spawn(self._take_over(action))
+                case TakeOver(_, session):
+                    self._takeovers[session.sm_id] = self._spawn(self._take_over(action))
                 case LetGo(sm_id):
                     if (takeover := self._takeovers.pop(sm_id, None)) is not None:
                         takeover.cancel()
@@ -194,8 +193,8 @@ class Watcher(Interceptor):
             self.session.send_ahead(stanza)
 
     async def _take_over(self, wish: TakeOver) -> None:
-        sm_id, loop = wish.resumption.sm_id, asyncio.get_running_loop()
-        sm = StreamManagement.of_another(wish.resumption, wish.handled)
+        sm_id, loop = wish.session.sm_id, asyncio.get_running_loop()
+        sm = wish.session.management()
 
         async def on_resumed(_driver: Driver) -> None:
             # From here on there is no way back.
@@ -282,8 +281,8 @@ class Watcher(Interceptor):
             gone = stanza_error(answer, stanza.sender).condition in GONE
             return self._witness.bounced(now, jid, sm_id) if gone else self._witness.undecided(now, sm_id)
         alive = payload(answer, "alive")
-        standing = None if alive is None else Standing.read(alive)
-        return self._witness.heard(now, jid, sm_id, None if standing is None else standing.handled)
+        session = None if alive is None else announced(alive)
+        return self._witness.heard(now, jid, sm_id, None if session is None else session.handled)
 
     def _on_word(self, stanza: Element) -> list[Action] | None:
         """What a session says unasked."""
@@ -307,19 +306,19 @@ class Watcher(Interceptor):
                 self._questions[question] = stanza
                 return self._witness.asked(question, closed.get("sm-id", ""))
             case "message", "headline" if (alive := payload(content, "alive")) is not None:
-                standing = Standing.read(alive)
-                if standing is None:
+                session = announced(alive)
+                if session is None:
                     return []
                 busy = alive.get("busy") == "true"
-                return self._witness.heard(now, jid, standing.sm_id, standing.handled, busy=busy)
+                return self._witness.heard(now, jid, session.sm_id, session.handled, busy=busy)
         return None
 
     def _on_announcement(self, stanza: Element, now: float, jid: Jid, watch: Tree) -> list[Action]:
-        standing = Standing.read(watch)
-        if standing is None:
+        session = announced(watch)
+        if session is None:
             self._send(refusal(stanza, "bad-request", "modify"))
             return []
-        actions = self._witness.announced(now, jid, standing.resumption, standing.handled)
+        actions = self._witness.announced(now, jid, session)
         if actions is None:
             self._send(refusal(stanza, "resource-constraint", "wait"))
             return []
