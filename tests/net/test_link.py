@@ -1,6 +1,7 @@
-"""The end of a TLS connection, which asyncio allows once: a second close, or one behind the peer's, breaks nothing."""
+"""The end of a connection: TLS, which asyncio closes once, and TCP, which resets what is closed over unread bytes."""
 
 import asyncio
+import select
 import ssl
 from collections.abc import AsyncIterator
 
@@ -19,6 +20,14 @@ class Peer(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport
+        self.heard = b""
+        self.end: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.end.set_result(exc)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -113,3 +122,38 @@ async def test_what_arrives_on_a_link_that_was_closed_twice_breaks_nothing(end: 
     await end.link.closed(DEADLINE_S)
     await end.is_lost()
     assert broken == []
+
+
+async def unread(link: Link) -> None:
+    """Wait until the kernel holds something that the link has not read."""
+    assert link._tcp is not None
+    sock = link._tcp.get_extra_info("socket")
+    await asyncio.to_thread(select.select, [sock.fileno()], [], [], DEADLINE_S)
+
+
+async def ends_well(link: Link, peer: Peer, wait_s: float) -> None:
+    """Close over unread bytes: the peer reads what we wrote, and then our end."""
+    link._tcp.pause_reading()  # type: ignore[union-attr]
+    peer.transport.write(b"x" * 100_000)
+    await unread(link)
+    link.write(b"</stream:stream>")
+    link.start_close()
+    await link.closed(wait_s)
+    assert await asyncio.wait_for(peer.end, DEADLINE_S) is None
+    assert peer.heard == b"</stream:stream>"
+
+
+async def test_a_close_over_unread_bytes_is_no_reset(end: End) -> None:
+    await ends_well(end.link, end.peer, 0.05)
+
+
+async def test_the_end_leaves_at_once_when_nobody_waits(end: End) -> None:
+    await ends_well(end.link, end.peer, 0.0)
+
+
+async def test_a_close_over_unread_bytes_without_tls_is_no_reset() -> None:
+    peer, loop = Peer(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: peer, "127.0.0.1", 0)
+    _, link = await loop.create_connection(Link, *server.sockets[0].getsockname())
+    await ends_well(link, peer, 0.0)
+    server.close()

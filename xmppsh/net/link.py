@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLOSE_NOTIFY_TIMEOUT_S = 2.0  # for the peer's TLS close_notify
+_MAX_READ_AWAY_BYTES = 4 * 1024 * 1024  # at the end; who floods us does not hold us
+_READ_BYTES = 256 * 1024
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _NODELAY = getattr(socket, "TCP_NODELAY", None)
 
@@ -29,6 +32,7 @@ class Link(asyncio.Protocol):
         self.on_data: Callable[[bytes], None] = lambda _: None
         self.on_lost: Callable[[str | None], None] = lambda _: None
         self._transport: asyncio.Transport | None = None
+        self._tcp: asyncio.Transport | None = None  # the same without TLS
         self._pending: list[bytes] = []
         self._flush_scheduled = False
         self._holds: set[str] = set()
@@ -41,7 +45,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TCP connection is up (not called again for TLS)."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = self._tcp = cast("asyncio.Transport", transport)
         self._set(_NODELAY)  # asyncio does it for its own sockets alone
         self._set(_QUICKACK)
 
@@ -163,19 +167,42 @@ class Link(asyncio.Protocol):
         # Once: a second close() takes a TLS transport's protocol away (sslproto.py), and the peer's close_notify counts
         # as the first. abort() does nothing then, and raises AttributeError in Python 3.11.2.
         if self._transport is not None and not self._transport.is_closing():
+            if self._tls() is None:
+                self._read_away()
             self._transport.close()
 
     async def closed(self, timeout_s: float) -> None:
-        """Wait for the end of a close that was started; cut it after `timeout_s`. 0: it goes on by itself."""
-        if timeout_s <= 0:
-            # Cut at once, what the peer is still sending would be answered with RST, and it might never read our end.
-            return
+        """Wait for the end of a close that was started, for at most `timeout_s`, and end it then.
+
+        We do not wait for a peer that is late, and it gets no RST for what it had sent by then. With 0 FIN leaves at
+        once, and what still comes is read as long as the loop runs.
+        """
         # Before Python 3.11.3 asyncio.timeout does not work in a task that was cancelled (gh-102780), and a command
         # that a signal ends closes its link in such a one.
         lost = asyncio.ensure_future(self._lost.wait())
         await asyncio.wait({lost}, timeout=timeout_s)
+        if not lost.done():
+            self._finish()
+            if timeout_s > 0:
+                self.abort()
         lost.cancel()
-        self.abort()
+
+    def _finish(self) -> None:
+        """FIN behind what was written, where the peer has taken all of that."""
+        sock = None if self._tcp is None else self._tcp.get_extra_info("socket")
+        if self._tcp is None or sock is None or self._tcp.get_write_buffer_size():
+            return
+        with contextlib.suppress(OSError):  # the peer may have gone
+            sock.shutdown(socket.SHUT_WR)
+        self._read_away()
+
+    def _read_away(self) -> None:
+        """Take what has come: the kernel answers a close over unread bytes with RST, which overtakes what we wrote."""
+        sock = None if self._tcp is None else self._tcp.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # nothing is there any more
+            for _ in range(_MAX_READ_AWAY_BYTES // _READ_BYTES):
+                if sock is None or not os.read(sock.fileno(), _READ_BYTES):
+                    return
 
     def abort(self) -> None:
         """Drop the TCP connection now, without closing TLS or waiting for what is unsent."""
