@@ -17,6 +17,22 @@ MALLORY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is somebody else's")
 
 
+def test_a_file_that_takes_a_part_gets_the_rest_or_tells(tmp_path: Path) -> None:
+    code = (
+        "import os, resource, signal, sys\n"
+        "from xmppsh.config.ours import write_all\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)\n"
+        "try: write_all(fd, b'x' * 20)\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "f")], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, (tmp_path / "f").read_bytes()) == ("File too large\n", b"x" * 10), done.stderr
+
+
 def linked(path: Path) -> None:
     """A link of mallory's to a folder of mallory's."""
     theirs = path.with_name("theirs")

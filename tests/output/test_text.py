@@ -178,6 +178,15 @@ def test_secrets_in_other_places_are_masked_too(xml: str) -> None:
     assert "SECRET" not in masked(xml)
 
 
+def test_what_fills_in_a_registration_is_not_shown_whatever_the_server_calls_its_fields() -> None:
+    lines: list[str] = []
+    form = "<x xmlns='jabber:x:data' type='submit'><field var='pw'><value>SECRET</value></field></x>"
+    stanza = f"<iq type='set' id='1'><query xmlns='jabber:iq:register'>{form}</query></iq>"
+    Trace(lines.append).sent(stanza.encode(), secret=False)
+    assert "var='pw'" in lines[0]
+    assert "SECRET" not in lines[0]
+
+
 def test_a_trace_has_a_line_for_each_piece_and_its_direction() -> None:
     lines: list[str] = []
     trace = Trace(lines.append)

@@ -8,7 +8,12 @@ SUITES = {
     "hostile input": ("tests/fuzz/", "tests/xmlio/test_reader_", "tests/agent/test_clients"),
     "terminal": ("tests/output/test_safe", "tests/commands/test_terminal", "tests/output/test_text"),
     "secrets": ("tests/config/test_secrets", "tests/interop/test_secrets"),
-    "files": ("tests/config/test_ours", "tests/config/test_paths", "tests/outbox/test_disks"),
+    "files": (
+        "tests/config/test_ours",
+        "tests/config/test_paths",
+        "tests/outbox/test_disks",
+        "tests/interop/test_full_disk",
+    ),
 }
 
 

@@ -18,6 +18,7 @@ from xmppsh.config.secrets import find_password
 from xmppsh.errors import SaslError
 from xmppsh.model import Credentials, u_labels
 from xmppsh.tasks import apart
+from xmppsh.undumpable import keep_memory_private
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -108,6 +109,7 @@ async def _case(app: App, account: Jid | None) -> Case:
 
 async def _login(own: Account, console: Console, jid: Jid) -> tuple[Credentials, str]:
     """What to log in with as `jid`; else nothing, and why there is no login."""
+    keep_memory_private()
     settings = own.settings
     nothing = Credentials(mechanism=settings.mechanism)
     if own.session is not None and own.session.jid.bare == jid:

@@ -98,5 +98,8 @@ def _touch(path: Path) -> None:
         path.write_text("ready\n")  # a FIFO, whose reader waits for a line
         return
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_text("ready\n")
-    partial.replace(path)  # the file is there with its content, or not at all
+    try:
+        partial.write_text("ready\n")
+        partial.replace(path)  # the file is there with its content, or not at all
+    finally:
+        partial.unlink(missing_ok=True)

@@ -153,7 +153,10 @@ class _Mark:
             return
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            new.write_text(json.dumps({"after": archive_id, "file": self._file()}))
-            new.replace(self._path)
+            try:
+                new.write_text(json.dumps({"after": archive_id, "file": self._file()}))
+                new.replace(self._path)
+            finally:
+                new.unlink(missing_ok=True)
         except OSError as error:
             raise IoError(f"{self._path}: {os_reason(error)}") from error

@@ -62,6 +62,12 @@ def open_private(path: str | Path, flags: int) -> int:
     raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
 
 
+def write_all(fd: int, data: bytes) -> None:
+    """Write it whole: a disk that is nearly full takes a part, and refuses the next one by an OSError."""
+    while data:
+        data = data[os.write(fd, data) :]
+
+
 def replace_private(path: Path, data: bytes) -> None:
     """Write a file of ours anew, mode 0600, its folder made where it is missing. Raises OSError.
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmppsh.config.ours import open_private
+from xmppsh.config.ours import open_private, write_all
 from xmppsh.errors import IoError, translate
 from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
@@ -47,7 +47,7 @@ class Owner:
             if self._fd is None:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._fd = self._locked()
-            os.write(self._fd, line.encode())
+            write_all(self._fd, line.encode())
 
     def _locked(self) -> int:
         path = _path(self._folder, self.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.xmlio.build import start_tag
 from xmppsh.xmlio.reader import Footer, Header
 
@@ -45,6 +46,8 @@ class Trace:
     def sent(self, data: bytes, *, secret: bool) -> None:
         """Our bytes, before TLS. secret: show no text at all."""
         xml = data.decode("utf-8", "replace")
+        # The server chooses what the fields of a registration are called, also the one for the password.
+        secret |= f"{ns.REGISTER}'" in xml or f'{ns.REGISTER}"' in xml
         self._write(f"> {re.sub(r'>[^<]+<', '>***<', xml) if secret else masked(xml)}\n")
 
     def received(self, item: Header | Element | Footer) -> None:

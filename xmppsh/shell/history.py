@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from prompt_toolkit.history import History
 
-from xmppsh.config.ours import open_private, replace_private
+from xmppsh.config.ours import open_private, replace_private, write_all
 from xmppsh.errors import IoError
 from xmppsh.shell.secret_lines import is_secret
 from xmppsh.texts import os_reason
@@ -57,7 +57,7 @@ class LineHistory(History):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
-                os.write(fd, json.dumps(string).encode() + b"\n")
+                write_all(fd, json.dumps(string).encode() + b"\n")
             finally:
                 os.close(fd)
         except OSError as error:
