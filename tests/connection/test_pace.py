@@ -71,13 +71,13 @@ def test_the_time_in_which_nothing_was_in_flight_is_not_the_servers() -> None:
 def test_neither_is_the_time_of_a_cut() -> None:
     pace = Pace()
     pace.on_sent(0.0)
-    pace.on_acked(10, 5, 1.0)
+    pace.on_acked(20, 10, 1.0)
     pace.on_pause(1.0)
-    pace.on_acked(5, 0, 100.0)  # what <resumed h/> released
-    assert pace.rate == pytest.approx(10.0)
+    pace.on_acked(10, 0, 100.0)  # what <resumed h/> released
+    assert pace.rate == pytest.approx(20.0)
     pace.on_sent(100.0)
-    pace.on_acked(5, 0, 101.0)
-    assert pace.rate == pytest.approx(10.0), "what the resumption released counts for the time before the cut"
+    pace.on_acked(10, 0, 101.0)
+    assert pace.rate == pytest.approx(20.0), "what the resumption released counts for the time before the cut"
 
 
 def test_an_ack_of_nothing_measures_nothing() -> None:
@@ -108,8 +108,39 @@ def test_short_bursts_of_work_add_up_to_a_stretch() -> None:
     pace = Pace()
     for burst in range(10):
         pace.on_sent(burst * 10.0)
-        pace.on_acked(5, 0, burst * 10.0 + 0.05)
-    assert pace.rate == pytest.approx(100.0)
+        pace.on_acked(20, 0, burst * 10.0 + 0.05)
+    assert pace.rate == pytest.approx(400.0)
+
+
+def test_a_lonely_stanza_says_how_late_the_server_answers_and_not_how_many_it_can_handle() -> None:
+    pace = Pace()
+    for ping in range(20):
+        pace.on_sent(ping * 10.0)
+        pace.on_acked(1, 0, ping * 10.0 + 0.4)
+    assert pace.rate is None
+    assert pace.window(1000) == FIRST_WINDOW
+    assert pace.backlog_s(100) == pytest.approx(0.4 + 100 / FIRST_RATE)
+    assert pace.backlog_s(0) == 0
+
+
+def test_the_ack_of_the_first_one_of_many_is_no_measurement() -> None:
+    # Measured on a loaded Prosody: the announcement to the witness, 0.5 s before a hundred messages behind it.
+    pace = Pace()
+    pace.on_sent(0.0)
+    pace.on_acked(1, 100, 0.5)
+    assert pace.rate is None
+    pace.on_acked(100, 0, 1.0)
+    assert pace.rate == pytest.approx(101.0)
+
+
+def test_lonely_stanzas_between_bursts_leave_the_rate_as_it_is() -> None:
+    pace = Pace()
+    pace.on_sent(0.0)
+    pace.on_acked(1000, 0, 1.0)
+    for ping in range(1, 20):
+        pace.on_sent(ping * 10.0)
+        pace.on_acked(2, 0, ping * 10.0 + 1.0)
+    assert pace.rate == pytest.approx(1000.0)
 
 
 def test_a_server_that_gets_slower_gets_less_and_one_that_gets_faster_more() -> None:

@@ -56,3 +56,15 @@ async def test_without_stream_management_an_idle_link_is_asked_by_a_ping(session
     stanza_id = ping.partition('id="')[2].partition('"')[0]
     driver.hear(f"<iq type='result' id='{stanza_id}'/>")
     assert session.connection._activity.is_set()
+
+
+async def test_a_dead_link_is_noticed_while_another_one_can_still_bring_the_acknowledgement(session: Cut) -> None:
+    session.bound()
+    session.outbound.pace.rate = 1.0  # stanzas a second: the slowest server that there is
+    for number in range(100):
+        session.message(f"m{number}")
+    await asyncio.sleep(0)
+    patience_s = session.connection._patience_s()
+    assert session.in_flight
+    assert patience_s is not None
+    assert patience_s <= session.options.timeout_s / 2

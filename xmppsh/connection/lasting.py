@@ -15,6 +15,7 @@ from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.connection.reconnect import ACK_BASE_S, BACKLOG_PATIENCE, Reconnector, routing_s, watch
 from xmppsh.errors import ConnectionLost, StreamError, XmppshError
 from xmppsh.protocol.events import ResumeFailed, SessionConfirmed, SessionEstablished, SessionResumed, StreamEnded
+from xmppsh.tasks import ended
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -304,9 +305,10 @@ class Connection:
         if self.driver is None or not self._owner.is_reading or not self._owner.in_flight:
             return None
         base_s = max(1.0, min(ACK_BASE_S, self._options.timeout_s / 3))
-        if self._awaits_backlog:
-            base_s = max(base_s, OFFLINE_S)
-        return base_s + BACKLOG_PATIENCE * self._owner.backlog_s()
+        # Whoever waits for an ack gives up after `--timeout`: a new connection must have the time to bring it.
+        most_s = max(base_s, self._options.timeout_s / 2)
+        patience_s = min(base_s + BACKLOG_PATIENCE * self._owner.backlog_s(), most_s)
+        return max(patience_s, OFFLINE_S) if self._awaits_backlog else patience_s
 
     def _on_silence(self) -> None:
         if self.driver is None or not self._owner.is_reading:
@@ -334,9 +336,7 @@ class Connection:
 
         Returns whether the server has said that the stream is over.
         """
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
         if (driver := self.driver or self._old) is None:
             return False
         await driver.close(wait_s, hurry)
