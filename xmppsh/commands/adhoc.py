@@ -11,13 +11,13 @@ from xmppsh import ns
 from xmppsh.commands.base import command
 from xmppsh.commands.form_records import FormField, completed, field_record
 from xmppsh.commands.params import JID
-from xmppsh.errors import ExitCode, UsageError, XmppshError
+from xmppsh.errors import ExitCode, StanzaError, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.xep import disco
-from xmppsh.xep.forms import form_in, reported_in, split, submitted
-from xmppsh.xep.missing import offered
+from xmppsh.xep.forms import Form, form_in, reported_in, split, submitted
+from xmppsh.xep.missing import NotOffered, offered
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml
 
+WHAT = "commands (XEP-0050)"
 MAX_STAGES = 50
 COMMAND = f"{{{ns.COMMANDS}}}command"
 
@@ -85,8 +86,13 @@ async def adhoc_list(app: App, to: Jid) -> AsyncIterator[AdhocCommand]:
     Example:  xmppsh adhoc list example.org
     """
     async with app.sessions.one_shot() as session:
-        with offered("commands (XEP-0050)", str(to)):
-            found = await disco.items(session, to, ns.COMMANDS)
+        with offered(WHAT, str(to)):
+            try:
+                found = await disco.items(session, to, ns.COMMANDS)
+            except StanzaError as error:
+                if error.condition != "item-not-found":  # of the node, where somebody answers who has no commands
+                    raise
+                raise NotOffered(f"{to} does not offer {WHAT}", hint=f"xmppsh disco info {to}") from error
     for one in found:
         yield AdhocCommand(one.jid, one.node or "", one.name)
 
@@ -96,48 +102,70 @@ async def adhoc_list(app: App, to: Jid) -> AsyncIterator[AdhocCommand]:
 @click.argument("node")
 @click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
 @click.option("--next", "action", flag_value="next", help="Go to the next stage, where there is a choice.")
-@click.option("--prev", "action", flag_value="prev", help="Go back a stage.")
-@click.option("--complete", "action", flag_value="complete", help="Finish with this stage.")
+@click.option("--prev", "action", flag_value="prev", help="Go back a stage, once, where there is a choice.")
+@click.option("--complete", "action", flag_value="complete", help="Finish with the first stage that may be the last.")
 async def adhoc_run(
     app: App, to: Jid, node: str, pairs: tuple[str, ...], action: str | None
 ) -> AsyncIterator[FormField | AdhocResult]:
     """Run the command NODE of TO. Its forms are filled in from FIELD=VALUE, for all its stages.
 
-    On a terminal what is missing is asked for; elsewhere a form that wants more lists its fields, and the end is 64.
+    On a terminal what is missing is asked for; elsewhere a form that wants more lists its fields, and the end is 64. A
+    FIELD that no stage asks for is refused before the last one.
 
     Example:  xmppsh adhoc run example.org uptime
     """
-    given = split(pairs)
+    unused, stages = split(pairs), 0
     async with app.sessions.one_shot() as session:
-        with offered("commands (XEP-0050)", str(to)):
+        with offered(WHAT, str(to)):
             stage = await _step(session, to, {"node": node, "action": "execute"}, None)
-        for _ in range(MAX_STAGES):
-            form = form_in(stage)
-            if stage is None or stage.get("status") != "executing" or form is None:
-                break
+        while stage is not None and stage.get("status") == "executing":
+            if (stages := stages + 1) > MAX_STAGES:
+                raise CommandFailed(f"{node} has not ended after {MAX_STAGES} stages")
+            form, chosen = form_in(stage), _chosen(stage, action)
+            here = {"node": node, "sessionid": stage.get("sessionid")}
             try:
-                own = {name: values for name, values in given.items() if name in [one.name for one in form.fields]}
-                values = await completed(app, form, own)
+                values = await _values(app, form, unused, is_last=_is_last(stage, chosen))
             except UsageError:
-                await _step(session, to, {"node": node, "sessionid": stage.get("sessionid"), "action": "cancel"}, None)
-                for one in form.asked:
+                await _step(session, to, {**here, "action": "cancel"}, None)
+                for one in [] if form is None else form.asked:
                     yield field_record(one)
                 raise
-            chosen = action or _default(stage)
-            facts = {"node": node, "sessionid": stage.get("sessionid"), "action": chosen}
-            stage = await _step(session, to, facts, submitted(values))
-        else:
-            raise CommandFailed(f"{node} has not ended after {MAX_STAGES} stages")
+            action = None if chosen == "prev" else action
+            stage = await _step(session, to, {**here, "action": chosen}, None if form is None else submitted(values))
     for result in _results(stage):
         yield result
     if (failed := _failed(stage)) is not None:
         raise CommandFailed(f"{to}: {failed}")
+    if unused:
+        app.console.warn(f"{node} is done, and never asked for {', '.join(unused)}")
 
 
-def _default(stage: Tree) -> str | None:
-    """What the stage would do by itself (§3.3): `complete` is there by default."""
+async def _values(
+    app: App, form: Form | None, unused: dict[str, list[str]], *, is_last: bool
+) -> dict[str, tuple[str, ...]]:
+    """What a stage is answered with; takes from `unused` what it asks for. Raises UsageError."""
+    fields = [] if form is None else [one.name for one in form.fields]
+    own = {name: unused.pop(name) for name in fields if name in unused}
+    if is_last and unused:
+        raise UsageError(f"it does not ask for {', '.join(unused)}", hint=f"its fields are {', '.join(fields)}")
+    return {} if form is None else await completed(app, form, own)
+
+
+def _actions(stage: Tree) -> set[str]:
+    """What may be done with a stage (§3.3); one that does not say is the last."""
     actions = stage.find(f"{{{ns.COMMANDS}}}actions")
-    return None if actions is None else actions.get("execute")
+    return {"complete"} if actions is None else {one.tag.partition("}")[2] for one in actions}
+
+
+def _chosen(stage: Tree, wanted: str | None) -> str | None:
+    """What is wanted, where the stage allows it, else what the stage would do by itself."""
+    actions = stage.find(f"{{{ns.COMMANDS}}}actions")
+    by_itself = None if actions is None else actions.get("execute")
+    return wanted if wanted in _actions(stage) else by_itself
+
+
+def _is_last(stage: Tree, chosen: str | None) -> bool:
+    return chosen == "complete" or "next" not in _actions(stage) | {chosen}
 
 
 async def _step(session: SessionPort, to: Jid, facts: dict[str, str | None], form: Xml | None) -> Tree | None:

@@ -6,11 +6,12 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.tasks import apart
-from xmppsh.xep.forms import Field, Form, filled
+from xmppsh.xep.forms import Field, Form, checked, filled
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
@@ -54,17 +55,27 @@ async def completed(app: App, form: Form, given: dict[str, list[str]]) -> dict[s
 
     Raises UsageError, which names what is missing.
     """
-    if app.console.may_prompt:
-        for one in form.asked:
-            if one.required and one.name not in given and not any(one.values):
-                given = given | {one.name: [await apart(partial(_ask, app, one))]}
+    missing = [one for one in form.asked if one.required and one.name not in given and not any(one.values)]
+    if missing and app.console.may_prompt:
+        for line in filter(None, (form.title, *form.instructions)):
+            app.console.write_error(safe.block(line) + "\n")
+        given = given | {one.name: await apart(partial(_ask, one)) for one in missing}
     return filled(form, given)
 
 
-def _ask(app: App, one: Field) -> str:
+def _ask(one: Field) -> list[str]:
+    """Ask on the terminal until the answer fits; several values of a list are separated by commas."""
     import click
 
-    label = safe.line(one.label or one.name)
-    app.console.log(1, f"{one.name} ({one.type})")
-    answer: str = click.prompt(label, err=True, hide_input=one.type == "text-private")
+    def fitting(answer: str) -> list[str]:
+        texts = [text.strip() for text in answer.split(",")] if one.type in ("list-multi", "jid-multi") else [answer]
+        try:
+            checked(one, texts)
+        except UsageError as error:
+            raise click.UsageError(safe.line(str(error))) from error
+        return texts
+
+    choices = "yes|no" if one.type == "boolean" else "|".join(value for value, _ in one.options)
+    label = safe.line(f"{one.label or one.name} ({choices})" if choices else one.label or one.name)
+    answer: list[str] = click.prompt(label, err=True, hide_input=one.type == "text-private", value_proc=fitting)
     return answer

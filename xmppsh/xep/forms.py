@@ -116,7 +116,7 @@ def filled(form: Form, given: dict[str, list[str]]) -> dict[str, tuple[str, ...]
     for name, texts in given.items():
         if name in by_name:
             try:
-                values[name] = _checked(by_name[name], texts)
+                values[name] = checked(by_name[name], texts)
             except UsageError as error:
                 wrong.append(str(error))
     missing = [one.name for one in form.asked if one.required and not any(values.get(one.name, ()))]
@@ -127,7 +127,8 @@ def filled(form: Form, given: dict[str, list[str]]) -> dict[str, tuple[str, ...]
     return values
 
 
-def _checked(one: Field, texts: Sequence[str]) -> tuple[str, ...]:
+def checked(one: Field, texts: Sequence[str]) -> tuple[str, ...]:
+    """The values as they are sent; raises UsageError for what is not of the field's type."""
     if len(texts) > 1 and one.type not in MULTI:
         raise UsageError(f"{one.name} takes one value")
     allowed = [value for value, _ in one.options]
