@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,31 @@ async def test_the_subject_is_changed_and_shown(program: Program, owner: Contact
     assert [one["subject"] for one in await records(program, "room", "subject", room, "--nick", "j")] == ["Release"]
 
 
+async def test_a_room_that_refuses_a_subject_or_a_guest_says_so(
+    program: Program, server: Server, room: str, tmp_path: Path
+) -> None:
+    assert await records(program, "room", "config", room, "muc#roomconfig_changesubject=no") == []
+    (tmp_path / "bob").mkdir()
+    bob = Program(tmp_path / "bob", server, server.account())
+    refused = await bob.run("room", "subject", room, "Holidays")
+    assert refused.code == 77, refused.stderr
+    assert refused.stderr.startswith(f"xmppsh: {room}: forbidden"), refused.stderr
+    assert [one["subject"] for one in await records(bob, "room", "subject", room)] == [""]
+    nobody = await bob.run("room", "invite", room, f"nobody@{server.domain}", "--direct")
+    assert nobody.code == 67, nobody.stderr
+
+
+async def test_what_is_no_room_is_neither_listed_shown_nor_destroyed(program: Program, server: Server) -> None:
+    listed = await program.run("room", "list", server.domain)
+    assert (listed.code, listed.stderr.partition("\n")[0]) == (
+        69, f"xmppsh: {server.domain} does not offer rooms (XEP-0045)",
+    )  # fmt: skip
+    nowhere = f"nowhere@{server.conference}"
+    for command in (("config", nowhere), ("destroy", nowhere, "--yes")):
+        outcome = await program.run("room", *command)
+        assert (outcome.code, outcome.stdout) == (67, ""), outcome.stderr
+
+
 async def test_the_configuration_is_shown_and_changed_by_its_types(program: Program, room: str) -> None:
     fields = {one["name"]: one for one in await records(program, "room", "config", room)}
     assert fields["muc#roomconfig_persistentroom"]["type"] == "boolean"
@@ -69,10 +95,8 @@ async def test_members_are_made_banned_and_put_out(program: Program, server: Ser
         assert outcome.stderr.startswith(f"xmppsh: the room {room} has banned you")
 
 
-def program_home(program: Program) -> Any:
+def program_home(program: Program) -> Path:
     """Where the program lives."""
-    from pathlib import Path
-
     return Path(program.env["HOME"])
 
 

@@ -20,12 +20,15 @@ from support.servers import LOOPBACK, MAX_UPLOAD_BYTES, Account, Options, Server
 API_TIMEOUT_S = 10.0
 MAX_STANZA_BYTES = 262_144  # what Debian's configuration sets
 
+BARE = ("mod_admin_extra", "mod_disco", "mod_http_api", "mod_roster")
 MODULES: dict[str, dict[str, Any]] = {
+    "mod_adhoc": {},
     "mod_admin_extra": {},
     "mod_blocking": {},
     "mod_caps": {},
     "mod_carboncopy": {},
     "mod_client_state": {},
+    "mod_configure": {},
     "mod_disco": {},
     "mod_http_api": {},
     "mod_last": {},
@@ -165,6 +168,8 @@ class EjabberdServer(Server):
             modules |= {"mod_mam": {"default": "always"}}
         if options.message_delay_ms:
             modules |= {slow_ejabberd.NAME: {}}
+        if options.bare:
+            modules = {name: facts for name, facts in modules.items() if name in BARE}
         return {
             "hosts": [self.domain, self.anonymous_domain],
             "loglevel": "info",
@@ -189,6 +194,8 @@ class EjabberdServer(Server):
                 },
             ],
             "api_permissions": {"test support": {"who": {"ip": f"{LOOPBACK}/32"}, "what": API_COMMANDS}},
+            "acl": {"admin": {"user": [self.admin]}},
+            "access_rules": {"configure": {"allow": "admin"}},
             "auth_method": ["sql"],
             "default_db": "sql",
             "sql_type": "sqlite",

@@ -16,9 +16,11 @@ from support.servers import MAX_UPLOAD_BYTES, Account, Options, Server, ServerFa
 SHELL_TIMEOUT_S = 10.0
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes
 
+BARE = ["admin_shell", "admin_socket", "disco", "roster", "saslauth", "tls"]
 MODULES = [
-    "admin_shell", "admin_socket", "blocklist", "bookmarks", "carbons", "csi_simple", "disco", "lastactivity", "pep",
-    "ping", "private", "register", "roster", "saslauth", "smacks", "time", "tls", "vcard4", "vcard_legacy", "version",
+    "adhoc", "admin_adhoc", "admin_shell", "admin_socket", "blocklist", "bookmarks", "carbons", "csi_simple", "disco",
+    "lastactivity", "pep", "ping", "private", "register", "roster", "saslauth", "smacks", "time", "tls", "vcard4",
+    "vcard_legacy", "version",
 ]  # fmt: skip
 
 # One Lua chunk each, run inside the server; the %s are Lua string literals.
@@ -128,7 +130,7 @@ class ProsodyServer(Server):
 
     def _configuration(self) -> str:
         options = self.options
-        archive = '"mam"; ' if options.archive else ""
+        archive = '"mam"; ' if options.archive and not options.bare else ""
         certificate = f"{{ certificate = {lua(self._certificate.chain)}; key = {lua(self._certificate.key)} }}"
         return f"""
 run_as_root = true
@@ -151,7 +153,8 @@ c2s_direct_tls_ssl = {certificate}
 c2s_require_encryption = true
 allow_unencrypted_plain_auth = false
 
-modules_enabled = {{ {archive}{"; ".join(map(lua, MODULES))} }}
+modules_enabled = {{ {archive}{"; ".join(map(lua, BARE if options.bare else MODULES))} }}
+admins = {{ {lua(self.admin)} }}
 modules_disabled = {{ "s2s"; "s2s_auth_certs"; "limits" }}
 authentication = "internal_plain"
 storage = {"{ archive = 'sql'; muc_log = 'sql' }" if options.sql else '"internal"'}
@@ -166,10 +169,15 @@ smacks_hibernation_time = {options.resume_timeout_s}
 VirtualHost {lua(self.domain)}
 VirtualHost {lua(self.anonymous_domain)}
     authentication = "anonymous"
+{"" if options.bare else self._components()}
+"""
+
+    def _components(self) -> str:
+        return f"""
 Component {lua("upload." + self.domain)} "http_file_share"
     http_file_share_size_limit = {MAX_UPLOAD_BYTES}
 Component {lua(self.conference)} "muc"
-    {'modules_enabled = { "muc_mam" }' if options.archive else ""}
+    {'modules_enabled = { "muc_mam" }' if self.options.archive else ""}
     restrict_room_creation = false
     muc_room_locking = false
 """

@@ -55,6 +55,7 @@ class Options:
     message_delay_ms: int = 0  # how much longer each message of a client takes (ejabberd alone)
     max_unacked: int = 5_000  # how many stanzas a client may leave unacknowledged (ejabberd alone; this is its default)
     resume_timeout_s: int = 300  # how long a session without a connection waits to be resumed (XEP-0198)
+    bare: bool = False  # login, messages, rosters and presence, and nothing else
     sql: bool = False  # archives in a database, which Prosody's own storage is not (Prosody alone: lua-dbi-sqlite3)
     host: str = LOOPBACK  # where clients connect: another address only inside a network namespace of the test's own
 
@@ -103,6 +104,7 @@ class Server(ABC):
         self.domain = f"{self.name}.example"
         self.anonymous_domain = f"anonymous.{self.domain}"  # SASL ANONYMOUS, and nothing else
         self.conference = f"conference.{self.domain}"
+        self.admin = f"admin@{self.domain}"  # who may run the server's own commands, once a test has made the account
         self._claims = [PortClaim(host) for host in (self.host, self.host, LOOPBACK, LOOPBACK)]
         self.port, self.tls_port, self._control_port, self._upload_port = (claim.port for claim in self._claims)
         authority = Authority(folder)

@@ -61,9 +61,10 @@ COMMANDS: dict[Path, Spec] = {
         "xmppsh.commands.room",
         "Show or change what a room is about.",
         "talk",
+        reports_bounces=True,
         records=("xmppsh.commands.room:Subject",),
     ),
-    ("room", "invite"): Spec("xmppsh.commands.room", "Invite somebody.", "talk"),
+    ("room", "invite"): Spec("xmppsh.commands.room", "Invite somebody.", "talk", reports_bounces=True),
     ("room", "affiliation"): Spec("xmppsh.commands.room", "Make somebody owner, member, outcast, …", "talk"),
     ("room", "role"): Spec("xmppsh.commands.room", "Make somebody moderator, visitor, …", "talk"),
     ("room", "config"): Spec(

@@ -6,10 +6,19 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
+from xmppsh.errors import StanzaError
+from xmppsh.protocol.conditions import stanza_error
+from xmppsh.session.requests import may_refuse
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import tree
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from xmppsh.session.session_port import Reader
+    from xmppsh.model import Jid
+    from xmppsh.session.session_port import Reader, SessionPort
+    from xmppsh.xmlio.build import Xml
 
     Collect = Callable[[Reader], Awaitable[None]]
 
@@ -41,6 +50,27 @@ class Collecting:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for reader, _ in self._work:
             reader.cancel()
+
+
+async def send_unrefused(session: SessionPort, to: Jid, attributes: dict[str, str], payload: Xml, last: str) -> None:
+    """Send a message, and wait until its refusal would have come; raises that (StanzaError).
+
+    last: who answers a ping behind it, a server or a room, which has a queue of its own.
+    """
+    stanza_id, refusals = new_id(), list[StanzaError]()
+
+    async def read(bounces: Reader) -> None:
+        async for stanza in bounces:
+            if stanza.id == stanza_id and may_refuse(stanza.sender, to, session.jid):
+                refusals.append(stanza_error(tree(stanza), stanza.sender or session.jid.domainpart))
+
+    async with Collecting((session.bounces(), read)) as reading:
+        stanza = element("message", {"to": str(to), "id": stanza_id, **attributes}, payload)
+        number = session.send(stanza, to=str(to))
+        await asyncio.gather(session.acked(number), session.requests.fence({last}))
+        await reading.finish()
+    if refusals:
+        raise refusals[0]
 
 
 @asynccontextmanager

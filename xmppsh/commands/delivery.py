@@ -10,6 +10,7 @@ from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, Partial, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import not_a_room, stanza_error
+from xmppsh.session.requests import may_refuse
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Delivery:
     async def collect_receipts(self, receipts: Reader) -> None:
         """Note the receipts (XEP-0184 §5)."""
         async for stanza in receipts:
+            if stanza.attributes.get("type") == "error":
+                continue  # what comes back is no receipt, whatever it holds
             for received in tree(stanza).iterfind(f"{{{ns.RECEIPTS}}}received"):
                 self.confirmed(received.get("id", ""), stanza.sender)
 
@@ -79,13 +82,9 @@ class Delivery:
                 self.replied(stanza)
 
     def bounced(self, stanza_id: str, sender: str, own: Jid, error: XmppshError) -> None:
-        """An error came back; it counts when it answers one of our messages, from who may say so.
-
-        That is the recipient, or a server on the way: theirs, or our own (RFC 6120 §8.3.1), which may leave out `from`.
-        """
+        """An error came back; it counts when it answers one of our messages, from who may say so."""
         for key, recipient in self._to.items():
-            domains = ("", recipient.domainpart, own.domainpart, str(own.bare))
-            if key == _key(stanza_id, recipient) and sender.partition("/")[0] in (str(recipient.bare), *domains):
+            if key == _key(stanza_id, recipient) and may_refuse(sender, recipient, own):
                 self.failed.setdefault(key, error)
                 self._check()
                 return

@@ -11,7 +11,7 @@ import click
 
 from xmppsh import ns
 from xmppsh.commands.base import command
-from xmppsh.commands.collecting import reading_from
+from xmppsh.commands.collecting import reading_from, send_unrefused
 from xmppsh.commands.form_records import FormField, completed, field_record
 from xmppsh.commands.params import JID
 from xmppsh.errors import UsageError
@@ -20,9 +20,9 @@ from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
+from xmppsh.xep.missing import offered, require
 from xmppsh.xep.muc import inside, is_subject
 from xmppsh.xmlio.build import element
-from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
-    from xmppsh.xmlio.build import Xml
 
+WHAT = "rooms (XEP-0045)"
 AFFILIATIONS = ("owner", "admin", "member", "none", "outcast")  # §5.2
 ROLES = ("moderator", "participant", "visitor", "none")  # §5.1
 SUBJECT_S = 5.0  # a room tells its subject when it lets us in
@@ -97,7 +97,9 @@ async def room_list(app: App, service: Jid) -> AsyncIterator[Room]:
     Example:  xmppsh room list conference.example.org
     """
     async with app.sessions.one_shot() as session:
-        found = await disco.items(session, service)
+        with offered(WHAT, str(service)):
+            await require(session, service, ns.MUC, WHAT)
+            found = await disco.items(session, service)
     for one in found:
         yield Room(one.jid, one.name)
 
@@ -152,9 +154,8 @@ async def room_subject(
                                 break
                 yield Subject(str(room.bare), said)
             else:
-                change = {"to": str(room.bare), "type": "groupchat", "id": new_id()}
-                number = session.send(element("message", change, element("subject", None, text)), to=str(room.bare))
-                await asyncio.gather(session.acked(number), session.requests.fence({room.domainpart}))
+                about = element("subject", None, text)
+                await send_unrefused(session, room.bare, {"type": "groupchat"}, about, str(room.bare))
 
 
 @command("room", "invite")
@@ -162,25 +163,25 @@ async def room_subject(
 @click.argument("guest", metavar="JID", type=JID)
 @REASON
 @click.option("--direct", is_flag=True, help="From us to JID, and not by way of the room, which we need not enter.")
-async def room_invite(app: App, room: Jid, guest: Jid, reason: str | None, direct: bool) -> None:
+@NICK
+@PASSWORD
+async def room_invite(
+    app: App, room: Jid, guest: Jid, reason: str | None, direct: bool, nick: str | None, room_password: str | None
+) -> None:
     """Invite JID into ROOM (mediated, XEP-0045 §7.8.2, which lets a guest into a room of members; direct, XEP-0249).
+
+    A --direct invitation takes the --room-password with it.
 
     Example:  xmppsh room invite team@conference.example.org juliet@example.org
     """
     async with app.sessions.one_shot() as session:
         if direct:
-            asked = element("x", {"xmlns": ns.CONFERENCE, "jid": str(room.bare), "reason": reason})
-            return await _sent(session, guest, asked)
+            facts = {"xmlns": ns.CONFERENCE, "jid": str(room.bare), "reason": reason, "password": room_password}
+            return await send_unrefused(session, guest, {}, element("x", facts), guest.domainpart)
         why = None if reason is None else element("reason", None, reason)
         asked = element("x", {"xmlns": ns.MUC_USER}, element("invite", {"to": str(guest)}, why))
-        async with inside(session, [room], None, None):
-            await _sent(session, room.bare, asked)
-
-
-async def _sent(session: SessionPort, to: Jid, invitation: Xml) -> None:
-    """Send it, and wait until it would have come back."""
-    number = session.send(element("message", {"to": str(to), "id": new_id()}, invitation), to=str(to))
-    await asyncio.gather(session.acked(number), session.requests.fence({to.domainpart}))
+        async with inside(session, [room], nick, room_password):
+            await send_unrefused(session, room.bare, {}, asked, str(room.bare))
 
 
 @command("room", "affiliation")
@@ -231,6 +232,7 @@ async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncItera
     """
     given = split(pairs)
     async with app.sessions.one_shot() as session:
+        await _exists(session, room)
         answer = tree(await session.request("get", room.bare, element("query", {"xmlns": ns.MUC_OWNER})))
         form = form_in(answer.find(f"{{{ns.MUC_OWNER}}}query"))
         if form is None:
@@ -256,4 +258,10 @@ async def room_destroy(app: App, room: Jid, reason: str | None, yes: bool) -> No
         return
     why = element("destroy", None, None if reason is None else element("reason", None, reason))
     async with app.sessions.one_shot() as session:
+        await _exists(session, room)
         await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_OWNER}, why))
+
+
+async def _exists(session: SessionPort, room: Jid) -> None:
+    """Raise StanzaError where there is no such room: ejabberd shows, changes and destroys one that is not there."""
+    await disco.info(session, room.bare)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 MAX_TEXT = 200  # characters of somebody else's words in a sentence of ours
+UNKNOWN = ("service-unavailable", "feature-not-implemented")  # nobody there knows the protocol
 NO_SERVER = ("remote-server-not-found", "remote-server-timeout", "not-allowed", "item-not-found")
 _START_TAG = re.compile(r"(<[^\s/>]+(?:\s+xmlns=(?:\"[^\"]*\"|'[^']*'))?)[^>]*>")
 
@@ -64,7 +65,7 @@ def stanza_error(stanza: Tree, sender: str, layer: Literal["bind", "stanza"] = "
 def unknown_request(error: StanzaError, payload: str) -> StanzaError:
     """The error of an IQ, with a hint that names the payload where nobody wants to know it."""
     tag = _START_TAG.match(payload)
-    if tag is None or error.condition not in ("service-unavailable", "feature-not-implemented"):
+    if tag is None or error.condition not in UNKNOWN:
         return error
     is_user, is_full = "@" in error.sender, "/" in error.sender
     if is_user and not is_full and ns.PING in tag.group():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, MalformedJid, XmppshError
 from xmppsh.model import Jid
-from xmppsh.protocol.conditions import stanza_error, unknown_request
+from xmppsh.protocol.conditions import UNKNOWN, stanza_error, unknown_request
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -21,6 +21,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from xmppsh.errors import StanzaError
     from xmppsh.model import Element
     from xmppsh.session.ports import Sender
     from xmppsh.xmlio.build import Xml
@@ -49,6 +50,14 @@ def _is_from(sender: str, to: Jid | None, own: Jid) -> bool:
         return Jid.parse(sender) == to
     except MalformedJid:
         return False
+
+
+def may_refuse(sender: str, to: Jid, own: Jid) -> bool:
+    """May this sender say that what we sent to that address did not arrive (RFC 6120 §8.3.1)?
+
+    That is the recipient, or a server on the way: theirs, or our own, which may leave out `from`.
+    """
+    return sender.partition("/")[0] in (str(to.bare), "", to.domainpart, own.domainpart, str(own.bare))
 
 
 def domains_of(addresses: Iterable[str], most: int | None = None) -> set[str]:
@@ -87,9 +96,18 @@ class Requests:
         """
         answer = await self.exchange(iq_type, to, payload, timeout_s)
         if answer.attributes.get("type") == "error":
-            error = stanza_error(tree(answer), answer.sender or self._sender.jid.domainpart)
-            raise unknown_request(error, payload or "")
+            raise unknown_request(self._refusal(answer), payload or "")
         return answer
+
+    def _refusal(self, answer: Element) -> StanzaError:
+        """The error; of our own account, which is there, our server speaks when it says that nobody knows a request."""
+        own, root = self._sender.jid, tree(answer)
+        error = stanza_error(root, answer.sender or own.domainpart)
+        return (
+            stanza_error(root, own.domainpart)
+            if error.condition in UNKNOWN and error.sender == str(own.bare)
+            else error
+        )
 
     async def exchange(
         self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None, *, ahead: bool = False

@@ -6,17 +6,18 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.errors import MalformedJid
+from xmppsh.errors import MalformedJid, StanzaError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 from xmppsh.xep import pubsub
-from xmppsh.xep.missing import NotOffered
+from xmppsh.xep.missing import NotOffered, offered
 from xmppsh.xmlio.build import Xml, element, verbatim
 from xmppsh.xmlio.reader import children, read_element, tree
 
 if TYPE_CHECKING:
     from xmppsh.session.session_port import SessionPort
 
+WHAT = "private bookmarks (XEP-0402)"
 # §4: without these the node would be open to contacts, and keep one item only. ejabberd 23.01 takes the first two alone
 # with an item.
 PRIVATE = {"persist_items": "true", "access_model": "whitelist"}
@@ -37,8 +38,14 @@ class Bookmark:
 
 
 async def bookmarks(session: SessionPort) -> list[Bookmark]:
-    """All of them; what is none is left out."""
-    found = await pubsub.items_or_none(session, session.jid.bare, ns.BOOKMARKS)
+    """All of them; what is none is left out. Raises NotOffered where there is no place for them."""
+    try:
+        with offered(WHAT, session.jid.domainpart):
+            found = await pubsub.items(session, session.jid.bare, ns.BOOKMARKS)
+    except StanzaError as error:
+        if error.condition != "item-not-found":
+            raise
+        return []  # nothing was marked yet
     return [one for item in found if (one := _bookmark(item)) is not None]
 
 
@@ -66,9 +73,7 @@ async def keep(session: SessionPort, one: Bookmark) -> None:
     """Add it, or put it in the place of the one that is there; raises NotOffered where it would not stay private."""
     own = session.jid.bare
     if ns.PUBLISH_OPTIONS not in await pubsub.features(session, own):
-        raise NotOffered(
-            f"{own.domainpart} does not offer private bookmarks (XEP-0402)", hint=f"xmppsh disco info {own}"
-        )
+        raise NotOffered(f"{own.domainpart} does not offer {WHAT}", hint=f"xmppsh disco info {own}")
     conference = element(
         "conference",
         {"xmlns": ns.BOOKMARKS, "name": one.name, "autojoin": "true" if one.autojoin else "false"},

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ExitCode, StanzaError, XmppshError
+from xmppsh.protocol.conditions import UNKNOWN
 from xmppsh.xep.disco import info
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
-
-NOT_THERE = ("service-unavailable", "feature-not-implemented")
 
 
 class NotOffered(XmppshError):
@@ -37,6 +36,6 @@ def offered(what: str, by: str) -> Iterator[None]:
     try:
         yield
     except StanzaError as error:
-        if error.condition not in NOT_THERE or error.exit_code == ExitCode.NOUSER:
+        if error.condition not in UNKNOWN or error.exit_code == ExitCode.NOUSER:
             raise
         raise NotOffered(f"{by} does not offer {what}", hint=f"xmppsh disco info {by}") from error
