@@ -6,7 +6,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from xmppsh.cli.main import build_group
-from xmppsh.commands.params import JID, SECONDS, parse_address
+from xmppsh.commands.kinds import parse_address
+from xmppsh.commands.params import JID, SECONDS
 from xmppsh.config.schema import BY_NAME, SETTINGS
 from xmppsh.config.values import host, integer, pin, positive_seconds, seconds_to_keep
 from xmppsh.errors import MalformedJid, UsageError, XmppshError

@@ -10,7 +10,7 @@ import dns.exception
 import dns.message
 
 from xmppsh.agent import request
-from xmppsh.commands.params import parse_uri
+from xmppsh.commands.kinds import parse_uri
 from xmppsh.config.document import parsed
 from xmppsh.config.load import settings_of
 from xmppsh.doctor import check_hostmeta

@@ -9,7 +9,7 @@ from support.servers import Server
 
 ALWAYS = (
     "lxml slixmpp prompt_toolkit cryptography asn1crypto scramp dns idna stringprep encodings.idna tomllib email"
-    " zipfile importlib.metadata difflib tempfile shutil secrets http"
+    " click gettext zipfile importlib.metadata difflib tempfile shutil secrets http"
 )
 MAIN = """
 import atexit, sys

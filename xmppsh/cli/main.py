@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.commands.base import HelpAsked
+import click
+
+from xmppsh.commands.base import HelpAsked, NothingAsked
 from xmppsh.commands.groups import WIDTH, Root
+from xmppsh.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +32,26 @@ def _without_command(options: Mapping[str, Any]) -> list[str] | None:
 
 
 def parse(arguments: list[str]) -> Work | str:
-    """Read a command line: what to do, or the text of the help that was asked for. Raises click's exceptions."""
+    """Read a command line: what to do, or the text of the help that was asked for.
+
+    Raises UsageError, and NothingAsked where there are no words.
+    """
     try:
         work: Work = build_group().main(
             args=arguments, prog_name="xmppsh", standalone_mode=False, max_content_width=WIDTH, terminal_width=WIDTH
         )
     except HelpAsked as asked:
         return asked.text
+    except click.exceptions.NoArgsIsHelpError as error:
+        raise NothingAsked(error.format_message() + "\n") from None
+    except click.ClickException as error:
+        raise _usage_error(error) from None
+    except click.Abort:
+        raise KeyboardInterrupt from None
     return work
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "xmppsh"
+    return UsageError(" ".join(error.format_message().split()).rstrip("."), hint=f"{path} --help")

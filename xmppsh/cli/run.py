@@ -8,13 +8,16 @@ import signal
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from xmppsh.cli.main import parse
 from xmppsh.cli.report import report, write_error, write_output
-from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError
+from xmppsh.commands.base import NothingAsked
+from xmppsh.commands.words import plain_work
+from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.texts import os_reason
+
+if TYPE_CHECKING:
+    from xmppsh.commands.base import Work
 
 SIGNAL_BASE = 128  # what a shell adds to the number of the signal that a program died of
 DYING = [SIGNAL_BASE + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
@@ -26,7 +29,7 @@ def run(arguments: list[str]) -> int:
     os.umask(0o077)
     as_json = _wants_json(arguments)
     try:
-        work = parse(arguments)
+        work = _read(arguments)
         if isinstance(work, str):
             write_output(work)
             return ExitCode.OK
@@ -35,23 +38,23 @@ def run(arguments: list[str]) -> int:
         return run_work(work)
     except XmppshError as error:
         return report(error, as_json=as_json)
-    except click.exceptions.NoArgsIsHelpError as error:
-        write_error(error.format_message() + "\n")
+    except NothingAsked as error:
+        write_error(error.help)
         return ExitCode.USAGE
-    except click.ClickException as error:
-        return report(_usage_error(error), as_json=as_json)
     except BrokenPipeError:
         return ExitCode.OK  # the reader of the help has read enough
     except OSError as error:
         return report(IoError(f"stdout: {os_reason(error)}"), as_json=as_json)
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return SIGINT_CODE
 
 
-def _usage_error(error: click.ClickException) -> UsageError:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "xmppsh"
-    return UsageError(" ".join(error.format_message().split()).rstrip("."), hint=f"{path} --help")
+def _read(arguments: list[str]) -> Work | str:
+    if (plain := plain_work(arguments)) is not None:
+        return plain
+    from xmppsh.cli.main import parse
+
+    return parse(arguments)
 
 
 def _wants_json(arguments: list[str]) -> bool:

@@ -1,28 +1,23 @@
-"""`@command` turns an async handler into click's; click only parses, and gives a `Work` to run on an App."""
+"""`@command` makes a `Command` of an async handler; its words, once they are read, give a `Work` to run on an App."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable
 from contextlib import aclosing, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import click
-
-from xmppsh import __version__
 from xmppsh.commands import COMMANDS
-from xmppsh.config.schema import MONITORS, SETTINGS, Setting
-from xmppsh.errors import UsageError, XmppshError
+from xmppsh.config.schema import MONITORS
+from xmppsh.errors import UsageError
 from xmppsh.plain import dataclass
 from xmppsh.session.session_port import DryRunEnds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
-    from click.shell_completion import CompletionItem
+    import click
 
-    from xmppsh.commands import Spec
+    from xmppsh.commands import Path, Spec
     from xmppsh.commands.app import App as App
     from xmppsh.config.schema import Settings
     from xmppsh.output.record import Record
@@ -30,6 +25,7 @@ if TYPE_CHECKING:
     Check = Callable[[Mapping[str, Any]], None]
     Ask = Callable[[App, Mapping[str, Any]], Mapping[str, str]]
     Handled = AsyncIterator[Record] | Awaitable[int | None]
+    Handler = Callable[..., Handled]
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
 
@@ -104,162 +100,79 @@ class HelpAsked(Exception):
         self.text = text
 
 
-def command(
-    *path: str, check: Callable[[Mapping[str, Any]], None] | None = None, ask: Ask | None = None
-) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a click command of a handler: an async generator of records whose first argument is the App.
+class NothingAsked(Exception):
+    """The command line has no words. help: what to show on stderr."""
+
+    def __init__(self, help_text: str) -> None:
+        super().__init__(help_text)
+        self.help = help_text
+
+
+class Declared(NamedTuple):
+    """An option or an argument, with the facts that click's own decorators take.
+
+    `type` and `shell_complete` are names of types of params.py, or `type` has the words that it may be, so that click
+    need not be loaded where the words can be read without it (words.py).
+    """
+
+    is_option: bool
+    names: tuple[str, ...]
+    facts: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the handler's parameter."""
+        given = [name for name in self.names if not name.startswith("-")]
+        return given[0] if given else max(self.names, key=len).lstrip("-").replace("-", "_")
+
+
+def option(*names: str, **facts: Any) -> Callable[[Handler], Handler]:
+    """Declare an option of a command; the same as click's."""
+    return _declaring(Declared(True, names, facts))
+
+
+def argument(name: str, **facts: Any) -> Callable[[Handler], Handler]:
+    """Declare an argument of a command; the same as click's."""
+    return _declaring(Declared(False, (name,), facts))
+
+
+def _declaring(declared: Declared) -> Callable[[Handler], Handler]:
+    def declare(handler: Handler) -> Handler:
+        handler.__dict__.setdefault("__click_params__", []).append(declared)  # where click's decorators put theirs
+        return handler
+
+    return declare
+
+
+class Command:
+    """A handler with what is known of its command line. help: its docstring."""
+
+    def __init__(self, path: Path, handler: Handler, check: Check | None, ask: Ask | None) -> None:
+        self.path, self.spec, self.help = path, COMMANDS[path], handler.__doc__
+        self.parameters: list[Declared | click.Parameter] = [*reversed(handler.__dict__.get("__click_params__", []))]
+        self._handler, self._check, self._ask = handler, check, ask
+
+    def work(self, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Work:
+        """What is to be done, once the words are read; raises UsageError."""
+        if self._check is not None:
+            self._check(arguments)
+        secrets: dict[str, str] = {}
+
+        def handle(app: App) -> Handled:
+            return self._handler(app, **arguments, **secrets)
+
+        def find_secrets(app: App) -> None:
+            if self._ask is not None:
+                secrets.update(self._ask(app, arguments))
+
+        return Work(" ".join(self.path), self.spec, handle, options, arguments, find_secrets)
+
+
+def command(*path: str, check: Check | None = None, ask: Ask | None = None) -> Callable[[Handler], Command]:
+    """Make a command of a handler: an async generator of records whose first argument is the App.
 
     One that prints nothing may be a coroutine function, and may return an exit code. check: raises UsageError for
     arguments that do not fit together. ask: gives more arguments, which are secret, for which a person may be asked.
     The registry has the other facts.
     """
-    spec = COMMANDS[path]
-
-    def make(handler: Callable[..., Handled]) -> click.Command:
-        def parsed(**arguments: Any) -> Work:
-            if check is not None:
-                check(arguments)
-            options = click.get_current_context().find_root().meta.get(OPTIONS, {})
-            secrets: dict[str, str] = {}
-
-            def handle(app: App) -> Handled:
-                return handler(app, **arguments, **secrets)
-
-            def find_secrets(app: App) -> None:
-                if ask is not None:
-                    secrets.update(ask(app, arguments))
-
-            return Work(" ".join(path), spec, handle, options, arguments, find_secrets)
-
-        parsed.__doc__ = handler.__doc__
-        parameters = [*reversed(getattr(handler, "__click_params__", [])), help_option(), *global_options(hidden=True)]
-        return _Command(
-            path[-1],
-            callback=parsed,
-            params=parameters,
-            help=handler.__doc__,
-            short_help=spec.help,
-            epilog="Options for the account, the server, trust and output: xmppsh --help",
-            add_help_option=False,
-        )
-
-    return make
-
-
-class _Command(click.Command):
-    """A command whose global options complete as its own do, though its help leaves them out."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words; an error of click's parser knows whose they are, so that its hint names this help."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            error.ctx = error.ctx or ctx
-            raise
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """The options that begin so."""
-        return [*super().shell_complete(ctx, incomplete), *hidden_options(self, ctx, incomplete)]
-
-
-def hidden_options(command: click.Command, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-    """The options that begin so and that the help does not list."""
-    from click.shell_completion import CompletionItem
-
-    if not incomplete.startswith("-"):
-        return []
-    return [
-        CompletionItem(name, help=param.help)
-        for param in command.get_params(ctx)
-        if isinstance(param, click.Option) and param.hidden
-        for name in param.opts
-        if name.startswith(incomplete)
-    ]
-
-
-def help_option() -> click.Option:
-    """`-h`, `--help`: raises HelpAsked; click's own would print by itself."""
-    return _asking(["-h", "--help"], "Show this and end.", lambda ctx: ctx.get_help() + "\n")
-
-
-def _version_option() -> click.Option:
-    return _asking(["-V", "--version"], "Show the version.", lambda _: f"xmppsh {__version__}\n", hidden=True)
-
-
-def _asking(
-    names: list[str], about: str, text: Callable[[click.Context], str], *, hidden: bool = False
-) -> click.Option:
-    """An option that shows a text, and nothing else is done."""
-
-    def show(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-        if value and not ctx.resilient_parsing:
-            raise HelpAsked(text(ctx))
-
-    return click.Option(
-        names, is_flag=True, is_eager=True, expose_value=False, callback=show, help=about, hidden=hidden
-    )
-
-
-def global_options(*, hidden: bool) -> list[click.Parameter]:
-    """An option for each setting; they stand before or after the command name, and so does --version."""
-    return [*(_option(setting, hidden=hidden) for setting in SETTINGS if not setting.file_only), _version_option()]
-
-
-class _GlobalOption(click.Option):
-    """An option that is there twice in each command line, and mostly not given: then there is nothing to work out."""
-
-    def handle_parse_result(
-        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
-    ) -> tuple[Any, list[str]]:
-        """Remember the value, when there is one."""
-        return super().handle_parse_result(ctx, opts, args) if self.name in opts else (None, args)
-
-
-def _option(setting: Setting, *, hidden: bool) -> click.Option:
-    def remember(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
-        if value not in (None, (), False, 0):
-            given = ctx.find_root().meta.setdefault(OPTIONS, {})
-            given[setting.name] = _parsed(setting, value)
-
-    names = [*([setting.short] if setting.short else []), setting.option, setting.name]
-    if setting.name in ("ipv4", "ipv6"):
-        names = [setting.short or "", setting.name]
-    kinds: dict[str, Any] = {"is_flag": True} if setting.flag else {"count": True} if setting.count else {}
-    if not kinds:
-        kinds = {"metavar": setting.metavar, "multiple": setting.many, "type": str, "default": None}
-    help_text = f"{setting.help} [{setting.env}]"
-    complete = None if setting.flag or setting.count else partial(_complete_setting, setting)
-    return _GlobalOption(
-        names,
-        help=help_text,
-        expose_value=False,
-        callback=remember,
-        hidden=hidden,
-        shell_complete=complete,
-        **kinds,
-    )
-
-
-def _complete_setting(
-    setting: Setting, ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem[str]]:
-    from click.shell_completion import CompletionItem
-
-    from xmppsh.commands.known import cached_addresses
-
-    if setting.is_path:
-        return [CompletionItem(incomplete, type="file")]
-    if setting.name == "jid":
-        own = cached_addresses({}, os.environ)
-        return [CompletionItem(jid, help=about or None) for jid, about in own if jid.startswith(incomplete)]
-    return [CompletionItem(word) for word in setting.choices if word.startswith(incomplete)]
-
-
-def _parsed(setting: Setting, value: Any) -> Any:
-    if setting.flag or setting.count:
-        return value
-    try:
-        return tuple(setting.parse(one) for one in value) if setting.many else setting.parse(value)
-    except XmppshError as error:
-        prefix = "" if str(error).startswith("--") else f"{setting.option}: "
-        raise UsageError(f"{prefix}{error}", hint=error.hint) from None
+    return lambda handler: Command(path, handler, check, ask)

@@ -16,7 +16,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xmppsh.commands.params import Wait
+    from xmppsh.commands.kinds import Wait
     from xmppsh.model import Element
     from xmppsh.session.session_port import Reader, SessionPort
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xmppsh.commands import COMMANDS, SECTIONS, Group, Path, Spec, children
-from xmppsh.commands.base import OPTIONS, global_options, help_option, hidden_options
+from xmppsh.commands.base import OPTIONS
+from xmppsh.commands.clicked import click_command, global_options, help_option, hidden_options
 from xmppsh.config.schema import SETTING_GROUPS, SETTINGS
 from xmppsh.errors import UsageError, XmppshError
 
@@ -28,8 +29,7 @@ def load(path: Path) -> click.Command:
         raise XmppshError(
             f"xmppsh {' '.join(path)} cannot be loaded: {error}", hint="install xmppsh again: something is missing"
         ) from error
-    command: click.Command = getattr(module, "_".join(path).replace("-", "_"))
-    return command
+    return click_command(getattr(module, "_".join(path).replace("-", "_")))
 
 
 class CommandGroup(click.Group):
@@ -121,7 +121,7 @@ class Root(CommandGroup):
             ctx._protected_args, ctx.args = [], []
             if not any(word in children(()) for word in words[1:]) and not ctx.resilient_parsing:
                 return self._set_words(ctx, ["connect", *words])
-            from xmppsh.commands.params import parse_address
+            from xmppsh.commands.kinds import parse_address
 
             ctx.meta.setdefault(OPTIONS, {})["jid"] = parse_address(words[0])
             return super().parse_args(ctx, words[1:])

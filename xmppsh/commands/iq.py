@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
-import click
-
-from xmppsh.commands.base import command
-from xmppsh.commands.params import JID
+from xmppsh.commands.base import argument, command, option
 from xmppsh.errors import DataError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -47,10 +44,10 @@ class IqAnswer(Record):
 
 
 @command("iq")
-@click.argument("iq_type", metavar="get|set", type=click.Choice(["get", "set"]))
-@click.argument("to", type=JID)
-@click.argument("payload")
-@click.option("--xpath", metavar="EXPR", help="Print what EXPR finds in the answer, one a line.")
+@argument("iq_type", metavar="get|set", type=("get", "set"))
+@argument("to", type="JID")
+@argument("payload")
+@option("--xpath", metavar="EXPR", help="Print what EXPR finds in the answer, one a line.")
 async def iq(app: App, iq_type: str, to: Jid, payload: str, xpath: str | None) -> AsyncIterator[IqAnswer | Verbatim]:
     """Send PAYLOAD (one XML element; - is stdin) in an IQ to TO, and print the payload of the answer.
 

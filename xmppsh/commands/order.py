@@ -18,7 +18,7 @@ from xmppsh.commands.bodies import (
     whole,
 )
 from xmppsh.commands.delivery import Delivery
-from xmppsh.commands.params import parse_address, parse_uri
+from xmppsh.commands.kinds import parse_address, parse_uri
 from xmppsh.errors import NoInputError, Partial, UsageError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from xmppsh.commands.app import App
-    from xmppsh.commands.params import Wait
+    from xmppsh.commands.kinds import Wait
     from xmppsh.xmlio.build import Xml
 
 

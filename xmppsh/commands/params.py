@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xmppsh.commands.base import OPTIONS
+from xmppsh.commands.kinds import ANSWERS, Wait, parse_address, read_wait
 from xmppsh.config.values import UNITS_S, positive_seconds
-from xmppsh.errors import MalformedJid, UsageError
+from xmppsh.errors import UsageError
 from xmppsh.model import Jid
 
 if TYPE_CHECKING:
@@ -56,32 +56,6 @@ class JidType(click.ParamType[Jid]):
 def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Those of the words that may still be meant."""
     return [completion_item(word) for word in words if word.startswith(incomplete)]
-
-
-def parse_address(text: str) -> Jid:
-    """Read a JID or an `xmpp:` URI."""
-    return parse_uri(text)[0]
-
-
-def parse_uri(text: str) -> tuple[Jid, dict[str, str]]:
-    """Read a JID or an `xmpp:` URI: the address, and what its query says (`?message;subject=…;body=…`, XEP-0147).
-
-    The first word of the query, what is to be done, stands under "".
-    """
-    if not text.lower().startswith("xmpp:"):
-        return Jid.parse(text), {}
-    path, _, query = text[len("xmpp:") :].partition("#")[0].partition("?")
-    if path.startswith("//"):
-        path = path[2:].partition("/")[2]  # RFC 5122 §2.3: an authority names our own account
-    try:
-        action, *pairs = query.split(";")
-        said = {
-            unquote(name, errors="strict"): unquote(value, errors="strict")
-            for name, _, value in (pair.partition("=") for pair in pairs)
-        }
-        return Jid.parse(unquote(path, errors="strict")), {**said, "": action}
-    except UnicodeDecodeError as error:
-        raise MalformedJid(text, "its percent-encoding is not UTF-8") from error
 
 
 class SecondsType(click.ParamType[float]):
@@ -133,16 +107,6 @@ class KindsType(click.ParamType[tuple[str, ...]]):
         return starting([before + comma + kind for kind in KIND_NAMES if kind not in given], before + comma + last)
 
 
-class Wait(NamedTuple):
-    """What `send` waits for: `sent`, `acked`, `delivered` or `reply`, and for how long where that was given."""
-
-    what: str
-    seconds: float | None = None
-
-
-ANSWERS = ("delivered", "reply")
-
-
 class WaitType(click.ParamType[Wait]):
     """`sent`, `acked`, `delivered[:SECONDS]` or `reply[:SECONDS]`."""
 
@@ -150,12 +114,7 @@ class WaitType(click.ParamType[Wait]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Wait:
         """Raises UsageError."""
-        if isinstance(value, Wait):
-            return value
-        what, colon, seconds = value.partition(":")
-        if what not in ("sent", "acked", *ANSWERS) or (colon and what not in ANSWERS):
-            raise UsageError(f"--wait: {value!r} is not sent, acked, delivered[:SECONDS] or reply[:SECONDS]")
-        return Wait(what, _seconds(seconds, param) if colon else None)
+        return value if isinstance(value, Wait) else read_wait(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """What can be waited for."""
@@ -227,6 +186,14 @@ RECORD = RecordType()
 WAIT = WaitType()
 KINDS = KindsType()
 SECONDS = SecondsType()
+# As a command declares them (base.py: option); kinds.py reads most of them without click.
+BY_NAME: dict[str, click.ParamType[Any]] = {
+    "JID": JID,
+    "FILE": FILE,
+    "WAIT": WAIT,
+    "SECONDS": SECONDS,
+    "COUNT": click.IntRange(min=1),
+}
 
 
 def account_argument(*, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -8,11 +8,8 @@ import time
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
-import click
-
 from xmppsh import ns
-from xmppsh.commands.base import command
-from xmppsh.commands.params import JID, SECONDS
+from xmppsh.commands.base import argument, command, option
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -66,9 +63,9 @@ class PingSummary(Record):
 
 
 @command("ping")
-@click.argument("to", type=JID, required=False)
-@click.option("-c", "--count", type=click.IntRange(min=1), metavar="N", help="Send N pings [1, with -i without end].")
-@click.option("-i", "--interval", "interval_s", type=SECONDS, metavar="S", help="Send one every S seconds.")
+@argument("to", type="JID", required=False)
+@option("-c", "--count", type="COUNT", metavar="N", help="Send N pings [1, with -i without end].")
+@option("-i", "--interval", "interval_s", type="SECONDS", metavar="S", help="Send one every S seconds.")
 async def ping(
     app: App, to: Jid | None, count: int | None, interval_s: float | None
 ) -> AsyncIterator[Pong | PingSummary]:

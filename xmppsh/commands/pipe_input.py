@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from xmppsh.commands.bodies import BOM, MAX_BODY_BYTES
-from xmppsh.commands.params import parse_address
+from xmppsh.commands.kinds import parse_address
 from xmppsh.errors import DataError, UsageError, XmlError, XmppshError
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.plain import PlainReader

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh.commands.base import command
-from xmppsh.commands.params import FILE, JID, parse_address
+from xmppsh.commands.kinds import parse_address
+from xmppsh.commands.params import FILE, JID
 from xmppsh.errors import DataError, ExitCode, NoInputError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record

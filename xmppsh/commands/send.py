@@ -7,12 +7,9 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from xmppsh.commands.base import command
+from xmppsh.commands.base import argument, command, option
 from xmppsh.commands.collecting import Collecting
 from xmppsh.commands.order import Options, Order, order_of
-from xmppsh.commands.params import FILE, JID, SECONDS, WAIT
 from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, UsageError, XmppshError
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.record import Record
@@ -91,42 +88,48 @@ class QueuedMessage(Record):
 
 def _check(arguments: Mapping[str, Any]) -> None:
     if not (arguments["words"] or arguments["more"] or arguments["to_file"]):
+        import click  # it has read these words
+
         raise click.UsageError("Missing argument 'TO'.", click.get_current_context())
 
 
 @command("send", check=_check)
-@click.argument("words", metavar="TO [TEXT]…", nargs=-1, shell_complete=JID.shell_complete)
-@click.option("--to", "more", type=JID, multiple=True, metavar="JID", help="One more recipient; repeatable.")
-@click.option("--to-file", type=FILE, help="More recipients, one a line.")
-@click.option("--lines", is_flag=True, help="Each line of stdin is a message, sent as it comes.")
-@click.option("--batch", type=SECONDS, metavar="S", help="With --lines: what comes within S seconds is one message.")
-@click.option("--type", "kind", type=click.Choice(MESSAGE_TYPES), default=None, help="The message's type [chat].")
-@click.option("--subject", metavar="TEXT", help="A subject.")
-@click.option("--thread", metavar="ID", help="The conversation it belongs to.")
-@click.option("--id", "stanza_id", metavar="ID", help="The stanza's id; made when not given.")
-@click.option("--lang", metavar="TAG", help="The language of the text, such as en or pt-BR.")
-@click.option("--oob", metavar="URL", multiple=True, help="Attach a URL (XEP-0066); repeatable.")
-@click.option("--attach", type=FILE, multiple=True, help="Upload FILE and send its URL (XEP-0363); repeatable.")
-@click.option("--room", is_flag=True, help="TO is a room: join, speak, leave (XEP-0045).")
-@click.option("--nick", metavar="NICK", help="Our name in the room [that of the account].")
-@click.option("--room-password", metavar="PASSWORD", help="The room's password.")
-@click.option("--replace", "replaced", metavar="ID", help="Correct our message with that id (XEP-0308).")
-@click.option("--reply-to", metavar="ID", help="Answer the message with that id (XEP-0461).")
-@click.option("--quote", metavar="TEXT", help="With --reply-to: its text, for clients that know no replies.")
-@click.option("--retract", metavar="ID", help="Take back our message with that id (XEP-0424).")
-@click.option("--react", metavar="EMOJI", multiple=True, help="With --reply-to: react to it (XEP-0444).")
-@click.option("--pre", is_flag=True, help="Preformatted: clients show it as it stands (XEP-0393).")
-@click.option("--empty", is_flag=True, help="Send an empty text, too; with --lines empty lines.")
-@click.option(
+@argument("words", metavar="TO [TEXT]…", nargs=-1, shell_complete="JID")
+@option("--to", "more", type="JID", multiple=True, metavar="JID", help="One more recipient; repeatable.")
+@option("--to-file", type="FILE", help="More recipients, one a line.")
+@option("--lines", is_flag=True, help="Each line of stdin is a message, sent as it comes.")
+@option("--batch", type="SECONDS", metavar="S", help="With --lines: what comes within S seconds is one message.")
+@option("--type", "kind", type=MESSAGE_TYPES, default=None, help="The message's type [chat].")
+@option("--subject", metavar="TEXT", help="A subject.")
+@option("--thread", metavar="ID", help="The conversation it belongs to.")
+@option("--id", "stanza_id", metavar="ID", help="The stanza's id; made when not given.")
+@option("--lang", metavar="TAG", help="The language of the text, such as en or pt-BR.")
+@option("--oob", metavar="URL", multiple=True, help="Attach a URL (XEP-0066); repeatable.")
+@option("--attach", type="FILE", multiple=True, help="Upload FILE and send its URL (XEP-0363); repeatable.")
+@option("--room", is_flag=True, help="TO is a room: join, speak, leave (XEP-0045).")
+@option("--nick", metavar="NICK", help="Our name in the room [that of the account].")
+@option("--room-password", metavar="PASSWORD", help="The room's password.")
+@option("--replace", "replaced", metavar="ID", help="Correct our message with that id (XEP-0308).")
+@option("--reply-to", metavar="ID", help="Answer the message with that id (XEP-0461).")
+@option("--quote", metavar="TEXT", help="With --reply-to: its text, for clients that know no replies.")
+@option("--retract", metavar="ID", help="Take back our message with that id (XEP-0424).")
+@option("--react", metavar="EMOJI", multiple=True, help="With --reply-to: react to it (XEP-0444).")
+@option("--pre", is_flag=True, help="Preformatted: clients show it as it stands (XEP-0393).")
+@option("--empty", is_flag=True, help="Send an empty text, too; with --lines empty lines.")
+@option(
     "--control",
-    type=click.Choice(["refuse", "strip", "show"]),
+    type=("refuse", "strip", "show"),
     help="What to do with characters XML cannot carry [refuse; with --lines strip].",
 )
-@click.option("--queue", is_flag=True, help="When the server is away: store it, end with 81; outbox flush sends it.")
-@click.option(
-    "--wait", type=WAIT, default="acked", metavar="WHAT[:S]", help="Success is sent, acked, delivered or reply [acked]."
+@option("--queue", is_flag=True, help="When the server is away: store it, end with 81; outbox flush sends it.")
+@option(
+    "--wait",
+    type="WAIT",
+    default="acked",
+    metavar="WHAT[:S]",
+    help="Success is sent, acked, delivered or reply [acked].",
 )
-@click.option("--each", is_flag=True, help="Print one JSON result for each message and recipient.")
+@option("--each", is_flag=True, help="Print one JSON result for each message and recipient.")
 async def send(app: App, **options: Any) -> AsyncIterator[Record]:
     """Send TEXT to TO; without TEXT, or with -, the body is read from stdin.
 

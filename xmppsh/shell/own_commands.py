@@ -8,7 +8,7 @@ import shlex
 import textwrap
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.params import parse_address
+from xmppsh.commands.kinds import parse_address
 from xmppsh.config.paths import expanded
 from xmppsh.config.values import positive_seconds
 from xmppsh.errors import IoError, NoInputError, UsageError
