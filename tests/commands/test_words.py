@@ -7,6 +7,7 @@ import pytest
 from xmppsh.cli.main import parse
 from xmppsh.commands import COMMANDS
 from xmppsh.commands.base import Command, Declared, Work
+from xmppsh.commands.clicked import click_command
 from xmppsh.commands.words import PLAIN, plain_work
 from xmppsh.config.schema import SETTINGS
 
@@ -74,6 +75,9 @@ def test_what_is_not_plain_is_left_to_click(line: str) -> None:
 def test_what_is_read_without_click_is_declared_without_it_and_no_option_stands_there_twice(name: str) -> None:
     command: Command = getattr(__import__(COMMANDS[name,].module, fromlist=[name]), name)
     assert all(isinstance(one, Declared) for one in command.parameters)
+    assert {one.name for one in command.parameters if isinstance(one, Declared)} <= {
+        one.name for one in click_command(command).params
+    }
     names = [name for one in command.parameters if isinstance(one, Declared) and one.is_option for name in one.names]
     names += [name for setting in SETTINGS for name in (setting.short, setting.option) if name]
     assert len([name for name in names if name.startswith("-")]) == len({name for name in names if name[:1] == "-"})
