@@ -28,6 +28,7 @@ SHOWN_BY = {
     "e2e/test_connect_ends.py": "shell: failure repl",
     "e2e/test_connect_line.py": "shell: lexer",
     "e2e/test_endings.py": "cli: report supervise · commands: ending",
+    "e2e/test_flood.py": "commands: together",
     "e2e/test_stranded.py": "session: availability",
     "hostile/test_gates.py": "protocol: negotiation",
     "interop/test_account.py": (

@@ -53,9 +53,8 @@ class Counters(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4))
     def receive(self, count: int) -> None:
-        for _ in range(count):
-            self.received += 1
-            assert self.sm.on_received() == self.wire(self.received)
+        assert self.sm.on_received(count) == self.wire(self.received + 1)
+        self.received += count
 
     @rule(data=st.data())
     def take_any(self, data: st.DataObject) -> None:
@@ -64,6 +63,16 @@ class Counters(RuleBasedStateMachine):
             number = data.draw(st.sampled_from(waiting))
             self.taken.add(number)
             self.sm.on_taken(self.wire(number))
+
+    @rule(data=st.data())
+    def take_together(self, data: st.DataObject) -> None:
+        waiting = set(range(1, self.received + 1)) - self.taken
+        if waiting:
+            number = data.draw(st.sampled_from(sorted(waiting)))
+            most = next(at for at in range(1, 1 + len(waiting)) if number + at not in waiting)
+            count = data.draw(st.integers(1, most))
+            self.taken.update(range(number, number + count))
+            self.sm.on_taken(self.wire(number), count)
 
     @rule()
     def the_server_asks(self) -> None:

@@ -27,6 +27,7 @@ from xmppsh.model import Credentials, Element
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, StartTls, Write
 from xmppsh.protocol.table import TABLE, State
+from xmppsh.xmlio.arriving import Run
 from xmppsh.xmlio.build import Xml
 from xmppsh.xmlio.reader import Limits, read_element
 
@@ -48,6 +49,7 @@ NONZAS: dict[type, str] = {
 }
 EVENTS: dict[type, object] = {
     **{kind: kind(read_element(xml)) for kind, xml in NONZAS.items()},
+    ev.RunReceived: ev.RunReceived(Run([MESSAGE], [(None, None, None, None, None, "><body>x</body>")])),
     ev.HeaderReceived: ev.HeaderReceived("{http://etherx.jabber.org/streams}stream", {}),
     ev.FooterReceived: ev.FooterReceived(),
     ev.TlsEstablished: ev.TlsEstablished(None),
@@ -57,7 +59,7 @@ EVENTS: dict[type, object] = {
 OUTWARD = {
     *(ev.RegistrationOpen, ev.ResourceBound, ev.SessionEstablished, ev.SessionConfirmed),
     *(ev.SessionResumed, ev.ResumeFailed),
-    *(ev.StanzaArrived, ev.HandledNoted, ev.StanzasAcked, ev.StreamEnded),
+    *(ev.StanzaArrived, ev.RunArrived, ev.HandledNoted, ev.StanzasAcked, ev.StreamEnded),
 }
 FORBIDDEN = [pair for pair in itertools.product(State, EVENTS) if pair not in TABLE and pair[0] is not State.CLOSED]
 
@@ -100,6 +102,7 @@ def test_a_closed_stream_does_nothing_more(kind: type) -> None:
     (ev.EnabledReceived, {State.BOUND}),
     (ev.ResumedReceived, {State.RESUMING}),
     (ev.StanzaReceived, {State.REGISTERING, State.BINDING, State.BOUND, State.LIVE, State.CLOSING}),
+    (ev.RunReceived, {State.LIVE, State.CLOSING}),
     (ev.AckReceived, {State.LIVE, State.CLOSING}),
     (ev.FeaturesReceived, {State.PLAIN, State.SECURED, State.AUTHENTICATED}),
 ])  # fmt: skip

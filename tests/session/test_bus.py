@@ -24,7 +24,7 @@ class Watch:
         self.taken: list[int] = []
         self.pressure: list[str] = []
         self.bus = Bus(
-            lambda token: self.taken.append(token[1]),
+            lambda token, _: self.taken.append(token[1]),
             lambda: self.pressure.append("full"),
             lambda: self.pressure.append("room"),
         )

@@ -14,7 +14,9 @@ from xmppsh.session import inbox
 from xmppsh.session.bus import Bus
 from xmppsh.session.inbox import Inbox, InboxFile
 from xmppsh.session.repeats import Repeats
+from xmppsh.xmlio.arriving import ArrivalReader, Run
 from xmppsh.xmlio.reader import read_element
+from xmppsh.xmlio.splitter import Limits
 
 ME = "romeo@example.net"
 
@@ -32,23 +34,51 @@ def message(number: int, by: str = ME) -> Element:
     )
 
 
-class Run:
+def run_of(*numbers: int) -> Run:
+    """Messages that came together."""
+    reader = ArrivalReader(Limits())
+    reader.feed_until_error(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>")
+    reader.by_the_run = True
+    items, _ = reader.feed_until_error("".join([message(0).xml, *(message(one).xml for one in numbers)]).encode())
+    assert isinstance(items[-1], Run)
+    return items[-1]
+
+
+class Command:
     """A run of a command that reads by an inbox: what was acknowledged, what its bus and its inbox told."""
 
     def __init__(self, folder: Path, max_bytes: int = 1_000_000) -> None:
         self.handled: list[int] = []
         self.troubles: list[IoError] = []
-        self.bus = Bus(lambda token: self.handled.append(token[1]), lambda: None, lambda: None)
+        self.bus = Bus(
+            lambda token, count: self.handled.extend(token[1] + at for at in range(count)), lambda: None, lambda: None
+        )
         self.owner = Owner(folder / "locks")
         self.path = folder / "inbox.sqlite"
         self.file = InboxFile(self.path, self.owner, ME, f"listen {ME}", max_bytes)
-        self.reader = self.bus.add(Inbox(self.bus, lambda _: True, self.file, Repeats(ME), self.troubles.append))
+        self.reader = self.bus.add(Inbox(self.bus, ("message",), self.file, Repeats(ME), self.troubles.append))
         self._number, self.is_dead = 0, False
 
     def arrive(self, *numbers: int, session: int = 1) -> None:
         for number in numbers:
             self._number += 1
             self.bus.publish(message(number), (session, self._number))
+
+    def arrive_together(self, *numbers: int, session: int = 1) -> None:
+        run, first = run_of(*numbers), self._number + 1
+        self._number += len(numbers)
+        if not self.bus.publish_run(run, (session, first)):
+            for at in range(len(numbers)):
+                self.bus.publish(run.element(at), (session, first + at))
+
+    def take_together(self, most: int) -> list[int]:
+        """The numbers of the next messages, if they came together; they are dealt with."""
+        waiting = self.reader.together()
+        if waiting is None:
+            return []
+        found = [read_element(xml) for xml in waiting.left[:most]]
+        self.reader.took(waiting, len(found))
+        return [int(one.id.removeprefix("m")) for one in found if one.id is not None]
 
     async def handled_are(self, count: int) -> None:
         async with asyncio.timeout(5):
@@ -70,11 +100,11 @@ class Run:
 
 
 @pytest.fixture
-async def run(tmp_path: Path) -> AsyncIterator[Callable[..., Run]]:
-    runs: list[Run] = []
+async def run(tmp_path: Path) -> AsyncIterator[Callable[..., Command]]:
+    runs: list[Command] = []
 
-    def start(max_bytes: int = 1_000_000) -> Run:
-        runs.append(Run(tmp_path, max_bytes))
+    def start(max_bytes: int = 1_000_000) -> Command:
+        runs.append(Command(tmp_path, max_bytes))
         return runs[-1]
 
     yield start
@@ -82,7 +112,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Callable[..., Run]]:
         one.reader.cancel()
 
 
-async def test_a_reader_that_keeps_up_touches_no_file(run: Callable[..., Run], tmp_path: Path) -> None:
+async def test_a_reader_that_keeps_up_touches_no_file(run: Callable[..., Command], tmp_path: Path) -> None:
     listen = run()
     for number in range(1, 50):
         listen.arrive(number)
@@ -93,7 +123,7 @@ async def test_a_reader_that_keeps_up_touches_no_file(run: Callable[..., Run], t
 
 
 async def test_what_waits_for_a_slow_reader_is_stored_and_acknowledged_and_then_read_in_order(
-    run: Callable[..., Run],
+    run: Callable[..., Command],
 ) -> None:
     listen = run()
     listen.arrive(*range(1, 11))
@@ -109,7 +139,7 @@ async def test_what_waits_for_a_slow_reader_is_stored_and_acknowledged_and_then_
     assert listen.handled == list(range(1, 1502))
 
 
-async def test_what_a_dead_run_had_not_read_comes_first_in_the_next_one_and_once(run: Callable[..., Run]) -> None:
+async def test_what_a_dead_run_had_not_read_comes_first_in_the_next_one_and_once(run: Callable[..., Command]) -> None:
     killed = run()
     killed.arrive(*range(1, 7))
     await killed.handled_are(6)
@@ -125,7 +155,7 @@ async def test_what_a_dead_run_had_not_read_comes_first_in_the_next_one_and_once
     assert await again.read(1) == [8]
 
 
-async def test_what_was_in_the_hands_of_a_reader_that_died_is_read_again(run: Callable[..., Run]) -> None:
+async def test_what_was_in_the_hands_of_a_reader_that_died_is_read_again(run: Callable[..., Command]) -> None:
     killed = run()
     killed.arrive(1, 2)
     await killed.handled_are(2)
@@ -134,7 +164,7 @@ async def test_what_was_in_the_hands_of_a_reader_that_died_is_read_again(run: Ca
     assert await run().read(2) == [1, 2]
 
 
-async def test_what_was_read_and_comes_again_on_the_next_session_is_not_read_twice(run: Callable[..., Run]) -> None:
+async def test_what_was_read_and_comes_again_on_the_next_session_is_not_read_twice(run: Callable[..., Command]) -> None:
     listen = run()
     listen.arrive(1, 2, 3)
     assert await listen.read(3) == [1, 2, 3]
@@ -144,7 +174,9 @@ async def test_what_was_read_and_comes_again_on_the_next_session_is_not_read_twi
     assert listen.handled == [1, 2, 3, 4, 5]
 
 
-async def test_what_waits_when_the_session_is_lost_is_read_once_though_it_comes_again(run: Callable[..., Run]) -> None:
+async def test_what_waits_when_the_session_is_lost_is_read_once_though_it_comes_again(
+    run: Callable[..., Command],
+) -> None:
     listen = run()
     listen.arrive(1, 2, 3)
     assert await listen.read(1) == [1]
@@ -155,7 +187,9 @@ async def test_what_waits_when_the_session_is_lost_is_read_once_though_it_comes_
     assert 7 in listen.handled
 
 
-async def test_what_a_slow_reader_that_died_had_read_is_not_read_again_by_the_next_run(run: Callable[..., Run]) -> None:
+async def test_what_a_slow_reader_that_died_had_read_is_not_read_again_by_the_next_run(
+    run: Callable[..., Command],
+) -> None:
     killed = run()
     killed.arrive(1, 2)
     assert await killed.read(2) == [1, 2]
@@ -181,7 +215,7 @@ async def test_what_a_slow_reader_that_died_had_read_is_not_read_again_by_the_ne
     ids=["of another server", "within another element"],
 )
 async def test_a_stanza_id_that_somebody_else_has_written_hides_nothing(
-    run: Callable[..., Run], forged: Element
+    run: Callable[..., Command], forged: Element
 ) -> None:
     listen = run()
     listen.arrive(1, 2)
@@ -191,7 +225,7 @@ async def test_a_stanza_id_that_somebody_else_has_written_hides_nothing(
     assert await listen.read(2) == [3, 2]
 
 
-async def test_a_full_inbox_stores_no_more_until_it_has_been_read(run: Callable[..., Run]) -> None:
+async def test_a_full_inbox_stores_no_more_until_it_has_been_read(run: Callable[..., Command]) -> None:
     listen = run(max_bytes=1)
     listen.arrive(1)
     await listen.handled_are(1)
@@ -202,7 +236,7 @@ async def test_a_full_inbox_stores_no_more_until_it_has_been_read(run: Callable[
 
 
 async def test_an_inbox_that_cannot_be_written_is_told_of_once_and_nothing_of_it_acknowledged(
-    run: Callable[..., Run], tmp_path: Path
+    run: Callable[..., Command], tmp_path: Path
 ) -> None:
     listen = run()
     (tmp_path / "locks").write_text("no folder")
@@ -214,7 +248,7 @@ async def test_an_inbox_that_cannot_be_written_is_told_of_once_and_nothing_of_it
     assert listen.handled == [1, 2]
 
 
-async def test_what_is_handed_on_later_keeps_the_time_when_it_came(run: Callable[..., Run]) -> None:
+async def test_what_is_handed_on_later_keeps_the_time_when_it_came(run: Callable[..., Command]) -> None:
     listen = run()
     listen.arrive(1)
     await listen.handled_are(1)
@@ -223,3 +257,68 @@ async def test_what_is_handed_on_later_keeps_the_time_when_it_came(run: Callable
     listen.reader.done()
     listen.arrive(2)
     assert (await anext(listen.reader)).arrived is None
+
+
+async def test_messages_that_came_together_are_read_in_order_with_all_others_and_acknowledged_as_they_are_taken(
+    run: Callable[..., Command], tmp_path: Path
+) -> None:
+    listen = run()
+    listen.arrive(1)
+    listen.arrive_together(*range(2, 12))
+    listen.arrive(12)
+    assert listen.take_together(5) == [], "one is before them"
+    assert await listen.read(2) == [1, 2]
+    assert listen.handled == [1]
+    assert listen.take_together(4) == [3, 4, 5, 6]
+    assert listen.handled == [1, 2, 3, 4, 5, 6]
+    assert await listen.read(1) == [7]
+    assert listen.take_together(100) == [8, 9, 10, 11]
+    assert await listen.read(1) == [12]
+    listen.reader.done()
+    assert listen.handled == list(range(1, 13))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_messages_that_came_together_are_stored_where_their_reader_stops_and_read_once(
+    run: Callable[..., Command],
+) -> None:
+    killed = run()
+    killed.arrive_together(*range(1, 21))
+    assert await killed.read(1) == [1]
+    assert killed.take_together(5) == [2, 3, 4, 5, 6]
+    assert await killed.read(1) == [7]
+    await killed.handled_are(20)
+    killed.arrive_together(*range(21, 31))
+    assert killed.take_together(5) == [], "what is stored comes first"
+    assert await killed.read(2) == [8, 9]
+    await killed.handled_are(30)
+    killed.reader.done()
+    killed.die()
+    listen = run()
+    listen.arrive_together(*range(31, 41))
+    assert await listen.read(31) == list(range(10, 41))
+    listen.reader.done()
+    assert listen.handled == list(range(1, 11))
+
+
+async def test_messages_that_came_together_are_looked_at_by_themselves_where_some_may_come_again(
+    run: Callable[..., Command],
+) -> None:
+    listen = run()
+    listen.arrive_together(*range(1, 11))
+    assert await listen.read(1) == [1]
+    assert listen.take_together(100) == list(range(2, 11))
+    listen.arrive_together(*range(5, 16), session=2)
+    assert listen.take_together(100) == []
+    assert await listen.read(5) == [11, 12, 13, 14, 15]
+
+
+async def test_messages_that_came_together_and_were_not_read_are_not_taken_when_the_reader_leaves(
+    run: Callable[..., Command],
+) -> None:
+    listen = run()
+    listen.arrive_together(*range(1, 11))
+    assert await listen.read(1) == [1]
+    assert listen.take_together(3) == [2, 3, 4]
+    listen.reader.cancel()
+    assert listen.handled == [1, 2, 3, 4]

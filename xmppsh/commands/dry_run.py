@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
     from xmppsh.outbox.inbox_store import Arrival
+    from xmppsh.session.bus import WaitingRun
     from xmppsh.session.session import Session
     from xmppsh.xmlio.build import Xml
 
@@ -44,6 +45,13 @@ class DryReader:
 
     def cancel(self) -> None:
         """There is nothing to leave."""
+
+    def together(self) -> WaitingRun | None:
+        """Nothing waits."""
+        return None
+
+    def took(self, run: WaitingRun, count: int) -> None:
+        """Nothing was read."""
 
     def keep(self) -> Arrival | None:
         """There is nothing to keep."""

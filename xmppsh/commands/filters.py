@@ -36,6 +36,11 @@ class Filter:
     xpath: Callable[[str], list[str]] | None = None
     everything: bool = False
 
+    @property
+    def is_open(self) -> bool:
+        """Does every message pass that somebody has said?"""
+        return not (self.senders or self.recipients or self.types or self.body or self.xpath)
+
     def lets_pass(self, record: StanzaRecord) -> bool:
         """Is it to be shown?"""
         if isinstance(record, MessageRecord):

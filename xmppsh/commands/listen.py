@@ -17,6 +17,7 @@ from xmppsh.commands.ending import open_fd, tell_ready, until
 from xmppsh.commands.filters import Filter, pattern
 from xmppsh.commands.params import FILE, JID, KINDS, SECONDS
 from xmppsh.commands.ports import MIB
+from xmppsh.commands.together import Together
 from xmppsh.errors import NoInputError, UsageError
 from xmppsh.output.records import MessageRecord
 from xmppsh.plain import dataclass
@@ -149,6 +150,7 @@ class _Listener:
         self._filter = self._make_filter()
         self._rooms: Rooms | None = None
         self._arrived = 0
+        self._together = Together(app, self._filter)
 
     def _make_filter(self) -> Filter:
         options, xpath = self._options, None
@@ -180,15 +182,15 @@ class _Listener:
                 async with until(options.wait_s, self._begin(session, arrivals), arrivals) as ending:
                     async for stanza in arrivals:
                         self._arrived += 1
-                        if (record := self._record(session, stanza)) is None:
-                            continue
-                        if jobs is None:
+                        record = self._record(session, stanza)
+                        if record is not None and jobs is None:
                             yield record
-                        elif self._is_own(record):
-                            continue  # a program that answers would answer itself
-                        else:
-                            await _start(jobs, record, arrivals)
-                        shown += 1
+                            shown += 1
+                        elif record is not None and jobs is not None and not self._is_own(record):
+                            await _start(jobs, record, arrivals)  # one of our own would be answered by ourselves
+                            shown += 1
+                        if jobs is None and "message" in options.kinds and shown != options.count:
+                            shown += await self._print_together(arrivals, options.count and options.count - shown)
                         if shown == options.count:
                             break
                     else:
@@ -245,6 +247,12 @@ class _Listener:
             await session.requests.fence({session.jid.domainpart})
             if self._arrived == before:
                 return
+
+    async def _print_together(self, arrivals: Reader, most: int | None) -> int:
+        """Messages that came together; returns how many are shown, at most `most`."""
+        arrived, shown = await self._together.print(arrivals, most)
+        self._arrived += arrived
+        return shown
 
     # ── A stanza ────────────────────────────────────────────────────────────────────────────────────────────────
 

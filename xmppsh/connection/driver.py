@@ -55,7 +55,7 @@ class Driver:
         self._has_written = False
         link.on_data, link.on_lost = self._on_data, self._on_lost
         if trace is not None:
-            stream.on_item = trace.received
+            stream.on_item, stream.by_the_run = trace.received, False
 
     @property
     def is_traced(self) -> bool:

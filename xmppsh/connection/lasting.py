@@ -145,12 +145,12 @@ class Connection:
             raise ConnectionLost("the connection is cut")
         return self.driver
 
-    def mark_handled(self, number: int) -> None:
-        """An inbound stanza is dealt with; while the link is cut it counts when the session is back."""
+    def mark_handled(self, number: int, count: int = 1) -> None:
+        """Inbound stanzas are dealt with; while the link is cut they count when the session is back."""
         if self.driver is not None:
-            self.driver.carry_out(self.driver.stream.taken(number))
+            self.driver.carry_out(self.driver.stream.taken(number, count))
         elif self.sm is not None:
-            self.sm.on_taken(number)
+            self.sm.on_taken(number, count)
 
     def hold_reading(self, held: bool) -> None:
         """Stop reading from the link, or go on."""

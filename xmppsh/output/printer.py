@@ -30,6 +30,11 @@ class Printer:
         """Was another form asked for than text?"""
         return self.format != "text" or self._template is not None
 
+    @property
+    def is_json(self) -> bool:
+        """Are stanzas shown as JSON?"""
+        return self.format == "json" and self._template is None
+
     def check(self) -> None:
         """Raise UsageError for a template that cannot be read."""
         _ = self._render

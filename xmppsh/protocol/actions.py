@@ -11,6 +11,7 @@ from xmppsh.protocol.events import (
     RegistrationOpen,
     ResourceBound,
     ResumeFailed,
+    RunArrived,
     SessionConfirmed,
     SessionEstablished,
     SessionResumed,
@@ -57,6 +58,7 @@ SessionEvent = (
     | SessionResumed
     | ResumeFailed
     | StanzaArrived
+    | RunArrived
     | HandledNoted
     | StanzasAcked
     | StreamEnded

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element, Jid
     from xmppsh.protocol.sm import Resumption
+    from xmppsh.xmlio.arriving import Run
 
 
 # ── In: from the wire, one for each kind of element, and from the link ──────────────────────────────────────────
@@ -63,6 +64,13 @@ class SaslFailureReceived(ElementReceived):
 
 class StanzaReceived(ElementReceived):
     """A message, presence or IQ."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReceived:
+    """Plain messages, one behind the other."""
+
+    run: Run
 
 
 class EnabledReceived(ElementReceived):
@@ -174,6 +182,14 @@ class StanzaArrived:
     """An inbound stanza, counted: `number` is what to give back to `Stream.taken`."""
 
     element: Element
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunArrived:
+    """Inbound messages, counted: `number` is that of the first, as in StanzaArrived; UNCOUNTED is that of all."""
+
+    run: Run
     number: int
 
 

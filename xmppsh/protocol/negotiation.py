@@ -17,8 +17,9 @@ from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
 from xmppsh.protocol.ahead import Known, Rung
 from xmppsh.protocol.conditions import condition_of, number
 from xmppsh.protocol.table import State
+from xmppsh.xmlio.arriving import ArrivalReader
 from xmppsh.xmlio.build import element, start_tag
-from xmppsh.xmlio.reader import Limits, StreamReader, tree
+from xmppsh.xmlio.reader import Limits, tree
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -61,7 +62,7 @@ class Negotiation:
         self.mechanism = ""
         self.jid = config.jid
         self.max_stanza_bytes = config.limits.stanza_bytes  # outbound; the server's XEP-0478 limit when smaller
-        self._reader = StreamReader(config.limits)
+        self._reader = ArrivalReader(config.limits)
         self._offer: sasl.Offer | None = None
         self._exchange: sasl.Exchange | None = None
         self._starttls_sent = False
@@ -80,7 +81,7 @@ class Negotiation:
 
     def _open_header(self, state: State) -> list[Output]:
         self.state = state
-        self._reader = StreamReader(self.config.limits)
+        self._reader = ArrivalReader(self.config.limits)
         self.has_header = False
         header = start_tag(
             "stream:stream",

@@ -13,7 +13,7 @@ from xmppsh.plain import dataclass
 
 MODULUS = 2**32  # XEP-0198 §4
 UNCOUNTED = -1  # the number of a stanza that came before `<enabled/>`, or where the server does not count
-ACK_EVERY = 100  # stanzas taken without an ack
+ACK_EVERY = 50  # stanzas taken without an ack
 
 
 class HandledCountTooHigh(ProtocolError):
@@ -140,20 +140,31 @@ class StreamManagement:
         """Resumed, and nothing is in flight: former streams have nothing of ours left."""
         self.holders = 1
 
-    def on_received(self) -> int:
-        """Count an inbound stanza; returns its number, which `on_taken` wants back."""
-        self.received = (self.received + 1) % MODULUS
+    def on_received(self, count: int = 1) -> int:
+        """Count inbound stanzas; returns the number of the first, which `on_taken` wants back."""
+        first = (self.received + 1) % MODULUS
+        self.received = (self.received + count) % MODULUS
         self._advance()  # repeated after a resume, and taken before it
-        return self.received
+        return first
 
-    def on_taken(self, number: int) -> bool:
-        """The program is done with this stanza; True when an `<a/>` is due: what the server asked about is done, or
-        much is unacknowledged (Prosody ends a session with 500 unacked stanzas)."""
-        if number != UNCOUNTED and 0 < (number - self.handled) % MODULUS <= MODULUS // 2:
-            self._taken.add(number)
+    def on_taken(self, number: int, count: int = 1) -> bool:
+        """The program is done with this stanza, and so many behind it; True when an `<a/>` is due: what the server
+        asked about is done, or much is unacknowledged (Prosody ends a session with 500 unacked stanzas)."""
+        if number == UNCOUNTED:
+            pass
+        elif not self._taken and number == (self.handled + 1) % MODULUS and self._open >= count:
+            self.handled = (self.handled + count) % MODULUS
+        else:
+            later = ((number + at) % MODULUS for at in range(count))
+            self._taken.update(one for one in later if 0 < (one - self.handled) % MODULUS <= MODULUS // 2)
         self._advance()
         fulfilled = self._owed is not None and (self.handled - self._owed) % MODULUS < MODULUS // 2
         return fulfilled or (self.handled - self._answered) % MODULUS >= ACK_EVERY
+
+    @property
+    def _open(self) -> int:
+        """How many stanzas were received and not taken."""
+        return (self.received - self.handled) % MODULUS
 
     def _advance(self) -> None:
         while self.handled != self.received and (following := (self.handled + 1) % MODULUS) in self._taken:

@@ -27,6 +27,7 @@ from xmppsh.protocol.conditions import MAX_TEXT, condition_of, read_h
 from xmppsh.protocol.negotiation import PORT_HINT, StreamConfig, violation
 from xmppsh.protocol.sm import UNCOUNTED
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
+from xmppsh.xmlio.arriving import Run
 from xmppsh.xmlio.build import Xml, element
 from xmppsh.xmlio.reader import Footer, Header, tree
 
@@ -53,6 +54,7 @@ class Stream(Binding):
     def __init__(self, config: StreamConfig) -> None:
         super().__init__(config)
         self.on_item: Callable[[Header | Element | Footer], None] = lambda _: None  # for a trace
+        self.by_the_run = True  # may messages arrive together? Not where each is to be shown
         self.ended_in: State | None = None  # where it stood when it ended, for who wants to know how far it came
         self.peer_ended = False  # the server has said so itself: nothing of it stays there
         self._banner = b""  # the first bytes that came at all
@@ -82,9 +84,11 @@ class Stream(Binding):
             return
         self._banner += data[: MAX_BANNER_BYTES - len(self._banner)]
         reader = self._reader
+        reader.by_the_run = self.by_the_run and self.was_live
         items, error = reader.feed_until_error(data)
         for index, item in enumerate(items):
-            self.on_item(item)
+            if not isinstance(item, Run):
+                self.on_item(item)
             outputs = self.handle(_event(item))
             more = error is not None or index + 1 < len(items)
             if self._awaits_tls and (more or reader.has_rest):
@@ -170,11 +174,11 @@ class Stream(Binding):
             return []
         return [Write(element("inactive", {"xmlns": ns.CSI}).encode())]
 
-    def taken(self, number: int) -> list[Output]:
-        """The program is done with an inbound stanza: it may be acknowledged."""
+    def taken(self, number: int, count: int = 1) -> list[Output]:
+        """The program is done with an inbound stanza, and so many behind it: they may be acknowledged."""
         if self.sm is None:
             return []
-        owed = self.sm.on_taken(number)
+        owed = self.sm.on_taken(number, count)
         return self._ack() if owed and self.state is State.LIVE else []
 
     def close(self) -> list[Output]:
@@ -196,6 +200,10 @@ class Stream(Binding):
     def _on_stanza(self, event: ev.StanzaReceived) -> list[Output]:
         counts = self.sm is not None and self.state is not State.BOUND  # XEP-0198 §4: from <enabled/> on
         return [ev.StanzaArrived(event.element, self.sm.on_received() if self.sm and counts else UNCOUNTED)]
+
+    def _on_run(self, event: ev.RunReceived) -> list[Output]:
+        count = len(event.run.messages)
+        return [ev.RunArrived(event.run, UNCOUNTED if self.sm is None else self.sm.on_received(count))]
 
     def _on_ack(self, event: ev.AckReceived) -> list[Output]:
         if self.sm is None:
@@ -271,10 +279,12 @@ class Stream(Binding):
         return [Disconnect(), ev.StreamEnded(error, redirect)]
 
 
-def _event(item: Header | Element | Footer) -> object:
+def _event(item: Header | Element | Footer | Run) -> object:
     """Name what the reader found."""
     if isinstance(item, Header):
         return ev.HeaderReceived(item.name, item.attributes)
     if isinstance(item, Footer):
         return ev.FooterReceived()
+    if isinstance(item, Run):
+        return ev.RunReceived(item)
     return ELEMENT_EVENTS.get(item.name, ev.StanzaReceived if item.is_stanza else ev.UnknownReceived)(item)

@@ -7,12 +7,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
+from xmppsh.protocol.sm import MODULUS, UNCOUNTED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
     from xmppsh.outbox.inbox_store import Arrival
+    from xmppsh.xmlio.arriving import Run
 
 AnySubscription = TypeVar("AnySubscription", bound="Subscription")
 Token = tuple[int, int]  # the session's generation, and the stanza's number in it
@@ -30,6 +33,52 @@ class Waiting:
         self.was_read = False
         self.since = time.monotonic()
 
+    @property
+    def left(self) -> list[str]:
+        """Its XML."""
+        return [self.element.xml]
+
+
+class WaitingRun:
+    """Messages that came together and wait for the one reader that takes them so.
+
+    token: of the next one; at: how many of them are dealt with, or have become stanzas by themselves.
+    """
+
+    __slots__ = ("at", "run", "since", "token")
+
+    def __init__(self, run: Run, token: Token) -> None:
+        self.run, self.token, self.at = run, token, 0
+        self.since = time.monotonic()
+
+    @property
+    def left(self) -> list[str]:
+        """The XML of those that wait."""
+        return self.run.messages[self.at :]
+
+    @property
+    def is_done(self) -> bool:
+        """Does none of them wait?"""
+        return self.at == len(self.run.messages)
+
+    def advance(self, count: int) -> None:
+        """So many more of them are dealt with."""
+        self.at += count
+        self.token = behind(self.token, count)
+
+    def pop(self) -> Waiting:
+        """The next one, by itself."""
+        arrival = Waiting(self.run.element(self.at), self.token, 1)
+        arrival.since = self.since
+        self.advance(1)
+        return arrival
+
+
+def behind(token: Token, count: int) -> Token:
+    """The token of the stanza so many behind this one."""
+    generation, number = token
+    return (generation, number if number == UNCOUNTED else (number + count) % MODULUS)
+
 
 class Subscription:
     """An async iterator of stanzas. A stanza is taken when its reader asks for the next one."""
@@ -37,7 +86,7 @@ class Subscription:
     def __init__(self, bus: Bus, wanted: Callable[[Element], bool]) -> None:
         self.wanted = wanted
         self._bus = bus
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[Waiting | WaitingRun] = deque()
         self._current: Waiting | None = None
         self._ready = asyncio.Event()
         self._cancelled = self._finishing = False
@@ -61,7 +110,10 @@ class Subscription:
     def _take_next(self) -> Element | None:
         if not self._waiting:
             return None
-        self._current = self._waiting.popleft()
+        first = self._waiting[0]
+        self._current = first if isinstance(first, Waiting) else first.pop()
+        if isinstance(first, Waiting) or first.is_done:
+            self._waiting.popleft()
         return self._current.element
 
     def done(self) -> None:
@@ -77,6 +129,16 @@ class Subscription:
         self._bus.forget(self, left)
         self._cancelled = True
         self._ready.set()
+
+    def together(self) -> WaitingRun | None:
+        """What was read last is dealt with, as in `done`; messages that came together and are next, if there are any.
+
+        They stay where they are until `took` tells how many of them are dealt with.
+        """
+        return None
+
+    def took(self, run: WaitingRun, count: int) -> None:
+        """So many of these messages are dealt with."""
 
     def keep(self) -> Arrival | None:
         """Nothing is stored here: what was read last is in the reader's hands until the next one is read."""
@@ -95,6 +157,10 @@ class Subscription:
         self._waiting.append(arrival)
         self._ready.set()
 
+    def put_run(self, run: WaitingRun) -> bool:
+        """For the bus: may these come together? Else they are put one by one."""
+        return False
+
     def wake(self) -> None:
         """For the bus: the end has come."""
         self._ready.set()
@@ -103,12 +169,12 @@ class Subscription:
 class Bus:
     """Delivers stanzas to the subscriptions that want them.
 
-    on_taken(token) is called when every reader of a stanza is done; on_full and on_room when the readers lag; on_unread
-    when a message has come that nobody reads.
+    on_taken(token, count) is called when every reader of a stanza is done, or of so many, of which the token is the
+    first one's; on_full and on_room when the readers lag; on_unread when a message has come that nobody reads.
     """
 
     def __init__(
-        self, on_taken: Callable[[Token], None], on_full: Callable[[], None], on_room: Callable[[], None]
+        self, on_taken: Callable[[Token, int], None], on_full: Callable[[], None], on_room: Callable[[], None]
     ) -> None:
         self.is_over = False
         self.error: XmppshError | None = None
@@ -133,7 +199,7 @@ class Bus:
         if not readers:
             # A message that nobody reads is not acknowledged: the server keeps it for another client.
             if element.kind != "message":
-                self._on_taken(token)
+                self._on_taken(token, 1)
             else:
                 self.on_unread()
             return
@@ -141,6 +207,19 @@ class Bus:
         self._waiting_bytes += len(readers) * len(element.xml)
         for reader in readers:
             reader.put(arrival)
+        self._hold_if_full()
+
+    def publish_run(self, run: Run, token: Token) -> bool:
+        """Hand over messages that came together; False where there is not one reader alone that takes them so."""
+        size = sum(map(len, run.messages))
+        self._waiting_bytes += size
+        if len(self._subscriptions) != 1 or not self._subscriptions[0].put_run(WaitingRun(run, token)):
+            self._waiting_bytes -= size
+            return False
+        self._hold_if_full()
+        return True
+
+    def _hold_if_full(self) -> None:
         if self._waiting_bytes > MAX_WAITING_BYTES and not self._full:
             self._full = True
             self._on_full()
@@ -150,12 +229,23 @@ class Bus:
         arrival.was_read = True
         self._let_go(arrival)
 
-    def forget(self, subscription: Subscription, left: Iterable[Waiting]) -> None:
+    def release_run(self, run: WaitingRun, count: int) -> None:
+        """The reader has finished with the next `count` of these messages."""
+        token, size = run.token, sum(map(len, run.run.messages[run.at : run.at + count]))
+        run.advance(count)
+        self._shrink(size)
+        self._on_taken(token, count)
+
+    def forget(self, subscription: Subscription, left: Iterable[Waiting | WaitingRun]) -> None:
         """A reader has left, and `left` unread: that is for the other readers, or for nobody, as in `publish`."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
         for arrival in left:
-            self._let_go(arrival)
+            if isinstance(arrival, Waiting):
+                self._let_go(arrival)
+            else:
+                self._shrink(sum(map(len, arrival.left)))
+                self.on_unread()
 
     def _let_go(self, arrival: Waiting) -> None:
         self._shrink(len(arrival.element.xml))
@@ -163,7 +253,7 @@ class Bus:
         if arrival.holders:
             return
         if arrival.was_read or arrival.element.kind != "message":
-            self._on_taken(arrival.token)
+            self._on_taken(arrival.token, 1)
         else:
             self.on_unread()
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.protocol.events import RunArrived, StanzaArrived
 from xmppsh.protocol.sm import MODULUS, UNCOUNTED
 from xmppsh.session.bus import Bus
 from xmppsh.session.responder import Responder
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from xmppsh.session.bus import Token
     from xmppsh.session.ports import Interceptor, Wire
     from xmppsh.session.requests import Requests
+    from xmppsh.xmlio.arriving import Run
     from xmppsh.xmlio.build import Xml
 
 
@@ -58,6 +60,13 @@ class Inbound:
         self._generation += 1
         self._high_water = received
 
+    def on_arrival(self, event: StanzaArrived | RunArrived) -> None:
+        """One stanza arrived, or messages together."""
+        if isinstance(event, StanzaArrived):
+            self.on_stanza(event.element, event.number)
+        else:
+            self.on_run(event.run, event.number)
+
     def on_stanza(self, stanza: Element, number: int) -> None:
         """A stanza arrived, the number-th of its session in our count, or UNCOUNTED (protocol/sm.py)."""
         if number != UNCOUNTED and self._wire.has_acks and not self._is_new(number):
@@ -69,6 +78,17 @@ class Inbound:
             self._wire.mark_handled(number)
         else:
             self.bus.publish(stanza, (self._generation, number))
+
+    def on_run(self, run: Run, number: int) -> None:
+        """Messages arrived, the first of them the number-th: together, where nobody has to see each by itself."""
+        count = len(run.messages)
+        is_looked_at = self._collections or any(one.wants_messages for one in self._interceptors)
+        follows = number == UNCOUNTED or number == (self._high_water + 1) % MODULUS
+        if not is_looked_at and follows and self.bus.publish_run(run, (self._generation, number)):
+            self._high_water = (self._high_water + (count if number != UNCOUNTED else 0)) % MODULUS
+            return
+        for at in range(count):
+            self.on_stanza(run.element(at), number if number == UNCOUNTED else (number + at) % MODULUS)
 
     def _is_new(self, number: int) -> bool:
         if not 0 < (number - self._high_water) % MODULUS <= MODULUS // 2:
@@ -100,10 +120,10 @@ class Inbound:
         finally:
             del self._collections[query_id]
 
-    def _on_reader_done(self, token: Token) -> None:
+    def _on_reader_done(self, token: Token, count: int) -> None:
         generation, number = token
         if generation == self._generation:
-            self._wire.mark_handled(number)
+            self._wire.mark_handled(number, count)
 
     def _hold(self, full: bool) -> None:
         self.readers_lag = full

@@ -18,11 +18,11 @@ from urllib.parse import quote
 from xmppsh.errors import IoError
 from xmppsh.outbox.inbox_store import Arrival, InboxStore
 from xmppsh.outbox.owner import Owner
-from xmppsh.session.bus import Subscription
+from xmppsh.session.bus import Subscription, WaitingRun
 from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from xmppsh.model import Element, Jid
@@ -113,18 +113,20 @@ class InboxFile:
 class Inbox(Subscription):
     """A subscription that stores what its reader leaves waiting.
 
-    on_trouble: is told why the inbox cannot be written; then it goes on in memory, and the link is held back.
+    kinds: of stanzas that it reads. on_trouble: is told why the inbox cannot be written; then it goes on in memory, and
+    the link is held back.
     """
 
     def __init__(
         self,
         bus: Bus,
-        wanted: Callable[[Element], bool],
+        kinds: Collection[str],
         file: InboxFile,
         repeats: Repeats,
         on_trouble: Callable[[IoError], None],
     ) -> None:
-        super().__init__(bus, wanted)
+        super().__init__(bus, lambda stanza: stanza.kind in kinds)
+        self._reads_messages = "message" in kinds
         self._file, self._repeats, self._on_trouble = file, repeats, on_trouble
         self._stored: Arrival | None = None  # what the reader has in its hands, if it comes from the file
         self._generation: int | None = None
@@ -148,8 +150,21 @@ class Inbox(Subscription):
             arrival, self._stored = self._stored, None
             self._file.read(arrival)
         elif self._current is not None:
-            self._repeats.note_read(self._current.element)
+            self._repeats.note_read(self._current.element.xml)
         super().done()
+
+    def together(self) -> WaitingRun | None:
+        """Messages that came together, unless something stored comes before them."""
+        self.done()
+        first = None if self._file.count or not self._waiting else self._waiting[0]
+        return first if isinstance(first, WaitingRun) else None
+
+    def took(self, run: WaitingRun, count: int) -> None:
+        """So many of these messages are dealt with."""
+        self._repeats.note_read(*run.left[:count])
+        self._bus.release_run(run, count)
+        if run.is_done:
+            self._waiting.popleft()
 
     def keep(self) -> Arrival | None:
         """Store what was read last, for somebody who deals with it while more is read; it is given up by `forget`.
@@ -194,6 +209,19 @@ class Inbox(Subscription):
             self._store_waiting()
         self._watch()
 
+    def put_run(self, run: WaitingRun) -> bool:
+        """Messages arrived together: they stay so where none of them can be a repeated one."""
+        if run.token[0] != self._generation:
+            self._begin_session(run.token[0])
+        if not self._reads_messages or self._repeats.may_be_among(run.left):
+            return False
+        self._waiting.append(run)
+        self._ready.set()
+        if self._file.count and len(run.left) >= SLOW_COUNT:
+            self._store_waiting()
+        self._watch()
+        return True
+
     def _begin_session(self, generation: int) -> None:
         if self._generation is not None:
             # The server delivers again what was not acknowledged on the lost one, and that may wait here.
@@ -215,13 +243,13 @@ class Inbox(Subscription):
 
     def _store_waiting(self) -> None:
         """Store what waits, and what the reader has in its hands: unacknowledged, it would hold back all after it."""
-        pending = [*([] if self._current is None else [self._current]), *self._waiting]
+        pending: list[Waiting | WaitingRun] = [*([] if self._current is None else [self._current]), *self._waiting]
         if not pending or not self._is_writable or self._file.is_full:
             return
         now = time.time()
-        read = [self._as_arrival(stanza, now) for stanza in self._repeats.to_store()]
+        read = [self._as_arrival(xml, now) for xml in self._repeats.to_store()]
         try:
-            self._file.add([self._as_arrival(one.element, now) for one in pending], read)
+            self._file.add([self._as_arrival(xml, now) for one in pending for xml in one.left], read)
         except IoError as error:
             self._is_writable = False
             self._on_trouble(error)
@@ -230,8 +258,11 @@ class Inbox(Subscription):
             self._current, self._stored = None, self._file.next()
         self._waiting = deque()
         for one in pending:
-            self._bus.release(one)
+            if isinstance(one, WaitingRun):
+                self._bus.release_run(one, len(one.left))
+            else:
+                self._bus.release(one)
         self._ready.set()
 
-    def _as_arrival(self, stanza: Element, now: float) -> Arrival:
-        return Arrival(self._repeats.stanza_id(stanza), stanza.xml, now)
+    def _as_arrival(self, xml: str, now: float) -> Arrival:
+        return Arrival(self._repeats.stanza_id(xml), xml, now)

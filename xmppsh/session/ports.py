@@ -40,8 +40,8 @@ class Wire(Protocol):
     def request_ack(self) -> None:
         """Write `<r/>`."""
 
-    def mark_handled(self, number: int) -> None:
-        """The inbound stanza with this number is dealt with: it may be acknowledged."""
+    def mark_handled(self, number: int, count: int = 1) -> None:
+        """The inbound stanza with this number is dealt with, and so many behind it: they may be acknowledged."""
 
     def hold_reading(self, held: bool) -> None:
         """Stop reading from the link, or go on."""
@@ -87,6 +87,11 @@ class Interceptor:
     def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
         """Deal with an inbound stanza (True), or leave it to the others; call `handled` when it may be acknowledged."""
         return False
+
+    @property
+    def wants_messages(self) -> bool:
+        """Does `intercept` look at messages? Then none arrive together."""
+        return True
 
     def before_ack(self, h: int) -> None:
         """An `<a h>` is written next."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 MAX_READ = 5_000  # stanzas that are remembered; ejabberd keeps as many unacknowledged
-MAX_UNHEARD = 2 * ACK_EVERY  # an ack may be under way
+MAX_UNHEARD = 4 * ACK_EVERY  # some acks may be under way
 MAX_READ_CHARACTERS = 2 * 1024 * 1024
 
 
@@ -32,28 +32,32 @@ class Repeats:
 
     def __init__(self, account: str) -> None:
         self._account = account
-        self._read: deque[Element] = deque()
+        self._read: deque[str] = deque()  # XML
         self._characters = self._unstored = 0
         self._ids: set[str] = set()
 
-    def stanza_id(self, stanza: Element) -> str:
-        """The one of one's own server, empty where there is none."""
-        if ns.SID not in stanza.xml:
+    def stanza_id(self, xml: str) -> str:
+        """The one that a stanza has of one's own server, empty where there is none."""
+        if ns.SID not in xml:
             return ""
-        for child in tree(stanza).iterfind(f"{{{ns.SID}}}stanza-id"):
+        for child in tree(xml).iterfind(f"{{{ns.SID}}}stanza-id"):
             if child.get("by") == self._account:
                 return child.get("id", "")
         return ""
 
-    def note_read(self, stanza: Element) -> None:
-        """This one was read; it may be delivered again as long as the server has not heard of that."""
-        self._read.append(stanza)
-        self._unstored += 1
-        self._characters += len(stanza.xml)
+    def note_read(self, *stanzas: str) -> None:
+        """These were read; they may be delivered again as long as the server has not heard of that."""
+        self._read.extend(stanzas)
+        self._unstored += len(stanzas)
+        self._characters += sum(map(len, stanzas))
         while len(self._read) > MAX_READ or self._characters > MAX_READ_CHARACTERS:
-            self._characters -= len(self._read.popleft().xml)
+            self._characters -= len(self._read.popleft())
 
-    def to_store(self) -> list[Element]:
+    def may_be_among(self, stanzas: Iterable[str]) -> bool:
+        """May one of these have been read already?"""
+        return bool(self._ids) and any(ns.SID in xml for xml in stanzas)
+
+    def to_store(self) -> list[str]:
         """What was read since this was asked for last, and of which the server may not have heard yet."""
         count, self._unstored = min(self._unstored, MAX_UNHEARD, len(self._read)), 0
         return [self._read[at] for at in range(-count, 0)]
@@ -64,4 +68,4 @@ class Repeats:
 
     def is_repeat(self, stanza: Element) -> bool:
         """Was it read on an earlier session?"""
-        return bool(self._ids) and self.stanza_id(stanza) in self._ids
+        return bool(self._ids) and self.stanza_id(stanza.xml) in self._ids

@@ -222,7 +222,7 @@ class Session(Streams):
             self.log(0, f"what arrives is not stored any more, and waits at the server: {error}")
 
         bus, repeats = self.inbound.bus, Repeats(str(self.options.jid.bare))
-        return bus.add(Inbox(bus, lambda stanza: stanza.kind in kinds, file, repeats, tell))
+        return bus.add(Inbox(bus, kinds, file, repeats, tell))
 
     def bounces(self) -> Subscription:
         """Read the messages that came back with an error (RFC 6120 §8.3)."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element, Jid
     from xmppsh.outbox.inbox_store import Arrival
+    from xmppsh.session.bus import WaitingRun
     from xmppsh.xmlio.build import Xml
 
 
@@ -39,6 +40,13 @@ class Reader(Protocol):
 
     def cancel(self) -> None:
         """Read no more: the iteration ends, and what is left stays with the server."""
+
+    def together(self) -> WaitingRun | None:
+        """What was read last is dealt with; messages that came together and are next, if there are any. They stay
+        where they are until `took` tells how many of them are dealt with, before anything else is waited for."""
+
+    def took(self, run: WaitingRun, count: int) -> None:
+        """So many of these messages are dealt with."""
 
     def keep(self) -> Arrival | None:
         """Store what was read last while more is read (Inbox.keep); None where it cannot be stored."""

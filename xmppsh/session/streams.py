@@ -302,9 +302,9 @@ class Streams:
     def on_event(self, event: SessionEvent) -> None:
         """What the stream in use tells."""
         match event:
-            case ev.StanzaArrived(stanza, number):
+            case ev.StanzaArrived() | ev.RunArrived():
                 self.connection.note_activity()
-                self.inbound.on_stanza(stanza, number)
+                self.inbound.on_arrival(event)
             case ev.StanzasAcked(count):
                 self.connection.on_ack()
                 if not self._asks_again:

@@ -151,6 +151,11 @@ class Announcer(Interceptor):
             self._told = self._acked = resumable.handled
         self._at_once()
 
+    @property
+    def wants_messages(self) -> bool:
+        """Its requests and their answers are IQ."""
+        return False
+
     def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
         """Answer the witness's checks, and note whether it watches."""
         if stanza.sender != self._witness or stanza.kind != "iq":

@@ -49,6 +49,11 @@ class Greeting(Interceptor):
             except (ConnectionLost, DeadlineExceeded):
                 continue  # the next session greets again
 
+    @property
+    def wants_messages(self) -> bool:
+        """The answers are IQ."""
+        return False
+
     async def greet(self) -> None:
         """Say it."""
         raise NotImplementedError
@@ -59,6 +64,11 @@ class Inactive(Interceptor):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    @property
+    def wants_messages(self) -> bool:
+        """There is no answer."""
+        return False
 
     def on_live(self) -> None:
         """A stream came to life, and the server takes us for active (§5.1)."""
@@ -136,6 +146,11 @@ class Rooms(Greeting):
     def _join(self, room: Jid) -> None:
         self._joining.add(room)
         self.session.send_ahead(join_presence(room, self._nick, self._password))
+
+    @property
+    def wants_messages(self) -> bool:
+        """Only until each room has said its subject."""
+        return bool(self._joining)
 
     def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
         """Learn from a room's presence whether we are in; everybody else sees it, too.

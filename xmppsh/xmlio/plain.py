@@ -10,16 +10,20 @@ message.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from xml.parsers import expat
 
 from xmppsh import ns
 from xmppsh.errors import XmlError
+from xmppsh.model import Element
 from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
-    from xmppsh.model import Element
+    from collections.abc import Sequence
+
     from xmppsh.xmlio.splitter import Limits
+
+Item = TypeVar("Item")
 
 END = b"</message>"
 # A start tag with attributes that mean nothing but themselves, and values that need no decoding. Groups 1, 2: the id;
@@ -32,24 +36,31 @@ START = re.compile(
 )
 # The end of something else, an origin-id that a message brings; markup that could hide an end tag, the prefix that is
 # assumed: expat tells of these.
-ODD = (b"</message", ns.SID.encode())
+NESTED, ODD = b"</message", (ns.SID.encode(),)
 TOLD = (b"<!", b"<?", b"stream:")
 OPENING, CLOSING = f"<x xmlns='{ns.CLIENT}'>".encode(), b"</x>"
 FEWEST = 8  # messages that are worth a parser of their own
 MAX_HELD_BYTES = 128 * 1024  # of a message that is not complete
 
 Place = tuple[int, int]  # line and column, from 1
+Starts = list[Any]  # what is found of a start tag, one for each piece; None where it is no plain message's
 
 
 class Plain(NamedTuple):
     """Messages that stand in the input one behind the other, well-formed and within the limits.
 
     Each is its exact bytes and the white space before it, without its end tag. place: where in the input they begin.
+    starts: what was found of each start tag.
     """
 
     messages: list[bytes]
     place: Place
-    have_ids: bool
+    starts: Sequence[Any]
+
+    @property
+    def have_ids(self) -> bool:
+        """Has each of them an id?"""
+        return all([start[1] or start[2] for start in self.starts])
 
     def place_of(self, index: int) -> Place:
         """Where a message begins."""
@@ -58,23 +69,149 @@ class Plain(NamedTuple):
         return _behind(self.place, b"".join(before))
 
 
-class PlainReader:
+class OneByOne(Protocol[Item]):
+    """Reads what is not plain (xmlio/reader.py)."""
+
+    @property
+    def has_declarations(self) -> bool:
+        """Does an element around the stanzas declare what a plain message would not have, standing alone?"""
+
+    @property
+    def is_between(self) -> bool:
+        """Behind the end of an element: is this the place between two that stand alone?"""
+
+    def feed_until_error(self, data: bytes, *, final: bool = False) -> tuple[list[Item], XmlError | None]:
+        """Take input; give what it completes and the fault that ended it, if any."""
+
+    def skip(self) -> None:
+        """Elements were read elsewhere: go on behind them, in a line of its own."""
+
+
+class Runs(Generic[Item]):
+    """Reads plain messages by the run, and the rest as `reader` does. odd: what a plain message does not hold."""
+
+    def __init__(self, reader: OneByOne[Item], limits: Limits, odd: tuple[bytes, ...]) -> None:
+        self._reader, self._limits, self._odd = reader, limits, odd
+        # Fewer bytes can neither be nested too deep nor have too many attributes: `<a></a>`, ` a=""`.
+        self._harmless_bytes = min(7 * limits.depth, 5 * limits.attributes)
+        self._allows_plain = True
+        self._is_between = True  # the place is between two stanzas
+        self._place: Place = (1, 1)  # everything before it is dealt with
+        self._is_ahead = False  # the reader has not seen what lies right before it
+        self._line = self._moved_line = 1  # of the reader's own; where it was told to go on, behind plain messages
+        self._lines = self._columns = 0  # how much further it is in the input; the columns in that line alone
+
+    # ── By the run ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read(self, parts: list[bytes], data: bytes) -> tuple[list[Plain | Item], XmlError | None]:
+        found: list[Plain | Item] = []
+        if not parts:
+            return found, None
+        matches = self._matches(parts, data)
+        at = end = 0  # a stretch of plain ones, perhaps an empty one
+        while at < len(parts):
+            end = end if at < end else _next_odd(matches, at)
+            if self._is_between and end - at >= FEWEST:
+                if run := _well_formed(parts[at:end]):
+                    found.append(Plain(run, self._place, matches[at : at + len(run)]))
+                    self._place, self._is_ahead = _behind(self._place, END.join(run) + END), True
+                    at += len(run)
+                    continue
+                matches[at:end] = _without(TOLD, matches[at:end], parts[at:end])
+                if None in matches[at:end]:
+                    end = at
+                    continue
+                stop = end  # there is no telling which of them it is
+            else:
+                # One by one, to where the next run may begin.
+                stop = at + 1 if end - at >= FEWEST else self._next_run(matches, end)
+            more, error = self._one_by_one(END.join(parts[at:stop]) + END, is_whole=True)
+            found += more
+            if error is not None:
+                return found, error
+            at = stop
+        return found, None
+
+    def _starts(self, parts: list[bytes]) -> Starts:
+        """The start tag of each plain message; None where it is none."""
+        raise NotImplementedError
+
+    def _matches(self, parts: list[bytes], data: bytes) -> Starts:
+        """The same, and None for what may be beyond the limits, or is odd."""
+        if not self._allows_plain or self._reader.has_declarations:
+            return [None] * len(parts)
+        matches = self._starts(parts)
+        if max(map(len, parts), default=0) > self._harmless_bytes:
+            matches = [match if self._is_harmless(part) else None for match, part in zip(matches, parts, strict=True)]
+        if data.count(NESTED) > len(parts) or any(one in data for one in self._odd):
+            matches = _without((NESTED, *self._odd), matches, parts)
+        if _opened(data) > len(parts) + 1:
+            matches = [None if _opened(part) > 1 else match for match, part in zip(matches, parts, strict=True)]
+        return matches
+
+    def _is_harmless(self, part: bytes) -> bool:
+        """Is it within the limits for certain?"""
+        limits = self._limits
+        if len(part) <= self._harmless_bytes:
+            return True
+        is_flat = part.count(b"<") <= limits.depth and part.count(b"=") <= limits.attributes
+        return is_flat and len(part) + len(END) <= limits.stanza_bytes
+
+    @staticmethod
+    def _next_run(matches: Starts, at: int) -> int:
+        """Where a run begins that is worth it, behind the piece `at`, which is not plain; else the end."""
+        length = 0
+        for index in range(at, len(matches)):
+            length = 0 if matches[index] is None else length + 1
+            if length == FEWEST:
+                return index + 1 - FEWEST
+        return len(matches)
+
+    # ── One by one ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _one_by_one(
+        self, data: bytes, *, is_whole: bool, final: bool = False
+    ) -> tuple[list[Plain | Item], XmlError | None]:
+        """is_whole: it ends behind an end tag."""
+        if self._is_ahead:
+            self._reader.skip()
+            self._line += 1
+            self._moved_line, self._is_ahead = self._line, False
+            self._lines, self._columns = self._place[0] - self._line, self._place[1] - 1
+        stanzas, error = self._reader.feed_until_error(data, final=final)
+        self._line += data.count(b"\n")
+        self._place = _behind(self._place, data)
+        self._is_between = is_whole and error is None and self._reader.is_between
+        return [self._at_home(stanza) for stanza in stanzas], None if error is None else self._placed(error)
+
+    def _moved(self, line: int, column: int) -> Place:
+        return line + self._lines, column + (self._columns if line == self._moved_line else 0)
+
+    def _at_home(self, item: Item) -> Item:
+        if isinstance(item, Element) and (self._lines or self._columns):
+            return cast("Item", item.at(*self._moved(item.line, item.column)))
+        return item
+
+    def _placed(self, error: XmlError) -> XmlError:
+        if error.line is None or error.column is None:
+            return error
+        line, column = self._moved(error.line, error.column)
+        return XmlError(error.reason, condition=error.condition or "", line=line, column=column)
+
+
+class PlainReader(Runs[Element]):
     """Reads stanzas as `StanzaReader` does, plain messages by the run.
 
     The end of what it is given may be the beginning of a plain message: it is held back, and `release` reads it.
     """
 
     def __init__(self, limits: Limits, *, root: str | None = None) -> None:
-        self._reader, self._limits = StanzaReader(limits, root=root), limits
-        # Fewer bytes can neither be nested too deep nor have too many attributes: `<a></a>`, ` a=""`.
-        self._harmless_bytes = min(7 * limits.depth, 5 * limits.attributes)
+        super().__init__(StanzaReader(limits, root=root), limits, ODD)
         self._allows_plain = root is None or root.rpartition("}")[2] != "message"
         self._held = b""
-        self._is_between = True  # the place is between two stanzas
-        self._place: Place = (1, 1)  # everything before it is dealt with
-        self._is_ahead = False  # the reader has not seen what lies right before it
-        self._line = self._moved_line = 1  # of the reader's own; where it was told to go on, behind plain messages
-        self._lines = self._columns = 0  # how much further it is in the input; the columns in that line alone
+
+    def _starts(self, parts: list[bytes]) -> Starts:
+        return list(map(START.match, parts))
 
     @property
     def holds(self) -> bool:
@@ -99,92 +236,6 @@ class PlainReader:
         more, error = self._one_by_one(rest, is_whole=False, final=final)
         return found + more, error
 
-    # ── By the run ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _read(self, parts: list[bytes], data: bytes) -> tuple[list[Plain | Element], XmlError | None]:
-        found: list[Plain | Element] = []
-        matches = self._matches(parts, data)
-        at = 0
-        while at < len(parts):
-            end = matches.index(None, at) if None in matches[at:] else len(parts)
-            if self._is_between and end - at >= FEWEST:
-                run = _well_formed(parts[at:end])
-                if len(run) < end - at:
-                    matches = _without(TOLD, matches, parts)
-                if run:
-                    have_ids = all([match[1] or match[2] for match in matches[at : at + len(run)] if match])
-                    found.append(Plain(run, self._place, have_ids))
-                    self._place, self._is_ahead = _behind(self._place, END.join(run) + END), True
-                    at += len(run)
-                    continue
-            # One by one, to where the next run may begin.
-            end = at + 1 if end - at >= FEWEST else self._next_run(matches, end)
-            more, error = self._one_by_one(END.join(parts[at:end]) + END, is_whole=True)
-            found += more
-            if error is not None:
-                return found, error
-            at = end
-        return found, None
-
-    def _matches(self, parts: list[bytes], data: bytes) -> list[re.Match[bytes] | None]:
-        """The start tag of each plain message; None where it is none."""
-        if not self._allows_plain or self._reader.has_declarations:
-            return [None] * len(parts)
-        matches = list(map(START.match, parts))
-        if max(map(len, parts), default=0) > self._harmless_bytes:
-            matches = [match if self._is_harmless(part) else None for match, part in zip(matches, parts, strict=True)]
-        is_odd = data.count(ODD[0]) > len(parts) or ODD[1] in data
-        return _without(ODD, matches, parts) if is_odd else matches
-
-    def _is_harmless(self, part: bytes) -> bool:
-        """Is it within the limits for certain?"""
-        limits = self._limits
-        if len(part) <= self._harmless_bytes:
-            return True
-        is_flat = part.count(b"<") <= limits.depth and part.count(b"=") <= limits.attributes
-        return is_flat and len(part) + len(END) <= limits.stanza_bytes
-
-    @staticmethod
-    def _next_run(matches: list[re.Match[bytes] | None], at: int) -> int:
-        """Where a run begins that is worth it, behind the piece `at`, which is not plain; else the end."""
-        length = 0
-        for index in range(at, len(matches)):
-            length = 0 if matches[index] is None else length + 1
-            if length == FEWEST:
-                return index + 1 - FEWEST
-        return len(matches)
-
-    # ── One by one ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _one_by_one(
-        self, data: bytes, *, is_whole: bool, final: bool = False
-    ) -> tuple[list[Plain | Element], XmlError | None]:
-        """is_whole: it ends behind an end tag."""
-        if self._is_ahead:
-            self._reader.feed(b"\n")
-            self._line += 1
-            self._moved_line, self._is_ahead = self._line, False
-            self._lines, self._columns = self._place[0] - self._line, self._place[1] - 1
-        stanzas, error = self._reader.feed_until_error(data, final=final)
-        self._line += data.count(b"\n")
-        self._place = _behind(self._place, data)
-        self._is_between = is_whole and error is None and self._reader.is_between
-        return [self._at_home(stanza) for stanza in stanzas], None if error is None else self._placed(error)
-
-    def _moved(self, line: int, column: int) -> Place:
-        return line + self._lines, column + (self._columns if line == self._moved_line else 0)
-
-    def _at_home(self, stanza: Element) -> Element:
-        if not self._lines and not self._columns:
-            return stanza
-        return stanza.at(*self._moved(stanza.line, stanza.column))
-
-    def _placed(self, error: XmlError) -> XmlError:
-        if error.line is None or error.column is None:
-            return error
-        line, column = self._moved(error.line, error.column)
-        return XmlError(error.reason, condition=error.condition or "", line=line, column=column)
-
 
 def id_of(message: bytes) -> str:
     """The id of a plain message; empty when it has none."""
@@ -206,11 +257,22 @@ def _refuse(*_: object) -> None:
     raise _HiddenError
 
 
-def _without(
-    odd: tuple[bytes, ...], matches: list[re.Match[bytes] | None], parts: list[bytes]
-) -> list[re.Match[bytes] | None]:
+def _without(odd: tuple[bytes, ...], matches: Starts, parts: list[bytes]) -> Starts:
     """None for the pieces that hold something odd."""
     return [None if any(one in part for one in odd) else match for match, part in zip(matches, parts, strict=True)]
+
+
+def _opened(data: bytes) -> int:
+    """How many start tags of messages there are, written in the usual way."""
+    return data.count(b"<message ") + data.count(b"<message>")
+
+
+def _next_odd(matches: Starts, at: int) -> int:
+    """Where the next piece is that is not plain, from `at` on."""
+    try:
+        return matches.index(None, at)
+    except ValueError:
+        return len(matches)
 
 
 def _may_be_plain(rest: bytes) -> bool:

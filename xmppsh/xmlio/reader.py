@@ -39,11 +39,13 @@ class StreamReader:
             raise error
         return items
 
-    def feed_until_error(self, data: bytes) -> tuple[list[Header | Element | Footer], XmlError | None]:
+    def feed_until_error(
+        self, data: bytes, *, final: bool = False
+    ) -> tuple[list[Header | Element | Footer], XmlError | None]:
         """Take bytes off the wire; give what they complete, and the fault that ended it (RFC 6120 §4.9.3.13)."""
         error: XmlError | None = None
         try:
-            self._splitter.parse(data)
+            self._splitter.parse(data, final)
         except XmlError as caught:
             error = caught
         items, self._splitter.items = self._splitter.items, []
@@ -53,6 +55,26 @@ class StreamReader:
     def has_rest(self) -> bool:
         """Have bytes come after the last complete element?"""
         return self._splitter.pending_bytes > 0
+
+    @property
+    def has_declarations(self) -> bool:
+        """Does the header put stanzas without a prefix into another namespace than `jabber:client`?"""
+        return any(not prefix for prefix, _, _ in self._splitter.inherited)
+
+    @property
+    def prefixes(self) -> tuple[bytes, ...]:
+        """How the use of each prefix looks that the header declares."""
+        return tuple(use for prefix, _, use in self._splitter.inherited if prefix)
+
+    @property
+    def is_between(self) -> bool:
+        """Behind the end of an element: is this the place between two?"""
+        return self._splitter.depth == self._splitter.top - 1
+
+    def skip(self) -> None:
+        """Elements were read elsewhere: go on behind them, in a line of its own."""
+        self._splitter.parse(b"\n")
+        self._splitter.forget_pending()
 
 
 class StanzaReader:
@@ -110,6 +132,11 @@ class StanzaReader:
             stanzas.append(stanza)
         self._splitter.items.clear()
         return stanzas, error
+
+    def skip(self) -> None:
+        """Elements were read elsewhere: go on behind them, in a line of its own."""
+        self.feed(b"\n")
+        self._splitter.forget_pending()
 
     def end(self) -> None:
         """Say that the input is over; raises XmlError when an element is still open."""
@@ -185,16 +212,17 @@ def read_element(xml: str, limits: Limits | None = None) -> Element:
     return elements[0]
 
 
-def tree(element: Element) -> Tree:
-    """The element as an ElementTree; names are `{namespace}local`."""
+def tree(element: Element | str) -> Tree:
+    """The element, or its XML, as an ElementTree; names are `{namespace}local`."""
     return trees([element])[0]
 
 
-def trees(elements: Sequence[Element]) -> list[Tree]:
+def trees(elements: Sequence[Element | str]) -> list[Tree]:
     """The same of many: to parse them together takes a third of the time."""
     from xml.etree.ElementTree import fromstring
 
-    return list(fromstring(f"<x xmlns='{ns.CLIENT}'>{''.join([one.xml for one in elements])}</x>"))
+    xml = "".join([one if isinstance(one, str) else one.xml for one in elements])
+    return list(fromstring(f"<x xmlns='{ns.CLIENT}'>{xml}</x>"))
 
 
 def children(element: Element) -> list[str]:

@@ -108,6 +108,10 @@ class Splitter:
 
     _last_end = 0
 
+    def forget_pending(self) -> None:
+        """What has come up to now was the end of an element, or something between two."""
+        self._last_end = self._base + len(self._buffer)
+
     @property
     def inherited(self) -> list[tuple[str, str, bytes]]:
         """The declarations that an element would have to repeat: prefix, URI, how its use looks."""

@@ -1,0 +1,151 @@
+"""Messages that came together, as records and as lines of JSON: what `record` and `dumps` make, for less work.
+
+What stands in most messages, a body and empty extension elements, is read without parsing it again: the reader has
+checked that it is well-formed. All the others are parsed in one piece.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from json.encoder import encode_basestring
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from xmppsh.output import safe
+from xmppsh.output.ndjson import dumps
+from xmppsh.output.records import DELAYS, ENCRYPTED, ENCRYPTION, OOB, OWN, MessageRecord, message_record
+from xmppsh.texts import rfc3339
+from xmppsh.xmlio.reader import trees
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from xmppsh.xmlio.arriving import Run
+
+Line = TypeVar("Line")
+BODY, BODY_END = "><body>", "</body>"  # behind the start tag of the message
+_ATTRIBUTE = r""" ([a-z:_-]+)=(?:'([^'<>&\t\r\n]*)'|"([^"<>&\t\r\n]*)")"""
+_EMPTY = re.compile(rf"<([a-z][a-z0-9_.-]*)((?:{_ATTRIBUTE})*) ?/>")
+_ATTRIBUTES = re.compile(_ATTRIBUTE)
+# Extensions that say more than that they are there.
+_TELLING = frozenset({name[1:].partition("}")[0] for name in (*DELAYS, ENCRYPTION, OOB, OWN)}) | ENCRYPTED
+_PLACES = re.compile(r'"id": "@id@", "body": "@body@"|"stamp": "@stamp@"')
+
+
+class Words(NamedTuple):
+    """What a plain message says: its text, and the names of its extension elements."""
+
+    body: str
+    payloads: tuple[str, ...]
+
+
+def words(content: str) -> Words | None:
+    """Of a message's content (Run.starts); None where it has to be parsed."""
+    end = content.find(BODY_END)
+    if end < 0 or not content.startswith(BODY):
+        return None
+    body, rest = content[len(BODY) : end], content[end + len(BODY_END) :]
+    if "<" in body or "\r" in body:
+        return None
+    if "&" in body:
+        if "&#" in body:
+            return None
+        body = body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&apos;", "'")
+        body = body.replace("&amp;", "&")
+    payloads = _extensions(rest) if rest else ()
+    return None if payloads is None else Words(body, payloads)
+
+
+def _extensions(content: str) -> tuple[str, ...] | None:
+    """The names of empty elements, each with a namespace of its own that tells nothing else; None for all the rest."""
+    at, found = 0, []
+    while at < len(content):
+        element = _EMPTY.match(content, at)
+        if element is None:
+            return None
+        attributes = {name: value or other for name, value, other in _ATTRIBUTES.findall(element[2])}
+        namespace = attributes.get("xmlns")
+        if not namespace or namespace in _TELLING:
+            return None
+        found.append(f"{{{namespace}}}{element[1]}")
+        at = element.end()
+    return tuple(found)
+
+
+def records(run: Run, span: slice, now: Callable[[], datetime], own: str) -> list[MessageRecord]:
+    """The records of messages of a run; own: our bare address."""
+    stamp = rfc3339(now())
+    found: list[MessageRecord | None] = []
+    for xml, start in zip(run.messages[span], run.starts[span], strict=True):
+        sender, to, kind, stanza_id, language, content = start
+        said = words(content)
+        found.append(None if said is None else _record(sender, to, kind, stanza_id, language, said, stamp, xml))
+    return _completed(found, run.messages[span], now, own)
+
+
+def lines(run: Run, span: slice, now: Callable[[], datetime], own: str) -> list[str | MessageRecord]:
+    """The same as JSON, without newlines; a record where the message had to be parsed."""
+    stamp = encode_basestring(rfc3339(now()))
+    found: list[str | None] = []
+    for sender, to, kind, stanza_id, language, content in run.starts[span]:
+        if (said := words(content)) is None:
+            found.append(None)
+            continue
+        head, middle, tail = _around(sender, to, kind, language, said.payloads)
+        quoted_id = "null" if stanza_id is None else encode_basestring(stanza_id)
+        body = encode_basestring(said.body)
+        found.append(safe.escaped_for_json(f'{head}"id": {quoted_id}, "body": {body}{middle}"stamp": {stamp}{tail}'))
+    return _completed(found, run.messages[span], now, own)
+
+
+def _completed(
+    found: Sequence[Line | None], messages: list[str], now: Callable[[], datetime], own: str
+) -> list[Line | MessageRecord]:
+    """Parse what is missing, in one piece."""
+    missing = [at for at, one in enumerate(found) if one is None]
+    parsed = iter(trees("".join([messages[at] for at in missing])) if missing else ())
+    return [
+        message_record(next(parsed), messages[at], now, own) if one is None else one for at, one in enumerate(found)
+    ]
+
+
+def _record(
+    sender: str | None,
+    to: str | None,
+    given: str | None,
+    stanza_id: str | None,
+    language: str | None,
+    said: Words,
+    stamp: str,
+    xml: str,
+) -> MessageRecord:
+    kind = "normal" if given is None else given  # RFC 6121 §5.2.2
+    return MessageRecord(
+        from_=sender,
+        to=to,
+        type=kind,
+        id=stanza_id,
+        body=said.body,
+        subject=None,
+        thread=None,
+        lang=language,
+        stamp=stamp,
+        delayed=False,
+        carbon=None,
+        room=kind == "groupchat",
+        encrypted=False,
+        oob=(),
+        payloads=said.payloads,
+        xml=xml,
+    )
+
+
+@lru_cache(maxsize=1000)
+def _around(
+    sender: str | None, to: str | None, kind: str | None, language: str | None, payloads: tuple[str, ...]
+) -> tuple[str, str, str]:
+    """The JSON before the id, between the body and the stamp, and behind that: the same for many messages."""
+    example = _record(sender, to, kind, "@id@", language, Words("@body@", payloads), "@stamp@", "")
+    head, middle, tail = _PLACES.split(dumps(example.data()))
+    return head, middle, tail

@@ -1,0 +1,152 @@
+"""What comes from the server: plain messages by the run, all else one by one."""
+
+from __future__ import annotations
+
+import re
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from xmppsh import ns
+from xmppsh.model import Element
+from xmppsh.xmlio.plain import END, Plain, Runs, Starts
+from xmppsh.xmlio.reader import StreamReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.errors import XmlError
+    from xmppsh.xmlio.splitter import Footer, Header, Limits
+
+Start = tuple[str | None, str | None, str | None, str | None, str | None, str]
+_NAME = f"{{{ns.CLIENT}}}message"
+_USUAL = ("from", "to", "type", "id", "xml:lang")
+_ATTRIBUTES = ("from", "to", "type", "id", "{http://www.w3.org/XML/1998/namespace}lang")  # as expat gives them
+# A start tag whose attributes are what they look like: none but the usual ones, and nothing to decode in them.
+_TAG = re.compile(
+    r"""\s*+<message(?:\s++(?:from|to|type|id|xml:lang)\s*+=\s*+(?:'[^'<>&\t\r\n]*+'|"[^"<>&\t\r\n]*+"))*+\s*+>"""
+)
+_ATTRIBUTE = re.compile(r"""([a-z:]+)\s*=\s*(?:'([^']*)'|"([^"]*)")""")
+_LITERAL = re.compile(r"""([a-z:]+)=(['"])[^'"]*\2""")
+
+
+class Run(NamedTuple):
+    """Messages that came one behind the other in one piece, well-formed and within the limits.
+
+    messages: the exact XML of each; starts: sender, recipient, type, id and language as in the start tag, None for one
+    that it has not, and what stands from the `>` of that tag to the end tag.
+    """
+
+    messages: list[str]
+    starts: list[Start]
+
+    def element(self, index: int) -> Element:
+        """One of them, as the reader gives it by itself."""
+        given = zip(_ATTRIBUTES, self.starts[index], strict=False)
+        return Element(_NAME, {name: value for name, value in given if value is not None}, self.messages[index])
+
+
+class ArrivalReader:
+    """Reads the server's side of one stream as `StreamReader` does.
+
+    by_the_run: may it give runs?
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.by_the_run = False
+        self._reader = StreamReader(limits)
+        self._limits = limits
+        self._runs: _Runs | None = None
+
+    def feed_until_error(self, data: bytes) -> tuple[list[Header | Element | Footer | Run], XmlError | None]:
+        """Take bytes off the wire; give what they complete, and the fault that ended it (RFC 6120 §4.9.3.13)."""
+        if self._runs is None and self.by_the_run:
+            self._runs = _Runs(self._reader, self._limits)
+        if self._runs is None:
+            items, error = self._reader.feed_until_error(data)
+            return [*items], error
+        return self._runs.feed(data, by_the_run=self.by_the_run)
+
+    @property
+    def has_rest(self) -> bool:
+        """Have bytes come after the last complete element?"""
+        return self._reader.has_rest
+
+
+class _Shape:
+    """How start tags look whose attributes stand in the same order, in the same quotes: what is between the values.
+
+    One server writes all of them in a few shapes, and a message of the same shape as the one before is taken apart by
+    one split at its quotes: exactly, since what stands outside of them is compared to the letter.
+    """
+
+    def __init__(self, quote: str, names: list[str]) -> None:
+        self.quote, self.count = quote, 2 * len(names)
+        before = [f" {name}=" for name in names]
+        before[0] = f"<message{before[0]}"
+        self.outside = before
+        # Behind the pieces stands a None, for the attributes that are missing.
+        at = [2 * names.index(name) + 1 if name in names else self.count + 1 for name in _USUAL]
+        self.start = cast("Callable[[list[str | None]], Start]", itemgetter(*at, self.count))
+
+    @classmethod
+    def of(cls, tag: str) -> _Shape | None:
+        """Of a start tag that `_TAG` matches; None where it is not written in the usual way."""
+        written = _LITERAL.findall(tag)
+        quotes, names = {quote for _, quote in written}, [name for name, _ in written]
+        return cls(quotes.pop(), names) if len(quotes) == 1 else None
+
+
+class _Runs(Runs["Header | Element | Footer"]):
+    """Begins behind the header, wherever the reader stands."""
+
+    def __init__(self, reader: StreamReader, limits: Limits) -> None:
+        # An element that uses a prefix of the header repeats its declaration (Splitter).
+        super().__init__(reader, limits, reader.prefixes)
+        self._is_between = False
+        self._shape: _Shape | None = None
+
+    def feed(self, data: bytes, *, by_the_run: bool) -> tuple[list[Header | Element | Footer | Run], XmlError | None]:
+        parts = data.split(END) if by_the_run else [data]
+        rest = parts.pop()
+        found, error = self._read(parts, data)
+        if rest and error is None:
+            more, error = self._one_by_one(rest, is_whole=False)
+            found += more
+        return [_run(one) if isinstance(one, Plain) else one for one in found], error
+
+    def _starts(self, parts: list[bytes]) -> Starts:
+        try:
+            text = END.join(parts).decode()
+        except UnicodeDecodeError:
+            return [None] * len(parts)
+        is_clean = not any(one in text for one in "&\t\r\n")
+        return [self._start(one, is_clean=is_clean) for one in text.split("</message>")]
+
+    def _start(self, text: str, *, is_clean: bool) -> Start | None:
+        """The parts of a message; is_clean: it holds nothing that is to be decoded."""
+        if (shape := self._shape) is not None:
+            pieces: list[str | None] = [*text.split(shape.quote, shape.count), None]
+            if pieces[: shape.count : 2] == shape.outside and len(pieces) == shape.count + 2:
+                content = cast("str", pieces[-2])
+                if content[:1] == ">" and (is_clean or _is_literal(text[: -len(content)])):
+                    return shape.start(pieces)
+        return self._taken_apart(text)
+
+    def _taken_apart(self, text: str) -> Start | None:
+        tag = _TAG.match(text)
+        if tag is None:
+            return None
+        self._shape = _Shape.of(tag.group())
+        found = {name: value or other for name, value, other in _ATTRIBUTE.findall(tag.group())}
+        sender, to, kind, stanza_id, language = map(found.get, _USUAL)
+        return sender, to, kind, stanza_id, language, text[tag.end() - 1 :]
+
+
+def _is_literal(tag: str) -> bool:
+    """Is there nothing to decode in a start tag?"""
+    return tag.isprintable() and "&" not in tag
+
+
+def _run(plain: Plain) -> Run:
+    messages = [f"{one}</message>" for one in END.join(plain.messages).decode().split("</message>")]
+    return Run([one.lstrip() for one in messages], list(plain.starts))
