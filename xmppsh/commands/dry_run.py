@@ -46,6 +46,13 @@ class DryReader:
     def cancel(self) -> None:
         """There is nothing to leave."""
 
+    def stored(self, most: int) -> list[Arrival]:
+        """Nothing is stored."""
+        return []
+
+    def took_stored(self, count: int) -> None:
+        """Nothing was read."""
+
     def together(self) -> WaitingRun | None:
         """Nothing waits."""
         return None

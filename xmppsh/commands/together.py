@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.output import together
+from xmppsh.output.records import message_record
+from xmppsh.xmlio.reader import trees
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.commands.filters import Filter
+    from xmppsh.outbox.inbox_store import Arrival
     from xmppsh.output.records import MessageRecord
     from xmppsh.session.bus import WaitingRun
     from xmppsh.session.session_port import Reader
 
 AT_ONCE = 50  # messages that are printed before they can be acknowledged
+STORED_AT_ONCE = 16  # and before they are struck off the inbox: killed between the two, they are printed again
 
 
 class Together:
@@ -33,16 +40,33 @@ class Together:
         is acknowledged before more is printed, and between the two nothing else happens.
         """
         arrived = shown = 0
-        while shown != most and (waiting := arrivals.together()) is not None:
-            lines = self._lines(waiting, AT_ONCE if most is None else min(AT_ONCE, most - shown))
-            done = self._app.console.stdout.write_some(lines)
-            arrivals.took(waiting, done)
+        while shown != most:
+            limit = AT_ONCE if most is None else min(AT_ONCE, most - shown)
+            if stored := arrivals.stored(min(STORED_AT_ONCE, limit)):
+                lines = self._stored_lines(stored)
+                done = self._app.console.stdout.write_some(lines)
+                arrivals.took_stored(done)
+            elif (waiting := arrivals.together()) is not None:
+                lines = self._lines(waiting, limit)
+                done = self._app.console.stdout.write_some(lines)
+                arrivals.took(waiting, done)
+            else:
+                break
             arrived += done
             shown += sum(map(bool, lines[:done]))
             if not lines or done < len(lines):
                 break
             await asyncio.sleep(0)  # the acknowledgement leaves
         return arrived, shown
+
+    def _stored_lines(self, stored: list[Arrival]) -> list[str]:
+        """The same for what was stored, of whatever kind."""
+        plain = list(takewhile(lambda one: one.xml.startswith("<message") and ns.CARBONS not in one.xml, stored))
+        lines = []
+        for one, root in zip(plain, trees("".join([one.xml for one in plain])), strict=True):
+            came = partial(datetime.fromtimestamp, one.arrived, UTC)
+            lines.append(self._line(message_record(root, one.xml, came, self._own)))
+        return lines
 
     def _lines(self, waiting: WaitingRun, most: int) -> list[str]:
         """What is printed of the next ones, up to one that may be a copy of another client's message; empty for one

@@ -89,11 +89,12 @@ class InboxStore(Database):
             count, size = self._database.execute(f"{query} AND xml IS NOT NULL", (self.reader, self.owner)).fetchone()
         return int(count), int(size)
 
-    def read(self, arrival: Arrival) -> None:
-        """This one has been read; its stanza-id stays, where it has one."""
-        change = "UPDATE arrival SET xml = NULL" if arrival.stanza_id else "DELETE FROM arrival"
+    def read(self, *arrivals: Arrival) -> None:
+        """These have been read; their stanza-ids stay, where they have any."""
         with self._transaction(durable=False) as database:
-            database.execute(f"{change} WHERE id = ?", (arrival.row,))
+            for change, has_id in (("UPDATE arrival SET xml = NULL", True), ("DELETE FROM arrival", False)):
+                rows = [(one.row,) for one in arrivals if bool(one.stanza_id) is has_id]
+                database.executemany(f"{change} WHERE id = ?", rows)
 
     def stanza_ids(self) -> set[str]:
         """Those of everything that waits or was read."""

@@ -130,6 +130,13 @@ class Subscription:
         self._cancelled = True
         self._ready.set()
 
+    def stored(self, most: int) -> list[Arrival]:
+        """What was read last is dealt with; what is next, at most so many, where it is stored."""
+        return []
+
+    def took_stored(self, count: int) -> None:
+        """So many of these are dealt with, from the first on."""
+
     def together(self) -> WaitingRun | None:
         """What was read last is dealt with, as in `done`; messages that came together and are next, if there are any.
 

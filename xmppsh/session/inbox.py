@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -86,20 +87,31 @@ class InboxFile:
 
     def next(self) -> Arrival | None:
         """The next one to hand on."""
-        if self.count and not self._next:
-            self._next.extend(self._store.waiting(self._last, BATCH))
-        if not self._next:
+        if not self.ahead(1):
             return None
         self._last = self._next[0].row
         return self._next.popleft()
 
-    def read(self, arrival: Arrival) -> None:
-        """It was handed on and dealt with."""
-        self._store.read(arrival)
-        self.count -= 1
-        self.size -= len(arrival.xml)
-        self._handed_on += 1
-        if self._handed_on % PRUNE_EVERY == 0:
+    def ahead(self, most: int) -> list[Arrival]:
+        """The next ones to hand on, at most so many; they stay the next ones."""
+        if self.count and not self._next:
+            self._next.extend(self._store.waiting(self._last, BATCH))
+        return list(islice(self._next, most))
+
+    def skip(self, count: int) -> None:
+        """So many of them were handed on and dealt with."""
+        skipped = [self._next.popleft() for _ in range(count)]
+        if skipped:
+            self._last = skipped[-1].row
+            self.read(*skipped)
+
+    def read(self, *arrivals: Arrival) -> None:
+        """They were handed on and dealt with."""
+        self._store.read(*arrivals)
+        self.count -= len(arrivals)
+        self.size -= sum(len(one.xml) for one in arrivals)
+        before, self._handed_on = self._handed_on, self._handed_on + len(arrivals)
+        if before // PRUNE_EVERY != self._handed_on // PRUNE_EVERY:
             self._store.prune()
 
     def close(self) -> None:
@@ -152,6 +164,15 @@ class Inbox(Subscription):
         elif self._current is not None:
             self._repeats.note_read(self._current.element.xml)
         super().done()
+
+    def stored(self, most: int) -> list[Arrival]:
+        """What waits in the file, at most so many."""
+        self.done()
+        return self._file.ahead(most)
+
+    def took_stored(self, count: int) -> None:
+        """So many of them are dealt with."""
+        self._file.skip(count)
 
     def together(self) -> WaitingRun | None:
         """Messages that came together, unless something stored comes before them."""

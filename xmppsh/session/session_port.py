@@ -41,6 +41,13 @@ class Reader(Protocol):
     def cancel(self) -> None:
         """Read no more: the iteration ends, and what is left stays with the server."""
 
+    def stored(self, most: int) -> list[Arrival]:
+        """What was read last is dealt with; what is next, at most so many, where it is stored. It stays where it is
+        until `took_stored` tells how many of them are dealt with, before anything else is waited for."""
+
+    def took_stored(self, count: int) -> None:
+        """So many of these are dealt with, from the first on."""
+
     def together(self) -> WaitingRun | None:
         """What was read last is dealt with; messages that came together and are next, if there are any. They stay
         where they are until `took` tells how many of them are dealt with, before anything else is waited for."""
