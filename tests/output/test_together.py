@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xmppsh.output import together
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.records import MessageRecord, record
-from xmppsh.xmlio.arriving import ArrivalReader, Run
+from xmppsh.xmlio.arriving import ArrivalReader, Run, starts_of
 from xmppsh.xmlio.splitter import Limits
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
@@ -90,8 +90,9 @@ def alone(run: Run, at: int) -> MessageRecord:
 def test_records_and_lines_are_those_of_each_by_itself(messages: list[str], start: int) -> None:
     run, span = run_of(messages), slice(start, start + 10)
     wanted = [alone(run, at) for at in range(len(messages))][span]
-    assert together.records(run, span, lambda: NOW, OWN) == wanted
-    lines = together.lines(run, span, lambda: NOW, OWN)
+    for starts in (run.starts, starts_of(run.messages)):
+        assert together.records(run.messages[span], starts[span], lambda: NOW, OWN) == wanted
+    lines = together.lines(run.messages[span], run.starts[span], lambda: NOW, OWN)
     assert [one if isinstance(one, str) else dumps(one.data()) for one in lines] == [
         dumps(one.data()) for one in wanted
     ]
@@ -99,7 +100,7 @@ def test_records_and_lines_are_those_of_each_by_itself(messages: list[str], star
 
 def test_usual_messages_are_not_parsed_again() -> None:
     usual = "<message from='a@b/c' to='d@e' type='chat' id='1'><body>x &lt; y</body><a xmlns='urn:a'/></message>"
-    found = together.lines(run_of([usual] * 8), slice(0, 8), lambda: NOW, OWN)
+    found = together.lines(*run_of([usual] * 8), lambda: NOW, OWN)
     (one,) = {json.loads(line)["body"] for line in found if isinstance(line, str)}
     assert (len(found), one) == (8, "x < y")
 
@@ -108,5 +109,5 @@ def test_what_looks_like_a_place_of_the_form_is_text() -> None:
     odd = "<message from='&quot;id&quot;: @stamp@' id='@body@'><body>\"id\": \"@id@\", %s @stamp@</body></message>"
     plain = odd.replace("&quot;", "")
     run = run_of([plain] * 8)
-    (line, *_) = together.lines(run, slice(0, 1), lambda: NOW, OWN)
+    (line, *_) = together.lines(*run, lambda: NOW, OWN)
     assert json.loads(str(line)) == json.loads(dumps(replace(alone(run, 0)).data()))

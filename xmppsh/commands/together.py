@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.output import together
-from xmppsh.output.records import message_record
-from xmppsh.xmlio.reader import trees
+from xmppsh.xmlio.arriving import starts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from xmppsh.commands.app import App
     from xmppsh.commands.filters import Filter
     from xmppsh.outbox.inbox_store import Arrival
     from xmppsh.output.records import MessageRecord
-    from xmppsh.session.bus import WaitingRun
     from xmppsh.session.session_port import Reader
+    from xmppsh.xmlio.arriving import Start
 
 AT_ONCE = 50  # messages that are printed before they can be acknowledged
 STORED_AT_ONCE = 16  # and before they are struck off the inbox: killed between the two, they are printed again
@@ -47,7 +48,8 @@ class Together:
                 done = self._app.console.stdout.write_some(lines)
                 arrivals.took_stored(done)
             elif (waiting := arrivals.together()) is not None:
-                lines = self._lines(waiting, limit)
+                span = slice(waiting.at, waiting.at + limit)
+                lines = self._lines(waiting.run.messages[span], waiting.run.starts[span], self._app.console.now)
                 done = self._app.console.stdout.write_some(lines)
                 arrivals.took(waiting, done)
             else:
@@ -60,25 +62,19 @@ class Together:
         return arrived, shown
 
     def _stored_lines(self, stored: list[Arrival]) -> list[str]:
-        """The same for what was stored, of whatever kind."""
-        plain = list(takewhile(lambda one: one.xml.startswith("<message") and ns.CARBONS not in one.xml, stored))
-        lines = []
-        for one, root in zip(plain, trees("".join([one.xml for one in plain])), strict=True):
-            came = partial(datetime.fromtimestamp, one.arrived, UTC)
-            lines.append(self._line(message_record(root, one.xml, came, self._own)))
-        return lines
+        """What is printed of the messages that were stored together, up to what is none."""
+        came = stored[0].arrived
+        xml = [one.xml for one in takewhile(lambda one: one.xml.startswith("<message") and one.arrived == came, stored)]
+        return self._lines(xml, starts_of(xml), partial(datetime.fromtimestamp, came, UTC))
 
-    def _lines(self, waiting: WaitingRun, most: int) -> list[str]:
+    def _lines(self, messages: list[str], starts: Sequence[Start | None], now: Callable[[], datetime]) -> list[str]:
         """What is printed of the next ones, up to one that may be a copy of another client's message; empty for one
         that is left out."""
-        run, start = waiting.run, waiting.at
-        next_ones = run.messages[start : start + most]
-        end = next((at for at, xml in enumerate(next_ones) if ns.CARBONS in xml), len(next_ones))
-        span, now = slice(start, start + end), self._app.console.now
+        end = next((at for at, xml in enumerate(messages) if ns.CARBONS in xml), len(messages))
         if self._app.printer.is_json and self._filter.is_open:
-            lines = together.lines(run, span, now, self._own)
+            lines = together.lines(messages[:end], starts[:end], now, self._own)
             return [one + "\n" if isinstance(one, str) else self._line(one) for one in lines]
-        return [self._line(one) for one in together.records(run, span, now, self._own)]
+        return [self._line(one) for one in together.records(messages[:end], starts[:end], now, self._own)]
 
     def _line(self, record: MessageRecord) -> str:
         return self._app.printer.line(record, for_terminal=False) + "\n" if self._filter.lets_pass(record) else ""

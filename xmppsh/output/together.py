@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from xmppsh.output import safe
 from xmppsh.output.ndjson import dumps
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from xmppsh.xmlio.arriving import Run
+    from xmppsh.xmlio.arriving import Start
 
 Line = TypeVar("Line")
+Starts: TypeAlias = "Sequence[Start | None]"
 BODY, BODY_END = "><body>", "</body>"  # behind the start tag of the message
 _ATTRIBUTE = r""" ([a-z:_-]+)=(?:'([^'<>&\t\r\n]*)'|"([^"<>&\t\r\n]*)")"""
 _EMPTY = re.compile(rf"<([a-z][a-z0-9_.-]*)((?:{_ATTRIBUTE})*) ?/>")
@@ -73,34 +74,35 @@ def _extensions(content: str) -> tuple[str, ...] | None:
     return tuple(found)
 
 
-def records(run: Run, span: slice, now: Callable[[], datetime], own: str) -> list[MessageRecord]:
-    """The records of messages of a run; own: our bare address."""
+def records(messages: Sequence[str], starts: Starts, now: Callable[[], datetime], own: str) -> list[MessageRecord]:
+    """The records of messages; starts: what is known of each start tag; own: our bare address."""
     stamp = rfc3339(now())
     found: list[MessageRecord | None] = []
-    for xml, start in zip(run.messages[span], run.starts[span], strict=True):
-        sender, to, kind, stanza_id, language, content = start
-        said = words(content)
-        found.append(None if said is None else _record(sender, to, kind, stanza_id, language, said, stamp, xml))
-    return _completed(found, run.messages[span], now, own)
+    for xml, start in zip(messages, starts, strict=True):
+        said = None if start is None else words(start[-1])
+        found.append(None if start is None or said is None else _record(*start[:-1], said, stamp, xml))
+    return _completed(found, messages, now, own)
 
 
-def lines(run: Run, span: slice, now: Callable[[], datetime], own: str) -> list[str | MessageRecord]:
+def lines(messages: Sequence[str], starts: Starts, now: Callable[[], datetime], own: str) -> list[str | MessageRecord]:
     """The same as JSON, without newlines; a record where the message had to be parsed."""
     stamp = encode_basestring(rfc3339(now()))
     found: list[str | None] = []
-    for sender, to, kind, stanza_id, language, content in run.starts[span]:
-        if (said := words(content)) is None:
+    for start in starts:
+        said = None if start is None else words(start[-1])
+        if start is None or said is None:
             found.append(None)
             continue
+        sender, to, kind, stanza_id, language, _ = start
         head, middle, tail = _around(sender, to, kind, language, said.payloads)
         quoted_id = "null" if stanza_id is None else encode_basestring(stanza_id)
         body = encode_basestring(said.body)
         found.append(safe.escaped_for_json(f'{head}"id": {quoted_id}, "body": {body}{middle}"stamp": {stamp}{tail}'))
-    return _completed(found, run.messages[span], now, own)
+    return _completed(found, messages, now, own)
 
 
 def _completed(
-    found: Sequence[Line | None], messages: list[str], now: Callable[[], datetime], own: str
+    found: Sequence[Line | None], messages: Sequence[str], now: Callable[[], datetime], own: str
 ) -> list[Line | MessageRecord]:
     """Parse what is missing, in one piece."""
     missing = [at for at, one in enumerate(found) if one is None]

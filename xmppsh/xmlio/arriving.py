@@ -12,7 +12,7 @@ from xmppsh.xmlio.plain import END, Plain, Runs, Starts
 from xmppsh.xmlio.reader import StreamReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from xmppsh.errors import XmlError
     from xmppsh.xmlio.splitter import Footer, Header, Limits
@@ -103,7 +103,7 @@ class _Runs(Runs["Header | Element | Footer"]):
         # An element that uses a prefix of the header repeats its declaration (Splitter).
         super().__init__(reader, limits, reader.prefixes)
         self._is_between = False
-        self._shape: _Shape | None = None
+        self._of = _Starts().of
 
     def feed(self, data: bytes, *, by_the_run: bool) -> tuple[list[Header | Element | Footer | Run], XmlError | None]:
         parts = data.split(END) if by_the_run else [data]
@@ -120,19 +120,26 @@ class _Runs(Runs["Header | Element | Footer"]):
         except UnicodeDecodeError:
             return [None] * len(parts)
         is_clean = not any(one in text for one in "&\t\r\n")
-        return [self._start(one, is_clean=is_clean) for one in text.split("</message>")]
+        return [self._of(one, is_clean=is_clean) for one in text.split("</message>")]
 
-    def _start(self, text: str, *, is_clean: bool) -> Start | None:
-        """The parts of a message; is_clean: it holds nothing that is to be decoded."""
+
+class _Starts:
+    """Takes messages apart behind their start tags, each without its end tag."""
+
+    def __init__(self) -> None:
+        self._shape: _Shape | None = None
+
+    def of(self, text: str, *, is_clean: bool) -> Start | None:
+        """The parts of one; None where it is not plain. is_clean: it holds nothing that is to be decoded."""
         if (shape := self._shape) is not None:
             pieces: list[str | None] = [*text.split(shape.quote, shape.count), None]
             if pieces[: shape.count : 2] == shape.outside and len(pieces) == shape.count + 2:
                 content = cast("str", pieces[-2])
                 if content[:1] == ">" and (is_clean or _is_literal(text[: -len(content)])):
                     return shape.start(pieces)
-        return self._taken_apart(text)
+        return self._by_pattern(text)
 
-    def _taken_apart(self, text: str) -> Start | None:
+    def _by_pattern(self, text: str) -> Start | None:
         tag = _TAG.match(text)
         if tag is None:
             return None
@@ -140,6 +147,12 @@ class _Runs(Runs["Header | Element | Footer"]):
         found = {name: value or other for name, value, other in _ATTRIBUTE.findall(tag.group())}
         sender, to, kind, stanza_id, language = map(found.get, _USUAL)
         return sender, to, kind, stanza_id, language, text[tag.end() - 1 :]
+
+
+def starts_of(messages: Iterable[str]) -> list[Start | None]:
+    """The parts of messages that were read before, as in a run; None for one that is not plain."""
+    starts = _Starts()
+    return [starts.of(one.removesuffix("</message>"), is_clean=False) for one in messages]
 
 
 def _is_literal(tag: str) -> bool:
