@@ -106,7 +106,7 @@ def _completed(
 ) -> list[Line | MessageRecord]:
     """Parse what is missing, in one piece."""
     missing = [at for at, one in enumerate(found) if one is None]
-    parsed = iter(trees("".join([messages[at] for at in missing])) if missing else ())
+    parsed = iter(trees([messages[at] for at in missing]) if missing else ())
     return [
         message_record(next(parsed), messages[at], now, own) if one is None else one for at, one in enumerate(found)
     ]
