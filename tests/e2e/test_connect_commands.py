@@ -235,6 +235,33 @@ async def test_how_the_shell_appears_and_who_may_see_it(prosody: Server, tmp_pat
         assert "<status>busy</status>" in presence.xml
 
 
+async def test_contacts_alone_are_told_that_what_they_wrote_was_delivered_and_read(
+    server: Server, tmp_path: Path
+) -> None:
+    asking = "<request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>"
+    async with at_prompt(server, tmp_path) as stage, Contact(server, server.account()) as stranger:
+        for one in (stranger, stage.contact):
+            body = f"<body>from {one.jid}</body>"
+            await one.send_raw(f"<message to='{stage.jid}' type='chat' id='m1'>{body}{asking}</message>")
+            await stage.shell.shows(f"from {one.jid}"[:40])
+        receipt = await stage.contact.wait_for_message(lambda message: "urn:xmpp:receipts" in message.xml)
+        assert 'id="m1"' in receipt.xml
+        await stage.target()
+        await stage.contact.wait_for_message(lambda message: "displayed" in message.xml)
+        await stage.shell.enter(f"/to {stranger.jid}")
+        await stage.shell.enter("the first that you hear")
+        await stranger.wait_for_message(lambda message: True)
+        assert [message.body for message in stranger.messages] == ["the first that you hear"]
+
+
+async def test_a_contact_that_comes_while_the_shell_runs_completes(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        await stage.shell.enter("/roster add mercutio@example.org")
+        await stage.shell.prompt()
+        stage.shell.type("/to merc\t")
+        await stage.shell.until(lambda: stage.shell.line.endswith("/to mercutio@example.org"), "the new contact")
+
+
 async def test_who_asks_to_see_us_is_told(prosody: Server, tmp_path: Path) -> None:
     account, other = prosody.account(), prosody.account()
     async with (

@@ -11,14 +11,18 @@ from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.complete import LineCompleter
 from xmppsh.shell.people import People
 from xmppsh.shell.runner import available, help_text
+from xmppsh.xep.roster import Contact
 
 
 @pytest.fixture
 def people() -> People:
     people = People()
-    people.set_contacts([("juliet@example.org", "Juliet"), ("nurse@example.org", ""), ("o'neil@example.org", "")])
+    people.set_contacts(
+        [Contact("juliet@example.org", "Juliet"), Contact("nurse@example.org"), Contact("o'neil@example.org")]
+    )
     people.rooms["tea@rooms.example.org"] = "me"
     people.presence("tea@rooms.example.org/Guest", "available", "")
+    people.services = ["chat.example.org"]
     return people
 
 
@@ -54,6 +58,8 @@ def test_the_options_of_every_command_are_in_it(people: People, path: tuple[str,
         ("/ping o", ["'o'\\''neil@example.org' "]),
         ("/to jul", ["juliet@example.org "]),
         ("/join t", ["tea@rooms.example.org "]),
+        ("/join te@", ["te@chat.example.org "]),
+        ("/join te@r", []),
         ("/xml ", ["on ", "off "]),
         ("/help pi", ["ping "]),
         ("/watch 5 pi", ["ping "]),
@@ -83,7 +89,7 @@ def test_occupants_complete_while_their_room_is_written_to(people: People) -> No
 
 def test_a_menu_of_5000_contacts_is_there_at_once() -> None:
     people = People()
-    people.set_contacts((f"contact-{number}@example.org", f"Name {number}") for number in range(5000))
+    people.set_contacts(Contact(f"contact-{number}@example.org", f"Name {number}") for number in range(5000))
     menu(people, "/ping x")  # the module of the command is loaded
     began = time.process_time()
     assert len(menu(people, "/ping con")) == 500
@@ -92,7 +98,7 @@ def test_a_menu_of_5000_contacts_is_there_at_once() -> None:
 
 def test_a_name_of_the_network_cannot_harm_the_menu() -> None:
     people = People()
-    people.set_contacts([("a@b", "x\x1b[2J")])
+    people.set_contacts([Contact("a@b", "x\x1b[2J")])
     (one,) = LineCompleter(people).get_completions(Document("/ping a"), CompleteEvent())
     assert "\x1b" not in one.display_meta_text
 

@@ -9,6 +9,7 @@ from xmppsh.output.records import MessageRecord
 from xmppsh.shell.conversation import KEPT_MESSAGES, Conversation
 from xmppsh.shell.look import Palette, folded, wants_color, width
 from xmppsh.shell.people import People
+from xmppsh.xep.roster import Contact
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ROMEO = "romeo@example.net"
@@ -138,7 +139,7 @@ def test_colours_are_there_where_they_are_wanted(color: Any, env: dict[str, str]
 
 def test_the_shortest_name_stands_for_one_person_only() -> None:
     people = People()
-    people.set_contacts([(ROMEO, ""), ("nurse@example.net", "")])
+    people.set_contacts([Contact(ROMEO), Contact("nurse@example.net")])
     assert people.short(f"{ROMEO}/phone") == "romeo/phone"
     people.note("romeo@evil.example")
     assert people.short(ROMEO) == ROMEO

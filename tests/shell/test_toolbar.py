@@ -33,6 +33,7 @@ def test_the_hint_stays_longest() -> None:
     facts = replace(FACTS, has_target=False, unread={"juliet": 1})
     assert HINT in shown(facts, 80)
     assert shown(facts, len(HINT) + 1) == f" {HINT}"
+    assert shown(facts, 20) == " /to JID"
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,9 @@ class LineCompleter(Completer):
             case "room":
                 rooms = {*self._people.rooms, *self._people.bookmarks}
                 yield from (CompletionItem(jid, help="room") for jid in sorted(rooms) if jid.startswith(begin))
+                local, at, _ = incomplete.partition("@")
+                new = {f"{local}@{service}" for service in self._people.services} if local and at else set()
+                yield from (CompletionItem(jid) for jid in sorted(new - rooms) if jid.startswith(incomplete))
             case "command":
                 bare = incomplete.removeprefix("/")
                 rows = ((one[1:], about) for one, about in _commands())

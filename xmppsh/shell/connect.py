@@ -37,6 +37,7 @@ LAST_ACKS_S = 5.0
 @account_argument()
 @click.option("--vi", is_flag=True, help="Edit the line with vi's keys instead of Emacs'.")
 @click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
+@click.option("--no-receipts", is_flag=True, help="Tell nobody that what he wrote was delivered or read.")
 @appearing
 async def connect(
     app: App,
@@ -47,6 +48,7 @@ async def connect(
     priority: int | None,
     no_presence: bool,
     accepted: str | None,
+    no_receipts: bool,
 ) -> None:
     """Open the shell as JID; XML, commands that begin with / and messages are its lines.
 
@@ -60,15 +62,22 @@ async def connect(
     if no_presence and (show, status, priority) != (None, None, None):
         raise UsageError("--no-presence sends none of --show, --status and --priority")
     ours = None if no_presence else availability(show, status, priority)
-    await open_shell(app, ours, stop_on_error=stop_on_error, vi=vi, accepted=accepted)
+    await open_shell(app, ours, stop_on_error=stop_on_error, vi=vi, accepted=accepted, tells=not no_receipts)
 
 
 async def open_shell(
-    app: App, ours: Xml | None, *, stop_on_error: bool = False, vi: bool = False, accepted: str | None = None
+    app: App,
+    ours: Xml | None,
+    *,
+    stop_on_error: bool = False,
+    vi: bool = False,
+    accepted: str | None = None,
+    tells: bool = True,
 ) -> None:
     """Open a session of the app's account, with the shell on it until its end.
 
-    ours: the presence that is sent first, None for none; accepted: who may see it, as --accept-subscriptions has it.
+    ours: the presence that is sent first, None for none; accepted: who may see it, as --accept-subscriptions has it;
+    tells: whether contacts are told that what they wrote was delivered and read.
     """
     if not isinstance(app.sessions, OwnSessions):
         raise UsageError("connect opens a connection; --dry-run is for single commands, in the shell too")
@@ -80,7 +89,7 @@ async def open_shell(
     state = app.storage.state_if_any
     kept = None if state is None else KeptFile(state / "aliases.json", is_line, console.log)
     aliases = Aliases(kept, exists)
-    desk = Desk(People(), Palette(colors=colors), console.stdin, stream, aliases, ours, accepted)
+    desk = Desk(People(), Palette(colors=colors), console.stdin, stream, aliases, ours, accepted, tells)
     try:
         reading = app.sessions.reading("connect", "message", plug=lambda session: greetings(session, desk.people))
         async with reading as (session, arrivals):

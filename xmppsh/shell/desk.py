@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from xmppsh.output.streams import InputStream, OutputStream
     from xmppsh.shell.aliases import Aliases
+    from xmppsh.shell.answers import Answers
     from xmppsh.shell.conversation import Conversation
     from xmppsh.shell.look import Palette
     from xmppsh.shell.marks import Marks
@@ -25,8 +26,8 @@ MAX_DEPTH = 10  # of files that read files, and of names for names
 @dataclass
 class Desk:
     """stdin: what commands may read. stream: what `/xml` switches. availability: our first presence,
-    None for none; accepted: who may see it without being asked about. conversation: None without a terminal;
-    marks: None where nobody would see how far a message has come.
+    None for none; accepted: who may see it without being asked about; tells: may others know that what they wrote was
+    delivered and read? conversation: None without a terminal; marks, answers: None where nobody looks at messages.
 
     lend: gives the terminal to another program until the future is done; None where nothing is drawn on it.
     columns: how wide the terminal is; None where there is none.
@@ -40,8 +41,10 @@ class Desk:
     aliases: Aliases
     availability: Xml | None = None
     accepted: str | None = None
+    tells: bool = True
     conversation: Conversation | None = None
     marks: Marks | None = None
+    answers: Answers | None = None
     lend: Callable[[asyncio.Future[Any]], None] | None = None
     columns: Callable[[], int] | None = None
     timing: bool = False

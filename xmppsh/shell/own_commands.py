@@ -81,6 +81,8 @@ class OwnCommands:
             self._desk.people.note(bare)
             if self._desk.conversation is not None:
                 self._desk.conversation.read(bare)
+            if self._desk.answers is not None:
+                self._desk.answers.read(bare)
 
     async def _print(self, text: str) -> None:
         await (self._desk.output or self._app.console.stdout).write(text)
@@ -130,6 +132,9 @@ class OwnCommands:
         if not words:
             raise UsageError("/join: which room?", hint=BUILTINS["join"].example)
         room = parse_address(words[0])
+        if room.localpart is None and "." not in room.domainpart:
+            service = next(iter(self._desk.people.services), f"rooms.{self._session.jid.domainpart}")
+            raise UsageError(f"/join: {words[0]} has no @", hint=f"/join {words[0]}@{service}")
         own = self._session.jid.localpart or "guest"
         nick = words[1] if len(words) > 1 else room.resourcepart or own
         await rooms.join(self._session, self._desk.people, room, nick)

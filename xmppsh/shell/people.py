@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from xmppsh.xep.roster import Contact
+
 MAX_STRANGERS = 1000
+SEES_US = ("from", "both")
 MAX_RESOURCES = 100  # of one address; a room has more occupants than anybody looks through
 MAX_OCCUPANTS = 5000
 
@@ -20,15 +23,31 @@ class People:
         self.online: dict[str, dict[str, str]] = {}  # bare → resource → how it is available ("" or away, dnd, …)
         self.rooms: dict[str, str] = {}  # joined → our nick
         self.bookmarks: list[str] = []
+        self.services: list[str] = []  # of our server, where rooms are
+        self.own: tuple[tuple[str, str], ...] = ()  # our account and its server, each with a word about it
         self.current: str | None = None  # who is written to
+        self.sees_us: set[str] = set()  # who may see our presence (RFC 6121 §2.1.2.5)
         self._strangers: dict[str, None] = {}
         self._by_local: dict[str, set[str]] = {}
 
-    def set_contacts(self, contacts: Iterable[tuple[str, str]]) -> None:
+    def set_contacts(self, contacts: Iterable[Contact]) -> None:
         """The roster."""
-        self.contacts = dict(contacts)
-        for bare in self.contacts:
-            self._index(bare)
+        self.contacts = {}
+        self.sees_us = set()
+        for contact in contacts:
+            self.set_contact(contact)
+
+    def set_contact(self, contact: Contact) -> None:
+        """One of the roster has come, or has changed; its subscription is `remove` for one that has gone."""
+        bare = contact.jid
+        self.sees_us.discard(bare)
+        if contact.subscription == "remove":
+            self.contacts.pop(bare, None)
+            return
+        self.contacts[bare] = contact.name or ""
+        self._index(bare)
+        if contact.subscription in SEES_US:
+            self.sees_us.add(bare)
 
     def note(self, bare: str) -> None:
         """Somebody wrote, or is written to."""
@@ -72,3 +91,4 @@ class People:
         yield from ((bare, "has written") for bare in reversed(self._strangers))
         yield from ((bare, "room") for bare in self.rooms)
         yield from self.contacts.items()
+        yield from self.own

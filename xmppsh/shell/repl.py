@@ -18,6 +18,7 @@ from prompt_toolkit.application import create_app_session
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.records import MessageRecord
+from xmppsh.shell.answers import Answers
 from xmppsh.shell.complete import LineCompleter
 from xmppsh.shell.conversation import Conversation
 from xmppsh.shell.failure import report
@@ -117,6 +118,7 @@ class Repl:
         own = self._conversation if as_conversation and not is_dumb else None
         self._marks = Marks()
         desk.marks = self._marks if own is not None else None
+        desk.answers = Answers(session, self.people) if as_conversation and desk.tells else None
         self._fates = Fates(app, session, own, self._marks, screen.above, self._prompt.app.invalidate)
         self._erases = own is not None
 
@@ -239,6 +241,8 @@ class Repl:
         text = self._conversation.incoming(shown, current=None if target is None else str(target.bare))
         if text:
             await self._app.console.stdout.write(text)
+            if self._desk.answers is not None:
+                self._desk.answers.shown(stanza, read=stanza.sender.partition("/")[0] == self.people.current)
         else:
             self._prompt.app.invalidate()
 

@@ -184,12 +184,13 @@ def help_text(words: list[str]) -> str:
         command, label = load(path), " ".join(path)
         text = command.get_help(click.Context(command, info_name=f"/{label}", max_content_width=80, terminal_width=80))
         return text.replace(f"xmppsh {label}", f"/{label}") + "\n"
-    commands = ((f"/{' '.join(path)}", spec.help) for path, spec in available().items())
+    here = {path[0] for path in available()}
+    commands = ((f"/{name}", facts.help) for name, facts in children(()).items() if name in here)
     own = ((facts.usage, facts.help) for facts in BUILTINS.values())
-    rows = [*own, *commands]
+    rows = [*commands, *own]  # what a newcomer needs stands where the list ends, beside the prompt
     width = max(len(usage) for usage, _ in rows)
     listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
     return (
-        "TEXT goes to the target, //TEXT sends a slash, <XML> is sent as a stanza once it is closed.\n"
-        f"{listed}/help COMMAND tells more. The Tab key completes.\n"
+        f"{listed}TEXT goes to the target, //TEXT sends a slash, <XML> is sent as a stanza once it is closed.\n"
+        "/help COMMAND tells more. The Tab key completes. To begin: /to JID, and then what you want to say.\n"
     )

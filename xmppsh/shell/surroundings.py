@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -12,16 +13,20 @@ from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.tasks import apart, running
 from xmppsh.texts import os_reason
-from xmppsh.xmlio.build import element
+from xmppsh.xep.roster import contacts, pushed
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from xmppsh.commands.app import App
     from xmppsh.model import Element
     from xmppsh.session.session import Session
     from xmppsh.shell.desk import Desk
+    from xmppsh.xep.roster import Contact
 
 ASKS = "xmppsh: {who} asks to see when you are online\n  try: /presence approve {who}, or /presence deny {who}\n"
+MAX_SERVICES = 20  # of the server's; each is asked whether it has rooms
 
 
 class Surroundings:
@@ -29,22 +34,28 @@ class Surroundings:
 
     def __init__(self, app: App, session: Session, desk: Desk) -> None:
         self._app, self._session, self._desk, self._people = app, session, desk, desk.people
-        self._presence = session.subscribe("presence")
+        own = session.jid
+        self._people.own = ((str(own.bare), "this account"), (own.domainpart, "its server"))
+        self._arrivals = session.subscribe("presence", "iq")
 
     async def run(self) -> None:
-        """Ask for the roster, and read presence until the session ends."""
-        async with running(self._ask_roster()):
+        """Ask for the roster and for rooms, and read presence until the session ends."""
+        async with running(self._ask_roster(), self._ask_rooms()):
             await self.read(tells=True)
 
     async def read(self, *, tells: bool) -> None:
         """Read presence until the session ends. tells: who asks to see ours."""
         try:
-            async for stanza in self._presence:
+            async for stanza in self._arrivals:
                 self._note(stanza, tells)
         except XmppshError:
             return  # the end of the session, which the printer of messages tells
 
     def _note(self, stanza: Element, tells: bool) -> None:
+        if stanza.kind == "iq":
+            for contact in _valid(pushed(stanza, self._session.jid)):
+                self._people.set_contact(contact)
+            return
         kind = stanza.attributes.get("type", "available")
         if kind in ("available", "unavailable"):
             show = "" if kind == "unavailable" else tree(stanza).findtext(f"{{{ns.CLIENT}}}show", "")
@@ -59,23 +70,35 @@ class Surroundings:
         """RFC 6121 §2.1.3. What it says is kept for completion outside the shell."""
         console, state = self._app.console, self._app.storage.state_if_any
         try:
-            answer = await self._session.request("get", None, element("query", {"xmlns": ns.ROSTER}))
-            contacts = list(_contacts(answer))
-            self._people.set_contacts(contacts)
+            self._people.set_contacts(_valid(await contacts(self._session)))
             if state is not None:
                 account = str(self._session.jid.bare)
-                await apart(lambda: write_contacts(state, account, contacts))
+                known = list(self._people.contacts.items())
+                await apart(lambda: write_contacts(state, account, known))
         except XmppshError as error:
             console.log(1, f"the contacts are not known: {error}")
         except OSError as error:
             console.log(1, f"the contacts are not kept: {os_reason(error)}")
 
+    async def _ask_rooms(self) -> None:
+        """The rooms that are marked (XEP-0402), and the services of our server that have some (XEP-0045 §6.1)."""
+        from xmppsh.xep import bookmarks, disco
 
-def _contacts(answer: Element) -> list[tuple[str, str]]:
-    found = []
-    for item in tree(answer).iterfind(f"{{{ns.ROSTER}}}query/{{{ns.ROSTER}}}item"):
+        session, domain = self._session, self._session.jid.domainpart
         try:
-            found.append((str(Jid.parse(item.get("jid", "")).bare), item.get("name", "")))
+            self._people.bookmarks = [str(one.room) for one in await bookmarks.bookmarks(session)]
+            listed = [one.jid for one in await disco.items(session, Jid(None, domain))]
+            for jid in [jid for jid in listed if jid.endswith(f".{domain}")][:MAX_SERVICES]:
+                identities, _ = await disco.info(session, Jid.parse(jid))
+                if any(one.category == "conference" for one in identities):
+                    self._people.services.append(jid)
+        except XmppshError as error:
+            self._app.console.log(1, f"the rooms are not known: {error}")
+
+
+def _valid(found: Iterable[Contact]) -> Iterator[Contact]:
+    for contact in found:
+        try:
+            yield replace(contact, jid=str(Jid.parse(contact.jid).bare))
         except XmppshError:
             continue  # a server's fault that nobody here can mend
-    return found

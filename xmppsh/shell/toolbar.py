@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BETWEEN = " · "
 HINT = "/to JID chooses whom to write to"
+SHORT_HINT = "/to JID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class _Part:
 def toolbar(facts: Facts, columns: int) -> StyleAndTextTuples:
     """As much of it as fits into the columns of the terminal."""
     parts = _parts(facts)
-    while _width(parts) > columns and len(parts) > 1:
+    while _width(parts) > columns and (len(parts) > 1 or parts[0].shorter):
         part = max(parts, key=lambda part: part.rank)
         at = parts.index(part)
         if part.shorter:
@@ -83,7 +84,7 @@ def _parts(facts: Facts) -> list[_Part]:
     bare, _, _ = jid.partition("/")
     parts = [_Part(7, jid, shorter=((5, bare), (2, bare.partition("@")[0])))]
     if not facts.has_target:
-        parts.append(_Part(0, HINT))
+        parts.append(_Part(0, HINT, shorter=((0, SHORT_HINT),)))
     parts += _state(facts)
     if facts.unread:
         parts.append(

@@ -10,8 +10,9 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from xmppsh.model import Element, Jid
     from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml
 
@@ -29,13 +30,21 @@ class Contact:
 
 async def contacts(session: SessionPort) -> list[Contact]:
     """All items, in the server's order (§2.1.4)."""
-    answer = tree(await session.request("get", None, element("query", {"xmlns": ns.ROSTER})))
-    found = []
-    for item in answer.iterfind(f"{{{ns.ROSTER}}}query/{{{ns.ROSTER}}}item"):
+    return list(items(await session.request("get", None, element("query", {"xmlns": ns.ROSTER}))))
+
+
+def pushed(iq: Element, own: Jid) -> list[Contact]:
+    """What a push tells of the roster (§2.1.6); nothing where it comes from somebody else than our own account."""
+    is_push = iq.kind == "iq" and iq.attributes.get("type") == "set"
+    return list(items(iq)) if is_push and iq.sender in ("", str(own.bare)) else []
+
+
+def items(iq: Element) -> Iterator[Contact]:
+    """The items of a roster (§2.1.2)."""
+    for item in tree(iq).iterfind(f"{{{ns.ROSTER}}}query/{{{ns.ROSTER}}}item"):
         groups = tuple(sorted(group.text or "" for group in item.iterfind(f"{{{ns.ROSTER}}}group")))
         subscription, asks = item.get("subscription", "none"), item.get("ask") == "subscribe"
-        found.append(Contact(item.get("jid", ""), item.get("name"), groups, subscription, asks))
-    return found
+        yield Contact(item.get("jid", ""), item.get("name"), groups, subscription, asks)
 
 
 def setting(jid: str, name: str | None, groups: Iterable[str]) -> Xml:

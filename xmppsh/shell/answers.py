@@ -1,0 +1,50 @@
+"""What we tell about others' messages where they ask: that one was delivered (XEP-0184) or read (XEP-0333)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from xmppsh.model import Element
+    from xmppsh.session.session import Session
+    from xmppsh.shell.people import People
+    from xmppsh.xmlio.build import Xml
+
+REQUEST, MARKABLE = f"{{{ns.RECEIPTS}}}request", f"{{{ns.CHAT_MARKERS}}}markable"
+NEVER = ("error", "groupchat", "headline")
+
+
+class Answers:
+    """Tells those alone who may see our presence: that we are here, and look, is what an answer gives away."""
+
+    def __init__(self, session: Session, people: People) -> None:
+        self._session, self._people = session, people
+        self._unread: dict[str, Element] = {}  # bare address → the newest message that asks whether it was read
+
+    def shown(self, message: Element, *, read: bool) -> None:
+        """A message stands on the screen. read: it is from whom we write to, so it is looked at."""
+        bare = message.sender.partition("/")[0]
+        if not message.id or bare not in self._people.sees_us or message.attributes.get("type") in NEVER:
+            return
+        asked = {child.tag for child in tree(message)}
+        if REQUEST in asked:
+            self._tell(message, element("received", {"xmlns": ns.RECEIPTS, "id": message.id}))
+        if MARKABLE in asked:
+            self._unread[bare] = message
+            if read:
+                self.read(bare)
+
+    def read(self, bare: str) -> None:
+        """What somebody wrote is looked at: the newest is named, which speaks for those before it (XEP-0333 §5.2)."""
+        message = self._unread.pop(bare, None)
+        if message is not None:
+            self._tell(message, element("displayed", {"xmlns": ns.CHAT_MARKERS, "id": message.id}))
+
+    def _tell(self, message: Element, payload: Xml) -> None:
+        address = {"to": message.sender, "type": message.attributes.get("type"), "id": new_id()}
+        self._session.send(element("message", address, payload))
