@@ -10,8 +10,9 @@ from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xmppsh.model import Element
-    from xmppsh.session.session import Session
     from xmppsh.shell.people import People
     from xmppsh.xmlio.build import Xml
 
@@ -22,8 +23,8 @@ NEVER = ("error", "groupchat", "headline")
 class Answers:
     """Tells those alone who may see our presence: that we are here, and look, is what an answer gives away."""
 
-    def __init__(self, session: Session, people: People) -> None:
-        self._session, self._people = session, people
+    def __init__(self, send: Callable[[Xml], object], people: People) -> None:
+        self._send, self._people = send, people
         self._unread: dict[str, Element] = {}  # bare address → the newest message that asks whether it was read
 
     def shown(self, message: Element, *, read: bool) -> None:
@@ -47,4 +48,4 @@ class Answers:
 
     def _tell(self, message: Element, payload: Xml) -> None:
         address = {"to": message.sender, "type": message.attributes.get("type"), "id": new_id()}
-        self._session.send(element("message", address, payload))
+        self._send(element("message", address, payload))

@@ -118,7 +118,7 @@ class Repl:
         own = self._conversation if as_conversation and not is_dumb else None
         self._marks = Marks()
         desk.marks = self._marks if own is not None else None
-        desk.answers = Answers(session, self.people) if as_conversation and desk.tells else None
+        desk.answers = Answers(session.send, self.people) if as_conversation and desk.tells else None
         self._fates = Fates(app, session, own, self._marks, screen.above, self._prompt.app.invalidate)
         self._erases = own is not None
 
