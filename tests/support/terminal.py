@@ -25,7 +25,7 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 
 
 class Terminal:
-    """xmppsh on a pty, and what its screen shows."""
+    """xmppsh, or another program, on a pty, and what its screen shows."""
 
     def __init__(
         self,
@@ -35,8 +35,9 @@ class Terminal:
         history: int = 1000,
         size: tuple[int, int] = (COLUMNS, ROWS),
         term: str = "xterm-256color",
+        command: tuple[str, ...] = COMMAND,
     ) -> None:
-        self._size = size
+        self._size, self._command = size, command
         self._arguments, self._ignore_sighup = arguments, ignore_sighup
         self._env = {**program.env, "TERM": term}
         self.screen = pyte.HistoryScreen(*size, history=history)
@@ -49,7 +50,7 @@ class Terminal:
         termios.tcsetwinsize(self._slave, self._size[::-1])
         self._modes = self._line_modes()
         self._process = await asyncio.create_subprocess_exec(
-            *COMMAND,
+            *self._command,
             *self._arguments,
             env=self._env,
             stdin=self._slave,
