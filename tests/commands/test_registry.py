@@ -104,7 +104,6 @@ def test_a_new_command_is_found_everywhere() -> None:
     assert isinstance(work, Work)
     assert (work.name, work.account, work.options) == ("outbox count", False, {"format": "json"})
     assert isinstance(runner.parse("outbox", "count --twice"), Work)
-    assert "/outbox count" in runner.help_text([])
     assert "Count what is left." in text_of(("outbox",))
     assert "--twice" in text_of(("outbox", "count"))
     assert "/outbox count" in runner.help_text(["outbox"])
