@@ -1,6 +1,7 @@
 """Writes docs/reference.md from the registry, the settings and the exit codes: `python tests/arch/reference.py`.
 
-It also writes the texts of `--help`, which the program prints without loading what made them.
+It also writes the texts of `--help`, which the program prints without loading what made them, and the table of the Tab
+key.
 """
 
 from pathlib import Path
@@ -75,5 +76,8 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
+    import tab_table
+
     DOCUMENT.write_text(reference())
     Path(FILE).write_text(helps(), encoding="utf-8")
+    Path(tab_table.FILE).write_text(tab_table.table(), encoding="utf-8")

@@ -32,7 +32,7 @@ def _maker(name: str) -> ModuleType:
     return module
 
 
-making, manual = _maker("reference"), _maker("manual")
+making, manual, tabs = _maker("reference"), _maker("manual"), _maker("tab_table")
 
 
 def test_the_reference_is_made_from_the_code() -> None:
@@ -41,6 +41,10 @@ def test_the_reference_is_made_from_the_code() -> None:
 
 def test_the_help_is_made_from_the_code() -> None:
     assert Path(making.FILE).read_text(encoding="utf-8") == making.helps(), "run: python tests/arch/reference.py"
+
+
+def test_the_table_of_the_tab_key_is_made_from_the_code() -> None:
+    assert Path(tabs.FILE).read_text(encoding="utf-8") == tabs.table(), "run: python tests/arch/reference.py"
 
 
 def test_the_reference_has_every_command_setting_and_exit_code() -> None:

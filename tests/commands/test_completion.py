@@ -10,14 +10,16 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import ShellComplete
+from click.shell_completion import FishComplete, ShellComplete
 from support.program import Program
 
 from xmppsh.cli.main import build_group
+from xmppsh.cli.tab import answer
 from xmppsh.commands import COMMANDS, GROUPS, children
 from xmppsh.commands.completion import SCRIPTS
 from xmppsh.commands.groups import load
-from xmppsh.commands.known import cache_file, read_contacts, write_contacts
+from xmppsh.commands.known import cache_file, write_contacts
+from xmppsh.config.contacts import read_contacts
 
 ROOT = Path(__file__).parents[2]
 FILES = {"bash": "xmppsh.bash", "zsh": "_xmppsh", "fish": "xmppsh.fish"}
@@ -144,10 +146,51 @@ def test_the_cache_is_for_nobody_else_and_a_damaged_one_is_none(tmp_path: Path) 
     write_contacts(tmp_path, "a@b", [("c@d", "é")])
     path = cache_file(tmp_path, "a@b")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert read_contacts(path) == [("c@d", "é")]
+    assert read_contacts(str(path)) == [("c@d", "é")]
     for damaged in (b"[", b"[1]", b"\xff", b'{"a": 1}'):
         path.write_bytes(damaged)
-        assert read_contacts(path) == []
+        assert read_contacts(str(path)) == []
+
+
+EVERY = [" ".join([*path, last]) for path in [(), *GROUPS, *COMMANDS] for last in ("", "-", "--p", "j")]
+SOME = [
+    *("p", "ping --count 3 --c", "ping -c 3 -", "ping --format js", "ping --format=js", "send jul", "send -j a@b jul"),
+    *("tybalt@example.net pi", "tybalt@example.net send jul", "pipe so", "-v ping --fo", "ping -vv ju", "ping "),
+    *("room affiliation a@b c@d ow", "nope x", "-j tybalt@example.net ping ", "ping -P x ju", "listen --only m"),
+]
+
+
+@pytest.mark.parametrize(
+    ("named", "lines", "least"),
+    [
+        ("romeo@example.net", EVERY + SOME, 0.95),
+        ("nobody@example.net", SOME, 0.7),
+        ("", SOME, 0.7),
+        ("Romeo@Example.net", SOME, 0.4),
+    ],
+)
+def test_the_table_says_what_click_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch, named: str, lines: list[str], least: float
+) -> None:
+    told = 0
+    for name, value in (Program(home).env | {"XMPPSH_JID": named}).items():
+        monkeypatch.setenv(name, value)
+    for line in lines:
+        words = f"xmppsh {line}"
+        at_once = answer({**os.environ, "COMP_WORDS": words, "COMP_CWORD": words.split(" ")[-1]})
+        if at_once is not None:
+            told += 1
+            *before, last = line.split(" ")
+            asked = FishComplete(build_group(), {}, "xmppsh", "_XMPPSH_COMPLETE")
+            wanted = [asked.format_completion(one) for one in asked.get_completions(before, last)]
+            assert at_once.splitlines() == wanted, line
+    assert told >= len(lines) * least
+
+
+def test_the_tab_key_loads_neither_click_nor_the_commands() -> None:
+    code = "import sys, xmppsh.cli.__main__, xmppsh.cli.tab; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"click", "re", "json", "pathlib", "xmppsh.commands", "xmppsh.errors"} & set(done.stdout.split())
 
 
 async def test_completing_asks_nobody_and_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ async def test_the_tab_key_completes_commands_options_and_contacts(server: Serve
 
 async def test_the_contacts_are_kept_for_other_shells_and_for_nobody_else(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
-        kept = tmp_path / "xmppsh" / "roster" / f"{stage.jid}.json"
+        kept = tmp_path / "xmppsh" / "roster" / stage.jid
         await stage.is_alive()
         await stage.shell.until(kept.exists, "the cache")
         assert stage.friend in kept.read_text()

@@ -1,4 +1,4 @@
-"""`python -m xmppsh.cli` and the console script: the version and help at once, then the agent, else the real thing."""
+"""`python -m xmppsh.cli` and the console script: version, help, Tab key at once, then the agent, else the rest."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def _says_help(words: list[str]) -> bool:
     return text is not None
 
 
+def _completes() -> bool:
+    """Answer the Tab key from the table that was made before; False where click has to."""
+    if os.environ.get("_XMPPSH_COMPLETE") != "fish_complete":
+        return False
+    from xmppsh.cli.tab import answer
+
+    text = answer(os.environ)
+    sys.stdout.write(text or "")
+    return text is not None
+
+
 def main() -> None:
     """Start xmppsh."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
@@ -49,6 +60,8 @@ def main() -> None:
         return
     is_ours = not sys.argv[0].endswith("sendxmpp")  # else see run.py
     if is_ours and _says_help(sys.argv[1:]):
+        return
+    if is_ours and _completes():
         return
     from xmppsh.agent.thin import hand_over
 

@@ -5,10 +5,10 @@ The shell writes it when it has asked for the roster. In the shell what is known
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from xmppsh.config.contacts import read_contacts
 from xmppsh.config.ours import replace_private
 from xmppsh.config.paths import refuse_foreign_state, state_folder
 from xmppsh.errors import XmppshError
@@ -16,8 +16,6 @@ from xmppsh.errors import XmppshError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-MAX_BYTES = 16 * 1024 * 1024
 
 
 class Known(Protocol):
@@ -29,23 +27,13 @@ class Known(Protocol):
 
 def cache_file(state: Path, account: str) -> Path:
     """Where the contacts of an account (a bare JID) are."""
-    return state / "roster" / f"{quote(account, safe='@.')}.json"
+    return state / "roster" / f"{quote(account, safe='@.')}"
 
 
 def write_contacts(state: Path, account: str, contacts: Iterable[tuple[str, str]]) -> None:
     """Replace the cache: addresses with their names. Raises OSError."""
-    replace_private(cache_file(state, account), json.dumps(list(contacts), ensure_ascii=False).encode())
-
-
-def read_contacts(path: Path) -> list[tuple[str, str]]:
-    """The contacts of a cache; none where it cannot be read, for whatever reason: it is only a help."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            return []
-        found = json.loads(path.read_bytes())
-        return [(str(address), str(name)) for address, name in found]
-    except (OSError, ValueError, TypeError):
-        return []
+    rows = (f"{address}\t{' '.join(name.split())}\n" for address, name in contacts)
+    replace_private(cache_file(state, account), "".join(rows).encode("utf-8", "replace"))
 
 
 def cached_addresses(options: Mapping[str, Any], env: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -63,12 +51,12 @@ def cached_addresses(options: Mapping[str, Any], env: Mapping[str, str]) -> list
     except XmppshError:
         return own  # told when a command runs
     if account is not None and (path := cache_file(state, account)).exists():
-        return own + read_contacts(path)
+        return own + read_contacts(str(path))
     try:
-        paths = sorted((state / "roster").glob("*.json"))
+        paths = sorted((state / "roster").iterdir())
     except OSError:
         return own
-    return own + [contact for path in paths for contact in read_contacts(path)]
+    return own + [contact for path in paths for contact in read_contacts(str(path))]
 
 
 def _account(options: Mapping[str, Any], env: Mapping[str, str]) -> str | None:

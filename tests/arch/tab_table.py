@@ -1,0 +1,56 @@
+"""The table of the Tab key (cli/tab.py), from the commands as click has them; tests/arch/reference.py writes it."""
+
+import click
+
+from xmppsh.cli.main import build_group
+from xmppsh.cli.tab import BREAK, EVERYWHERE, FILE
+from xmppsh.commands import COMMANDS, GROUPS, children
+from xmppsh.commands.base import _GlobalOption
+from xmppsh.commands.groups import group, load
+from xmppsh.commands.params import JID, FileType, JidType
+from xmppsh.config.schema import BY_NAME
+
+__all__ = ["FILE", "table"]
+
+
+def _kind(param: click.Parameter) -> str:
+    """What the value of an option or argument is, for cli/tab.py."""
+    again = "*" if getattr(param, "multiple", False) or param.nargs == -1 else ""
+    if isinstance(param, click.Option) and (param.is_flag or param.count):
+        return again + "flag"
+    if isinstance(param, _GlobalOption):
+        setting = BY_NAME[param.name or ""]
+        choices = f"={'|'.join(setting.choices)}" if setting.choices else "any"
+        return again + ("file" if setting.is_path else "click" if setting.name == "jid" else choices)
+    if isinstance(param.type, JidType) or param._custom_shell_complete == JID.shell_complete:
+        return again + "jid"
+    if isinstance(param.type, FileType | click.Path | click.File):
+        return again + "file"
+    if isinstance(param.type, click.Choice):
+        return f"{again}={'|'.join(map(str, param.type.choices))}"
+    completes_itself = type(param.type).shell_complete is not click.ParamType.shell_complete
+    return again + ("click" if completes_itself or param._custom_shell_complete else "any")
+
+
+def _options(command: click.Command, *, hidden: bool) -> list[str]:
+    """The rows of its options; what is hidden is offered again, whether it was given or not."""
+    rows = []
+    for one in command.params:
+        if isinstance(one, click.Option) and one.hidden == hidden:
+            kind = f"*{_kind(one).removeprefix('*')}" if hidden else _kind(one)
+            rows += [f"o\t{kind}\t{name}\t{one.name}\t{one.help or ''}" for name in (*one.opts, *one.secondary_opts)]
+    return rows
+
+
+def table() -> str:
+    """The program, each group and each command, with what may stand behind it; EVERYWHERE has the global options."""
+    sections = [(EVERYWHERE, _options(load(next(iter(COMMANDS))), hidden=True))]
+    for path in sorted({(), *GROUPS, *COMMANDS}):
+        command = load(path) if path in COMMANDS else build_group() if path == () else group(path, GROUPS[path])
+        rows = [] if path in COMMANDS else [f"c\t{name}\t{one.help}" for name, one in children(path).items()]
+        rows += [*_options(command, hidden=False), *(() if path else _options(command, hidden=True))]
+        for argument in command.params:
+            if isinstance(argument, click.Argument):
+                rows += [f"a\t{_kind(argument)}"] * max(1, argument.nargs)
+        sections.append((" ".join(path), rows))
+    return "".join("\n".join([f"{BREAK}{name}", *rows, ""]) for name, rows in sections)
