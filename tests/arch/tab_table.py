@@ -5,7 +5,7 @@ import click
 from xmppsh.cli.main import build_group
 from xmppsh.cli.tab import BREAK, EVERYWHERE, FILE
 from xmppsh.commands import COMMANDS, GROUPS, children
-from xmppsh.commands.base import _GlobalOption
+from xmppsh.commands.clicked import _GlobalOption
 from xmppsh.commands.groups import group, load
 from xmppsh.commands.params import JID, FileType, JidType
 from xmppsh.config.schema import BY_NAME
