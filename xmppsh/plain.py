@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 else:
     import dataclasses
     from dataclasses import MISSING, Field, FrozenInstanceError
-    from inspect import get_annotations
     from operator import attrgetter
     from types import SimpleNamespace
 
@@ -27,7 +26,7 @@ else:
         return make if cls is None else make(cls)
 
     def _made(cls, *, frozen, slots, eq, kw_only):
-        own = {name: _field(cls, name, hint) for name, hint in get_annotations(cls).items()}
+        own = {name: _field(cls, name, hint) for name, hint in cls.__annotations__.items()}
         every = {}
         for base in reversed(cls.__mro__[1:]):
             every.update(base.__dict__.get("__dataclass_fields__", {}))

@@ -67,6 +67,9 @@ def main() -> None:
 
     if is_ours and (code := hand_over(sys.argv[1:])) is not None:
         os._exit(code)  # there is nothing to clear away
+    from xmppsh.later import later
+
+    later("asyncio", "inspect", "locale")  # needed late, or not at all
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:
         from xmppsh.cli.run import main as run_main

@@ -53,6 +53,7 @@ def run_work(work: Work) -> int:
         work.ask(app)
         if not settings.dry_run:
             console.contents = read_ahead(settings, env)
+        _begin(work, app)
         with _guarded(work, app):
             gc.enable()
             with asyncio.Runner() as runner:
@@ -68,6 +69,19 @@ def run_work(work: Work) -> int:
     finally:
         if "xmppsh.config.program" in sys.modules:
             sys.modules["xmppsh.config.program"].end_running()
+
+
+def _begin(work: Work, app: App) -> None:
+    """Dial for a one-shot while the rest is loaded."""
+    settings = app.settings
+    if work.spec.session != "one-shot" or work.guarded or settings.dry_run or settings.proxy is not None:
+        return
+    if (state := app.storage.state_if_any) is not None:
+        from xmppsh.net.head_start import HeadStart
+
+        asked = f"{settings.host} {settings.tls} {settings.ipv4} {settings.ipv6} {settings.resolve}"
+        app.storage.head_start = HeadStart(state / "places.json", str(app.account.jid.bare), asked, app.console.log)
+        app.storage.head_start.begin()
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class OwnSessions:
         state = self._storage.state_if_any
         options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self._account.options
         known = None if heals or state is None else state / "servers.json"
-        options = replace(options, jid=beside(options.jid), known=known)
+        options = replace(options, jid=beside(options.jid), known=known, head_start=self._storage.head_start)
         journal = None if state is None and not heals else self._journal
         async with self._session(options, journal, hasty=not heals) as session:
             yield session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,15 +16,19 @@ HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Shutdown:
     """What the outside has asked for.
 
-    signal_number: the first signal; hurry: set once a second one came; output_closed: the reader of stdout has gone.
+    signal_number: the first signal; output_closed: the reader of stdout has gone.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
         self.output_closed = False
-        self.hurry = asyncio.Event()
         self.on_request: Callable[[], object] = lambda: None
         self.on_interrupt: Callable[[], bool] | None = None  # the shell's prompt may take a SIGINT for itself
+
+    @cached_property
+    def hurry(self) -> asyncio.Event:
+        """Set once a second signal came."""
+        return asyncio.Event()
 
     def install(self) -> None:
         """Take the signals over; an inherited ignore of SIGHUP (nohup) is kept."""

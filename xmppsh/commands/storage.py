@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from xmppsh.commands.console import Console
     from xmppsh.ghosts.guard import Guard
     from xmppsh.model import Jid
+    from xmppsh.net.head_start import HeadStart
     from xmppsh.outbox.journal import Journal
 
 
 class Storage:
     """What is kept on disk.
 
-    guard: of a command whose session outlives its socket; it is told who owns what. left_open: a session of this
-    process ended, and its server was not told.
+    head_start: of a one-shot, the connection that it began early. guard: of a command whose session outlives its
+    socket; it is told who owns what. left_open: a session of this process ended, and its server was not told.
     """
 
     def __init__(self, console: Console) -> None:
         self.guard: Guard | None = None
+        self.head_start: HeadStart | None = None
         self.left_open = False
         self._console = console
 

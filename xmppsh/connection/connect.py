@@ -151,7 +151,7 @@ class Connector:
     def _dialler(self, plan: Iterable[Candidate], deadline: float) -> Dialler:
         options = self.options
         look_up = name_look_up(self._lookup, max(0.0, deadline - asyncio.get_running_loop().time()), self._log)
-        return Dialler(plan, deadline, look_up, options.family, options.proxy, self._log)
+        return Dialler(plan, deadline, look_up, options.family, options.proxy, self._log, options.head_start)
 
     async def _try_plan(self, hosts: tuple[tuple[str, int | None], ...]) -> str | None:
         """Nothing when a stream is live, or where the server redirects to."""
@@ -175,6 +175,8 @@ class Connector:
             await opening.close()
             return redirect
         stream, self.costs = opening.stream, opening.costs
+        if options.head_start is not None:
+            options.head_start.remember(opening.attempt.address, opening.attempt.candidate.port)
         if self.on_registration is not None:
             return None
         resumed = stream.sm is not None and stream.sm is self._resume

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from xmppsh.config.proxy import Proxy
     from xmppsh.model import Credentials, Jid, TlsMode
+    from xmppsh.net.head_start import HeadStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +41,5 @@ class SessionOptions:
     heals: bool = False  # survive a cut
     resumable_s: int | None = None  # the server is asked to keep the session that long behind a cut, to be resumed
     known: Path | None = None  # what servers offered the last time (known.py); None: each answer is waited for
+    head_start: HeadStart | None = None  # a connection that was begun already
     give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from xmppsh.config.proxy import Proxy
+    from xmppsh.net.head_start import HeadStart
     from xmppsh.texts import Log
 
     LookUp = Callable[[Candidate, int], Awaitable[Sequence[str]]]
@@ -65,8 +66,10 @@ class Dialler:
         family: int = socket.AF_UNSPEC,
         proxy: Proxy | None = None,
         log: Log = lambda _level, _text: None,
+        head_start: HeadStart | None = None,
     ) -> None:
         self.attempts: list[Attempt] = []
+        self._head_start = head_start
         self._deadline, self._look_up, self._family, self._proxy, self._log = deadline, look_up, family, proxy, log
         self._stagger_s = STAGGER_S if proxy is None else PROXIED_STAGGER_S
         self._useless = False  # the proxy: nothing can be reached through it
@@ -132,7 +135,10 @@ class Dialler:
             elif attempt.address:
                 self._log_start(attempt)
                 async with asyncio.timeout_at(until):
-                    sock = await connect(attempt.address, attempt.candidate.port)
+                    ahead = self._taken_ahead(attempt)
+                    sock = await connect(attempt.address, attempt.candidate.port, ahead)
+                if self._head_start is not None and ahead is not None:
+                    begun = self._head_start.begun_at
             else:
                 async with asyncio.timeout_at(until):
                     found = await self._look_up(attempt.candidate, self._family)
@@ -143,6 +149,9 @@ class Dialler:
             self._log(1, f"{attempt} {attempt.outcome}")
             return None
         return Connected(attempt, sock, self._loop.time() - begun)
+
+    def _taken_ahead(self, attempt: Attempt) -> socket.socket | None:
+        return None if self._head_start is None else self._head_start.take(attempt.address, attempt.candidate.port)
 
     def _log_start(self, attempt: Attempt) -> None:
         candidate = attempt.candidate
@@ -206,13 +215,13 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-async def connect(address: str, port: int) -> socket.socket:
-    """A TCP connection to a numeric address; raises OSError."""
+async def connect(address: str, port: int, begun: socket.socket | None = None) -> socket.socket:
+    """A TCP connection to a numeric address, the one that was begun where there is one; raises OSError."""
     flags = socket.AI_NUMERICHOST
     family, kind, protocol, _, place = socket.getaddrinfo(address.encode(), port, type=socket.SOCK_STREAM, flags=flags)[
         0
     ]
-    sock = socket.socket(family, kind, protocol)
+    sock = begun or socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, place)

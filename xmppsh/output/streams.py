@@ -8,6 +8,7 @@ import fcntl
 import os
 import select
 import stat
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ClosedOutput, IoError, NoInputError
@@ -30,9 +31,12 @@ class OutputStream:
         self._piece_bytes = TTY_PIECE_BYTES if self.is_terminal else PIPE_BUF
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
-        self._turn = asyncio.Lock()  # records of several writers do not mix
         mode = os.fstat(fd).st_mode
         self._takes_pieces = stat.S_ISFIFO(mode) or stat.S_ISREG(mode)  # of PIPE_BUF bytes, whole or not at all
+
+    @cached_property
+    def _turn(self) -> asyncio.Lock:
+        return asyncio.Lock()  # records of several writers do not mix
 
     @property
     def columns(self) -> int:

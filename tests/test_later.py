@@ -1,0 +1,25 @@
+"""Modules that are loaded at their first use."""
+
+import sys
+
+import pytest
+
+from xmppsh.later import later
+
+
+def test_a_module_is_loaded_when_something_of_it_is_used_and_not_when_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    monkeypatch.setattr(sys, "stdout", None)  # it prints
+    later("this")
+    import this
+
+    assert "d" not in vars(this)
+    assert len(this.d) == 52
+    assert sys.modules["this"] is this
+
+
+def test_a_module_that_is_loaded_stays_as_it_is() -> None:
+    later("sys", "pytest")
+    assert sys.modules["pytest"] is pytest

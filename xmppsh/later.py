@@ -1,0 +1,29 @@
+"""Modules that are loaded when something of them is first used, and not when somebody imports them.
+
+importlib's own LazyLoader does not do: in Python 3.11 the second `import` of such a module loads it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+
+
+class _Later(ModuleType):
+    def __getattr__(self, name: str) -> object:
+        """What is not there yet: the module itself is loaded, in this very place."""
+        self.__class__ = ModuleType  # type: ignore[assignment]  # it is a module like any other from now on
+        assert self.__spec__ is not None
+        assert self.__spec__.loader is not None
+        self.__spec__.loader.exec_module(self)
+        return getattr(self, name)
+
+
+def later(*names: str) -> None:
+    """Load these at their first use; those that are loaded already stay as they are."""
+    for name in names:
+        spec = None if name in sys.modules else find_spec(name)
+        if spec is not None and spec.loader is not None:
+            sys.modules[name] = module = module_from_spec(spec)
+            module.__class__ = _Later
