@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, XmppshError
@@ -50,6 +51,7 @@ class Driver:
         self._policy, self._trace, self._peek, self._on_secured = policy, trace, peek, on_secured
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_handshake = False
+        self._context: ssl.SSLContext | None = None
         self._disconnected = False
         self.flights = 0  # how often something came after something had been written
         self._has_written = False
@@ -65,6 +67,18 @@ class Driver:
     def start(self) -> None:
         """Write the stream header, or begin the TLS handshake first."""
         self.carry_out(self.stream.open())
+        if self.stream.config.tls == "starttls":
+            asyncio.get_running_loop().call_soon(self._prepare)  # behind the write of this turn
+
+    def _prepare(self) -> None:
+        """While the first answer is on its way: what reads it is loaded, and the handshake behind it prepared."""
+        import xml.etree.ElementTree  # noqa: F401
+
+        with suppress(XmppshError, OSError, ssl.SSLError):  # the handshake tells of it
+            self._context = self._made_context()
+
+    def _made_context(self) -> ssl.SSLContext:
+        return tls.client_context(self._policy, direct=self.stream.config.tls == "direct")
 
     def carry_out(self, outputs: Iterable[Output]) -> None:
         """Do what the stream wants, in order."""
@@ -111,7 +125,7 @@ class Driver:
         domain = self.stream.config.jid.dial_name
         self._in_handshake = True
         try:
-            context = tls.client_context(self._policy, direct=self.stream.config.tls == "direct")
+            context = self._context or self._made_context()
             await self.link.start_tls(context, domain, HANDSHAKE_TIMEOUT_S)
             tls.check_pin(self._policy, self.link.certificate, domain)
         except XmppshError as error:
