@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+OLDEST := .venv-oldest
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3 jq
 GHOSTS_PACKAGES := go-sendxmpp iproute2
 FOREIGN_PACKAGES := go-sendxmpp sendxmpp profanity-light mcabber poezio
@@ -10,7 +12,7 @@ BENCH_PACKAGES := go-sendxmpp sendxmpp
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 NEXT_ROOT ?= /var/tmp/xmppsh-next
 
-.PHONY: demo test test-all lint soak fuzz ghosts bench interop-next dist docs servers upgrade clean
+.PHONY: demo test test-all lint soak fuzz ghosts bench interop-next dist docs servers upgrade test-oldest clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -70,30 +72,43 @@ dist: $(VENV)/.installed-dev
 
 # The site, in build/site; a link that leads nowhere is an error.
 docs: $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+# What was tested, by its hashes; behind that the project itself, which needs nothing more.
+$(VENV)/.installed: pyproject.toml requirements/run.txt | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+$(VENV)/.installed-dev: pyproject.toml requirements/dev.txt | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.installed
 
 # Prosody and ejabberd: by apt when we may, otherwise a line that says what to do. They are never started as services.
 servers:
 	@sh tests/support/install-servers $(SERVER_PACKAGES)
 
-# The newest versions that pyproject.toml allows become the tested ones. Run the tests before you commit constraints.txt.
-upgrade: $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
-	{ echo "# The versions that were tested, for Python 3.11; renewed by make upgrade."; \
-	  $(BIN)/python -m pip freeze --exclude-editable | grep -v '@ file:'; } > constraints.txt
+# The newest versions that pyproject.toml allows become the tested ones. Run the tests before you commit requirements/.
+upgrade: $(VENV)/bin/python
+	$(PIP) uv
+	sh tests/support/pin "$(BIN)/uv" requirements/run.txt
+	sh tests/support/pin "$(BIN)/uv" requirements/dev.txt --extra dev
+
+# The tests on the lowest versions that pyproject.toml promises.
+test-oldest: servers
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip compile --quiet --resolution lowest-direct pyproject.toml -o $(OLDEST)/lowest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(OLDEST)/lowest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(OLDEST)/bin/pytest -q -n 4 --dist worksteal --ignore tests/arch $(PYTEST_OPTIONS)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
