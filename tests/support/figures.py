@@ -4,7 +4,12 @@ from collections.abc import Iterable
 
 SUITES = {
     "hostile servers": ("tests/hostile/",),
-    "hostile peers": ("tests/xep/test_hostile_peers", "tests/witness/test_strangers", "tests/interop/test_asked"),
+    "hostile peers": (
+        "tests/xep/test_hostile_services",
+        "tests/xep/test_hostile_peers",
+        "tests/witness/test_strangers",
+        "tests/interop/test_asked",
+    ),
     "hostile input": ("tests/fuzz/", "tests/xmlio/test_reader_", "tests/agent/test_clients"),
     "terminal": ("tests/output/test_safe", "tests/commands/test_terminal", "tests/output/test_text"),
     "secrets": ("tests/config/test_secrets", "tests/interop/test_secrets"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xmppsh.output.records import StanzaRecord
 
 TAKEN, NOT_TAKEN = 0, 75
+MAX_VARIABLE_BYTES = 64 * 1024
 MAX_REPLY_BYTES = 128 * 1024
 LAST_S = 5.0  # for the programs that still run at the end
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0
@@ -94,7 +95,7 @@ class Jobs:
         stdout = pipe if self.reply is not None else None
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=pipe, stdout=stdout, env=_environment(self._console.env, record), process_group=0
+                *self._command, stdin=pipe, stdout=stdout, env=environment(self._console.env, record), process_group=0
             )
         except OSError as error:
             raise NoInputError(f"--exec: {self._command[0]}: {os_reason(error)}") from error
@@ -138,11 +139,17 @@ def _kill(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
             os.killpg(process.pid, number)
 
 
-def _environment(env: Mapping[str, str], record: StanzaRecord) -> dict[str, str]:
+def environment(env: Mapping[str, str], record: StanzaRecord) -> dict[str, str]:
+    """What the program finds in its environment: no secrets, and of a text no more than the system takes.
+
+    Linux runs no program with a variable of 128 KiB: whoever may write to us could otherwise end us, and every start
+    after it, since what was not taken is read again.
+    """
     kept = {name: value for name, value in env.items() if not name.startswith(HIDDEN)}
     data = record.data()
     facts = {name.upper(): str(data.get(name) or "") for name in ("from", "to", "type", "body", "id")}
-    return kept | {f"XMPPSH_{name}": value.replace("\0", "") for name, value in facts.items()}
+    cut = {name: value.replace("\0", "").encode()[:MAX_VARIABLE_BYTES] for name, value in facts.items()}
+    return kept | {f"XMPPSH_{name}": value.decode("utf-8", "ignore") for name, value in cut.items()}
 
 
 def _text(output: bytes) -> str:

@@ -28,8 +28,11 @@ class UploadFailed(ProtocolError):
 
 def check_url(url: str) -> None:
     """Raise UploadFailed for a URL that is not HTTPS, except on a loopback address: it would carry the file openly."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise UploadFailed(f"the server named {url!r} for the upload, which is no address") from None
     loopback = host == "localhost" or (is_address(host) and host.startswith(("127.", "::1")))
     if not host or parts.scheme not in ("https", "http") or (parts.scheme == "http" and not loopback):
         raise UploadFailed(f"the server named {url!r} for the upload, which is no HTTPS address")
@@ -73,7 +76,7 @@ def put(
                 raise UploadFailed(f"{host} refused the file: {answer.status} {answer.reason}")
     except XmppshError:
         raise
-    except (http.client.HTTPException, ssl.SSLError, TimeoutError) as error:
+    except (http.client.HTTPException, ssl.SSLError, TimeoutError, UnicodeError) as error:
         raise UploadFailed(f"{host} did not take the file: {str(error).lower() or type(error).__name__}") from error
     except OSError as error:
         raise IoError(f"{path} to {host}: {os_reason(error)}") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import ProtocolError
 from xmppsh.plain import dataclass
+from xmppsh.protocol.conditions import number
 from xmppsh.session import caps
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
@@ -99,4 +100,4 @@ async def items(session: SessionPort, to: Jid, node: str | None = None) -> list[
 
 def _count(root: Tree | None) -> int:
     text = None if root is None else root.findtext(f"{RESULT_SET}/{{{ns.RSM}}}count")
-    return int(text) if text and text.isdecimal() else 0
+    return number(text) or 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, StanzaError
 from xmppsh.model import Jid
+from xmppsh.protocol.conditions import number
 from xmppsh.xep.disco import info
 from xmppsh.xep.forms import Form, filled, form_in, submitted
 from xmppsh.xep.missing import NotOffered
@@ -73,8 +74,8 @@ async def items(session: SessionPort, service: Jid, node: str, item_id: str | No
         found += page
         result_set = tree(answer).find(f"{{{ns.PUBSUB}}}pubsub/{RESULT_SET}")
         last = None if result_set is None else result_set.findtext(f"{{{ns.RSM}}}last")
-        count = "" if result_set is None else result_set.findtext(f"{{{ns.RSM}}}count", "")
-        if not page or not last or last == after or not count.isdecimal() or len(found) >= int(count):
+        count = None if result_set is None else number(result_set.findtext(f"{{{ns.RSM}}}count"))
+        if not page or not last or last == after or count is None or len(found) >= count:
             break
         after = last
     return found

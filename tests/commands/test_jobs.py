@@ -1,0 +1,25 @@
+"""What a program of `listen --exec` finds in its environment: no secret, and nothing that keeps it from being run."""
+
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+
+from xmppsh.commands.jobs import environment
+from xmppsh.output.records import record
+from xmppsh.xmlio.reader import read_element
+
+NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("sign", ["x", "ä", "\U0001f4a9"], ids=ascii)
+def test_a_text_of_any_length_lets_the_program_run(sign: str) -> None:
+    # Linux takes no variable of 128 KiB: such a message would end every `listen --exec` that gets it, again and again.
+    body = f"<message xmlns='jabber:client' from='a@b'><body>{sign * (200_000 // len(sign.encode()))}</body></message>"
+    env = environment({"PATH": "/usr/bin:/bin", "XMPPSH_PASSWORD": "s"}, record(read_element(body), lambda: NOW))
+    assert "XMPPSH_PASSWORD" not in env
+    done = subprocess.run(["sh", "-c", 'printf %s "$XMPPSH_BODY"'], env=env, capture_output=True, check=False)
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    assert 60_000 < len(done.stdout) <= 64 * 1024
+    assert set(text) == {sign}
