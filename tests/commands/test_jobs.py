@@ -2,10 +2,13 @@
 
 import subprocess
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from xmppsh.commands.jobs import environment
+from xmppsh.commands.jobs import Jobs, environment
+from xmppsh.errors import DataError
 from xmppsh.output.records import record
 from xmppsh.xmlio.reader import read_element
 
@@ -23,3 +26,18 @@ def test_a_text_of_any_length_lets_the_program_run(sign: str) -> None:
     text = done.stdout.decode()
     assert 60_000 < len(done.stdout) <= 64 * 1024
     assert set(text) == {sign}
+
+
+async def test_a_reply_that_cannot_be_sent_is_told_and_its_record_is_taken() -> None:
+    async def refuse(*_: Any) -> None:
+        raise DataError("the stanza has 300000 bytes, and 262144 are allowed")
+
+    told: list[str] = []
+    taken: list[bool] = []
+    console = SimpleNamespace(env={"PATH": "/usr/bin:/bin"}, warn=told.append)
+    jobs = Jobs(cast("Any", console), ["echo", "hello"], 1)
+    jobs.reply = refuse
+    message = record(read_element("<message xmlns='jabber:client' from='a@b'><body>x</body></message>"), lambda: NOW)
+    await (await jobs.start(message, lambda: taken.append(True)))
+    assert taken == [True]
+    assert told == ["echo: its reply is not sent: the stanza has 300000 bytes, and 262144 are allowed"]

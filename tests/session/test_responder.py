@@ -1,13 +1,13 @@
 """What others ask of us: one table answers, and contacts alone are told how a person lives."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from xmppsh.model import Element, Jid
 from xmppsh.session import caps
-from xmppsh.session.responder import FEATURES, HASH, TABLE, Responder, response_to, with_caps
+from xmppsh.session.responder import FEATURES, HASH, TABLE, Responder, bounce_of, response_to, with_caps
 from xmppsh.xmlio.build import Xml
 from xmppsh.xmlio.reader import read_element, tree
 
@@ -40,6 +40,21 @@ class Roster:
 
 def told(payload: str, sender: str = STRANGER) -> Any:
     return tree(read_element(response_to(asked(payload, sender))))
+
+
+@pytest.mark.parametrize("sign", ["x", "&quot;", "&lt;"])
+async def test_an_id_that_makes_the_answer_too_long_gets_none(sign: str) -> None:
+    # The server would end our stream with policy-violation for it: anybody could end any session.
+    answers: list[Xml] = []
+    responder = Responder(cast("Any", Roster()), answers.append)
+    for count, is_answered in ((10, True), (10_000, False), (40_000, False)):
+        for payload in ("<ping xmlns='urn:xmpp:ping'/>", "<x xmlns='unknown'/>"):
+            answers.clear()
+            request = f"<iq type='get' id='{sign * count}' from='{STRANGER}'>{payload}</iq>"
+            responder.respond(read_element(request))
+            assert bool(answers) is is_answered
+        message = read_element(f"<message id='{sign * count}' from='{STRANGER}'><body>b</body></message>")
+        assert (bounce_of(message) is not None) is is_answered
 
 
 def test_version_tells_the_program_and_not_the_system() -> None:

@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import NoInputError, UsageError
+from xmppsh.errors import DataError, NoInputError, UsageError
 from xmppsh.output.ndjson import dumps
 from xmppsh.texts import os_reason
 
@@ -108,7 +108,10 @@ class Jobs:
             self._running[task] = None
         code = process.returncode if process.returncode is not None else NOT_TAKEN
         if self.reply is not None and code == TAKEN and (text := _text(output)):
-            await self.reply(record, text)
+            try:
+                await self.reply(record, text)
+            except DataError as error:  # too long, or with what XML cannot carry
+                self._console.warn(f"{self._command[0]}: its reply is not sent: {error}")
         return code
 
     async def join(self) -> None:

@@ -20,7 +20,7 @@ from xmppsh.protocol.events import StanzaArrived, StreamEnded
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.table import State
 from xmppsh.session.requests import Requests
-from xmppsh.session.responder import response_to
+from xmppsh.session.responder import is_sendable, response_to
 from xmppsh.xmlio.ids import new_id
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class Visit:
         """The same: nothing is queued here."""
         self.send_iq(stanza)
 
+    def _answer(self, answer: Xml) -> None:
+        if is_sendable(answer):
+            self.send_iq(answer)
+
     async def close(self) -> None:
         """End the stream with `</stream:stream>`, and wait shortly for the server's."""
         await self._driver.close(CLOSE_WAIT_S)
@@ -74,7 +78,7 @@ class Visit:
             case StanzaArrived(stanza, number):
                 answers = self.requests.answer(stanza)
                 if not answers and stanza.kind == "iq" and stanza.attributes.get("type") in ("get", "set"):
-                    self.send_iq(response_to(stanza))
+                    self._answer(response_to(stanza))
                 self._driver.carry_out(self._driver.stream.taken(number))
             case StreamEnded(error):
                 self.error = _as_ours(error or ConnectionLost("the server closed the stream"))

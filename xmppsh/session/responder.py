@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xmppsh.xmlio.build import Xml
 
 NEVER_BOUNCED = ("error", "groupchat", "headline")
+MAX_ANSWER_BYTES = 10_000  # what every server takes (RFC 6120 §13.12)
 MAX_WAITING = 20  # of those whose right to an answer is being looked up; more at once is no curiosity
 ROSTER_S = 60.0  # how long a roster that was fetched for that is believed
 SEES_US = ("from", "both")  # RFC 6121 §2.1.2.5
@@ -118,11 +119,20 @@ def response_to(request: Element, *, to_contact: bool = False, idle_s: int = 0) 
 def bounce_of(message: Element) -> Xml | None:
     """The answer to a message for a session that prints none: `service-unavailable`, as if nobody was there.
 
-    None where nobody is to be told: behind an error (RFC 6120 §8.3.1), a headline or what is said in a room.
+    None where nobody is to be told: behind an error (RFC 6120 §8.3.1), a headline or what is said in a room; and for an
+    id that makes the answer too long.
     """
     if not message.sender or message.attributes.get("type") in NEVER_BOUNCED:
         return None
-    return _refusal(message, "service-unavailable")
+    bounce = _refusal(message, "service-unavailable")
+    return bounce if is_sendable(bounce) else None
+
+
+def is_sendable(answer: Xml) -> bool:
+    """Is it short enough for every server? The id in it is the asker's own, of any length, and may grow five times as
+    long by escaping: a server ends the stream of who sends more than it takes. Who asks so gets no answer.
+    """
+    return len(answer.encode()) <= MAX_ANSWER_BYTES
 
 
 def _refusal(stanza: Element, condition: str) -> Xml:
@@ -156,10 +166,14 @@ class Responder:
         """Answer it now, or when it is known who asks."""
         entry = _entry(request)
         if entry is None or not entry[0].for_contacts or self._is_own(request) or len(self._waiting) >= MAX_WAITING:
-            return self._answer(self._response(request, to_contact=self._is_own(request)))
+            return self._give(self._response(request, to_contact=self._is_own(request)))
         self._waiting.append(request)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(self._look())
+
+    def _give(self, answer: Xml) -> None:
+        if is_sendable(answer):
+            self._answer(answer)
 
     def _is_own(self, request: Element) -> bool:
         """Our own account, its other clients, and its server, which know all of this anyway."""
@@ -176,7 +190,7 @@ class Responder:
         waiting, self._waiting = self._waiting, []
         for request in waiting:
             asker = _jid(request.sender)
-            self._answer(self._response(request, to_contact=asker is not None and asker.bare in self._contacts))
+            self._give(self._response(request, to_contact=asker is not None and asker.bare in self._contacts))
 
     async def _who_sees_us(self) -> frozenset[Jid]:
         answer = await self._requests.ask_own("get", element("query", {"xmlns": ns.ROSTER}))
