@@ -4,7 +4,8 @@ import pytest
 from xmlio.documents import ROOT, read_stanzas, read_stream, splits
 
 from xmppsh.errors import XmlError
-from xmppsh.xmlio.reader import Limits, StanzaReader, StreamReader, read_element
+from xmppsh.model import Element
+from xmppsh.xmlio.reader import Limits, StanzaReader, StreamReader, children, read_element
 
 OPEN = ROOT.encode()
 
@@ -209,3 +210,12 @@ def test_the_sentence_of_a_fault_names_what_and_where() -> None:
         read_element("<message>\n<!-- x -->\n</message>")
     assert str(caught.value) == "line 2, column 1: a comment is not allowed in XMPP"
     assert (caught.value.condition, caught.value.line, caught.value.column) == ("restricted-xml", 2, 1)
+
+
+def test_what_a_server_writes_anew_may_be_longer_than_what_we_may_send() -> None:
+    # A body of quotes, which a server writes as &quot;, would else end a session, and each one after it.
+    longer = f"<message><body>{'&quot;' * 260_000}</body></message>"
+    items, error = read_stream([OPEN, longer.encode()], Limits().arriving)
+    assert error is None
+    assert [one.xml for one in items if isinstance(one, Element)] == [longer]
+    assert children(read_element(longer)) == [longer.removeprefix("<message>").removesuffix("</message>")]

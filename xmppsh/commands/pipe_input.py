@@ -159,7 +159,11 @@ class PipeInput:
             text = line.decode("utf-8")
             if number == 1:
                 text = text.removeprefix(BOM)
-            stanza = self._of_json(text) if self._kind == "json" else read_element(self._message(text, self._to))
+            stanza = (
+                self._of_json(text)
+                if self._kind == "json"
+                else read_element(self._message(text, self._to), self._limits)
+            )
             return _moved(stanza, number - stanza.line)
         except UnicodeDecodeError as error:
             self._fault(XmlError("it is not UTF-8", line=number, column=error.start + 1))
@@ -196,7 +200,7 @@ class PipeInput:
         if to is None:
             raise DataError("it has no recipient (to)", hint="--to JID")
         texts = {name: given.get(name) for name in TEXTS if name != "body"}
-        return read_element(self._message(given.get("body"), to, type=kind, id=given.get("id"), **texts))
+        return read_element(self._message(given.get("body"), to, type=kind, id=given.get("id"), **texts), self._limits)
 
 
 def _moved(stanza: Element, lines: int) -> Element:

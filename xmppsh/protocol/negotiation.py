@@ -62,7 +62,7 @@ class Negotiation:
         self.mechanism = ""
         self.jid = config.jid
         self.max_stanza_bytes = config.limits.stanza_bytes  # outbound; the server's XEP-0478 limit when smaller
-        self._reader = ArrivalReader(config.limits)
+        self._reader = ArrivalReader(config.limits.arriving)
         self._offer: sasl.Offer | None = None
         self._exchange: sasl.Exchange | None = None
         self._starttls_sent = False
@@ -81,7 +81,7 @@ class Negotiation:
 
     def _open_header(self, state: State) -> list[Output]:
         self.state = state
-        self._reader = ArrivalReader(self.config.limits)
+        self._reader = ArrivalReader(self.config.limits.arriving)
         self.has_header = False
         header = start_tag(
             "stream:stream",

@@ -7,6 +7,7 @@ most one unfinished element; no DTD, processing instruction, comment or entity b
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from xml.parsers import expat
@@ -34,6 +35,13 @@ class Limits:
     pending_bytes: int = 1024 * 1024  # between two elements, white space included
     depth: int = 64  # levels of one stanza, itself included
     attributes: int = 256  # of one element
+
+    @property
+    def arriving(self) -> Limits:
+        """What the server may send us: what it takes of others grows when it writes it anew, a quote to six bytes, and
+        servers take more of each other than of clients. A stanza that is refused comes again after each login.
+        """
+        return replace(self, stanza_bytes=16 * self.stanza_bytes)
 
 
 @dataclass(frozen=True, slots=True)
