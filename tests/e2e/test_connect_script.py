@@ -143,8 +143,9 @@ async def test_a_closed_stdout_ends_a_script_quietly(server: Server, tmp_path: P
 async def test_a_script_does_without_prompt_toolkit(prosody: Server, tmp_path: Path) -> None:
     async with people(prosody, tmp_path) as (program, *_):
         code = (
-            "import sys\nfrom xmppsh.cli.__main__ import main\nsys.argv[1:] = ['connect']\n"
-            "try: main()\nfinally: sys.stderr.write(str('prompt_toolkit' in sys.modules))"
+            "import atexit, sys\nfrom xmppsh.cli.__main__ import main\nsys.argv[1:] = ['connect']\n"
+            "atexit.register(lambda: sys.stderr.write(str('prompt_toolkit' in sys.modules)) and sys.stderr.flush())\n"
+            "main()"
         )
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", code, env=program.env, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
