@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from xmppsh.later import later
+from xmppsh.later import later, load_rest
 
 
 def test_a_module_is_loaded_when_something_of_it_is_used_and_not_when_it_is_imported(
@@ -23,3 +23,11 @@ def test_a_module_is_loaded_when_something_of_it_is_used_and_not_when_it_is_impo
 def test_a_module_that_is_loaded_stays_as_it_is() -> None:
     later("sys", "pytest")
     assert sys.modules["pytest"] is pytest
+
+
+def test_what_was_never_used_is_loaded_before_a_child_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    monkeypatch.setattr(sys, "stdout", None)  # it prints
+    later("this")
+    load_rest()
+    assert "d" in vars(sys.modules["this"])

@@ -19,6 +19,7 @@ from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.ahead import read_ahead
 from xmppsh.config.schema import BY_NAME
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
+from xmppsh.later import load_rest
 from xmppsh.output.failure import bug
 from xmppsh.output.streams import InputStream, OutputStream
 
@@ -100,6 +101,7 @@ def _guarded(work: Work, app: App) -> Iterator[None]:
         sessions = OwnSessions(app.account.untraced(), replace(app.console, verbosity=0), app.storage)
         await sessions.close_for_program(names, known)
 
+    load_rest()  # the guard must find no file missing, days later
     gc.freeze()  # what is loaded stays shared with the guard
     app.storage.guard = Guard.start(close_sessions, app.account.resumable_s)
     try:
