@@ -51,6 +51,7 @@ async def test_a_room_is_entered_written_to_and_left(server: Server, tmp_path: P
     room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
     async with at_prompt(server, tmp_path) as stage:
         await stage.shell.enter(f"/join {room} me")
+        await stage.shell.shows(f"(in {room} as me; others: 0; /who, /leave)")
         await stage.shell.prompt(room)
         await stage.contact.send_raw(
             f"<presence to='{room}/guest'><x xmlns='http://jabber.org/protocol/muc'/></presence>"

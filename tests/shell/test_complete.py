@@ -8,7 +8,7 @@ from prompt_toolkit.document import Document
 
 from xmppsh.commands import COMMANDS
 from xmppsh.shell.builtins import BUILTINS
-from xmppsh.shell.complete import LineCompleter
+from xmppsh.shell.complete import MAX_SHOWN, LineCompleter
 from xmppsh.shell.people import People
 from xmppsh.shell.runner import available, help_text
 from xmppsh.xep.roster import Contact
@@ -92,7 +92,7 @@ def test_a_menu_of_5000_contacts_is_there_at_once() -> None:
     people.set_contacts(Contact(f"contact-{number}@example.org", f"Name {number}") for number in range(5000))
     menu(people, "/ping x")  # the module of the command is loaded
     began = time.process_time()
-    assert len(menu(people, "/ping con")) == 500
+    assert len(menu(people, "/ping con")) == MAX_SHOWN
     assert time.process_time() - began < 0.05
 
 

@@ -1,5 +1,6 @@
 """Messages as people see them: names, marks, folding, unread counts."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -177,3 +178,11 @@ def test_a_message_of_ours_is_kept_once_with_the_mark_it_has_now() -> None:
     assert talk.mark(ROMEO, {"a"}, "delivered")
     assert [row[6:] for row in rows(talk.last(ROMEO, 10))[1:]] == ["you ✓✓   hello"]
     assert not talk.mark(ROMEO, {"b"}, "read")
+
+
+@pytest.mark.parametrize("piece", ["A", "a-", "日本", "word ", "x://", "e\u0301"])
+def test_a_long_text_is_folded_at_once_and_whole(piece: str) -> None:
+    text, began = piece * (100_000 // len(piece)), time.process_time()
+    rows = folded(text, 20, 90)
+    assert time.process_time() - began < 10  # all at once it takes the square of that
+    assert "".join(rows).replace(" ", "") == text.replace(" ", "")

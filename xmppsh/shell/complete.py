@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from xmppsh.shell.people import People
 
-MAX_SHOWN = 500  # a menu of more is read by nobody
+MAX_SHOWN = 100  # a menu of more is read by nobody, and each row costs time
 _NAMESPACE = re.compile(r"<([\w:.-]+)[^<>]*\sxmlns=([\"'])([^\"'<>]*)$")
 _NAME = re.compile(r"<(/?)([\w:.-]*)$")
 _TAG = re.compile(r"<(/?)([\w:.-]+)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>")

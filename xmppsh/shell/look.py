@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from xmppsh.config.schema import Color
 
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://\S+", re.IGNORECASE)
+PIECE = 1000  # characters that are wrapped at once
 RESET = "\x1b[0m"
 KINDS = {
     "dim": "\x1b[90m",
@@ -85,8 +86,26 @@ def folded(text: str, first: int, columns: int) -> list[str]:
 
 
 def _wrapped(text: str, room: int) -> list[str]:
-    return (
-        wcwidth.wrap(text, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False)
-        if text.strip()
-        else []
-    )
+    """Wrap piece by piece: all at once takes the square of the length of a word, and a contact may send long ones."""
+    rows: list[str] = []
+    begin, end = 0, PIECE
+    while begin < len(text):
+        found = _wrap(text[begin:end], room)
+        if end >= len(text):
+            return rows + found
+        if len(found) > 2:
+            # The last word may go on behind the piece, so that it would not stand in a row of its own.
+            *whole, second, last = found
+            rows += whole
+            before = text[begin:end].rstrip()[: -len(last)].rstrip()
+            begin += len(before) - len(second)
+            end = begin + PIECE
+        else:
+            end += end - begin
+    return rows
+
+
+def _wrap(text: str, room: int) -> list[str]:
+    if not text.strip():
+        return []
+    return wcwidth.wrap(text, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False)

@@ -139,6 +139,10 @@ class OwnCommands:
         nick = words[1] if len(words) > 1 else room.resourcepart or own
         await rooms.join(self._session, self._desk.people, room, nick)
         self.aim(room.bare)
+        if self._desk.conversation is not None:
+            others = len(self._desk.people.online.get(str(room.bare), {}).keys() - {nick})
+            told = f"in {safe.line(str(room.bare))} as {safe.line(nick)}; others: {others}"
+            await self._print(self._desk.palette.kind("dim", f"({told}; /who, /leave)") + "\n")
 
     async def _leave(self, words: list[str]) -> None:
         room = parse_address(words[0]) if words else self.target

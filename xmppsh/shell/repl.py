@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -191,13 +191,24 @@ class Repl:
         try:
             # prompt_toolkit prints a dumb terminal's prompt before it takes the keys: a Ctrl-D between would be lost.
             with self._prompt.input.raw_mode() if self._is_dumb else nullcontext():
-                return await self._prompt.prompt_async(handle_sigint=False, set_exception_handler=False)
+                return await self._asked(self._prompt)
         except EOFError:
             return None
         except KeyboardInterrupt:  # on a dumb terminal prompt_toolkit's own Ctrl-C comes before ours
             return ""
         finally:
             self._reads, self._screen.dumb_line = False, None
+
+    async def _asked(self, prompt: PromptSession[str], message: str | None = None) -> str:
+        """What is typed. The prompt is drawn between two records, never in the middle of one that is being written."""
+        stdout = self._app.console.stdout
+        assert isinstance(stdout, WholeRecords)
+        await stdout.lock.acquire()
+        with ExitStack() as held:
+            held.callback(stdout.lock.release)
+            return await prompt.prompt_async(
+                message, pre_run=held.close, handle_sigint=False, set_exception_handler=False
+            )
 
     async def _confirmed(self, lines: list[str]) -> bool:
         """Ask before what was pasted is carried out line by line."""
@@ -208,11 +219,7 @@ class Repl:
         self._reads = True
         try:
             sent = f"{messages} message{'s'[: messages != 1]}, {commands} command{'s'[: commands != 1]}"
-            answer = await question.prompt_async(
-                f"{len(lines)} lines: {sent}. Carry all of them out? [y/N] ",
-                handle_sigint=False,
-                set_exception_handler=False,
-            )
+            answer = await self._asked(question, f"{len(lines)} lines: {sent}. Carry all of them out? [y/N] ")
         except (EOFError, KeyboardInterrupt):
             return False
         finally:

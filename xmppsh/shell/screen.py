@@ -141,7 +141,8 @@ class Screen:
         elif self.prompt is None or not self.has_prompt:
             self.terminal.write(self._around(text))
         else:
-            self.prompt.renderer.erase()
+            if self.prompt.renderer.last_rendered_screen is not None:  # else nothing was drawn since the last text
+                self.prompt.renderer.erase()
             self.terminal.write(text)
             self.prompt.invalidate()
 
