@@ -117,13 +117,14 @@ class Fates:
     async def leave(self, limit_s: float) -> None:
         """Give what is on the way so long. Raises what tells that messages were not confirmed, and where they are."""
         session = self._session
+        number = session.sent_count  # what the shell asks for by itself meanwhile is not waited for
         if session.is_cut and session.unacked_count:
             self._app.console.warn(f"the connection is cut; {limit_s:.0f} s are left for it to come back")
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
-                    await session.acked(session.sent_count, limit_s)
-            await session.acked(session.sent_count, NOW_S)
+                    await session.acked(number, limit_s)
+            await session.acked(number, NOW_S)
         except XmppshError as error:
             queue = session.outbound.queue
             count = sum(item.count for item in (*queue, *queue.lost) if item.kind == "message")
