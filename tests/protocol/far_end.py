@@ -64,7 +64,7 @@ class Server:
 class Reader(Interceptor):
     """Gets what the session takes for new."""
 
-    has_acks = True  # of the wire
+    has_acks, sm = True, None  # of the wire
 
     def __init__(self, start: int) -> None:
         self.new: list[Element] = []

@@ -33,7 +33,7 @@ GRANTED = f"<enabled xmlns='{NS['sm']}' resume='true' id='sm1'/>"
 class PaperWire:
     """The stream in use, as a connection gives it to the session (session/ports.py: Wire)."""
 
-    has_acks = True
+    has_acks, sm = True, None
 
     def __init__(self, machine: "OneFate") -> None:
         self._machine = machine

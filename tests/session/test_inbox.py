@@ -77,7 +77,7 @@ class Command:
         if waiting is None:
             return []
         found = [read_element(xml) for xml in waiting.left[:most]]
-        self.reader.took(waiting, len(found))
+        self.reader.took(waiting, len(found), keeps_up=False)
         return [int(one.id.removeprefix("m")) for one in found if one.id is not None]
 
     async def handled_are(self, count: int) -> None:

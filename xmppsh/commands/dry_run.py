@@ -57,7 +57,7 @@ class DryReader:
         """Nothing waits."""
         return None
 
-    def took(self, run: WaitingRun, count: int) -> None:
+    def took(self, run: WaitingRun, count: int, *, keeps_up: bool) -> None:
         """Nothing was read."""
 
     def keep(self) -> Arrival | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.output import together
+from xmppsh.protocol.sm import ACK_EVERY
 from xmppsh.xmlio.arriving import starts_of
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session_port import Reader
     from xmppsh.xmlio.arriving import Start
 
-AT_ONCE = 50  # messages that are printed before they can be acknowledged
-STORED_AT_ONCE = 16  # and before they are struck off the inbox: killed between the two, they are printed again
+STORED_AT_ONCE = 16  # of the inbox, before they are struck off: killed between the two, they are printed again
 
 
 class Together:
@@ -42,16 +42,16 @@ class Together:
         """
         arrived = shown = 0
         while shown != most:
-            limit = AT_ONCE if most is None else min(AT_ONCE, most - shown)
+            limit = ACK_EVERY if most is None else most - shown
             if stored := arrivals.stored(min(STORED_AT_ONCE, limit)):
                 lines = self._stored_lines(stored)
                 done = self._app.console.stdout.write_some(lines)
                 arrivals.took_stored(done)
             elif (waiting := arrivals.together()) is not None:
-                span = slice(waiting.at, waiting.at + limit)
+                span = slice(waiting.at, waiting.at + min(limit, waiting.most))
                 lines = self._lines(waiting.run.messages[span], waiting.run.starts[span], self._app.console.now)
                 done = self._app.console.stdout.write_some(lines)
-                arrivals.took(waiting, done)
+                arrivals.took(waiting, done, keeps_up=0 < done == len(lines))
             else:
                 break
             arrived += done

@@ -70,15 +70,19 @@ class OutputStream:
         written = 0
         if self._turn.locked() or not self._takes_pieces:
             return 0
-        encoded = [record.encode("utf-8", "surrogateescape") for record in records]
-        while written < len(encoded):
-            end, size = written, 0
-            while end < len(encoded) and (size := size + len(encoded[end])) <= PIPE_BUF:
-                end += 1
-            piece = b"".join(encoded[written:end])
-            if end == written or (piece and not (self._takes_now() and self._write_piece(piece))):
+        text = "".join(records)
+        data = text.encode("utf-8", "surrogateescape")
+        # Of ASCII the sizes are known already.
+        coded = records if len(data) == len(text) else [one.encode("utf-8", "surrogateescape") for one in records]
+        sizes, begin = list(map(len, coded)), 0
+        while written < len(sizes):
+            count, end = written, begin
+            while count < len(sizes) and end + sizes[count] - begin <= PIPE_BUF:
+                end += sizes[count]
+                count += 1
+            if count == written or (end > begin and not (self._takes_now() and self._write_piece(data[begin:end]))):
                 break
-            written = end
+            written, begin = count, end
         return written
 
     def _write_piece(self, piece: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from xmppsh.output import safe
 from xmppsh.output.ndjson import dumps
@@ -34,28 +34,21 @@ _TELLING = frozenset({name[1:].partition("}")[0] for name in (*DELAYS, ENCRYPTIO
 _PLACES = re.compile(r'"id": "@id@", "body": "@body@"|"stamp": "@stamp@"')
 
 
-class Words(NamedTuple):
-    """What a plain message says: its text, and the names of its extension elements."""
-
-    body: str
-    payloads: tuple[str, ...]
+Words: TypeAlias = "tuple[str, tuple[str, ...]]"  # the text of a message, and the names of its extension elements
 
 
 def words(content: str) -> Words | None:
-    """Of a message's content (Run.starts); None where it has to be parsed."""
-    end = content.find(BODY_END)
-    if end < 0 or not content.startswith(BODY):
+    """What a message says, by its content (Run.starts); None where it has to be parsed."""
+    if not content.startswith(BODY):
         return None
-    body, rest = content[len(BODY) : end], content[end + len(BODY_END) :]
-    if "<" in body or "\r" in body:
+    body, _, rest = content[len(BODY) :].partition(BODY_END)
+    payloads = _extensions(rest) if rest else ()
+    if payloads is None or "<" in body or "\r" in body or "&#" in body:
         return None
     if "&" in body:
-        if "&#" in body:
-            return None
         body = body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&apos;", "'")
         body = body.replace("&amp;", "&")
-    payloads = _extensions(rest) if rest else ()
-    return None if payloads is None else Words(body, payloads)
+    return body, payloads
 
 
 def _extensions(content: str) -> tuple[str, ...] | None:
@@ -86,19 +79,28 @@ def records(messages: Sequence[str], starts: Starts, now: Callable[[], datetime]
 
 def lines(messages: Sequence[str], starts: Starts, now: Callable[[], datetime], own: str) -> list[str | MessageRecord]:
     """The same as JSON, without newlines; a record where the message had to be parsed."""
-    stamp = encode_basestring(rfc3339(now()))
+    stamp = f'"stamp": {encode_basestring(rfc3339(now()))}'
     found: list[str | None] = []
+    known = head = middle = tail = None
     for start in starts:
         said = None if start is None else words(start[-1])
         if start is None or said is None:
             found.append(None)
             continue
         sender, to, kind, stanza_id, language, _ = start
-        head, middle, tail = _around(sender, to, kind, language, said.payloads)
+        body, payloads = said
+        if (around := (sender, to, kind, language, payloads)) != known:
+            known, (head, middle, tail) = around, _around(*around)
         quoted_id = "null" if stanza_id is None else encode_basestring(stanza_id)
-        body = encode_basestring(said.body)
-        found.append(safe.escaped_for_json(f'{head}"id": {quoted_id}, "body": {body}{middle}"stamp": {stamp}{tail}'))
+        found.append(f'{head}"id": {quoted_id}, "body": {encode_basestring(body)}{middle}{stamp}{tail}')
+    if not _is_harmless("".join(filter(None, found))):
+        found = [one and safe.escaped_for_json(one) for one in found]
     return _completed(found, messages, now, own)
+
+
+def _is_harmless(text: str) -> bool:
+    """Has it nothing that a terminal might obey? JSON has escaped all other controls of ASCII."""
+    return text.isascii() and "\x7f" not in text
 
 
 def _completed(
@@ -128,7 +130,7 @@ def _record(
         to=to,
         type=kind,
         id=stanza_id,
-        body=said.body,
+        body=said[0],
         subject=None,
         thread=None,
         lang=language,
@@ -138,7 +140,7 @@ def _record(
         room=kind == "groupchat",
         encrypted=False,
         oob=(),
-        payloads=said.payloads,
+        payloads=said[1],
         xml=xml,
     )
 
@@ -148,6 +150,6 @@ def _around(
     sender: str | None, to: str | None, kind: str | None, language: str | None, payloads: tuple[str, ...]
 ) -> tuple[str, str, str]:
     """The JSON before the id, between the body and the stamp, and behind that: the same for many messages."""
-    example = _record(sender, to, kind, "@id@", language, Words("@body@", payloads), "@stamp@", "")
+    example = _record(sender, to, kind, "@id@", language, ("@body@", payloads), "@stamp@", "")
     head, middle, tail = _PLACES.split(dumps(example.data()))
     return head, middle, tail

@@ -13,7 +13,7 @@ from xmppsh.plain import dataclass
 
 MODULUS = 2**32  # XEP-0198 §4
 UNCOUNTED = -1  # the number of a stanza that came before `<enabled/>`, or where the server does not count
-ACK_EVERY = 50  # stanzas taken without an ack
+ACK_EVERY = 100  # stanzas taken without an ack
 
 
 class HandledCountTooHigh(ProtocolError):
@@ -176,6 +176,11 @@ class StreamManagement:
         self._owed = None if self.handled == self.received else self.received
         self._answered = self.handled
         return self.handled
+
+    @property
+    def until_ack(self) -> int:
+        """How many stanzas may be taken before an `<a/>` is due; at least one."""
+        return max(1, ACK_EVERY - (self.handled - self._answered) % MODULUS)
 
     @property
     def owes_ack(self) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
-from xmppsh.protocol.sm import MODULUS, UNCOUNTED
+from xmppsh.protocol.sm import ACK_EVERY, MODULUS, UNCOUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,13 +42,14 @@ class Waiting:
 class WaitingRun:
     """Messages that came together and wait for the one reader that takes them so.
 
-    token: of the next one; at: how many of them are dealt with, or have become stanzas by themselves.
+    token: of the next one; at: how many of them are dealt with, or have become stanzas by themselves; most: how many
+    may be dealt with before they are acknowledged.
     """
 
-    __slots__ = ("at", "run", "since", "token")
+    __slots__ = ("at", "most", "run", "since", "token")
 
     def __init__(self, run: Run, token: Token) -> None:
-        self.run, self.token, self.at = run, token, 0
+        self.run, self.token, self.at, self.most = run, token, 0, ACK_EVERY
         self.since = time.monotonic()
 
     @property
@@ -144,7 +145,7 @@ class Subscription:
         """
         return None
 
-    def took(self, run: WaitingRun, count: int) -> None:
+    def took(self, run: WaitingRun, count: int, *, keeps_up: bool) -> None:
         """So many of these messages are dealt with."""
 
     def keep(self) -> Arrival | None:
@@ -178,6 +179,7 @@ class Bus:
 
     on_taken(token, count) is called when every reader of a stanza is done, or of so many, of which the token is the
     first one's; on_full and on_room when the readers lag; on_unread when a message has come that nobody reads.
+    until_ack(): how many stanzas may be dealt with before their acknowledgement is due.
     """
 
     def __init__(
@@ -186,6 +188,7 @@ class Bus:
         self.is_over = False
         self.error: XmppshError | None = None
         self.on_unread: Callable[[], None] = lambda: None
+        self.until_ack: Callable[[], int] = lambda: ACK_EVERY
         self._subscriptions: list[Subscription] = []
         self._on_taken, self._on_full, self._on_room = on_taken, on_full, on_room
         self._waiting_bytes = 0

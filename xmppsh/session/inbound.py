@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.protocol.events import RunArrived, StanzaArrived
-from xmppsh.protocol.sm import MODULUS, UNCOUNTED
+from xmppsh.protocol.sm import ACK_EVERY, MODULUS, UNCOUNTED
 from xmppsh.session.bus import Bus
 from xmppsh.session.responder import Responder
 
@@ -43,6 +43,7 @@ class Inbound:
         answer: Callable[[Xml], None],
     ) -> None:
         self.bus = Bus(self._on_reader_done, lambda: self._hold(True), lambda: self._hold(False))
+        self.bus.until_ack = lambda: ACK_EVERY if wire.sm is None else wire.sm.until_ack
         self.readers_lag = False  # the link is not read until they have caught up
         self._wire, self._interceptors, self._requests = wire, interceptors, requests
         self._is_ack, self.responder = is_ack, Responder(requests, answer)

@@ -9,6 +9,7 @@ until the reader has caught up.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from dataclasses import replace
@@ -144,6 +145,7 @@ class Inbox(Subscription):
         self._generation: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_writable = True
+        self._kept_up_at = 0.0  # when the reader last took all that it was offered, by the monotonic clock
         self._reader = StanzaReader()  # of what was stored: whole stanzas that were read before
         repeats.expect(file.recall())
 
@@ -162,7 +164,7 @@ class Inbox(Subscription):
             arrival, self._stored = self._stored, None
             self._file.read(arrival)
         elif self._current is not None:
-            self._repeats.note_read(self._current.element.xml)
+            self._repeats.note_read([self._current.element.xml])
         super().done()
 
     def stored(self, most: int) -> list[Arrival]:
@@ -178,11 +180,16 @@ class Inbox(Subscription):
         """Messages that came together, unless something stored comes before them."""
         self.done()
         first = None if self._file.count or not self._waiting else self._waiting[0]
-        return first if isinstance(first, WaitingRun) else None
+        if not isinstance(first, WaitingRun):
+            return None
+        first.most = self._bus.until_ack()
+        return first
 
-    def took(self, run: WaitingRun, count: int) -> None:
-        """So many of these messages are dealt with."""
-        self._repeats.note_read(*run.left[:count])
+    def took(self, run: WaitingRun, count: int, *, keeps_up: bool) -> None:
+        """So many of these messages are dealt with; what waits while the reader keeps up waits for us alone."""
+        if keeps_up:
+            self._kept_up_at = time.monotonic()
+        self._repeats.note_read(run.run.messages[run.at : run.at + count])
         self._bus.release_run(run, count)
         if run.is_done:
             self._waiting.popleft()
@@ -258,7 +265,8 @@ class Inbox(Subscription):
     def _look(self) -> None:
         self._timer = None
         oldest = self._current or (self._waiting[0] if self._waiting else None)
-        if self._file.count or (oldest is not None and time.monotonic() - oldest.since >= LAG_S):
+        since = max(self._kept_up_at, math.inf if oldest is None else oldest.since)
+        if self._file.count or time.monotonic() - since >= LAG_S:
             self._store_waiting()
         self._watch()
 

@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element, Jid
+    from xmppsh.protocol.sm import StreamManagement
     from xmppsh.xmlio.build import Xml
 
 
 class Wire(Protocol):
     """Where the way out ends and the way in begins: the stream in use. A connection is one."""
+
+    sm: StreamManagement | None
+    """The counters of the session; None where the server does not count."""
 
     @property
     def is_up(self) -> bool:

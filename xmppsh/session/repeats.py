@@ -15,12 +15,12 @@ from xmppsh.protocol.sm import ACK_EVERY
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from xmppsh.model import Element
 
 MAX_READ = 5_000  # stanzas that are remembered; ejabberd keeps as many unacknowledged
-MAX_UNHEARD = 4 * ACK_EVERY  # some acks may be under way
+MAX_UNHEARD = 2 * ACK_EVERY  # an ack may be under way
 MAX_READ_CHARACTERS = 2 * 1024 * 1024
 
 
@@ -45,7 +45,7 @@ class Repeats:
                 return child.get("id", "")
         return ""
 
-    def note_read(self, *stanzas: str) -> None:
+    def note_read(self, stanzas: Sequence[str]) -> None:
         """These were read; they may be delivered again as long as the server has not heard of that."""
         self._read.extend(stanzas)
         self._unstored += len(stanzas)

@@ -52,8 +52,8 @@ class Reader(Protocol):
         """What was read last is dealt with; messages that came together and are next, if there are any. They stay
         where they are until `took` tells how many of them are dealt with, before anything else is waited for."""
 
-    def took(self, run: WaitingRun, count: int) -> None:
-        """So many of these messages are dealt with."""
+    def took(self, run: WaitingRun, count: int, *, keeps_up: bool) -> None:
+        """So many of these messages are dealt with. keeps_up: nothing had to be waited for."""
 
     def keep(self) -> Arrival | None:
         """Store what was read last while more is read (Inbox.keep); None where it cannot be stored."""

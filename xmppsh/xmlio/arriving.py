@@ -132,10 +132,11 @@ class _Starts:
     def of(self, text: str, *, is_clean: bool) -> Start | None:
         """The parts of one; None where it is not plain. is_clean: it holds nothing that is to be decoded."""
         if (shape := self._shape) is not None:
-            pieces: list[str | None] = [*text.split(shape.quote, shape.count), None]
-            if pieces[: shape.count : 2] == shape.outside and len(pieces) == shape.count + 2:
-                content = cast("str", pieces[-2])
+            pieces: list[str | None] = text.split(shape.quote, shape.count)  # type: ignore[assignment]  # grows
+            if pieces[: shape.count : 2] == shape.outside and len(pieces) == shape.count + 1:
+                content = cast("str", pieces[-1])
                 if content[:1] == ">" and (is_clean or _is_literal(text[: -len(content)])):
+                    pieces.append(None)
                     return shape.start(pieces)
         return self._by_pattern(text)
 
