@@ -12,7 +12,7 @@ BENCH_PACKAGES := go-sendxmpp sendxmpp
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 NEXT_ROOT ?= /var/tmp/xmppsh-next
 
-.PHONY: demo test test-all lint soak fuzz ghosts bench interop-next dist docs servers upgrade test-oldest clean
+.PHONY: demo test test-all lint soak fuzz ghosts bench table interop-next dist docs servers upgrade test-oldest clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -49,6 +49,10 @@ fuzz: $(VENV)/.installed-dev
 ghosts: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(GHOSTS_PACKAGES)
 	$(BIN)/python -m tests.ghosts $(GHOSTS_OPTIONS)
+
+# Every command of the registry with its test, on both servers: the table of docs/commands.md with what came of it.
+table: $(VENV)/.installed-dev servers
+	@$(BIN)/python tests/arch/table.py
 
 # tests/interop against the newest servers: Debian's testing suite in a folder, by debootstrap and chroot, as root.
 interop-next: $(VENV)/.installed-dev

@@ -32,7 +32,7 @@ def _maker(name: str) -> ModuleType:
     return module
 
 
-making, manual, tabs = _maker("reference"), _maker("manual"), _maker("tab_table")
+making, manual, tabs, table = map(_maker, ("reference", "manual", "tab_table", "table"))
 
 
 def test_the_reference_is_made_from_the_code() -> None:
@@ -113,11 +113,19 @@ def test_the_contract_promises_the_commands_that_there_are_and_no_others() -> No
     assert [name for name in re.findall(r"`([a-z ]+)`", later) if tuple(name.split()) in {*COMMANDS, *GROUPS}] == []
 
 
-@pytest.mark.parametrize(("document", "least"), [("from-aioxmpp-pitfalls.md", 5), ("compliance.md", 20)])
+@pytest.mark.parametrize(
+    ("document", "least"), [("from-aioxmpp-pitfalls.md", 5), ("compliance.md", 20), ("commands.md", 75)]
+)
 def test_the_tests_that_a_document_names_are_there(document: str, least: int) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / document).read_text())
     assert len(named) >= least
     assert [one for one in named if f"def {one[1]}(" not in (ROOT / one[0]).read_text()] == []
+
+
+def test_every_command_has_its_tests() -> None:
+    assert {name: tests for name, tests in table.shown().items() if not tests} == {}
+    assert set(table.shown()) == {" ".join(path) for path in COMMANDS}
+    assert table.DOCUMENT.read_text() == table.document(), "run: python tests/arch/table.py --write"
 
 
 def test_what_is_claimed_of_the_compliance_suites_is_shown_by_a_test() -> None:

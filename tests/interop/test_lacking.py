@@ -42,7 +42,7 @@ LACKING = {
 AT_ONCE = 4
 
 
-@pytest.mark.either_server
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["prosody", "ejabberd"])
 async def test_what_a_server_lacks_is_told_by_name(
     name: str, start_server: Callable[..., Server], tmp_path: Path

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import signal
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,37 @@ async def test_a_probe_shows_a_contact_that_is_online_and_nothing_of_a_stranger(
     async with Contact(server, stranger):
         outcome = await program.run("presence", "probe", stranger.jid, "--format", "json")
         assert [one for one in outcome.records if one["type"] == "available"] == []
+
+
+async def test_a_contact_sees_how_available_we_say_we_are(program: Program, server: Server, alice: Account) -> None:
+    bob = server.account()
+    server.befriend(alice, bob)
+    async with Contact(server, bob) as contact:
+        outcome = await program.run("presence", "set", "--show", "dnd", "--status", "a < b", "--priority", "-1")
+        assert outcome.code == 0, outcome.stderr
+        seen = await contact.wait_for_presence(alice.jid, "available")
+        await contact.wait_for_presence(alice.jid, "unavailable")
+    found = ET.fromstring(seen.xml)
+    assert [found.findtext(f"{{*}}{name}") for name in ("show", "status", "priority")] == [
+        "dnd", "a < b", "-1",
+    ]  # fmt: skip
+
+
+async def test_who_has_subscribed_is_told_and_no_more_afterwards(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    create = ("pubsub", "create", alice.jid, "news", "pubsub#access_model=open")
+    assert (await program.run(*create)).code == 0
+    (tmp_path / "bob").mkdir()
+    account = server.account()
+    bob = Program(tmp_path / "bob", server, account)
+    async with Contact(server, account) as client:
+        (made,) = await records(bob, "pubsub", "subscribe", alice.jid, "news")
+        assert (made["jid"], made["state"]) == (account.jid, "subscribed")
+        await records(program, "pubsub", "publish", alice.jid, "news", "<first xmlns='urn:n'/>")
+        await client.wait_for_message(lambda one: "<first" in one.xml)
+        assert (await bob.run("pubsub", "unsubscribe", alice.jid, "news")).code == 0
+        await records(program, "pubsub", "publish", alice.jid, "news", "<second xmlns='urn:n'/>")
+        await client.settle()
+        assert [one for one in client.messages if "<second" in one.xml] == []
+    assert (await failed(bob, "pubsub", "unsubscribe", alice.jid, "news"))[0] != 0

@@ -169,3 +169,29 @@ async def test_what_offers_no_commands_says_so(program: Program, server: Server)
     async with Contact(server, server.account()) as plain:
         outcome = await asyncio.wait_for(program.run("adhoc", "run", plain.jid, "x"), 30)
     assert outcome.code in (67, 69, 76)
+
+
+ADD_USER = "http://jabber.org/protocol/admin#add-user"  # XEP-0133 §4.1
+
+
+async def test_the_server_s_own_commands_are_run_by_its_admin(server: Server, tmp_path: Path, alice: Account) -> None:
+    account = server.account(server.admin.partition("@")[0])
+    admin = Program(tmp_path, server, account)
+    fresh = f"{secrets.token_hex(4)}@{server.domain}"
+    listed = await records(admin, "adhoc", "list", server.domain)
+    assert ADD_USER in [one["node"] for one in listed]
+    run = ("adhoc", "run", server.domain, ADD_USER)
+    asked = await admin.run(*run, "--format", "json")
+    assert asked.code == 64, asked.stderr
+    assert {"accountjid", "password"} <= {one["name"] for one in asked.records}
+    words = (f"accountjid={fresh}", "password=first-word", "password-verify=first-word")
+    refused = await admin.run(*run, *words, "colour=red")
+    assert (refused.code, refused.stderr.partition("\n")[0]) == (64, "xmppsh: it does not ask for colour")
+    done = await admin.run(*run, *words)
+    assert done.code == 0, done.stderr
+    (tmp_path / "fresh").mkdir()
+    made = Program(tmp_path / "fresh", server, Account(fresh, "first-word"))
+    assert (await made.run("roster", "list")).code == 0
+    (tmp_path / "alice").mkdir()
+    nobody = await Program(tmp_path / "alice", server, alice).run(*run)
+    assert nobody.code in (67, 69, 77), nobody.stderr
