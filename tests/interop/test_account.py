@@ -76,16 +76,14 @@ async def test_the_roster_is_changed_and_shown(program: Program) -> None:
 async def test_an_export_imported_elsewhere_gives_the_same_roster_however_often(
     program: Program, server: Server, tmp_path: Path
 ) -> None:
-    for number in range(20):
-        await done(
-            program, "roster", "import",
-            stdin=b"".join(
-                json.dumps({"jid": f"c{one}@example.org", "name": f"C {one}", "groups": ["G", "ü"]}).encode() + b"\n"
-                for one in range(number, 20)
-            ),
-        )  # fmt: skip
-        if number == 1:
-            break
+    lines = [
+        json.dumps(
+            {"jid": f"c{one}@example.org", "name": f'C <{one}> & "ü" 😀', "groups": ["x & <y>", "ü"], "ask": one == 7}
+        )
+        for one in range(20)
+    ]
+    for begin in (0, 1):
+        await done(program, "roster", "import", stdin="\n".join(lines[begin:]).encode())
     exported = (await program.run("roster", "export")).stdout
     (tmp_path / "other").mkdir()
     other = Program(tmp_path / "other", server, server.account())
@@ -93,7 +91,21 @@ async def test_an_export_imported_elsewhere_gives_the_same_roster_however_often(
         await done(other, "roster", "import", stdin=exported.encode())
     again = (await other.run("roster", "export")).stdout
     assert sorted(again.splitlines()) == sorted(exported.splitlines())
+    assert [json.loads(one)["jid"] for one in again.splitlines() if json.loads(one)["ask"]] == ["c7@example.org"]
     assert len(again.splitlines()) == 20
+
+
+async def test_a_contact_that_the_server_refuses_is_told_and_the_others_are_added(
+    program: Program, alice: Account
+) -> None:
+    # Prosody lets nobody be a contact of himself, ejabberd wants groups to have a name.
+    odd = [{"jid": alice.jid}, {"jid": "c@example.org", "groups": [""]}]
+    lines = [{"jid": "a@example.org"}, *odd, {"jid": "b@example.org"}]
+    outcome = await program.run("roster", "import", stdin="\n".join(map(json.dumps, lines)).encode())
+    assert outcome.code == 80, outcome.stderr
+    assert outcome.stderr.startswith((f"xmppsh: {alice.jid}: ", "xmppsh: c@example.org: ")), outcome.stderr
+    assert "\nxmppsh: 1 of 4 contacts were refused\n" in outcome.stderr
+    assert {"a@example.org", "b@example.org"} <= {one["jid"] for one in await records(program, "roster", "list")}
 
 
 async def test_a_bad_line_of_an_import_is_named_and_nothing_is_added(program: Program) -> None:

@@ -38,7 +38,7 @@ def run_work(work: Work) -> int:
     settings = work.settings(env)
     may_prompt = _is_terminal(0) and _is_terminal(2)
     streams = InputStream(0), OutputStream(1), LiveErrors().write
-    console = Console(env, *streams, Shutdown(), may_prompt).told(settings)
+    console = Console(env, *streams, Shutdown(), may_prompt, shows_progress=_is_terminal(2)).told(settings)
     app = App.of(settings, console)
     app.account.asks_anew = work.spec.asks_anew
     try:

@@ -68,7 +68,7 @@ class Progress:
     def __init__(self, app: App, label: str, total: int) -> None:
         import click
 
-        self._shown = app.console.may_prompt and not app.settings.quiet
+        self._shown = app.console.shows_progress and not app.settings.quiet
         self._bar = click.progressbar(
             length=max(total, 1), label=label, file=cast("TextIO", _Stderr(app, shown=self._shown))
         )

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Console:
     """What a command has of the outside beside the network. Handlers touch no stream of the process but these.
 
-    env: the environment of whoever gave the command. may_prompt: are stdin and stderr a terminal? verbosity: how often
+    env: the environment of whoever gave the command. may_prompt: are stdin and stderr a terminal? shows_progress: is
+    stderr one? verbosity: how often
     -v was given, -1 for --quiet. as_json: errors are JSON objects. cwd: what relative paths start from. now: the time,
     in UTC. contents: of the files that can be read only once, by their paths.
     """
@@ -40,6 +41,7 @@ class Console:
     as_json: bool = False
     cwd: Path = Path()
     contents: Mapping[Path, bytes] = field(default_factory=dict)
+    shows_progress: bool = False
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def told(self, settings: Settings) -> Console:

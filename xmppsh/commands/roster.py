@@ -13,7 +13,7 @@ import click
 from xmppsh.commands.base import command
 from xmppsh.commands.kinds import parse_address
 from xmppsh.commands.params import FILE, JID
-from xmppsh.errors import DataError, ExitCode, NoInputError, XmppshError
+from xmppsh.errors import DataError, ExitCode, NoInputError, Partial, StanzaError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -145,30 +145,52 @@ async def roster_export(app: App) -> AsyncIterator[RosterContact]:
 async def roster_import(app: App, file: str | None) -> None:
     """Add the contacts of FILE or stdin, as `roster export` prints them. What is there already is left as it is.
 
-    A contact that was seen (subscription to or both) is asked for its presence again, once.
+    A contact that was seen (subscription to or both), or was asked for that, is asked for its presence again, once.
+    What the server refuses is told, and the others are added; the end is 80 then. Run again, it goes on.
 
     Example:  xmppsh roster import roster.ndjson
     """
-    from xmppsh.commands.attachments import Progress
-
     wanted = _parsed(await _text(app, file))
     async with app.sessions.one_shot() as session:
-        there = {one.jid: one for one in await contacts(session)}
-        with Progress(app, "contacts", len(wanted)) as done:
+        refused = await _import(app, session, wanted)
+        await session.acked(session.sent_count)
+    if refused:
+        raise Partial(f"{refused} of {len(wanted)} contacts were refused", hint="mend these lines, and run it again")
+
+
+async def _import(app: App, session: SessionPort, wanted: list[Contact]) -> int:
+    """Add what is not there, many at once; returns how many the server refused. Whatever ends it says how far it is."""
+    from xmppsh.commands.attachments import Progress
+
+    there = {one.jid: one for one in await contacts(session)}
+    dealt_with = refused = 0
+    try:
+        with Progress(app, "contacts", len(wanted)) as advance:
             for begin in range(0, len(wanted), AT_ONCE):
                 some = wanted[begin : begin + AT_ONCE]
-                await asyncio.gather(*(_add(session, one, there.get(one.jid)) for one in some))
-                done(len(some))
-        await session.acked(session.sent_count)
+                outcomes = await asyncio.gather(*(_add(session, one, there.get(one.jid)) for one in some))
+                for refusal in filter(None, outcomes):
+                    app.console.warn(refusal)
+                    refused += 1
+                dealt_with += len(some)
+                advance(len(some))
+    finally:
+        if dealt_with < len(wanted):
+            app.console.warn(f"{dealt_with} of {len(wanted)} contacts are dealt with; run again, it goes on")
+    return refused
 
 
-async def _add(session: SessionPort, one: Contact, known: Contact | None) -> None:
-    """Add a contact that is not there in that way, and ask for its presence where we had seen it."""
+async def _add(session: SessionPort, one: Contact, known: Contact | None) -> str | None:
+    """Add a contact that is not there in that way, and ask for its presence where we had seen it; why it is refused."""
     if known is None or (known.name, set(known.groups)) != (one.name, set(one.groups)):
-        await session.request("set", None, setting(one.jid, one.name, one.groups))
+        try:
+            await session.request("set", None, setting(one.jid, one.name, one.groups))
+        except StanzaError as error:
+            return f"{one.jid}: {error}"
     is_seen = known is not None and (known.subscription in SEEN or known.asks)
-    if one.subscription in SEEN and not is_seen:
+    if (one.subscription in SEEN or one.asks) and not is_seen:
         session.send(presence("subscribe", to=one.jid), kind="presence", to=one.jid)
+    return None
 
 
 async def _text(app: App, file: str | None) -> str:
@@ -194,7 +216,8 @@ def _parsed(text: str) -> list[Contact]:
             name, groups = given.get("name"), tuple(given.get("groups") or ())
             if not all(isinstance(one, str) for one in (name or "", *groups)):
                 raise DataError("name and groups are texts")
-            found[jid] = Contact(jid, name, groups, str(given.get("subscription") or "none"))
+            asks = given.get("ask") is True
+            found[jid] = Contact(jid, name, groups, str(given.get("subscription") or "none"), asks)
         except (ValueError, KeyError, TypeError, XmppshError) as error:
             why = str(error) if isinstance(error, XmppshError) else "it is no contact as `roster export` prints it"
             raise DataError(f"line {number}: {why}") from error

@@ -49,7 +49,9 @@ def items(iq: Element) -> Iterator[Contact]:
 
 def setting(jid: str, name: str | None, groups: Iterable[str]) -> Xml:
     """The payload that adds or changes an item (§2.3, §2.4); what is left out is taken away."""
-    item = element("item", {"jid": jid, "name": name}, *(element("group", None, group) for group in groups))
+    item = element(
+        "item", {"jid": jid, "name": name}, *(element("group", None, group) for group in dict.fromkeys(groups))
+    )
     return element("query", {"xmlns": ns.ROSTER}, item)
 
 
