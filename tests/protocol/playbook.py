@@ -1,9 +1,11 @@
 """A server on paper: what it says in each state of a client's stream, and streams driven to any state."""
 
+import hmac
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import scramp
 
@@ -16,9 +18,12 @@ from xmppsh.protocol.table import State
 
 JULIET = Jid.parse("juliet@example.org/balcony")
 PASSWORD = "pencil"
+TOKEN = "secret-token:fast-1"
 NS = {
     "tls": "urn:ietf:params:xml:ns:xmpp-tls",
     "sasl": "urn:ietf:params:xml:ns:xmpp-sasl",
+    "sasl2": "urn:xmpp:sasl:2",
+    "fast": "urn:xmpp:fast:0",
     "bind": "urn:ietf:params:xml:ns:xmpp-bind",
     "sm": "urn:xmpp:sm:3",
     "stanzas": "urn:ietf:params:xml:ns:xmpp-stanzas",
@@ -42,6 +47,14 @@ MESSAGE = "<message from='romeo@example.net/orchard'><body>But soft!</body></mes
 def mechanisms(*names: str, inside: str = "") -> str:
     listed = "".join(f"<mechanism>{name}</mechanism>" for name in names)
     return f"<stream:features><mechanisms xmlns='{NS['sasl']}'>{listed}</mechanisms>{inside}</stream:features>"
+
+
+def modern(*names: str, tokens: tuple[str, ...] = (), inside: str = "") -> str:
+    """The features of a server with SASL2 beside the older login."""
+    listed = "".join(f"<mechanism>{name}</mechanism>" for name in names)
+    fast = "".join(f"<mechanism>{name}</mechanism>" for name in tokens)
+    inline = f"<inline><fast xmlns='{NS['fast']}'>{fast}</fast></inline>" if tokens else ""
+    return mechanisms(*names, inside=f"<authentication xmlns='{NS['sasl2']}'>{listed}{inline}</authentication>{inside}")
 
 
 def bound_features(*, sm: bool = True, inside: str = "") -> str:
@@ -77,7 +90,10 @@ def fault_of(outputs: list[Any]) -> Any:
 class GoodServer:
     """Gives, for the state a stream is in, what a correct server says next. Hand it every output of the stream."""
 
-    def __init__(self, *offered: str, sm: bool = True, password: str = PASSWORD) -> None:
+    def __init__(
+        self, *offered: str, sm: bool = True, password: str = PASSWORD, tokens: tuple[str, ...] | None = None
+    ) -> None:
+        self.tokens = tokens  # it has SASL2, with these of FAST
         self.offered = offered or ("SCRAM-SHA-1",)
         self.proved = False  # a success was sent that a SCRAM client may believe
         self._sm = sm
@@ -86,7 +102,7 @@ class GoodServer:
         scram = scramp.ScramMechanism("SCRAM-SHA-1")
         facts = scram.make_auth_info(password, iteration_count=4096)
         self._scram = scram.make_server(lambda _: facts)
-        self._final = ""
+        self._final, self._asks_token = "", False
 
     def hear(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
@@ -105,12 +121,18 @@ class GoodServer:
             case State.HANDSHAKE:
                 return ev.TlsEstablished(None)
             case State.SECURED:
+                if self.tokens is not None:
+                    return HEADER + modern(*self.offered, tokens=self.tokens)
                 return HEADER + mechanisms(*self.offered)
             case State.SASL:
                 return self._sasl()
-            case State.HASHING:
+            case State.MODERN:
+                return self._modern()
+            case State.HASHING | State.MODERN_HASHING:
                 assert self._work is not None
                 return ev.PasswordHashed(self._work.work())
+            case State.AUTHENTICATED if stream.is_modern:
+                return bound_features(sm=self._sm)
             case State.AUTHENTICATED:
                 return HEADER + bound_features(sm=self._sm)
             case State.RESUMING:
@@ -142,6 +164,29 @@ class GoodServer:
         self.proved = True
         return f"<success xmlns='{NS['sasl']}'>{self._final}</success>"
 
+    def _modern(self) -> str:
+        said = ET.fromstring(self._client)
+        self._asks_token |= said.find(f"{{{NS['fast']}}}request-token") is not None
+        initial = said.findtext(f"{{{NS['sasl2']}}}initial-response")
+        given = b64decode(said.text or initial or "")
+        who, final = f"<authorization-identifier>{JULIET.bare}</authorization-identifier>", ""
+        if said.get("mechanism", "").startswith("HT-"):
+            assert given == b"juliet\0" + hmac.digest(TOKEN.encode(), b"Initiator", "sha256")
+            final = b64encode(hmac.digest(TOKEN.encode(), b"Responder", "sha256")).decode()
+        elif initial is not None and "SCRAM" in said.get("mechanism", ""):
+            self._scram.set_client_first(given.decode())
+            challenge = b64encode(self._scram.get_server_first().encode()).decode()
+            return f"<challenge xmlns='{NS['sasl2']}'>{challenge}</challenge>"
+        elif initial is None:
+            self._scram.set_client_final(given.decode())
+            final = b64encode(self._scram.get_server_final().encode()).decode()
+        self.proved = True
+        data = f"<additional-data>{final}</additional-data>" if final else ""
+        token = (
+            f"<token xmlns='{NS['fast']}' token='{TOKEN}' expiry='2099-01-01T00:00:00Z'/>" if self._asks_token else ""
+        )
+        return f"<success xmlns='{NS['sasl2']}'>{data}{who}{token}</success>"
+
 
 def step(stream: Stream, server: GoodServer) -> list[Output]:
     said = server.next(stream)
@@ -154,9 +199,10 @@ def stream_at(state: State, **changes: Any) -> tuple[Stream, GoodServer]:
     """A stream that a good server has led to this state."""
     if state is State.RESUMING and "resume" not in changes:
         changes["resume"] = former_session()
+    server = GoodServer(tokens=() if state in (State.MODERN, State.MODERN_HASHING) else None)
     if state is State.REGISTERING:
         changes["registers"] = True
-    stream, server = new_stream(**changes), GoodServer()
+    stream = new_stream(**changes)
     if state is State.CONNECTED:
         return stream, server
     server.hear(stream.open())

@@ -166,6 +166,9 @@ class EjabberdServer(Server):
             del modules["mod_register"]
         if options.archive:
             modules |= {"mod_mam": {"default": "always"}}
+        installation = _installation()
+        if installation is not None and installation.has_tokens:
+            modules |= {"mod_auth_fast": {}}
         if options.message_delay_ms:
             modules |= {slow_ejabberd.NAME: {}}
         if options.bare:
@@ -231,6 +234,11 @@ class _Installation:
     def year(self) -> int:
         """The first part of its version, such as 23."""
         return int(next(seen(self.libraries).glob("ejabberd-*")).name.removeprefix("ejabberd-").partition(".")[0])
+
+    @property
+    def has_tokens(self) -> bool:
+        """Does it know FAST (XEP-0484)?"""
+        return any(seen(self.libraries).glob("ejabberd-*/ebin/mod_auth_fast.beam"))
 
     @property
     def has_sqlite(self) -> bool:

@@ -22,6 +22,9 @@ MODULES = [
     "lastactivity", "pep", "ping", "private", "register", "roster", "saslauth", "smacks", "time", "tls", "vcard4",
     "vcard_legacy", "version",
 ]  # fmt: skip
+# The newer login (XEP-0388, XEP-0386, XEP-0484), where the community's modules are there: not in Debian 12's Prosody.
+MODERN = ["sasl2", "sasl2_bind2", "sasl2_fast", "sasl2_sm", "sasl_ssdp"]
+MODULE_FOLDER = "/usr/lib/prosody/modules"
 
 # One Lua chunk each, run inside the server; the %s are Lua string literals.
 CREATE_USER = 'return require"core.usermanager".create_user(%s, %s, %s)'
@@ -153,7 +156,7 @@ c2s_direct_tls_ssl = {certificate}
 c2s_require_encryption = true
 allow_unencrypted_plain_auth = false
 
-modules_enabled = {{ {archive}{"; ".join(map(lua, BARE if options.bare else MODULES))} }}
+modules_enabled = {{ {archive}{"; ".join(map(lua, BARE if options.bare else MODULES + modern()))} }}
 admins = {{ {lua(self.admin)} }}
 modules_disabled = {{ "s2s"; "s2s_auth_certs"; "limits" }}
 authentication = "internal_plain"
@@ -181,6 +184,11 @@ Component {lua(self.conference)} "muc"
     restrict_room_creation = false
     muc_room_locking = false
 """
+
+
+def modern() -> list[str]:
+    """Those of `MODERN` that are installed."""
+    return [name for name in MODERN if seen(f"{MODULE_FOLDER}/mod_{name}").exists()]
 
 
 def lua(value: str | Path) -> str:

@@ -46,7 +46,13 @@ class OwnSessions:
         state = self._storage.state_if_any
         options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self._account.options
         known = None if heals or state is None else state / "servers.json"
-        options = replace(options, jid=beside(options.jid), known=known, head_start=self._storage.head_start)
+        options = replace(
+            options,
+            jid=beside(options.jid),
+            known=known,
+            tokens=self._tokens,
+            head_start=self._storage.head_start,
+        )
         journal = None if state is None and not heals else self._journal
         async with self._session(options, journal, hasty=not heals) as session:
             yield session
@@ -98,7 +104,18 @@ class OwnSessions:
             yield registration
 
     def _lasting_options(self, give_up_s: float | None) -> SessionOptions:
-        return replace(self._account.options, heals=True, resumable_s=self._account.resumable_s, give_up_s=give_up_s)
+        return replace(
+            self._account.options,
+            tokens=self._tokens,
+            heals=True,
+            resumable_s=self._account.resumable_s,
+            give_up_s=give_up_s,
+        )
+
+    @property
+    def _tokens(self) -> Path | None:
+        state = self._storage.state_if_any
+        return None if state is None else state / "tokens.json"
 
     def _journal(self) -> Journal:
         return self._storage.journal(self._account.jid)

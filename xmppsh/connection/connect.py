@@ -27,6 +27,7 @@ from xmppsh.net.tls import TlsPolicy
 from xmppsh.protocol.ahead import Rung
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
+from xmppsh.protocol.table import State
 from xmppsh.resolve.addresses import name_look_up
 from xmppsh.resolve.plan import dial_plan
 from xmppsh.resolve.services import forget
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
 
     from xmppsh.connection.known import KnownServers
     from xmppsh.connection.options import SessionOptions
+    from xmppsh.connection.tokens import KeptTokens
     from xmppsh.model import Candidate, Jid
     from xmppsh.net.dial import Connected
     from xmppsh.net.link import Link
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.ahead import Known
     from xmppsh.protocol.events import ResumeFailed, SessionEstablished, SessionResumed
+    from xmppsh.protocol.fast import Client, Token
     from xmppsh.protocol.sm import StreamManagement
     from xmppsh.resolve.options import LookupOptions
     from xmppsh.resolve.plan import Plan
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 2
 PEEK_TIMEOUT_S = 2.0
 
+MODERN_LOGIN = (State.MODERN, State.MODERN_HASHING, State.AUTHENTICATED)  # a login by SASL2 is not over
 MAX_PATIENCE_S = 2.0
 PATIENCE_ROUND_TRIPS = 2  # a server far away takes longer than the stagger for its first answer
 
@@ -82,6 +86,9 @@ class Connector:
         self._not_there: str | None = None  # where it wanted to be resumed, and did not prove to be the domain
         self._known: Known | None = None  # what may be written ahead
         self._ahead: Stream | None = None  # the last one that did so
+        self._tried: list[Stream] = []
+        self._is_modern = True  # SASL2 may be used
+        self._client: Client | None = None  # who asks for tokens, with what is kept
 
     async def connect(
         self, on_live: OnLive, jid: Jid, resume: StreamManagement | None = None, limit_s: float | None = None
@@ -96,6 +103,7 @@ class Connector:
         self._on_live, self._jid, self._resume = on_live, jid, resume
         hosts, self._redirect = self.options.hosts, ""
         self._known = self._last_known()
+        self._is_modern = self._known is None or self._known.rung is not Rung.NOTHING
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 outcome = await self._try_cautiously(hosts)
@@ -181,7 +189,7 @@ class Connector:
             return None
         resumed = stream.sm is not None and stream.sm is self._resume
         what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
-        self._log(1, f"{what} by {stream.mechanism}, {opening.link.tls_version or 'no TLS'}")
+        self._log(1, f"{what} by {stream.way}, {opening.link.tls_version or 'no TLS'}")
         return None
 
     # ── What the server offered the last time (protocol/ahead.py) ───────────────────────────────────────────────
@@ -198,18 +206,45 @@ class Connector:
         return None if (servers := self._servers) is None else servers.get(str(self.options.jid.bare))
 
     async def _try_cautiously(self, hosts: tuple[tuple[str, int | None], ...]) -> str | None:
-        """Try the plan; once more, step by step, where a server that was not asked first has taken offence."""
-        known, self._ahead = self._known, None
+        """Try the plan; once more, step by step and by the older login, where a server has taken offence at what it
+        was not asked for first, or at SASL2. Not where it has refused us or has not proved itself."""
+        known, self._ahead, self._tried = self._known, None, []
         try:
             return await self._try_plan(hosts)
         except (ProtocolError, StreamError, ConnectionLost, DeadlineExceeded) as error:
-            if known is None or self._ahead is None or isinstance(error, TlsError):
+            is_modern = any(stream.is_modern and stream.ended_in in MODERN_LOGIN for stream in self._tried)
+            if isinstance(error, TlsError) or error.layer == "sasl" or not (self._ahead or is_modern):
                 raise
             self._log(1, f"{error}; trying again, step by step")
-        ahead, self._known = self._ahead, replace(known, rung=Rung.NOTHING)
+        ahead, self._is_modern = self._ahead, False
+        self._known = None if known is None else replace(known, rung=Rung.NOTHING)
         outcome = await self._try_plan(hosts)
-        self.mistrust(ahead)  # that was it
+        if ahead is not None:
+            self.mistrust(ahead)  # that was it
+        elif (servers := self._servers) is not None and (now := self._last_known()) is not None:
+            servers.put(str(self.options.jid.bare), replace(now, rung=Rung.NOTHING))
         return outcome
+
+    # ── Tokens (XEP-0484) ───────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _tokens(self) -> KeptTokens | None:
+        password = self.options.credentials.password
+        if self.options.tokens is None or password is None:
+            return None
+        from xmppsh.connection.tokens import KeptTokens
+
+        return KeptTokens(self.options.tokens, str(self.options.jid.bare), password, self._log)
+
+    def _on_token(self, token: Token | None) -> None:
+        client, tokens = self._client, self._tokens
+        if client is None or tokens is None:
+            return
+        if token is not None:
+            tokens.put(client.id, token)
+        elif client.token is not None:
+            self._log(1, "the server does not take the FAST token any more: the password goes on")
+            tokens.drop(client.token)
 
     def learn(self, stream: Stream) -> None:
         """The stream is live: remember what its server offered."""
@@ -236,6 +271,7 @@ class Connector:
 
     def _begin(self, connected: Connected, link: Link) -> Opening:
         options, attempt = self.options, connected.attempt
+        self._client = None if (tokens := self._tokens) is None else tokens.client()
         config = StreamConfig(
             self._jid,
             options.credentials,
@@ -247,19 +283,25 @@ class Connector:
             resume=self._resume,
             bind_id=new_id(),
             known=self._known,
+            modern=self._is_modern,
+            client=self._client,
             resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line
         )
+        on_registration = self.on_registration or (lambda *_: None)
         opening = Opening(
             attempt,
             link,
             config,
             options.policy,
-            Listeners(self._on_live, self._on_handled, self._on_bound, self.on_registration or (lambda *_: None)),
+            Listeners(self._on_live, self._on_handled, self._on_bound, self._on_token, on_registration),
             costs=self.costs.beside(),
             patience_s=min(max(STAGGER_S, PATIENCE_ROUND_TRIPS * connected.took_s), MAX_PATIENCE_S),
             trace=self._trace,
             peek=lambda: self._peek(attempt),
         )
+        self._tried.append(opening.stream)
+        if self._is_modern and (self._known is None or self._known.tokens is None):
+            asyncio.get_running_loop().call_later(self._left_s() / 2, opening.stop_waiting_for_login)
         if self._known is not None and self._known.rung is not Rung.NOTHING:
             self._ahead = opening.stream
             if self._known.rung is Rung.BIND:  # never tried with this server, which may fall silent

@@ -37,7 +37,8 @@ class KnownServers:
         if rung is Rung.NOTHING and not 0 <= self._now() - entry["seen"] < CAUTION_S:
             rung = Rung.BIND
         mechanisms, bindings = frozenset(entry["mechanisms"]), frozenset(entry["bindings"])
-        return Known(mechanisms, bindings, entry["mechanism"], entry["acks"], entry["max_bytes"], rung)
+        tokens = None if entry.get("tokens") is None else frozenset(entry["tokens"])
+        return Known(mechanisms, bindings, entry["mechanism"], entry["acks"], entry["max_bytes"], rung, tokens)
 
     def put(self, account: str, known: Known) -> None:
         """Remember it."""
@@ -50,9 +51,14 @@ class KnownServers:
             "acks": known.acks,
             "max_bytes": known.max_bytes,
             "rung": int(known.rung),
+            "tokens": None if known.tokens is None else sorted(known.tokens),
         }
         newest = sorted(entries.items(), key=lambda item: item[1]["seen"])[-MAX_SERVERS:]
         self._file.write(dict(newest))
+
+
+def _are_names(*names: object) -> bool:
+    return all(isinstance(name, str) for name in names)
 
 
 def _is_entry(entry: Any) -> bool:
@@ -66,5 +72,6 @@ def _is_entry(entry: Any) -> bool:
             "max_bytes": int() as max_bytes,
             "rung": 0 | 1 | 2,
         }:
-            return max_bytes > 0 and all(isinstance(name, str) for name in (*mechanisms, *bindings))
+            tokens = entry.get("tokens") or []
+            return max_bytes > 0 and isinstance(tokens, list) and _are_names(*mechanisms, *bindings, *tokens)
     return False

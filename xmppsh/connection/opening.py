@@ -14,6 +14,7 @@ from xmppsh.model import Element
 from xmppsh.plain import dataclass
 from xmppsh.protocol.events import (
     HandledNoted,
+    ModernSuccessReceived,
     RegistrationOpen,
     ResourceBound,
     ResumeFailed,
@@ -23,6 +24,8 @@ from xmppsh.protocol.events import (
     StreamEnded,
     SuccessReceived,
     TlsEstablished,
+    TokenIssued,
+    TokenRefused,
 )
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import ELEMENT_EVENTS, State
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from xmppsh.net.tls import TlsPolicy
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.fast import Token
     from xmppsh.protocol.negotiation import StreamConfig
     from xmppsh.xmlio.reader import Footer, Header
 
@@ -48,21 +52,26 @@ SILENCES = {
     State.SASL: "does not answer the login",
     State.REGISTERING: "does not answer the registration",
     State.HASHING: "wants a password hash that takes too long",
+    State.MODERN: "does not answer the login",
+    State.MODERN_HASHING: "wants a password hash that takes too long",
     State.AUTHENTICATED: "is silent after the login",
     State.BINDING: "does not answer the resource binding",
     State.BOUND: "does not answer the request for stream management",
 }
+
+LOG_INS = (SuccessReceived, ModernSuccessReceived)
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
     """Who is told on the way: on_handled(h) before an h is written; on_bound(jid) before a session begins that may
     outlive its socket; on_live when stanzas may flow; on_registration in its place, where nobody logs in: is it
-    offered?"""
+    offered? on_token: a FAST token was issued, or is of no use any more (None)."""
 
     on_live: Callable[[Driver, SessionEstablished | SessionResumed, ResumeFailed | None], None]
     on_handled: Callable[[int], None]
     on_bound: Callable[[Jid], None]
+    on_token: Callable[[Token | None], None] = lambda _: None
     on_registration: Callable[[Driver, bool], None] = lambda *_: None  # asked for by StreamConfig.registers alone
 
 
@@ -143,9 +152,14 @@ class Opening:
         if not self.outcome.done():
             self.driver.carry_out(self.stream.abort(self.too_late()))
 
+    def stop_waiting_for_login(self) -> None:
+        """The same where the login is one by SASL2, which this server has never done for us."""
+        if self.stream.is_modern:
+            self.stop_waiting()
+
     def _on_item(self, item: Header | Element | Footer) -> None:
         self._moved = self._loop.time()
-        if ELEMENT_EVENTS.get(item.name if isinstance(item, Element) else "") is SuccessReceived:
+        if ELEMENT_EVENTS.get(item.name if isinstance(item, Element) else "") in LOG_INS:
             self.costs.done("sasl", self._moved)
         self._traced(item)
 
@@ -167,6 +181,10 @@ class Opening:
         match event:
             case ResumeFailed():
                 self._resume_failed = event
+            case TokenIssued(token):
+                self._listeners.on_token(token)
+            case TokenRefused():
+                self._listeners.on_token(None)
             case HandledNoted(h):
                 self.resume_until = self._loop.time() + RESUME_WAIT_S
                 with self._failing():

@@ -42,4 +42,5 @@ class SessionOptions:
     resumable_s: int | None = None  # the server is asked to keep the session that long behind a cut, to be resumed
     known: Path | None = None  # what servers offered the last time (known.py); None: each answer is waited for
     head_start: HeadStart | None = None  # a connection that was begun already
+    tokens: Path | None = None  # where FAST tokens are kept (tokens.py); None: none is asked for
     give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide

@@ -172,7 +172,7 @@ async def _tell(case: Case, opening: Opening, error: XmppshError | None, where: 
         await report.fail("sasl", "login", error)
         await report.skip("bind", "resource", because("login"))
         return
-    await report.ok("sasl", "login", f"{case.options.jid.bare} by {opening.stream.mechanism}")
+    await report.ok("sasl", "login", f"{case.options.jid.bare} by {opening.stream.way}")
     if error is not None and where not in BOUND:
         await report.fail("bind", "resource", error)
         return

@@ -18,6 +18,8 @@ from xmppsh.protocol.events import (
     StanzaArrived,
     StanzasAcked,
     StreamEnded,
+    TokenIssued,
+    TokenRefused,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ class Disconnect:
 
 Action = Write | StartTls | HashPassword | Disconnect
 SessionEvent = (
-    ResourceBound
+    TokenIssued
+    | TokenRefused
+    | ResourceBound
     | RegistrationOpen
     | SessionEstablished
     | SessionConfirmed

@@ -28,7 +28,8 @@ class Known:
     """What was true of a server when we last logged in there.
 
     mechanisms: the SASL mechanisms on offer; bindings: the channel bindings (XEP-0440); mechanism: the one that logged
-    in; acks: it has XEP-0198, and binds the address that is asked for; max_bytes: of a stanza (XEP-0478).
+    in with the password; acks: it has XEP-0198, and binds the address that is asked for; max_bytes: of a stanza
+    (XEP-0478); tokens: it has SASL2 (XEP-0388), with these mechanisms of FAST; None: it has not.
     """
 
     mechanisms: frozenset[str]
@@ -37,6 +38,7 @@ class Known:
     acks: bool
     max_bytes: int
     rung: Rung = Rung.BIND
+    tokens: frozenset[str] | None = None
 
 
 class Surprise(ProtocolError):

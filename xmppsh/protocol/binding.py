@@ -9,7 +9,8 @@ from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Output, Write
 from xmppsh.protocol.ahead import Known, Rung, Surprise
 from xmppsh.protocol.conditions import condition_of, number, read_h, stanza_error
-from xmppsh.protocol.negotiation import Negotiation, StreamConfig, child, violation
+from xmppsh.protocol.login import Login
+from xmppsh.protocol.negotiation import StreamConfig, child, violation
 from xmppsh.protocol.resuming import ask_to_resume, fences_before
 from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
@@ -17,7 +18,7 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 
-class Binding(Negotiation):
+class Binding(Login):
     """What a stream knows of its session, and its handlers from `<success/>` to `live`."""
 
     def __init__(self, config: StreamConfig) -> None:
@@ -35,6 +36,9 @@ class Binding(Negotiation):
 
     def _on_success(self, event: ev.SuccessReceived) -> list[Output]:
         return super()._on_success(event) + self._bind_ahead()
+
+    def _on_modern_success(self, event: ev.ModernSuccessReceived) -> list[Output]:
+        return super()._on_modern_success(event) + self._bind_ahead()
 
     def _bind_ahead(self) -> list[Output]:
         """Bind and ask for acks at once; where the server has shown that it takes that, the session counts as there.
@@ -67,7 +71,9 @@ class Binding(Negotiation):
         rung = Rung.STANZAS if self._bound_ahead else Rung.BIND
         acks = self._acks_offered and not self._wants_session and self.jid == self._wanted
         offer = self._offer
-        return Known(offer.mechanisms, offer.binding_types, self.mechanism, acks, self.max_stanza_bytes, rung)
+        by = self._mechanism_before if self.is_by_token else self.mechanism
+        tokens = frozenset() if self.offers_modern and offer.tokens is None else offer.tokens
+        return Known(offer.mechanisms, offer.binding_types, by, acks, self.max_stanza_bytes, rung, tokens)
 
     # ── Bind and stream management (RFC 6120 §7, XEP-0198 §3) ───────────────────────────────────────────────────
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element, Jid
+    from xmppsh.protocol.fast import Token
     from xmppsh.protocol.sm import Resumption
     from xmppsh.xmlio.arriving import Run
 
@@ -60,6 +61,22 @@ class SuccessReceived(ElementReceived):
 
 class SaslFailureReceived(ElementReceived):
     """`<failure/>` of SASL (RFC 6120 §6.4.5)."""
+
+
+class ModernChallengeReceived(ElementReceived):
+    """`<challenge/>` of SASL2 (XEP-0388 §2.5)."""
+
+
+class ModernSuccessReceived(ElementReceived):
+    """`<success/>` of SASL2 (XEP-0388 §2.6.1)."""
+
+
+class ModernFailureReceived(ElementReceived):
+    """`<failure/>` of SASL2 (XEP-0388 §2.6.2)."""
+
+
+class ContinueReceived(ElementReceived):
+    """`<continue/>` of SASL2: more is wanted (XEP-0388 §2.6.3)."""
 
 
 class StanzaReceived(ElementReceived):
@@ -135,6 +152,18 @@ class ResourceBound:
     it must be known where to find it (`<enabled/>` may never be seen)."""
 
     jid: Jid
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIssued:
+    """The server has given a token to log in with the next time (XEP-0484): it replaces the one that is kept."""
+
+    token: Token = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefused:
+    """The token that was kept is of no use any more."""
 
 
 @dataclass(frozen=True, slots=True)

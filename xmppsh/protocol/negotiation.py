@@ -14,7 +14,7 @@ from xmppsh.plain import dataclass
 from xmppsh.protocol import events as ev
 from xmppsh.protocol import sasl
 from xmppsh.protocol.actions import HashPassword, Output, StartTls, Write
-from xmppsh.protocol.ahead import Known, Rung
+from xmppsh.protocol.ahead import Known, Rung, Surprise
 from xmppsh.protocol.conditions import condition_of, number
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.arriving import ArrivalReader
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Credentials, Jid
+    from xmppsh.protocol.fast import Client
     from xmppsh.protocol.sm import StreamManagement
 
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
 NEXT_MECHANISM = ("invalid-mechanism", "mechanism-too-weak")
+TOKENS = f"{{{ns.SASL2}}}inline/{{{ns.FAST}}}fast/{{{ns.FAST}}}mechanism"
 PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port of direct TLS; xmppsh doctor tells"
 
 
@@ -47,6 +49,8 @@ class StreamConfig:
     registers: bool = False  # nobody logs in: an account is to be made (XEP-0077)
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
     known: Known | None = None  # what the server offered the last time: by that, much is written ahead of its answers
+    modern: bool = True  # SASL2 (XEP-0388), where the server has it
+    client: Client | None = None  # who asks for tokens (XEP-0484); None: nobody does
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
 
@@ -60,6 +64,8 @@ class Negotiation:
         self.was_live = False
         self.sm: StreamManagement | None = None
         self.mechanism = ""
+        self.password_mechanism = ""  # the one of the login before tokens, where one is used
+        self.is_by_token = self._is_token_refused = False
         self.jid = config.jid
         self.max_stanza_bytes = config.limits.stanza_bytes  # outbound; the server's XEP-0478 limit when smaller
         self._reader = ArrivalReader(config.limits.arriving)
@@ -70,6 +76,7 @@ class Negotiation:
         self._refused: set[str] = set()  # mechanisms, on this stream
         self._certificate: bytes | None = None
         self.has_header = False  # the server's header has come
+        self.offers_modern = False  # it has SASL2, used or not
 
     @property
     def _ahead(self) -> Known | None:
@@ -143,63 +150,112 @@ class Negotiation:
             self.state = State.REGISTERING
             return [ev.RegistrationOpen(child(features, ns.REGISTER_FEATURE, "register") is not None)]
         mechanisms = child(features, ns.SASL, "mechanisms")
+        modern = child(features, ns.SASL2, "authentication") if self._may_be_modern else None
+        self.offers_modern = modern is not None
+        if self._guessed is not None and (modern is None) is not (self._guessed.tokens is None):
+            if modern is None:
+                raise Surprise("it has no SASL2 any more")
+            modern = None  # begun without it; the next login begins with it
+        mechanisms = mechanisms if modern is None else modern
         if mechanisms is None and self.config.tls == "off" and child(features, ns.TLS, "starttls") is not None:
             raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
         if mechanisms is None:
             raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
         bindings = child(features, ns.SASL_CHANNEL_BINDING, "sasl-channel-binding")
         self._offer = self._offer_of(
-            frozenset((mechanism.text or "").strip() for mechanism in mechanisms),
+            frozenset((one.text or "").strip() for one in mechanisms if one.tag.endswith("}mechanism")),
             frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings)),
+            None if modern is None else frozenset((one.text or "").strip() for one in modern.iterfind(TOKENS)),
         )
-        self.state = State.SASL
+        self.state = State.SASL if modern is None else State.MODERN
         return [] if self._guessed is not None else self._log_in(self._offer)
 
-    def _offer_of(self, mechanisms: frozenset[str], bindings: frozenset[str]) -> sasl.Offer:
-        return sasl.Offer(mechanisms, self.config.tls != "off", bindings, self._certificate)
+    @property
+    def _may_be_modern(self) -> bool:
+        """XEP-0388 §3: under TLS alone."""
+        return self.config.modern and self.config.tls != "off"
+
+    @property
+    def is_modern(self) -> bool:
+        """Is the login one by SASL2?"""
+        offer = self._offer or self._guessed
+        return offer is not None and offer.tokens is not None
+
+    @property
+    def way(self) -> str:
+        """How we logged in, for people."""
+        kind = "SASL2 with a FAST token" if self.is_by_token else "SASL2" if self.is_modern else ""
+        return self.mechanism + (f" ({kind})" if kind else "")
+
+    def _offer_of(
+        self, mechanisms: frozenset[str], bindings: frozenset[str], tokens: frozenset[str] | None
+    ) -> sasl.Offer:
+        return sasl.Offer(mechanisms, self.config.tls != "off", bindings, self._certificate, tokens)
 
     def _log_in_ahead(self) -> list[Output]:
         """Begin as the last offer made us begin, where that is possible."""
         if (known := self._ahead) is None:
             return []
-        offer = self._offer_of(known.mechanisms, known.bindings)
+        if known.tokens is not None and not self._may_be_modern:
+            return []
+        offer = self._offer_of(known.mechanisms, known.bindings, known.tokens)
         if not offer.possible(self.config.credentials):
             return []
         self._guessed = offer
         return self._log_in(offer)
 
     def _log_in(self, offer: sasl.Offer) -> list[Output]:
-        self._exchange = offer.begin(self.config.jid, self.config.credentials, self._refused)
+        self._exchange = self._begin(offer)
         self.mechanism = self._exchange.name
         self._refuse_downgrade()
-        initial = sasl.encode(self._exchange.initial())
-        auth = element("auth", {"xmlns": ns.SASL, "mechanism": self.mechanism}, initial)
-        return [Write(auth.encode(), secret=True)]
+        if not self.is_by_token:
+            self.password_mechanism = self.mechanism
+        return [self._auth(offer, self._exchange.initial())]
+
+    def _begin(self, offer: sasl.Offer) -> sasl.Exchange:
+        return offer.begin(self.config.jid, self.config.credentials, self._refused)
+
+    def _auth(self, _offer: sasl.Offer, initial: bytes) -> Write:
+        auth = element("auth", {"xmlns": ns.SASL, "mechanism": self.mechanism}, sasl.encode(initial))
+        return Write(auth.encode(), secret=True)
 
     def _refuse_downgrade(self) -> None:
         """Who has proved by SCRAM that it knows the password does not get the password itself all of a sudden."""
-        known, asked = self.config.known, self.config.credentials.mechanism
-        if known is None or asked is not None or self.mechanism != "PLAIN" or not known.mechanism.startswith("SCRAM"):
+        asked, before = self.config.credentials.mechanism, self._mechanism_before
+        if asked is not None or self.mechanism != "PLAIN" or not before.startswith("SCRAM"):
             return
         raise SaslError(
-            f"{self.config.jid.domainpart} took {known.mechanism} the last time, and PLAIN is all that is left now:"
+            f"{self.config.jid.domainpart} took {before} the last time, and PLAIN is all that is left now:"
             " the password is not sent",
             hint="ask its operator; --mechanism PLAIN sends it all the same",
         )
 
-    def _on_challenge(self, event: ev.ChallengeReceived) -> list[Output]:
+    @property
+    def _mechanism_before(self) -> str:
+        """The one of the last login with the password that we know of."""
+        token = None if self.config.client is None else self.config.client.token
+        known = "" if self.config.known is None else self.config.known.mechanism
+        return known or ("" if token is None else token.by)
+
+    def _on_challenge(self, event: ev.ChallengeReceived | ev.ModernChallengeReceived) -> list[Output]:
         assert self._exchange is not None
-        answer = self._exchange.challenged(sasl.decode(tree(event.element).text) or b"")
+        assert self._offer is not None
+        data = sasl.decode(tree(event.element).text) or b""
+        answer = self._exchange.challenged(data)
         if isinstance(answer, bytes):
             return self._respond(answer)
-        self.state = State.HASHING
+        self._offer.refuse_tampering(self.mechanism, data)
+        self.state = State.MODERN_HASHING if self.is_modern else State.HASHING
         return [HashPassword(answer)]
 
     def _on_hashed(self, event: ev.PasswordHashed) -> list[Output]:
-        self.state = State.SASL
+        self.state = State.MODERN if self.is_modern else State.SASL
         return self._respond(event.response)
 
     def _respond(self, response: bytes) -> list[Output]:
+        if self.is_modern:
+            said = element("response", {"xmlns": ns.SASL2}, sasl.encode_modern(response))
+            return [Write(said.encode(), secret=True)]
         said = element("response", {"xmlns": ns.SASL}, sasl.encode(response) if response else None)
         return [Write(said.encode(), secret=True)]
 
@@ -209,9 +265,12 @@ class Negotiation:
         return self._open_header(State.AUTHENTICATED)
 
     def _on_sasl_failure(self, event: ev.SaslFailureReceived) -> list[Output]:
+        return self._on_refusal(*condition_of(tree(event.element), ns.SASL))
+
+    def _on_refusal(self, condition: str, text: str | None) -> list[Output]:
+        """The login was refused: begin another one, or raise SaslError."""
         assert self._offer is not None
         assert self._exchange is not None
-        condition, text = condition_of(tree(event.element), ns.SASL)
         guessed, self._guessed = self._guessed, None
         if guessed not in (None, self._offer):
             return self._log_in(self._offer)  # what the server has now may need another beginning

@@ -120,13 +120,14 @@ class Offer:
     """What the server has, and what we could use of it.
 
     mechanisms: on offer; secure: is TLS up; binding_types: the server's list of channel bindings (XEP-0440);
-    certificate: the server's, DER.
+    certificate: the server's, DER; tokens: the mechanisms of FAST where it is an offer of SASL2 (XEP-0388), else None.
     """
 
     mechanisms: frozenset[str]
     secure: bool
     binding_types: frozenset[str] = frozenset()
     certificate: bytes | None = None
+    tokens: frozenset[str] | None = None
 
     def possible(self, credentials: Credentials) -> list[str]:
         """The mechanisms that are offered, allowed here, and possible with what we have; the strongest first."""
@@ -143,6 +144,22 @@ class Offer:
             if name not in refused:
                 return _exchange(name, jid, credentials, self)
         raise _none_left(jid, credentials, self.mechanisms, secure=self.secure)
+
+    def refuse_tampering(self, mechanism: str, challenge: bytes) -> None:
+        """XEP-0474: a server may say by SCRAM, which nobody else can, what it has offered; raises ProtocolError."""
+        if not mechanism.startswith("SCRAM"):
+            return
+        said = [part[2:] for part in _text(challenge).split(",")[3:] if part.startswith("h=")]
+        shown = "\x1e".join(sorted(self.mechanisms))
+        if self.binding_types:
+            shown += "\x1f" + "\x1e".join(sorted(self.binding_types))
+        digest = hashlib.new(scram.hash_of(mechanism), shown.encode()).digest()
+        if said and said[0] != b64encode(digest).decode():
+            raise ProtocolError(
+                "the logins that were offered are not those that the server says it has offered",
+                layer="sasl",
+                hint="somebody may stand between you and the server",
+            )
 
     @property
     def end_point(self) -> bytes | None:
@@ -242,6 +259,11 @@ def _none_left(jid: Jid, credentials: Credentials, offered: frozenset[str], *, s
 def encode(data: bytes) -> str:
     """Base64 as SASL in XMPP wants it: nothing at all is `=` (RFC 6120 §6.4.2)."""
     return b64encode(data).decode("ascii") if data else "="
+
+
+def encode_modern(data: bytes) -> str:
+    """Base64 as SASL2 wants it: nothing at all is nothing (XEP-0388 §2.2)."""
+    return b64encode(data).decode("ascii")
 
 
 def decode(text: str | None) -> bytes | None:
