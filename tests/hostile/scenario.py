@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostile.misbehaviour import CANARY
-from hostile.server import DOMAIN, PASSWORD, USER, Server, Spec
+from hostile.server import DOMAIN, PASSWORD, TOKEN, USER, Server, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -37,6 +37,7 @@ SECRETS = tuple(
         PASSWORD,
         base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()[:-4],
         base64.b64encode(PASSWORD.encode()).decode()[:-4],
+        TOKEN.decode(),
         "<auth",
         "<response",
         BODY,
@@ -243,6 +244,7 @@ def check_safety(run: Run) -> None:
     assert "Traceback" not in run.err, run.err
     assert "internal error" not in run.err, run.err
     assert PASSWORD not in run.out + run.err
+    assert TOKEN.decode() not in run.out + run.err
     assert CANARY not in run.out, f"reached the application: {run.out}"
 
 

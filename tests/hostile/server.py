@@ -5,7 +5,7 @@ The steps, in order; a reply in `Spec.steps` (misbehaviour.py) stands in for the
     accept                      the connection itself (good: nothing)
     header, features, starttls  in the clear
     tls                         the moment before the handshake (good: nothing)
-    header-tls, features-tls, auth, response
+    header-tls, features-tls, auth (SASL2: authenticate), response
     header-auth, features-auth, bind, enable
     message, presence, r, ping, iq, resume, close
 """
@@ -24,7 +24,22 @@ from xml.etree import ElementTree
 
 from scramp import ScramException, ScramMechanism
 
-from hostile.misbehaviour import BIND, CLOSE, CUT, RESET, SILENCE, SKIP, Deed, features, mechanisms, sasl, sasl_failure
+from hostile.misbehaviour import (
+    BIND,
+    CLOSE,
+    CUT,
+    RESET,
+    SILENCE,
+    SKIP,
+    Deed,
+    features,
+    mechanisms,
+    older,
+    sasl,
+    sasl2,
+    sasl_failure,
+    token_answer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +48,7 @@ if TYPE_CHECKING:
 
 DOMAIN = "hostile.example"
 USER = "juliet"
+TOKEN = b"t0ken-S3CRET-77aa"
 PASSWORD = "pa55-S3CRET-0d9e"
 STREAM = "{http://etherx.jabber.org/streams}stream"
 SM = "urn:xmpp:sm:3"
@@ -167,6 +183,10 @@ class Connection(threading.Thread):
             case "starttls":
                 if "<proceed" in self._reply("starttls", "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"):
                     self._handshake()
+            case "authenticate" | "response" if element.tag.startswith("{urn:xmpp:sasl:2}"):
+                if "<success" in self._reply(name, sasl2(self._sasl(*older(name, element)))):
+                    self._phase = "-auth"
+                    self._reply("features-auth", self._features())
             case "auth" | "response":
                 if "<success" in self._reply(name, self._sasl(name, element)):
                     self._phase = "-auth"
@@ -207,6 +227,8 @@ class Connection(threading.Thread):
 
     def _sasl(self, name: str, element: ElementTree.Element) -> str:
         data = b64decode("" if element.text in (None, "=") else element.text)
+        if name == "auth" and element.get("mechanism", "").startswith("HT-"):
+            return token_answer(data, USER, TOKEN)
         if name == "auth" and element.get("mechanism") != SCRAM.name:
             return sasl("success")
         if not data:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from hostile.server import Connection
 
 
-def known(rung: int, *, acks: bool = True, offered: tuple[str, ...] = ("PLAIN", "SCRAM-SHA-256")) -> dict[str, str]:
+def known(
+    rung: int,
+    *,
+    acks: bool = True,
+    offered: tuple[str, ...] = ("PLAIN", "SCRAM-SHA-256"),
+    tokens: list[str] | None = None,
+) -> dict[str, str]:
     entry = {
         "seen": time.time(),
         "mechanisms": list(offered),
@@ -26,6 +32,7 @@ def known(rung: int, *, acks: bool = True, offered: tuple[str, ...] = ("PLAIN", 
         "acks": acks,
         "max_bytes": 262144,
         "rung": rung,
+        "tokens": tokens,
     }
     return {"servers.json": json.dumps({f"{USER}@{DOMAIN}": entry})}
 
