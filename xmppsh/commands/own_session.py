@@ -50,7 +50,7 @@ class OwnSessions:
             options,
             jid=beside(options.jid),
             known=known,
-            tokens=self._tokens,
+            tokens=None if heals or state is None else state / "tokens.json",
             head_start=self._storage.head_start,
         )
         journal = None if state is None and not heals else self._journal
@@ -106,16 +106,10 @@ class OwnSessions:
     def _lasting_options(self, give_up_s: float | None) -> SessionOptions:
         return replace(
             self._account.options,
-            tokens=self._tokens,
             heals=True,
             resumable_s=self._account.resumable_s,
             give_up_s=give_up_s,
         )
-
-    @property
-    def _tokens(self) -> Path | None:
-        state = self._storage.state_if_any
-        return None if state is None else state / "tokens.json"
 
     def _journal(self) -> Journal:
         return self._storage.journal(self._account.jid)
