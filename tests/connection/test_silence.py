@@ -5,6 +5,7 @@ import asyncio
 from connection.paper import Cut, ack
 from protocol.playbook import NS
 
+from xmppsh.session.outbound import MAX_LIVES
 from xmppsh.session.phase import Phase
 
 
@@ -68,3 +69,32 @@ async def test_a_dead_link_is_noticed_while_another_one_can_still_bring_the_ackn
     assert session.in_flight
     assert patience_s is not None
     assert patience_s <= session.options.timeout_s / 2
+
+
+async def test_a_stream_that_comes_to_life_is_progress_and_a_link_that_breaks_again_and_again_no_silence(
+    session: Cut,
+) -> None:
+    session.bound()
+    session.message("m1")
+    await asyncio.sleep(0)
+    for _ in range(MAX_LIVES - 1):
+        session.cut()
+        session.outbound.progress.clear()
+        driver = session.resumed(0)
+        assert session.outbound.progress.is_set()
+    driver.hear(ack(1))
+    session.cut()
+    session.outbound.progress.clear()
+    session.resumed(1)
+    assert session.outbound.progress.is_set(), "the ack begins the count anew"
+
+
+async def test_a_server_that_resumes_and_never_acknowledges_makes_no_progress(session: Cut) -> None:
+    session.bound()
+    session.message("m1")
+    await asyncio.sleep(0)
+    for _ in range(MAX_LIVES):
+        session.cut()
+        session.outbound.progress.clear()
+        session.resumed(0)
+    assert not session.outbound.progress.is_set()

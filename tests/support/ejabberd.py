@@ -245,6 +245,14 @@ class _Installation:
         return any((seen(self.erl).resolve().parent.parent / "lib").glob("p1_sqlite3-*"))
 
 
+def epmd() -> str:
+    """The program by which Erlang nodes find each other; raises ServerFailed where there is none."""
+    found = program("epmd")
+    if found is None:
+        raise ServerFailed("epmd is not installed")
+    return found
+
+
 def _api(command: str) -> str:
     """The path of an API command. 23.01 knows no versions there; later ones answer in the form of the newest."""
     installation = _installation()

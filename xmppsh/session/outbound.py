@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 MAX_WINDOW = 10_000  # stanzas in flight at most, whatever the pace says
 MAX_BATCH_BYTES = 4 * 1024 * 1024  # of messages in batches, before more are taken in
+MAX_LIVES = 5  # streams in a row that came to life and brought no ack, before that is no progress any more
 FLUSH_S = 0.02  # acks of batches are written down with the next batch, or after so long
 
 
 class Outbound:
     """Writes the queue's next stanzas on the wire while it may.
 
-    progress: set by each ack, and by the end; wrote: set whenever something left.
+    progress: set by each ack, by a stream that comes to life, and by the end; wrote: set whenever something left.
     """
 
     def __init__(self, wire: Wire, journal: Journal | None) -> None:
@@ -50,6 +51,7 @@ class Outbound:
         self._scheduled = False
         self._written = self._asked_up_to = self._settled = 0  # entries, the session's own included
         self._ack_pings: dict[str, int] = {}
+        self._lives = 0  # since the last ack
         self._flushing: asyncio.TimerHandle | None = None
 
     # ── What leaves ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,6 +147,13 @@ class Outbound:
 
     # ── A stream came to life ───────────────────────────────────────────────────────────────────────────────────
 
+    def came_to_life(self) -> None:
+        """The server has answered, so whoever waits for an ack waits anew: a link that breaks again and again is no
+        silence. MAX_LIVES bounds it, for a server that resumes and never acknowledges."""
+        self._lives += 1
+        if self._lives <= MAX_LIVES:
+            self.progress.set()
+
     def bound(self, jid: Jid) -> None:
         """A session that may outlive its socket begins; raises IoError, which its opening fails with."""
         if self.journal is not None:
@@ -207,6 +216,7 @@ class Outbound:
         count = min(count, self.queue.in_flight)
         items = self.queue.acked(count)
         self._settled += count
+        self._lives = 0
         self.pace.on_acked(count, self.queue.in_flight, asyncio.get_running_loop().time())
         self.progress.set()
         if self.journal is not None:

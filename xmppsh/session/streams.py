@@ -283,6 +283,7 @@ class Streams:
 
     def on_live(self) -> None:
         """Stanzas may flow on the new stream."""
+        self.outbound.came_to_life()
         self.on_session(self.jid, self.connection.sm)
         for one in self.interceptors:
             one.on_live()
