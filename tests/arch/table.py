@@ -74,6 +74,7 @@ SHOWN: dict[str, dict[str, str]] = {
     },
     "interop/test_iq_raw_ping.py": {"test_ping_at_an_interval_ends_with_a_summary_at_ctrl_c": "ping"},
     "e2e/test_connect_commands.py": {"test_a_room_is_entered_written_to_and_left": "connect"},
+    "e2e/test_connect_script.py": {"test_run_takes_its_lines_from_a_file_and_leaves_stdin_alone": "run"},
     "interop/test_sessions.py": {
         "test_the_session_that_lists_is_not_listed": "sessions list",
         "test_reap_closes_what_dead_programs_left_and_nothing_else": "sessions reap",

@@ -109,8 +109,6 @@ def promised() -> set[tuple[str, ...]]:
 
 def test_the_contract_promises_the_commands_that_there_are_and_no_others() -> None:
     assert promised() == set(COMMANDS)
-    later = CONTRACT.partition("## Agreed, not built yet")[2]
-    assert [name for name in re.findall(r"`([a-z ]+)`", later) if tuple(name.split()) in {*COMMANDS, *GROUPS}] == []
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ SHOWN_BY = {
     "interop/test_own_nodes.py": (
         "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
     ),
-    "e2e/test_connect_script.py": "commands: collecting · shell: script",
+    "e2e/test_connect_script.py": "commands: collecting sources · shell: run script",
     "interop/test_pipe.py": "commands: pipe pipe_input pipe_proof pipe_run ports",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_room.py": "commands: adhoc form_records room · xep: muc",

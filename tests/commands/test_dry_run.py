@@ -126,7 +126,7 @@ FAULTS: dict[str, tuple[list[str], str, int, str]] = {
     ),
     "no password file": (["--password-file", "/nowhere"], "", 66, "/nowhere: no such file or directory"),
     "a password file for all": (["--password-file", "{config}"], "", 78, "{config} holds a password and its mode is 0"),
-    "a proxy of the config": ([], "proxy = 'foo'", 78, "{config}:1: proxy: --proxy: this is no address of a proxy"),
+    "a proxy of the config": ([], "proxy = 'foo'", 78, "{config}:1: proxy: this is no address of a proxy"),
     "a number for the account": ([], "jid = 5", 78, "{config}:1: jid is not text"),
 }  # fmt: skip
 

@@ -155,7 +155,7 @@ def test_a_profile_that_is_not_there_is_refused(home: Home) -> None:
         with pytest.raises(ConfigError) as caught:
             home.load(settings, **({} if settings else {"XMPPSH_PROFILE": "home"}))
         assert str(caught.value) == f"{home.file} has no [profile.home]"
-        assert caught.value.hint == "--profile NAME, of: work"
+        assert caught.value.hint == "xmppsh login JID --as home makes it, or one that is there: work"
 
 
 def test_a_mistyped_key_is_answered_with_the_right_one(home: Home) -> None:

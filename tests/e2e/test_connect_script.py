@@ -46,6 +46,16 @@ async def test_a_script_that_goes_well_is_silent_and_exits_with_0(server: Server
         assert [message.body for message in contact.messages] == ["hello"]
 
 
+async def test_run_takes_its_lines_from_a_file_and_leaves_stdin_alone(server: Server, tmp_path: Path) -> None:
+    async with people(server, tmp_path) as (program, contact, _, friend):
+        (tmp_path / "lines").write_text(f"#!/usr/bin/env -S xmppsh run\n/to {friend.jid}\nhello\n/ping\n/nope\n")
+        outcome = await program.run("run", str(tmp_path / "lines"), stdin=b"never\n")
+        assert (outcome.code, outcome.stdout.count("pong")) == (64, 1)
+        assert outcome.stderr.startswith("xmppsh: line 5: /nope is not a command")
+        assert (await contact.wait_for_message(lambda message: True)).body == "hello"
+        assert (await program.run("run", str(tmp_path / "none"))).code == 66
+
+
 async def test_errors_name_their_line_and_the_last_one_decides(server: Server, tmp_path: Path) -> None:
     async with people(server, tmp_path) as (program, contact, _, friend):
         script = f"/nope\n<message>\n</body>\n/send {friend.jid} goes on\n/ping nobody@{server.domain}/x\n"

@@ -63,6 +63,6 @@ async def test_what_a_server_lacks_is_told_by_name(
     wrong = {
         command: one
         for (command, lacking), one in zip(LACKING.items(), told, strict=True)
-        if one[0] != 69 or not one[1].endswith((f"does not offer {lacking}", f"offers no {lacking}"))
+        if one[0] != 76 or not one[1].endswith((f"does not offer {lacking}", f"offers no {lacking}"))
     }
     assert wrong == {}

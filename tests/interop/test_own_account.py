@@ -47,7 +47,7 @@ async def test_an_account_is_made_gets_another_password_and_goes(server: Server,
 async def test_a_server_without_registration_says_so(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server("prosody", registration=False)
     outcome = await Program(tmp_path, server, server.fresh(None, None)).run("account", "register")
-    assert outcome.code == 69
+    assert outcome.code == 76
     assert outcome.stderr.startswith(f"xmppsh: {server.domain} does not offer accounts that one makes oneself")
 
 

@@ -66,6 +66,7 @@ async def test_a_card_is_changed_field_by_field_and_shown_to_others(
     found = {one["name"]: one["value"] for one in await records(bob, "vcard", "get", alice.jid)}
     assert found == {"FN": "Alice <A>", "N.FAMILY": "A", "NICKNAME": "al"}
     assert (await failed(program, "vcard", "set", "F N=x"))[0] == 64
+    assert await failed(program, "vcard", "set", "EMAIL=a@b") == (64, "xmppsh: EMAIL has parts, and no text of its own")
 
 
 async def test_a_picture_is_set_fetched_checked_and_taken_away(
@@ -112,6 +113,7 @@ async def test_who_watches_a_node_sees_what_its_owner_does_and_what_nobody_else_
     (made,) = await records(program, "pubsub", "publish", alice.jid, node, payload, "--id", "17")
     assert made["id"] == "17"
     assert [one["id"] for one in await records(program, "pubsub", "get", alice.jid, node)] == ["17"]
+    assert (await failed(program, "pubsub", "get", alice.jid, node, "18"))[0] == 67
     await records(program, "pubsub", "retract", alice.jid, node, "17")
     outcome = await finish(watching)
     assert outcome.code == 0, outcome.stderr
@@ -129,7 +131,7 @@ async def test_a_watch_that_is_refused_says_why_and_one_that_is_stopped_ends(
 ) -> None:
     assert (await failed(program, "pubsub", "watch", alice.jid, "nothing"))[0] == 67
     code, said = await failed(program, "pubsub", "nodes", server.conference)
-    assert (code, said) == (69, f"xmppsh: {server.conference} does not offer nodes (XEP-0060)")
+    assert (code, said) == (76, f"xmppsh: {server.conference} does not offer nodes (XEP-0060)")
     assert (await program.run("pubsub", "create", alice.jid, "news")).code == 0
     process = await program.start("pubsub", "watch", alice.jid, "news", "--ready-file", str(tmp_path / "ready"))
     await exists(tmp_path / "ready", process)

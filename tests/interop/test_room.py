@@ -63,7 +63,7 @@ async def test_a_room_that_refuses_a_subject_or_a_guest_says_so(
 async def test_what_is_no_room_is_neither_listed_shown_nor_destroyed(program: Program, server: Server) -> None:
     listed = await program.run("room", "list", server.domain)
     assert (listed.code, listed.stderr.partition("\n")[0]) == (
-        69, f"xmppsh: {server.domain} does not offer rooms (XEP-0045)",
+        76, f"xmppsh: {server.domain} does not offer rooms (XEP-0045)",
     )  # fmt: skip
     nowhere = f"nowhere@{server.conference}"
     for command in (("config", nowhere), ("destroy", nowhere, "--yes")):
@@ -72,6 +72,7 @@ async def test_what_is_no_room_is_neither_listed_shown_nor_destroyed(program: Pr
 
 
 async def test_the_configuration_is_shown_and_changed_by_its_types(program: Program, room: str) -> None:
+    assert (await program.run("room", "config", f"no-{room}", "muc#roomconfig_publicroom=yes")).code == 67
     fields = {one["name"]: one for one in await records(program, "room", "config", room)}
     assert fields["muc#roomconfig_persistentroom"]["type"] == "boolean"
     outcome = await program.run("room", "config", room, "muc#roomconfig_persistentroom=maybe")

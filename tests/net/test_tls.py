@@ -208,7 +208,7 @@ async def _handshake(server: Path, policy: TlsPolicy) -> Link:
 
 CHAINS = {
     "whole": ([0, 1], None),
-    "without its intermediate": ([0], "sends no intermediate certificate; its operator must"),
+    "without its intermediate": ([0], "sends no intermediate certificate; the issuer is "),
     "without its second intermediate": ([0, 1], "is not signed by an authority that is trusted here (unable"),
 }
 

@@ -34,6 +34,14 @@ COMMANDS: dict[Path, Spec] = {
         records=(MESSAGE,),
         not_in_shell="the shell is open already: /quit, then xmppsh connect JID",
     ),
+    ("run",): Spec(
+        "xmppsh.shell.run",
+        "Carry out the lines of a file, as the shell does.",
+        "talk",
+        "lasting",
+        records=(MESSAGE,),
+        not_in_shell="the shell has /source FILE",
+    ),
     ("send",): Spec(
         "xmppsh.commands.send",
         "Send a message; success means that the server has it.",

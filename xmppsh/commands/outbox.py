@@ -15,6 +15,7 @@ from xmppsh.outbox.owner import for_people
 from xmppsh.outbox.queue import Fate
 from xmppsh.output import safe
 from xmppsh.output.record import Record
+from xmppsh.output.records import clock
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.plain import dataclass
 from xmppsh.texts import rfc3339
@@ -56,7 +57,8 @@ class OutboxEntry(Record):
     def text(self) -> str:
         """One aligned line with the beginning of the text."""
         beginning = self.body if len(self.body) <= BODY_CHARACTERS else self.body[: BODY_CHARACTERS - 1] + "…"
-        columns = (safe.line(self.id), self.stored, f"{self.state:9}", f"{self.owner or '-':10}", safe.line(self.to))
+        state, owner = f"{self.state:9}", f"{self.owner or '-':10}"
+        columns = (safe.line(self.id), clock(self.stored), state, owner, safe.line(self.to))
         return "  ".join((*columns, safe.line(beginning))).rstrip()
 
     def document(self) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 from contextlib import aclosing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,13 +13,11 @@ from xmppsh.commands.params import FILE, JID
 from xmppsh.commands.pipe_input import KINDS, PipeInput
 from xmppsh.commands.pipe_run import PipeReply, Run
 from xmppsh.commands.produced import produced
-from xmppsh.errors import NoInputError, UsageError, XmppshError
+from xmppsh.commands.sources import opened
+from xmppsh.errors import UsageError, XmppshError
 from xmppsh.output.record import Record
-from xmppsh.output.streams import InputStream
 from xmppsh.plain import dataclass
 from xmppsh.session.session_port import DryRunEnds
-from xmppsh.tasks import apart
-from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -90,7 +85,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
     console = app.console
     run = Run(options["window"], options["rate"], keep_from=options["keep_from"])
     run.skip = _skipping(console, run) if options["skip_bad"] else None
-    source = await _open(file, console)
+    source = await opened(console, file)
     stanzas = PipeInput(source, options["kind"], app.limits, root=options["root"], to=options["to"], skip=run.skip)
     run.source = None if options["checkpoint"] is None else stanzas.source
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
@@ -142,16 +137,3 @@ def _summary(run: Run) -> PipeSummary:
     return PipeSummary(
         run.sent, run.acked, run.failed, run.unconfirmed, run.waiting, run.skipped, round(run.seconds, 3)
     )
-
-
-async def _open(path: str | None, console: Console) -> InputStream:
-    if path in (None, "-"):
-        return console.stdin
-    try:
-        # Of a named pipe: as soon as somebody writes.
-        fd = await apart(partial(os.open, console.path(str(path)), os.O_RDONLY | os.O_CLOEXEC))
-        if stat.S_ISDIR(os.fstat(fd).st_mode):
-            raise NoInputError(f"{path}: is a directory")
-        return InputStream(fd)
-    except OSError as error:
-        raise NoInputError(f"{path}: {os_reason(error)}") from error

@@ -12,7 +12,7 @@ from xmppsh.commands.base import command
 from xmppsh.commands.disco import DiscoItem
 from xmppsh.commands.params import FILE, JID, SECONDS
 from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, Subscription
-from xmppsh.errors import DataError, XmppshError
+from xmppsh.errors import DataError, ExitCode, XmppshError
 from xmppsh.xep import disco, pubsub
 from xmppsh.xep.forms import split
 from xmppsh.xep.missing import offered
@@ -48,6 +48,13 @@ async def pubsub_nodes(app: App, service: Jid) -> AsyncIterator[DiscoItem]:
             yield DiscoItem(one.jid, one.node, one.name, 0)
 
 
+class NoItem(XmppshError):
+    """The node has no item with the id that was asked for."""
+
+    exit_code = ExitCode.NOUSER
+    layer = "stanza"
+
+
 @command("pubsub", "get")
 @SERVICE
 @NODE
@@ -60,6 +67,8 @@ async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> Asy
     async with app.sessions.one_shot() as session:
         with offered(pubsub.WHAT, str(service)):
             found = await pubsub.items(session, service, node, item)
+    if item is not None and not found:
+        raise NoItem(f"{node} of {service} has no item {item!r}", hint=f"xmppsh pubsub get {service} {node}")
     for one in found:
         yield PubsubItem(str(service), node, one.item_id, one.xml)
 

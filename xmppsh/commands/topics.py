@@ -24,7 +24,7 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.SOFTWARE: "a bug in xmppsh",
     ExitCode.IOERR: "local input or output failed, such as a full disk",
     ExitCode.TEMPFAIL: "timed out, or the server asks to wait: try again later",
-    ExitCode.PROTOCOL: "TLS, stream or stanza protocol failure; any other stanza error",
+    ExitCode.PROTOCOL: "TLS, stream or stanza protocol failure; not offered there; any other stanza error",
     ExitCode.NOPERM: "authentication refused, or not allowed",
     ExitCode.CONFIG: "the config file, or the permissions of a file, are wrong",
     ExitCode.UNCONFIRMED: "written, never acknowledged: it may have arrived",

@@ -92,8 +92,10 @@ def _layers(options: Mapping[str, Any], env: Mapping[str, str], document: Docume
     layers: list[Layer] = [(Origin.OPTION, options), (Origin.ENVIRONMENT, environment)]
     if name is not None:
         if name not in profiles:
-            there = ", ".join(profiles) or "none is there"
-            raise ConfigError(f"{document.path} has no [profile.{name}]", hint=f"--profile NAME, of: {there}")
+            others = f", or one that is there: {', '.join(profiles)}" if profiles else ""
+            raise ConfigError(
+                f"{document.path} has no [profile.{name}]", hint=f"xmppsh login JID --as {name} makes it{others}"
+            )
         layers.append((Origin.PROFILE, _from_table(profiles[name], document, name)))
     layers.append((Origin.CONFIG_FILE, _from_table(_without(document.tables, "profile"), document, None)))
     return name, layers

@@ -183,8 +183,8 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chai
         return CertificateRefused(
             "chain",
             f"the certificate of {domain} is not signed by an authority that is trusted here, and the server sends no"
-            " intermediate certificate; its operator must",
-            hint=_join(f"--ca FILE with the certificate of its issuer ({facts.issuer})", pin),
+            f" intermediate certificate; the issuer is {facts.issuer}",
+            hint=_join("--ca FILE with the issuer's certificate", "ask the server's operator to send it", pin),
         )
     return CertificateRefused(
         "chain",

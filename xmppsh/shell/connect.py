@@ -80,7 +80,7 @@ async def open_shell(
     tells: whether contacts are told that what they wrote was delivered and read.
     """
     if not isinstance(app.sessions, OwnSessions):
-        raise UsageError("connect opens a connection; --dry-run is for single commands, in the shell too")
+        raise UsageError("the shell opens a connection; --dry-run is for single commands, in the shell too")
     console = app.console
     fd = _prompt_fd(console)
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)

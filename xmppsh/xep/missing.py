@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class NotOffered(XmppshError):
     """Somebody who was asked does not know the protocol."""
 
-    exit_code = ExitCode.UNAVAILABLE
+    exit_code = ExitCode.PROTOCOL
     layer = "stanza"
 
 

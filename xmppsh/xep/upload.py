@@ -23,7 +23,7 @@ HEADERS = ("authorization", "cookie", "expires")  # §5: the ones that a server 
 class NoUpload(XmppshError):
     """The server offers no upload, or refuses this file."""
 
-    exit_code = ExitCode.UNAVAILABLE
+    exit_code = ExitCode.PROTOCOL
     layer = "stanza"
 
 

@@ -22,6 +22,8 @@ CARD = f"{{{ns.VCARD}}}vCard"
 NO_CARD = ("item-not-found", "service-unavailable", "feature-not-implemented")
 LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 MAX_DEPTH = 3
+# XEP-0054's elements that hold others, each with the one that is mostly meant: servers drop a text that stands in them.
+PARTS = {"N": "FAMILY", "ADR": "STREET", "TEL": "NUMBER", "EMAIL": "USERID", "GEO": "LAT", "ORG": "ORGNAME"}
 
 
 async def card(session: SessionPort, jid: Jid | None) -> Tree | None:
@@ -67,6 +69,8 @@ async def change(session: SessionPort, given: Mapping[str, str]) -> None:
             raise UsageError(
                 f"{path!r} is no field of a card", hint="such as FN, NICKNAME, URL, EMAIL.USERID, N.FAMILY"
             )
+        if names[-1] in PARTS and value:
+            raise UsageError(f"{path} has parts, and no text of its own", hint=f"{path}.{PARTS[names[-1]]}={value}")
         root.put(names, value)
     try:
         await session.request("set", None, root.xml(ns.VCARD))

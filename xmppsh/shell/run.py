@@ -1,0 +1,32 @@
+"""`run`: the shell's lines from a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppsh.commands.base import command
+from xmppsh.commands.params import FILE
+from xmppsh.commands.sources import opened
+from xmppsh.shell.connect import open_shell
+
+if TYPE_CHECKING:
+    from xmppsh.commands.app import App
+
+
+@command("run")
+@click.argument("file", type=FILE)
+@click.option("-e", "--stop-on-error", is_flag=True, help="End at the first error, with its exit code.")
+async def run(app: App, file: str, stop_on_error: bool) -> None:
+    """Carry out the lines of FILE as the shell does: XML, commands that begin with / and messages; - is stdin.
+
+    # begins a comment. The exit code is 0 when everything went well, otherwise that of the last line that failed.
+    Nothing is announced: no presence is sent.
+
+    \b
+    Example:  printf '/to juliet@example.org\\nGood night\\n' > good-night
+              xmppsh run good-night
+    """
+    app.console.stdin = await opened(app.console, file)
+    await open_shell(app, None, stop_on_error=stop_on_error)
