@@ -121,11 +121,12 @@ class Run:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The JSON error."""
-        lines = [line for line in self.err.splitlines() if line.startswith("{")]
-        assert len(lines) == 1, f"not one JSON error on stderr: {self.err!r}"
-        error: dict[str, Any] = json.loads(lines[0])["error"]
-        return error
+        """The JSON error: the last one, which is the run's own, behind those of single messages."""
+        errors = [json.loads(line)["error"] for line in self.err.splitlines() if line.startswith("{")]
+        assert errors, f"no JSON error on stderr: {self.err!r}"
+        own: dict[str, Any] = errors[-1]
+        assert len(errors) == 1 or own["code"] == 80, f"not one JSON error on stderr: {self.err!r}"
+        return own
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,10 @@ async def test_skip_bad_reports_and_goes_on(program: Program, bob: Contact) -> N
     outcome = await program.run("pipe", "--skip-bad", "--format", "json", stdin=text.encode())
     assert outcome.code == 80
     assert await received(bob, "3") == ["1", "2", "3"]
-    assert "left out: line 2, column 1: <foo> is not a stanza" in outcome.stderr
-    assert "left out: line 4, column " in outcome.stderr
-    assert "left out: line 6, column 1: it is from boss@b" in outcome.stderr
+    told = [json.loads(line)["error"]["text"] for line in outcome.stderr.splitlines() if line.startswith("{")]
+    assert told[0].startswith("line 2, column 1: <foo> is not a stanza")
+    assert told[1].startswith("line 4, column ")
+    assert told[2].startswith("line 6, column 1: it is from boss@b")
     assert summary(outcome) == {"sent": 3, "acked": 3, "skipped": 3}
 
 

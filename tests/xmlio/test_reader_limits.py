@@ -212,10 +212,15 @@ def test_the_sentence_of_a_fault_names_what_and_where() -> None:
     assert (caught.value.condition, caught.value.line, caught.value.column) == ("restricted-xml", 2, 1)
 
 
-def test_what_a_server_writes_anew_may_be_longer_than_what_we_may_send() -> None:
+def test_what_a_server_writes_anew_is_measured_as_its_sender_wrote_it() -> None:
     # A body of quotes, which a server writes as &quot;, would else end a session, and each one after it.
     longer = f"<message><body>{'&quot;' * 260_000}</body></message>"
     items, error = read_stream([OPEN, longer.encode()], Limits().arriving)
     assert error is None
     assert [one.xml for one in items if isinstance(one, Element)] == [longer]
+    longest = Limits().stanza_bytes - len("<message><body></body></message>")
+    _, error = read_stream(
+        [OPEN, longer.replace("&quot;" * 260_000, "&quot;" * (longest + 1)).encode()], Limits().arriving
+    )
+    assert error is not None
     assert children(read_element(longer)) == [longer.removeprefix("<message>").removesuffix("</message>")]

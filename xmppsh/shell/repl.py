@@ -206,6 +206,8 @@ class Repl:
         await stdout.lock.acquire()
         with ExitStack() as held:
             held.callback(stdout.lock.release)
+            if self._is_dumb:  # prompt_toolkit does not call `pre_run` there
+                held.close()
             return await prompt.prompt_async(
                 message, pre_run=held.close, handle_sigint=False, set_exception_handler=False
             )

@@ -25,6 +25,8 @@ MAX_TOP = 3  # a root of the user's inside the reader's own, and no deeper
 _ASSUMED = {"": ns.CLIENT, "xml": "http://www.w3.org/XML/1998/namespace"}
 _TAG_NAME = re.compile(rb"<[^\s/>]+")
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
+ESCAPE = 6  # bytes of the longest of these
+_ESCAPES = (b"&quot;", b"&apos;", b"&amp;", b"&lt;", b"&gt;")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,19 @@ class Limits:
     pending_bytes: int = 1024 * 1024  # between two elements, white space included
     depth: int = 64  # levels of one stanza, itself included
     attributes: int = 256  # of one element
+    escaped: bool = False  # a character that is written as an entity counts as one byte
 
     @property
     def arriving(self) -> Limits:
-        """What the server may send us: what it takes of others grows when it writes it anew, a quote to six bytes, and
-        servers take more of each other than of clients. A stanza that is refused comes again after each login.
+        """What the server may send us: when it writes a stanza anew, a quote may grow to six bytes, so each character
+        counts as the sender wrote it. A stanza that is refused comes again after each login.
         """
-        return replace(self, stanza_bytes=16 * self.stanza_bytes)
+        return replace(self, pending_bytes=max(self.pending_bytes, ESCAPE * self.stanza_bytes), escaped=True)
+
+    @property
+    def raw_bytes(self) -> int:
+        """So long a stanza is at most, however it is written."""
+        return self.stanza_bytes * (ESCAPE if self.escaped else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,7 @@ class Splitter:
         keep_from = self._cut if self._start is None else self._start
         del self._buffer[: keep_from - self._base]
         self._base = keep_from
-        if self._start is not None and len(self._buffer) > self.limits.stanza_bytes:
+        if self._start is not None and len(self._buffer) > self.limits.raw_bytes:
             raise self._too_big()
         if self.pending_bytes > self.limits.pending_bytes:
             raise self.error(
@@ -131,6 +139,11 @@ class Splitter:
 
     def _restricted(self, what: str) -> None:
         raise self.error(f"{what} is not allowed in XMPP", condition="restricted-xml")  # RFC 6120 §11.1
+
+    def _length(self, whole: bytes) -> int:
+        """Of a stanza, in bytes as its sender may have written it."""
+        spared = sum(whole.count(escape) * (len(escape) - 1) for escape in _ESCAPES) if self.limits.escaped else 0
+        return len(whole) - spared
 
     def _too_big(self) -> XmlError:
         line, column = self._place
@@ -200,9 +213,10 @@ class Splitter:
             end = tag.end()
         else:
             end = self._buffer.index(b">", index - self._base) + 1  # an end tag holds no other ">"
-        if end - start > self.limits.stanza_bytes:
+        whole = bytes(self._buffer[start:end])
+        if len(whole) > self.limits.stanza_bytes and self._length(whole) > self.limits.stanza_bytes:
             raise self._too_big()
-        xml = self._standing_alone(bytes(self._buffer[start:end]))
+        xml = self._standing_alone(whole)
         attributes = {_qualified(name): value for name, value in self._attributes.items()}
         self.items.append(Element(self._name, attributes, xml.decode(), *self._place))
         self._start = None
