@@ -25,7 +25,7 @@ MAX_TOP = 3  # a root of the user's inside the reader's own, and no deeper
 _ASSUMED = {"": ns.CLIENT, "xml": "http://www.w3.org/XML/1998/namespace"}
 _TAG_NAME = re.compile(rb"<[^\s/>]+")
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
-ESCAPE = 6  # bytes of the longest of these
+MEASURE_BYTES = 16 * 1024  # an unfinished element is measured again when it has grown by so much
 _ESCAPES = (b"&quot;", b"&apos;", b"&amp;", b"&lt;", b"&gt;")
 
 
@@ -44,12 +44,7 @@ class Limits:
         """What the server may send us: when it writes a stanza anew, a quote may grow to six bytes, so each character
         counts as the sender wrote it. A stanza that is refused comes again after each login.
         """
-        return replace(self, pending_bytes=max(self.pending_bytes, ESCAPE * self.stanza_bytes), escaped=True)
-
-    @property
-    def raw_bytes(self) -> int:
-        """So long a stanza is at most, however it is written."""
-        return self.stanza_bytes * (ESCAPE if self.escaped else 1)
+        return replace(self, escaped=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +105,9 @@ class Splitter:
         keep_from = self._cut if self._start is None else self._start
         del self._buffer[: keep_from - self._base]
         self._base = keep_from
-        if self._start is not None and len(self._buffer) > self.limits.raw_bytes:
-            raise self._too_big()
-        if self.pending_bytes > self.limits.pending_bytes:
+        if self._start is not None:
+            self._measure()
+        elif self.pending_bytes > self.limits.pending_bytes:
             raise self.error(
                 f"more than {self.limits.pending_bytes} bytes without an element", condition="policy-violation"
             )
@@ -123,6 +118,7 @@ class Splitter:
         return self._base + len(self._buffer) - self._last_end
 
     _last_end = 0
+    _measured = 0  # how long an unfinished element was when its escapes were counted
 
     def forget_pending(self) -> None:
         """What has come up to now was the end of an element, or something between two."""
@@ -140,7 +136,16 @@ class Splitter:
     def _restricted(self, what: str) -> None:
         raise self.error(f"{what} is not allowed in XMPP", condition="restricted-xml")  # RFC 6120 §11.1
 
-    def _length(self, whole: bytes) -> int:
+    def _measure(self) -> None:
+        """Refuse an unfinished element that is too big already."""
+        size = len(self._buffer)
+        if size <= self.limits.stanza_bytes or (self.limits.escaped and size < self._measured + MEASURE_BYTES):
+            return
+        self._measured = size
+        if self._length(self._buffer) > self.limits.stanza_bytes:
+            raise self._too_big()
+
+    def _length(self, whole: bytes | bytearray) -> int:
         """Of a stanza, in bytes as its sender may have written it."""
         spared = sum(whole.count(escape) * (len(escape) - 1) for escape in _ESCAPES) if self.limits.escaped else 0
         return len(whole) - spared
@@ -214,6 +219,7 @@ class Splitter:
         else:
             end = self._buffer.index(b">", index - self._base) + 1  # an end tag holds no other ">"
         whole = bytes(self._buffer[start:end])
+        self._measured = 0
         if len(whole) > self.limits.stanza_bytes and self._length(whole) > self.limits.stanza_bytes:
             raise self._too_big()
         xml = self._standing_alone(whole)
