@@ -10,6 +10,7 @@ from support.servers import Server
 ALWAYS = (
     "lxml slixmpp prompt_toolkit cryptography asn1crypto scramp dns idna stringprep encodings.idna tomllib email"
     " click gettext zipfile importlib.metadata difflib tempfile shutil secrets http"
+    " xmppsh.witness.announcer"
 )
 MAIN = """
 import atexit, sys

@@ -137,12 +137,14 @@ class OwnSessions:
         """
         from xmppsh.connection.driver import CLOSE_WAIT_S
         from xmppsh.session.session import Session
-        from xmppsh.witness.announcer import Announcer
 
         self._account.warn_when_insecure()
         await self._reap_before()
         session = Session(options, self._console.log, self._account.trace, None if journal is None else journal())
-        session.interceptors.append(Announcer(session))
+        if options.resumable_s is not None:
+            from xmppsh.witness.announcer import Announcer
+
+            session.interceptors.append(Announcer(session))
         drain_s, has_failed = 0.0, False
         try:
             before_open(session)
