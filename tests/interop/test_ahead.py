@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.contact import Contact
 from support.program import Program
+from support.repeated import sent
 from support.servers import Server
 
 RUNS = 3  # the first learns, the second tries without a stanza, the third has all of it in one flight
@@ -12,15 +12,7 @@ RUNS = 3  # the first learns, the second tries without a stanza, the third has a
 
 @pytest.mark.either_server
 async def test_the_third_session_takes_a_message_before_the_server_has_answered(server: Server, tmp_path: Path) -> None:
-    recipient, program = server.account(), Program(tmp_path, server, server.account())
-    traces: list[str] = []
-    async with Contact(server, recipient) as contact:
-        for number in range(RUNS):
-            done = await program.run("-vvv", "send", recipient.jid, f"number {number}")
-            assert done.code == 0, done.stderr
-            traces.append(done.stderr)
-        await contact.wait_for_messages(RUNS)
-        assert [message.body for message in contact.messages] == [f"number {number}" for number in range(RUNS)]
+    traces = await sent(Program(tmp_path, server, server.account()), server, RUNS, "-vvv")
     # What is written in one packet is told before its answer, however fast that is; the message follows by itself.
     binds = [trace.index("xmpp-bind") < trace.rindex("< <stream:features") for trace in traces]
     opens = [trace.index("xmppsh: session") < trace.index("<jid>") for trace in traces]

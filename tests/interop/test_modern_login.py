@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support.contact import Contact
 from support.program import Program
+from support.repeated import sent
 from support.root import root
 from support.servers import Server
 
@@ -15,17 +15,10 @@ WITH_TOKEN = "(SASL2 with a FAST token)"
 
 
 async def test_a_token_stands_for_the_password_from_the_second_login_on(server: Server, tmp_path: Path) -> None:
-    recipient, account = server.account(), server.account()
+    account = server.account()
     program = Program(tmp_path, server, account)
     program.env |= {"XMPPSH_HOST": f"{server.host}:{server.tls_port}", "XMPPSH_TLS": "direct"}
-    said: list[str] = []
-    async with Contact(server, recipient) as contact:
-        for number in range(RUNS):
-            done = await program.run("-v", "send", recipient.jid, f"number {number}")
-            assert done.code == 0, done.stderr
-            said.append(done.stderr)
-        await contact.wait_for_messages(RUNS)
-        assert [message.body for message in contact.messages] == [f"number {number}" for number in range(RUNS)]
+    said = await sent(program, server, RUNS, "-v")
     assert [WITH_TOKEN in text for text in said] == [False, True, True, True]
     assert "(SASL2)" in said[0]
     kept = tmp_path / "xmppsh" / "tokens.json"
@@ -34,7 +27,8 @@ async def test_a_token_stands_for_the_password_from_the_second_login_on(server: 
 
 
 async def test_a_wrong_password_is_not_let_in_by_a_token(server: Server, tmp_path: Path) -> None:
-    program = Program(tmp_path, server, server.account())
+    account = server.account()
+    program = Program(tmp_path, server, account)
     assert (await program.run("ping")).code == 0
     program.env["XMPPSH_PASSWORD"] += "x"
     done = await program.run("ping")

@@ -1,12 +1,13 @@
 """What the reader's tests share: documents, a strategy that writes stanzas, and the infoset of an element."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element as Tree
 from xml.etree.ElementTree import fromstring
 
 from hypothesis import strategies as st
 
+from xmppsh.xmlio.plain import FEWEST
 from xmppsh.xmlio.reader import Limits, StanzaReader, StreamReader
 
 ROOT = (
@@ -46,6 +47,25 @@ STANZAS = {
     "xml:lang": "<message xml:lang='en'><body xml:lang='de'>x</body></message>",
 }
 BETWEEN = ("", "\n", " \t\r\n ")
+
+
+def cut(document: bytes, size: int) -> list[bytes]:
+    """A document in pieces of so many bytes."""
+    return [document[at : at + size] for at in range(0, len(document), size)]
+
+
+def compositions(plain: Sequence[str], odd: Sequence[str], wrong: Sequence[str]) -> st.SearchStrategy[str]:
+    """Documents of stanzas: `plain` ones in runs, `odd` ones between them, and at times one that is `wrong`."""
+    runs = st.lists(st.sampled_from(plain), min_size=1, max_size=2 * FEWEST)
+    blocks = st.lists(runs | st.sampled_from(odd).map(lambda one: [one]), max_size=6)
+    between = st.sampled_from(["", "\n", " \r\n\t"])
+    return st.builds(_composed, blocks, st.none() | st.sampled_from(wrong), between)
+
+
+def _composed(blocks: list[list[str]], wrong: str | None, between: str) -> str:
+    stanzas = [stanza for block in blocks for stanza in block]
+    middle = len(stanzas) // 2
+    return between.join([*stanzas[:middle], *([] if wrong is None else [wrong]), *stanzas[middle:]])
 
 
 def stream_of(*stanzas: str, between: str = "") -> bytes:

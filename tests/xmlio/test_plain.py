@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xmlio.documents import STANZAS, alone, read_stanzas
+from xmlio.documents import STANZAS, alone, compositions, cut, read_stanzas
 
-from xmppsh.xmlio.plain import END, FEWEST, Plain, PlainReader
+from xmppsh.xmlio.plain import END, Plain, PlainReader
 from xmppsh.xmlio.reader import Limits
 
 PLAIN = [
@@ -75,27 +75,10 @@ def one_by_one(pieces: Iterable[bytes], **options: Any) -> tuple[list[tuple[Any,
     return [(one.xml, one.line, one.column) for one in found], error
 
 
-def cut(document: bytes, size: int) -> list[bytes]:
-    return [document[at : at + size] for at in range(0, len(document), size)]
-
-
 @settings(max_examples=150, deadline=None)
-@given(
-    st.lists(
-        st.lists(st.sampled_from(PLAIN), min_size=1, max_size=2 * FEWEST) | st.sampled_from(ODD).map(lambda one: [one]),
-        max_size=6,
-    ),
-    st.none() | st.sampled_from(WRONG),
-    st.sampled_from(["", "\n", " \r\n\t"]),
-    st.sampled_from([7, 300, 1 << 20]),
-)
-def test_no_stanza_fault_or_place_differs_from_reading_one_by_one(
-    blocks: list[list[str]], wrong: str | None, between: str, size: int
-) -> None:
-    stanzas = [stanza for block in blocks for stanza in block]
-    if wrong is not None:
-        stanzas[len(stanzas) // 2 :] = [wrong, *stanzas[len(stanzas) // 2 :]]
-    document = between.join(stanzas).encode()
+@given(compositions(PLAIN, ODD, WRONG), st.sampled_from([7, 300, 1 << 20]))
+def test_no_stanza_fault_or_place_differs_from_reading_one_by_one(composed: str, size: int) -> None:
+    document = composed.encode()
     limits = Limits(stanza_bytes=800)
     seen, error, _ = read(cut(document, size), root="r", limits=limits)
     assert (seen, error) == one_by_one([document], root="r", limits=limits)
