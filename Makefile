@@ -58,6 +58,7 @@ table: $(VENV)/.installed-dev servers
 interop-next: $(VENV)/.installed-dev
 	@sh tests/support/next-servers $(NEXT_ROOT)
 	XMPPSH_TEST_ROOT=$(NEXT_ROOT) $(BIN)/pytest -q -n 2 --dist worksteal tests/interop $(PYTEST_OPTIONS)
+	XMPPSH_ALL=1 XMPPSH_TEST_ROOT=$(NEXT_ROOT) $(BIN)/pytest -q tests/interop/test_cluster.py $(PYTEST_OPTIONS)
 
 bench: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(BENCH_PACKAGES)
