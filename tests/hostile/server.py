@@ -12,6 +12,7 @@ The steps, in order; a reply in `Spec.steps` (misbehaviour.py) stands in for the
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -106,10 +107,19 @@ class Connection(threading.Thread):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._serve()
-        except (OSError, Over):
-            pass  # the client left, or the scenario ended; what was received says the rest
+        except Over:
+            pass  # the scenario ended; what was received says the rest
+        except OSError:
+            self._hear_out()
         finally:
             self.sock.close()
+
+    def _hear_out(self) -> None:
+        """The client left while we were writing, maybe: what it had said before is there to be read."""
+        self._out.clear()
+        with contextlib.suppress(OSError, ValueError):
+            while self._receive():
+                pass
 
     def _serve(self) -> None:
         self._reply("accept", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.session.responder import NEVER_BOUNCED
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from xmppsh.xmlio.build import Xml
 
 REQUEST, MARKABLE = f"{{{ns.RECEIPTS}}}request", f"{{{ns.CHAT_MARKERS}}}markable"
-NEVER = ("error", "groupchat", "headline")
 
 
 class Answers:
@@ -30,7 +30,7 @@ class Answers:
     def shown(self, message: Element, *, read: bool) -> None:
         """A message stands on the screen. read: it is from whom we write to, so it is looked at."""
         bare = message.sender.partition("/")[0]
-        if not message.id or bare not in self._people.sees_us or message.attributes.get("type") in NEVER:
+        if not message.id or bare not in self._people.sees_us or message.attributes.get("type") in NEVER_BOUNCED:
             return
         asked = {child.tag for child in tree(message)}
         if REQUEST in asked:
