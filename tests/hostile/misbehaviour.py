@@ -14,12 +14,13 @@ import base64
 import hmac
 import re
 import time
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hostile.server import Connection
 
@@ -174,3 +175,16 @@ def flood(piece: bytes, count: int, patience_s: float = 1.0) -> Callable[[Connec
         return SILENCE
 
     return pour
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How one server behaves, and where it does not."""
+
+    steps: Mapping[str, Reply] = field(default_factory=dict)
+    certificate: str = "good"
+    later_certificate: str = ""  # from the second connection on, where it is another one
+    direct: bool = False  # TLS from the first byte
+    chunk: int = 0  # bytes in a packet; 0: as much as fits
+    listens: bool = True  # False: the port refuses
+    fills_backlog: bool = False  # the port is a black hole

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hostile.misbehaviour import CANARY
-from hostile.server import DOMAIN, PASSWORD, TOKEN, USER, Server, Spec
+from hostile.misbehaviour import CANARY, Spec
+from hostile.server import DOMAIN, PASSWORD, TOKEN, USER, Server
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -19,7 +19,6 @@ import struct
 import threading
 import time
 from base64 import b64decode
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -33,6 +32,7 @@ from hostile.misbehaviour import (
     SILENCE,
     SKIP,
     Deed,
+    Spec,
     features,
     mechanisms,
     older,
@@ -61,19 +61,6 @@ HEADER = (
 STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
 SCRAM = ScramMechanism("SCRAM-SHA-256")
 SALT, STORED_KEY, SERVER_KEY, ITERATIONS = SCRAM.make_auth_info(PASSWORD, iteration_count=4096)
-
-
-@dataclass(frozen=True)
-class Spec:
-    """How one server behaves, and where it does not."""
-
-    steps: Mapping[str, Reply] = field(default_factory=dict)
-    certificate: str = "good"
-    later_certificate: str = ""  # from the second connection on, where it is another one
-    direct: bool = False  # TLS from the first byte
-    chunk: int = 0  # bytes in a packet; 0: as much as fits
-    listens: bool = True  # False: the port refuses
-    fills_backlog: bool = False  # the port is a black hole
 
 
 class Over(Exception):

@@ -18,6 +18,7 @@ from hostile.misbehaviour import (
     CUT,
     SILENCE,
     SKIP,
+    Spec,
     features,
     mechanisms,
     sasl_failure,
@@ -26,7 +27,7 @@ from hostile.misbehaviour import (
     stream_error,
 )
 from hostile.scenario import Outcome, Run, Scenario, check
-from hostile.server import DOMAIN, PASSWORD, USER, Server, Spec
+from hostile.server import DOMAIN, PASSWORD, USER, Server
 
 GROUPS = ["dns", "tcp", "tls", "stream", "sasl", "bind", "session"]
 PLACE = r"127\.0\.0\.1:\d+"

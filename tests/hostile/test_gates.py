@@ -10,6 +10,7 @@ from hostile.misbehaviour import (
     BIND,
     CANARY,
     MESSAGE,
+    Spec,
     features,
     mechanisms,
     sasl,
@@ -19,7 +20,7 @@ from hostile.misbehaviour import (
     stream_error,
 )
 from hostile.scenario import LISTEN, PING, Outcome, Scenario, check
-from hostile.server import DOMAIN, Spec
+from hostile.server import DOMAIN
 
 if TYPE_CHECKING:
     from hostile.scenario import Steps

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hostile.misbehaviour import CANARY, RESET, SILENCE, first_only
+from hostile.misbehaviour import CANARY, RESET, SILENCE, Spec, first_only
 from hostile.scenario import Outcome, Scenario, check
-from hostile.server import SM, Spec
+from hostile.server import SM
 
 LISTENING = ("listen", "-W", "2")
 ENABLED = f"<enabled xmlns='{SM}' id='ours' resume='true' max='60'/>"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hostile.misbehaviour import BIND, CLOSE, SILENCE, SKIP, features, slowly
+from hostile.misbehaviour import BIND, CLOSE, SILENCE, SKIP, Spec, features, slowly
 from hostile.scenario import PING, SEND, Outcome, Scenario, check
-from hostile.server import HEADER, Spec
+from hostile.server import HEADER
 
 SHORT: dict[str, Any] = {"connect_s": 2.0, "within_s": 2.0}
 

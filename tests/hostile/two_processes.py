@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree
 
-from hostile.misbehaviour import CLOSE, RESET, stanza_error, stream_error
-from hostile.server import DOMAIN, FOOTER, SM, USER, Connection, Server, Spec
+from hostile.misbehaviour import CLOSE, RESET, Spec, stanza_error, stream_error
+from hostile.server import DOMAIN, FOOTER, SM, USER, Connection, Server
 
 if TYPE_CHECKING:
     import ssl
