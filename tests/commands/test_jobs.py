@@ -34,7 +34,7 @@ async def test_a_reply_that_cannot_be_sent_is_told_and_its_record_is_taken() -> 
 
     told: list[str] = []
     taken: list[bool] = []
-    console = SimpleNamespace(env={"PATH": "/usr/bin:/bin"}, warn=told.append)
+    console = SimpleNamespace(env={"PATH": "/usr/bin:/bin"}, warn=told.append, umask=-1)
     jobs = Jobs(cast("Any", console), ["echo", "hello"], 1)
     jobs.reply = refuse
     message = record(read_element("<message xmlns='jabber:client' from='a@b'><body>x</body></message>"), lambda: NOW)

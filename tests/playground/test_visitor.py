@@ -1,8 +1,10 @@
 """`playground -- CMD`: what CMD gets, and that it alone decides how it ends."""
 
 import asyncio
+import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,15 @@ PLAYGROUND = ("playground", "--")
 async def test_it_ends_as_its_program_ends(tmp_path: Path, command: str, code: int) -> None:
     outcome = await visitor(tmp_path).run(*PLAYGROUND, "sh", "-c", command)
     assert (outcome.code, outcome.stderr) == (code, "")
+
+
+async def test_its_program_has_the_users_umask_and_finds_us(tmp_path: Path) -> None:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    program = visitor(tmp_path)
+    program.env["PATH"] = os.defpath
+    outcome = await program.run(*PLAYGROUND, "sh", "-c", "umask; command -v xmppsh")
+    assert outcome.stdout == f"{umask:04o}\n{Path(sys.executable).with_name('xmppsh')}\n"
 
 
 async def test_a_program_that_is_not_there_is_66(tmp_path: Path) -> None:

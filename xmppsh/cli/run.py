@@ -26,7 +26,6 @@ SIGINT_CODE = SIGNAL_BASE + signal.SIGINT
 
 def run(arguments: list[str]) -> int:
     """Run a command line; returns the exit code."""
-    os.umask(0o077)
     as_json = _wants_json(arguments)
     try:
         work = _read(arguments)

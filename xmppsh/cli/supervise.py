@@ -33,12 +33,13 @@ SIGINT_CODE = 130
 
 
 def run_work(work: Work) -> int:
+    umask = os.umask(0o077)  # what we write is nobody else's to read; programs that we start get theirs back
     env = dict(os.environ)
     os.environ.pop(BY_NAME["password"].env, None)  # no program that we start inherits it
     settings = work.settings(env)
     may_prompt = _is_terminal(0) and _is_terminal(2)
     streams = InputStream(0), OutputStream(1), LiveErrors().write
-    console = Console(env, *streams, Shutdown(), may_prompt, shows_progress=_is_terminal(2)).told(settings)
+    console = Console(env, *streams, Shutdown(), may_prompt, shows_progress=_is_terminal(2), umask=umask).told(settings)
     app = App.of(settings, console)
     app.account.asks_anew = work.spec.asks_anew
     try:

@@ -26,9 +26,9 @@ class Console:
     """What a command has of the outside beside the network. Handlers touch no stream of the process but these.
 
     env: the environment of whoever gave the command. may_prompt: are stdin and stderr a terminal? shows_progress: is
-    stderr one? verbosity: how often
-    -v was given, -1 for --quiet. as_json: errors are JSON objects. cwd: what relative paths start from. now: the time,
-    in UTC. contents: of the files that can be read only once, by their paths.
+    stderr one? verbosity: how often -v was given, -1 for --quiet. as_json: errors are JSON objects. cwd: what relative
+    paths start from. now: the time, in UTC. contents: of the files that can be read only once, by their paths.
+    umask: for the programs that it starts; -1 is ours.
     """
 
     env: Mapping[str, str]
@@ -42,6 +42,7 @@ class Console:
     cwd: Path = Path()
     contents: Mapping[Path, bytes] = field(default_factory=dict)
     shows_progress: bool = False
+    umask: int = -1
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def told(self, settings: Settings) -> Console:

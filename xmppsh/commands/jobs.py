@@ -95,7 +95,12 @@ class Jobs:
         stdout = pipe if self.reply is not None else None
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=pipe, stdout=stdout, env=environment(self._console.env, record), process_group=0
+                *self._command,
+                stdin=pipe,
+                stdout=stdout,
+                env=environment(self._console.env, record),
+                process_group=0,
+                umask=self._console.umask,
             )
         except OSError as error:
             raise NoInputError(f"--exec: {self._command[0]}: {os_reason(error)}") from error

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-LIFETIME = dt.timedelta(days=1)
+LIFETIME = dt.timedelta(days=30)  # of keys that are gone with the run: so long that `doctor` finds nothing to renew
 BACKDATED = dt.timedelta(hours=1)  # a client whose clock is behind still takes it
 ALPN = "xmpp-client"  # XEP-0368 §3
 

@@ -245,7 +245,9 @@ class OwnCommands:
         if not tail.strip():
             raise UsageError("/!: which command?", hint=BUILTINS["!"].example)
         shell = self._app.console.env.get("SHELL") or "/bin/sh"
-        process = await asyncio.create_subprocess_exec(shell, "-c", tail, stdin=self._desk.stdin.fd)
+        process = await asyncio.create_subprocess_exec(
+            shell, "-c", tail, stdin=self._desk.stdin.fd, umask=self._app.console.umask
+        )
         waiting = asyncio.ensure_future(process.wait())
         if self._desk.lend is not None:
             self._desk.lend(waiting)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import NoInputError
@@ -25,10 +28,14 @@ LEFT_S, LOOK_S = 2.0, 0.05  # for what a program has left behind: how long it ma
 def environment(env: Mapping[str, str], server: PlaygroundServer, account: str) -> dict[str, str]:
     """The environment of a program that is `account` on the playground.
 
-    Nothing of the user's own settings reaches it, and nothing of its state stays.
+    Nothing of the user's own settings reaches it, and nothing of its state stays. It finds us by our name, even where
+    we were started from a virtual environment that nobody has activated.
     """
     facts = server.facts()
     inherited = {name: value for name, value in env.items() if not name.startswith("XMPPSH_")}
+    path = env.get("PATH", os.defpath)
+    if shutil.which("xmppsh", path=path) is None:
+        inherited["PATH"] = f"{path}:{Path(sys.executable).parent}"
     return inherited | {
         "XMPPSH_JID": f"{account}@{facts['domain']}",
         "XMPPSH_PASSWORD": facts["accounts"][account],
@@ -46,6 +53,7 @@ async def run(app: App, server: PlaygroundServer, words: tuple[str, ...]) -> int
         process = await asyncio.create_subprocess_exec(
             *words,
             env=environment(app.console.env, server, "alice"),
+            umask=app.console.umask,
             close_fds=False,  # it gets the descriptors that we were given for it
             process_group=None if at_terminal else 0,
         )
