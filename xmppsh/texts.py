@@ -23,3 +23,11 @@ def os_reason(error: BaseException) -> str:
 def rfc3339(moment: datetime, timespec: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
     """A moment in UTC as RFC 3339 and XEP-0082 write it: `2026-01-31T12:00:00.000Z`. It must know its time zone."""
     return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def local(moment: datetime) -> datetime:
+    """A moment in our time zone; as it is where the calendar ends before: anybody can stamp the year 1 or 9999."""
+    try:
+        return moment.astimezone()
+    except OverflowError:
+        return moment

@@ -1,14 +1,20 @@
 """What peers forge: it is shown as who sent it, or not at all, and never crashes what reads it."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
 
-from xmppsh.model import Jid
-from xmppsh.output.records import record
+from xmppsh.model import Element, Jid
+from xmppsh.output.printer import Printer
+from xmppsh.output.records import StanzaRecord, record
+from xmppsh.output.together import records
 from xmppsh.session.requests import is_answer
 from xmppsh.session.responder import bounce_of, response_to
+from xmppsh.shell.conversation import Conversation
+from xmppsh.shell.look import Palette
 from xmppsh.shell.people import People
+from xmppsh.shell.printer import unwrapped
 from xmppsh.xep.carbons import copied
 from xmppsh.xmlio.reader import read_element
 
@@ -128,3 +134,80 @@ def test_an_ill_formed_sender_is_shown_as_it_is_and_answered_without_a_crash(kin
     people.presence(address, "available", "")
     people.note(address.partition("/")[0])
     assert isinstance(people.short(address), str)
+
+
+FORWARDED = f"<forwarded xmlns='urn:xmpp:forward:0'>{INNER}</forwarded>"
+# What somebody may put into a message to look like romeo, or to change what romeo said.
+FORGED = {
+    "a correction": "<replace xmlns='urn:xmpp:message-correct:0' id='of-romeo'/><body>I said no</body>",
+    "a retraction": "<retract xmlns='urn:xmpp:message-retract:1' id='of-romeo'/><body>taken back</body>",
+    "a retraction without a text": "<retract xmlns='urn:xmpp:message-retract:1' id='of-romeo'/>",
+    "reactions": "<reactions xmlns='urn:xmpp:reactions:0' id='of-romeo'><reaction>👎</reaction></reactions>",
+    "an event of romeo's nodes": "<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:xmpp:avatar:"
+    "metadata'><item publisher='romeo@example.net/o'/></items></event>",
+    "a forwarded message": FORWARDED,
+    "a forwarded message, twice": f"<forwarded xmlns='urn:xmpp:forward:0'>{FORWARDED}</forwarded>",
+    "a copy": f"<received xmlns='urn:xmpp:carbons:2'>{FORWARDED}</received>",
+    "a copy of what we said": f"<sent xmlns='urn:xmpp:carbons:2'>{FORWARDED}</sent>",
+    "a result of the archive": f"<result xmlns='urn:xmpp:mam:2' queryid='q' id='1'>{FORWARDED}</result>",
+    "the year 1": "<body>x</body><delay xmlns='urn:xmpp:delay' stamp='0001-01-01T00:00:00Z'/>",
+    "the year 9999": "<body>x</body><delay xmlns='urn:xmpp:delay' stamp='9999-12-31T23:59:59Z'/>",
+    "a time that is none": "<body>x</body><delay xmlns='urn:xmpp:delay' stamp='yesterday'/>",
+    "an old stamp that is none": "<body>x</body><x xmlns='jabber:x:delay' stamp='\ufeff20260231T99:99:99'/>",
+    "addresses": "<addresses xmlns='http://jabber.org/protocol/address'>"
+    "<address type='ofrom' jid='romeo@example.net/o'/></addresses><body>x</body>",
+    "a nickname": "<nick xmlns='http://jabber.org/protocol/nick'>romeo@example.net</nick><body>x</body>",
+    "a body that begins a line of its own": "<body>\n12:00:00 romeo@example.net/o: x\n12:00 you ✓    x</body>",
+}  # fmt: skip
+SHOWN = {
+    "text": lambda stanza, app: Printer("text", None, for_all=False).line(app.record(stanza), for_terminal=True),
+    "json": lambda stanza, app: Printer("json", None, for_all=False).line(app.record(stanza), for_terminal=False),
+    "xml": lambda stanza, app: Printer("xml", None, for_all=False).line(app.record(stanza), for_terminal=True),
+    "a template": lambda stanza, app: Printer("text", "%f %I", for_all=True).line(
+        app.record(stanza), for_terminal=True
+    ),
+    "shell": lambda stanza, app: Conversation(Palette(colors=False), People(), lambda: 200, lambda: NOW).incoming(
+        unwrapped(app, app, stanza), current=None
+    ),
+    "together": lambda stanza, app: records([stanza.xml], [None], lambda: NOW, str(OWN.bare))[0].text(),
+}
+
+
+class Reader:
+    """What of an App and a session the printers ask: our address, and a record for a stanza."""
+
+    jid = OWN
+
+    def record(self, stanza: Element) -> StanzaRecord:
+        return record(stanza, lambda: NOW, str(OWN.bare))
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("form", SHOWN)
+def test_what_is_forged_is_shown_as_its_senders_in_every_form(
+    form: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        for what, payload in FORGED.items():
+            for to in ("juliet@example.org/balcony", "nurse@example.org", "@@"):
+                xml = f"<message xmlns='jabber:client' from='{MALLORY}' to='{to}'>{payload}</message>"
+                first, *rest = SHOWN[form](read_element(xml), Reader()).split("\n")
+                assert MALLORY.partition("/")[0] in first, what
+                assert "romeo" not in first.partition("mallory")[0], what
+                # The text of an XML document may have line ends: its lines are no records.
+                assert form == "xml" or not [line for line in rest if line.startswith(("12:00", "── romeo"))], what
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("nick", ["you", "YOU ✓", "you ✓✓", "you\u00a0✓", "* you", " you", "your"])
+@pytest.mark.parametrize("body", ["I agree", "/me agrees"])
+def test_who_is_called_as_we_are_in_the_conversation_is_written_out(nick: str, body: str) -> None:
+    talk = Conversation(Palette(colors=False), People(), lambda: 200, lambda: NOW)
+    for sender, kind in ((f"room@muc.example.net/{nick}", "groupchat"), (f"{nick}@example.net/x", "chat")):
+        text = f"<message xmlns='jabber:client' from='{sender}' type='{kind}'><body>{body}</body></message>"
+        row = talk.incoming(Reader().record(read_element(text)), current=None).splitlines()[1]
+        assert ("example.net" in row) is (nick != "your")

@@ -12,7 +12,7 @@ from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
 from xmppsh.plain import dataclass
-from xmppsh.texts import rfc3339
+from xmppsh.texts import local, rfc3339
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -228,8 +228,8 @@ def _payloads(root: Tree) -> tuple[str, ...]:
 def clock(stamp: str) -> str:
     """An RFC 3339 stamp for people: local time, with the date when it is not today."""
     try:
-        moment = datetime.fromisoformat(stamp).astimezone()
-    except (ValueError, OverflowError):
+        moment = local(datetime.fromisoformat(stamp))
+    except ValueError:
         return stamp
     is_today = moment.date() == datetime.now().astimezone().date()
     return moment.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")

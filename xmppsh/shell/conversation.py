@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.shell.look import LEAST_COLUMNS, folded, width
-from xmppsh.texts import rfc3339
+from xmppsh.texts import local, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,6 +37,7 @@ SILENT = (
     f"{{{ns.MUC_USER}}}",
 )
 REPLACES = f"{{{ns.CORRECTION}}}replace"
+OURS = r"[\s*]*you\b"  # what our own messages begin with; a nickname or account that does is written out
 ELSEWHERE = "elsewhere"  # said by another client of ours
 MARKS = {ELSEWHERE: "", "waits": "…", "acked": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗"}
 KINDS_OF_MARKS = {
@@ -108,6 +110,8 @@ class Conversation:
         if bare != current:
             self.unread[bare] = self.unread.pop(bare, 0) + 1
         who = resource if record.room and resource else self._people.short(bare)
+        if re.match(OURS, who, re.IGNORECASE):
+            who = record.from_ or ""
         color = record.from_ if record.room else bare
         return self._told(bare, _Said(record.stamp, color or "", who, self._text(record)))
 
@@ -164,7 +168,7 @@ class Conversation:
         return self._row(partner, said)
 
     def _row(self, partner: str, said: _Said) -> str:
-        when = datetime.fromisoformat(said.stamp).astimezone()
+        when = local(datetime.fromisoformat(said.stamp))
         head = self._header(partner, when.date())
         columns = max(self._columns(), LEAST_COLUMNS)
         acts = said.text.startswith(ME)
