@@ -37,7 +37,7 @@ class Jid:
         if at and not localpart:
             raise MalformedJid(text, "nothing stands before the @")
         if slash and not resourcepart:
-            raise MalformedJid(text, "nothing stands behind the /")
+            raise MalformedJid(text, "nothing follows the /")
         return cls(
             _localpart(text, localpart) if at else None,
             _domainpart(text, domainpart),
@@ -220,11 +220,11 @@ def split_host_port(text: str) -> tuple[str, int | None]:
             raise ValueError(f"{text!r} is not [ADDRESS] or [ADDRESS]:PORT")
         port = port[1:]
         if text.endswith(":"):
-            raise ValueError(f"{text!r} has no port behind the colon")
+            raise ValueError(f"{text!r} has no port after the colon")
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
         if not port:
-            raise ValueError(f"{text!r} has no port behind the colon")
+            raise ValueError(f"{text!r} has no port after the colon")
     elif ":" in text and not is_address(text):
         raise ValueError(f"{text!r} is neither HOST:PORT nor an IPv6 address")
     if not host or len(host) > 253 or any(not character.isprintable() or character in " /@" for character in host):

@@ -33,7 +33,7 @@ def test_a_whole_chain_has_no_gap() -> None:
 def test_a_missing_certificate_between_two_is_named() -> None:
     names, gap = chain_of([OWN, TOP])
     assert names == ["example.org", "Root Authority"]
-    assert gap == f"the one of {name_of(MIDDLE)} is missing behind example.org, where Root Authority was sent"
+    assert gap == f"the one of {name_of(MIDDLE)} is missing after example.org, where Root Authority was sent"
 
 
 def test_what_cannot_be_read_is_left_out() -> None:

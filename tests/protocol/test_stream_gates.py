@@ -125,7 +125,7 @@ def test_clear_text_behind_proceed_ends_the_stream_unread(behind: str) -> None:
     outputs = feed(stream, PROCEED + behind)
     assert StartTls() not in outputs
     assert not written(outputs)
-    assert str(fault_of(outputs)) == "the server sent clear text behind <proceed/>"
+    assert str(fault_of(outputs)) == "the server sent clear text after <proceed/>"
     assert fault_of(outputs).layer == "tls"
 
 

@@ -93,13 +93,15 @@ def _counted(number: int, what: str) -> str:
 
 
 @command("agent", "start")
-@click.option("--idle", "idle_s", type=SECONDS, metavar="S", help="Close what was not used for S seconds [600].")
-@click.option("--foreground", is_flag=True, help="Stay in the foreground, until a signal or agent stop.")
+@click.option(
+    "--idle", "idle_s", type=SECONDS, metavar="S", help="Close sessions that were not used for S seconds [600]."
+)
+@click.option("--foreground", is_flag=True, help="Stay in the foreground, until a signal or `agent stop`.")
 async def agent_start(app: App, idle_s: float | None, foreground: bool) -> AsyncIterator[AgentFacts]:
-    """Start the agent of this user: from then on commands such as send, ping and iq run in it, on a session that stays
-    open, and need no login of their own. What they print, and their exit codes, stay the same.
+    """Start this user's agent: from then on, commands such as send, ping and iq run in it, on a session that stays
+    open, and need no login of their own. Their output and exit codes stay the same.
 
-    Where one runs already, that is all. It ends by itself once it has had nothing to do for as long as --idle says.
+    If one is already running, nothing changes. It ends by itself once it has been idle for --idle seconds.
 
     Example:  xmppsh agent start
     """
@@ -124,7 +126,7 @@ async def agent_start(app: App, idle_s: float | None, foreground: bool) -> Async
 
 @command("agent", "status")
 async def agent_status(app: App) -> AsyncIterator[AgentFacts | AgentSession]:
-    """Show the agent of this user and the sessions that it holds; without one the exit code is 69.
+    """Show this user's agent and the sessions that it holds; without one the exit code is 69.
 
     Example:  xmppsh agent status
     """
@@ -136,7 +138,7 @@ async def agent_status(app: App) -> AsyncIterator[AgentFacts | AgentSession]:
 
 @command("agent", "stop")
 async def agent_stop(app: App) -> None:
-    """End the agent of this user: its commands as by SIGTERM, then its sessions, and wait for that.
+    """Stop this user's agent: end its commands as SIGTERM would, close its sessions, and wait for that.
 
     Example:  xmppsh agent stop
     """

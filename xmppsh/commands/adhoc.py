@@ -81,7 +81,7 @@ class CommandFailed(XmppshError):
 @command("adhoc", "list")
 @click.argument("to", type=JID)
 async def adhoc_list(app: App, to: Jid) -> AsyncIterator[AdhocCommand]:
-    """Show the commands that TO offers to us.
+    """Show the commands that TO offers you.
 
     Example:  xmppsh adhoc list example.org
     """
@@ -103,14 +103,14 @@ async def adhoc_list(app: App, to: Jid) -> AsyncIterator[AdhocCommand]:
 @click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
 @click.option("--next", "action", flag_value="next", help="Go to the next stage, where there is a choice.")
 @click.option("--prev", "action", flag_value="prev", help="Go back a stage, once, where there is a choice.")
-@click.option("--complete", "action", flag_value="complete", help="Finish with the first stage that may be the last.")
+@click.option("--complete", "action", flag_value="complete", help="Finish at the first stage that may be the last.")
 async def adhoc_run(
     app: App, to: Jid, node: str, pairs: tuple[str, ...], action: str | None
 ) -> AsyncIterator[FormField | AdhocResult]:
-    """Run the command NODE of TO. Its forms are filled in from FIELD=VALUE, for all its stages.
+    """Run the command NODE of TO. The forms of all its stages are filled in from FIELD=VALUE.
 
-    On a terminal what is missing is asked for; elsewhere a form that wants more lists its fields, and the end is 64. A
-    FIELD that no stage asks for is refused before the last one.
+    On a terminal you are prompted for what is missing; without one, the fields of the form are listed and the exit code
+    is 64. A FIELD that no stage asks for is refused before the last stage.
 
     Example:  xmppsh adhoc run example.org uptime
     """

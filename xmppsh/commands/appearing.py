@@ -32,11 +32,11 @@ def appearing(handler: F) -> F:
             flag_value="*",
             default=None,
             metavar="[PATTERN]",
-            help="Let those see our presence who ask, all or those like *@example.org.",
+            help="Approve those who ask to see your presence: all, or those like *@example.org.",
         ),
-        click.option("--no-presence", is_flag=True, help="Send none: what is sent to our bare JID goes elsewhere."),
-        click.option("--priority", type=click.IntRange(-128, 127), metavar="N", help="Our priority, -128 to 127 [0]."),
-        click.option("--status", metavar="TEXT", help="A text with our presence."),
+        click.option("--no-presence", is_flag=True, help="Send no presence: messages to your bare JID go elsewhere."),
+        click.option("--priority", type=click.IntRange(-128, 127), metavar="N", help="Your priority, -128 to 127 [0]."),
+        click.option("--status", metavar="TEXT", help="A status text with your presence."),
         click.option("--show", type=click.Choice(SHOWS), help="away, chat, dnd or xa."),
     ):
         handler = option(handler)

@@ -56,9 +56,9 @@ class NoPicture(XmppshError):
 
 @command("avatar", "get")
 @click.argument("whose", metavar="JID", type=JID)
-@click.option("--output", type=FILE, help="Where to put it [stdout].")
+@click.option("--output", type=FILE, help="Where to save it [stdout].")
 async def avatar_get(app: App, whose: Jid, output: str | None) -> AsyncIterator[Avatar]:
-    """Fetch the picture of JID. Without --output its bytes go to stdout, unless that is a terminal.
+    """Fetch the avatar of JID. Without --output its bytes go to stdout, unless that is a terminal.
 
     Example:  xmppsh avatar get juliet@example.org --output juliet.png
     """
@@ -80,7 +80,7 @@ async def avatar_get(app: App, whose: Jid, output: str | None) -> AsyncIterator[
 @command("avatar", "set")
 @click.argument("file", type=FILE)
 async def avatar_set(app: App, file: str) -> AsyncIterator[Avatar]:
-    """Make FILE our picture, for all who see our presence.
+    """Make FILE your avatar, for everyone who sees your presence.
 
     Example:  xmppsh avatar set me.png
     """
@@ -93,7 +93,7 @@ async def avatar_set(app: App, file: str) -> AsyncIterator[Avatar]:
 
 @command("avatar", "remove")
 async def avatar_remove(app: App) -> None:
-    """Have no picture any more.
+    """Remove your avatar.
 
     Example:  xmppsh avatar remove
     """

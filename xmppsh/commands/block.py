@@ -56,7 +56,7 @@ async def block_list(app: App) -> AsyncIterator[Blocked]:
 @command("block", "add")
 @click.argument("jids", metavar="JID…", type=JID, nargs=-1, required=True)
 async def block_add(app: App, jids: tuple[Jid, ...]) -> None:
-    """Block each JID: nothing of it reaches us, and it sees nothing of us.
+    """Block each JID: nothing from it reaches you, and it sees nothing of you.
 
     Example:  xmppsh block add spam.example.com
     """
@@ -66,7 +66,7 @@ async def block_add(app: App, jids: tuple[Jid, ...]) -> None:
 @command("block", "remove")
 @click.argument("jids", metavar="JID…", type=JID, nargs=-1, required=True)
 async def block_remove(app: App, jids: tuple[Jid, ...]) -> None:
-    """Block each JID no more.
+    """Unblock each JID.
 
     Example:  xmppsh block remove spam.example.com
     """

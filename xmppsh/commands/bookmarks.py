@@ -32,11 +32,11 @@ class BookmarkRecord(Record):
     jid: str
     """The room."""
     name: str | None
-    """How it is called."""
+    """Its name."""
     nick: str | None
-    """Our name in it."""
+    """Your nickname in it."""
     autojoin: bool
-    """Do clients enter it by themselves?"""
+    """Should clients join it automatically?"""
     has_password: bool
     """Is its password kept there, too?"""
 
@@ -57,7 +57,7 @@ class NoSuchBookmark(XmppshError):
 
 @command("bookmarks", "list")
 async def bookmarks_list(app: App) -> AsyncIterator[BookmarkRecord]:
-    """Show the rooms that the account has marked.
+    """Show the bookmarked rooms.
 
     Example:  xmppsh bookmarks list
     """
@@ -73,14 +73,14 @@ async def _marked(session: SessionPort, room: Jid) -> Bookmark | None:
 
 @command("bookmarks", "add")
 @click.argument("room", type=JID)
-@click.option("--name", metavar="NAME", help="How it is called.")
-@click.option("--nick", metavar="NICK", help="Our name in it.")
-@click.option("--autojoin/--no-autojoin", default=None, help="Do clients enter it by themselves?")
+@click.option("--name", metavar="NAME", help="Its name.")
+@click.option("--nick", metavar="NICK", help="Your nickname in it.")
+@click.option("--autojoin/--no-autojoin", default=None, help="Should clients join it automatically?")
 @click.option("--room-password", metavar="PASSWORD", help="The room's password.")
 async def bookmarks_add(
     app: App, room: Jid, name: str | None, nick: str | None, autojoin: bool | None, room_password: str | None
 ) -> None:
-    """Mark ROOM, or change its mark; what is not given stays as it is.
+    """Bookmark ROOM, or change its bookmark; what is not given stays as it is.
 
     Example:  xmppsh bookmarks add team@conference.example.org --autojoin
     """
@@ -94,7 +94,7 @@ async def bookmarks_add(
 @command("bookmarks", "remove")
 @click.argument("room", type=JID)
 async def bookmarks_remove(app: App, room: Jid) -> None:
-    """Remove the mark of ROOM.
+    """Remove the bookmark of ROOM.
 
     Example:  xmppsh bookmarks remove team@conference.example.org
     """

@@ -83,7 +83,7 @@ def hidden_options(command: click.Command, ctx: click.Context, incomplete: str) 
 
 def help_option() -> click.Option:
     """`-h`, `--help`: raises HelpAsked; click's own would print by itself."""
-    return _asking(["-h", "--help"], "Show this and end.", lambda ctx: ctx.get_help() + "\n")
+    return _asking(["-h", "--help"], "Show this help and exit.", lambda ctx: ctx.get_help() + "\n")
 
 
 def _version_option() -> click.Option:

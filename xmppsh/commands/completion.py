@@ -42,7 +42,7 @@ _xmppsh() {
 complete -o nosort -F _xmppsh xmppsh
 """
 ZSH = r"""#compdef xmppsh
-# Completion of xmppsh for zsh; a file named _xmppsh in a folder of $fpath, or `eval "$(xmppsh completion zsh)"` behind
+# Completion of xmppsh for zsh; a file named _xmppsh in a folder of $fpath, or `eval "$(xmppsh completion zsh)"` after
 # compinit in ~/.zshrc.
 _xmppsh() {
     local answer kind value about
@@ -94,7 +94,7 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 @command("completion")
 @click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(list(SCRIPTS)))
 async def completion(app: App, shell: str) -> None:
-    """Print the script that makes the Tab key complete commands, options, files and the addresses of your contacts.
+    """Print the script for tab completion of commands, options, files and the addresses of your contacts.
 
     \b
     Example:  eval "$(xmppsh completion bash)"

@@ -77,12 +77,12 @@ class SettingName(click.ParamType["Setting"]):
 
 
 @command("config", "show")
-@click.option("--origin", is_flag=True, help="Also tell who says so: option, variable, or file and line.")
-@click.option("--all", "everything", is_flag=True, help="Those that have their defaults, too.")
+@click.option("--origin", is_flag=True, help="Also show where each comes from: option, variable, or file and line.")
+@click.option("--all", "everything", is_flag=True, help="Include settings that have their default.")
 async def config_show(app: App, origin: bool, everything: bool) -> AsyncIterator[SettingRecord]:
-    """Show the settings in force that somebody has set.
+    """Show the settings that are not at their defaults.
 
-    Options win over the environment, that over a profile, that over the file.
+    Options override the environment, which overrides a profile, which overrides the file.
 
     Example:  xmppsh config show --origin
     """
@@ -119,9 +119,9 @@ def _fits(arguments: Any) -> None:
 @command("config", "set", check=_fits)
 @click.argument("setting", metavar="KEY", type=SettingName())
 @click.argument("values", metavar="[VALUE]…", nargs=-1)
-@click.option("--unset", is_flag=True, help="Take the key away.")
+@click.option("--unset", is_flag=True, help="Remove the key.")
 async def config_set(app: App, setting: Setting, values: tuple[str, ...], unset: bool) -> None:
-    """Change a line of the config file, or of a profile with -P NAME; the other lines stay as they are.
+    """Change a line of the config file, or of a profile with -P NAME; all other lines stay as they are.
 
     Example:  xmppsh config set connect-timeout 30s
     """

@@ -116,7 +116,7 @@ async def disco_items(app: App, to: Jid, node: str | None) -> AsyncIterator[Disc
 @click.argument("to", type=JID)
 @click.option("--depth", type=click.IntRange(1, 10), default=3, metavar="N", help="How deep to look [3].")
 async def disco_tree(app: App, to: Jid, depth: int) -> AsyncIterator[DiscoItem]:
-    """Show what belongs to TO, and what belongs to that. What gives no answer is told with -v.
+    """Show what belongs to TO, and what belongs to that. With -v, also what gave no answer.
 
     Example:  xmppsh disco tree example.org --depth 2
     """

@@ -38,21 +38,21 @@ NO_PASSWORD = "no password is given"
 @command("doctor")
 @click.argument("account", metavar="[JID or DOMAIN]", type=JID, required=False)
 async def doctor(app: App, account: Jid | None) -> AsyncIterator[Record]:
-    """Examine the server of JID or DOMAIN, or of your own account: dns, tcp, tls, stream, sasl, bind, session.
+    """Diagnose the server of JID or DOMAIN, or of your own account: dns, tcp, tls, stream, sasl, bind, session.
 
-    Each check is ok, warn, fail or skip. The exit code is 0 when none failed, otherwise the one of the first that did.
-    Text has a row a layer, each fault once, and a summary; -v and --format json have every check.
+    Each check is ok, warn, fail or skip. The exit code is 0 if none failed, otherwise that of the first that did. Text
+    has one row per layer, each fault once, and a summary; -v and --format json have every check.
 
     --format nagios prints and exits as a plugin does (0 all well, 1 a warning, 2 a failure), and --format openmetrics
-    prints what Prometheus reads.
+    prints metrics for Prometheus.
 
-    No password is needed as far as the list of SASL mechanisms, and none is asked for: the login and what stands behind
-    it are examined where there is an account whose password is found without a prompt (--password-file,
-    --password-command, --password-fd, XMPPSH_PASSWORD, the config file, keyring, netrc). The resource is
-    random, no presence is sent. With --dry-run names are looked up and nothing is dialled.
+    No password is needed up to the list of SASL mechanisms, and there is no prompt for one: the login and what follows
+    it are checked if there is an account whose password is found without a prompt (--password-file, --password-command,
+    --password-fd, XMPPSH_PASSWORD, the config file, keyring, netrc). The resource is random; no presence is sent. With
+    --dry-run, names are looked up but no connection is made.
 
-    For another account than your own its secrets are not used, unless they are given as options; for another domain,
-    what the config file says of your own server (host, tls, ca, pin, …) is not used either.
+    For an account other than your own, your secrets are not used unless given as options; for another domain, what the
+    config file says about your own server (host, tls, ca, pin, …) is not used either.
 
     \b
     Example:  xmppsh doctor example.org

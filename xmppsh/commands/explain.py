@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @command("explain")
 @click.argument("account", metavar="[JID]", type=JID, required=False)
 async def explain(app: App, account: Jid | None) -> AsyncIterator[Candidate]:
-    """Show every place that would be dialled for JID, or for your own account: dials nothing, needs no password.
+    """Show every server that would be tried for JID, or for your own account: connects to nothing, needs no password.
 
-    The order, where each place comes from, the name that its certificate must have, its addresses in the order in
-    which they are dialled, and who knew them. With -vv also what was asked. For another domain than your own, what the
-    config file says of your server (host, tls) is not used.
+    It shows the order, where each one comes from, the name that its certificate must have, its addresses in the order
+    in which they are tried, and the source of those. With -vv, also the queries. For a domain other than your own, what
+    the config file says about your server (host, tls) is not used.
 
     Example:  xmppsh explain romeo@example.net
     """

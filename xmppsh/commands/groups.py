@@ -107,7 +107,7 @@ class Root(CommandGroup):
             (),
             params=[help_option(), *global_options(hidden=False)],
             help="The command-line shell for XMPP.\n\nxmppsh user@host opens the shell; each command works there too.",
-            epilog="xmppsh help COMMAND, exit-codes, formats, environment or recipes tells more.",
+            epilog="More: xmppsh help COMMAND, or exit-codes, formats, environment, recipes.",
             no_args_is_help=False,
         )
         self._without_command = without_command
@@ -154,7 +154,7 @@ class Root(CommandGroup):
             with formatter.section(title):
                 formatter.write_dl([record for record in records if record is not None])
         with formatter.section("Other options"):
-            formatter.write_dl([("-V, --version", "Show the version."), ("-h, --help", "Show this and end.")])
+            formatter.write_dl([("-V, --version", "Show the version."), ("-h, --help", "Show this help and exit.")])
         self.format_epilog(ctx, formatter)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @command("help")
 @click.argument("words", metavar="[COMMAND|TOPIC]…", nargs=-1)
 async def help(app: App, words: tuple[str, ...]) -> AsyncIterator[Verbatim]:  # noqa: A001 - it is the command's name
-    """Tell about COMMAND, or about exit-codes, formats, environment or recipes.
+    """Show help on COMMAND, or on exit-codes, formats, environment or recipes.
 
     Example:  xmppsh help exit-codes
     """

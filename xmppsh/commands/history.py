@@ -41,9 +41,11 @@ def _choosing(handler: F) -> F:
     for option in (
         click.option("--last", type=click.IntRange(min=1), metavar="N", help="The last N messages."),
         click.option("--until", type=MOMENT, metavar="T", help="Not after T."),
-        click.option("--since", type=MOMENT, metavar="T", help="Not before T: RFC 3339, or a span such as 2h or 7d."),
+        click.option(
+            "--since", type=MOMENT, metavar="T", help="Not before T: RFC 3339, or a time span such as 2h or 7d."
+        ),
         click.option("--room", type=JID, metavar="ROOM", help="The archive of this room."),
-        click.option("--with", "partner", type=JID, metavar="JID", help="Only what was said with JID."),
+        click.option("--with", "partner", type=JID, metavar="JID", help="Only the conversation with JID."),
     ):
         handler = option(handler)
     return handler
@@ -63,7 +65,7 @@ def _moment(given: datetime | timedelta | None, now: datetime) -> datetime | Non
 async def history_list(
     app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any, last: int | None
 ) -> AsyncIterator[MessageRecord]:
-    """Show the last messages of the archive, in order of time.
+    """Show the last messages of the archive, oldest first.
 
     Example:  xmppsh history list --with juliet@example.org --last 10
     """
@@ -78,14 +80,14 @@ async def history_list(
 
 @command("history", "export")
 @_choosing
-@click.option("--checkpoint", type=FILE, help="Keep how far it is; run again, it goes on there.")
+@click.option("--checkpoint", type=FILE, help="Record the progress in FILE; when run again, continue there.")
 async def history_export(
     app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any, last: int | None, checkpoint: str | None
 ) -> AsyncIterator[Record]:
-    """Print the whole archive as JSON, one message a line, from the oldest on.
+    """Print the whole archive as JSON, one message per line, oldest first.
 
-    With --checkpoint and stdout in a file (>>) a run that was killed goes on where it stopped, with nothing missing or
-    doubled; where stdout is no file, a page of messages may come twice.
+    With --checkpoint and stdout going to a file (>>), a run that was killed continues where it stopped, with nothing
+    missing or duplicated; if stdout is not a file, a page of messages may come twice.
 
     Example:  xmppsh history export --checkpoint done.json >> archive.ndjson
     """

@@ -47,7 +47,7 @@ class IqAnswer(Record):
 @argument("iq_type", metavar="get|set", type=("get", "set"))
 @argument("to", type="JID")
 @argument("payload")
-@option("--xpath", metavar="EXPR", help="Print what EXPR finds in the answer, one a line.")
+@option("--xpath", metavar="EXPR", help="Print what EXPR finds in the answer, one result per line.")
 async def iq(app: App, iq_type: str, to: Jid, payload: str, xpath: str | None) -> AsyncIterator[IqAnswer | Verbatim]:
     """Send PAYLOAD (one XML element; - is stdin) in an IQ to TO, and print the payload of the answer.
 

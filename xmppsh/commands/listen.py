@@ -49,50 +49,58 @@ def _check(arguments: Mapping[str, Any]) -> None:
 
 @command("listen", check=_check)
 @click.option(
-    "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Of message,presence,iq [message]."
+    "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Any of message,presence,iq [message]."
 )
-@click.option("--from", "senders", type=JID, multiple=True, metavar="JID", help="From JID alone; repeatable.")
-@click.option("--to", "recipients", type=JID, multiple=True, metavar="JID", help="To JID alone; repeatable.")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Of this type alone, such as chat; repeatable.")
-@click.option("--body", metavar="REGEX", help="Messages whose body has a match alone.")
-@click.option("--xpath", metavar="EXPR", help="Stanzas in which EXPR finds something alone.")
-@click.option("--all", "everything", is_flag=True, help="Chat states, receipts and markers, too.")
-@click.option("--no-carbons", is_flag=True, help="Not what other clients of the account send and receive.")
-@click.option("--inactive", is_flag=True, help="Nobody looks: the server may hold back what can wait (XEP-0352).")
+@click.option("--from", "senders", type=JID, multiple=True, metavar="JID", help="Only from JID; repeatable.")
+@click.option("--to", "recipients", type=JID, multiple=True, metavar="JID", help="Only to JID; repeatable.")
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type, such as chat; repeatable.")
+@click.option("--body", metavar="REGEX", help="Only messages whose body matches.")
+@click.option("--xpath", metavar="EXPR", help="Only stanzas in which EXPR finds something.")
+@click.option("--all", "everything", is_flag=True, help="Include chat states, receipts and markers.")
+@click.option("--no-carbons", is_flag=True, help="Without what the account's other clients send and receive.")
+@click.option("--inactive", is_flag=True, help="Nobody is looking: the server may hold back what can wait (XEP-0352).")
 @click.option("--room", "rooms", type=JID, multiple=True, metavar="JID", help="Join this room; repeatable.")
-@click.option("--nick", metavar="NICK", help="Our name in the rooms [that of the account].")
-@click.option("--room-password", metavar="PASSWORD", help="The rooms' password.")
+@click.option("--nick", metavar="NICK", help="Your nickname in the rooms [that of the account].")
+@click.option("--room-password", metavar="PASSWORD", help="The password of the rooms.")
 @click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N records.")
 @click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
-@click.option("--drain", is_flag=True, help="End when everything that waits at the server has come.")
+@click.option("--drain", is_flag=True, help="End once everything waiting on the server has arrived.")
 @click.option("--exec", "command", metavar="CMD", help="Run CMD for each record, with its JSON on stdin.")
-@click.option("--jobs", type=click.IntRange(min=1, max=1000), default=1, metavar="N", help="N of them at a time [1].")
-@click.option("--reply", is_flag=True, help="Send what CMD prints back to the sender.")
-@appearing
-@click.option("--ready-file", type=FILE, help="Create FILE when the session is up.")
 @click.option(
-    "--ready", "ready_fd", type=click.IntRange(min=0), metavar="FD", callback=open_fd, help="Write a line to FD then."
+    "--jobs", type=click.IntRange(min=1, max=1000), default=1, metavar="N", help="Run up to N of them at a time [1]."
+)
+@click.option("--reply", is_flag=True, help="Send the output of CMD back to the sender.")
+@appearing
+@click.option("--ready-file", type=FILE, help="Create FILE once the session is up.")
+@click.option(
+    "--ready",
+    "ready_fd",
+    type=click.IntRange(min=0),
+    metavar="FD",
+    callback=open_fd,
+    help="Write a line to FD once the session is up.",
 )
 @click.option(
     "--inbox-max",
     type=click.IntRange(min=0, max=MAX_INBOX_MIB),
     metavar="MIB",
     default=64,
-    help="What may wait on disk for a slow reader [64].",
+    help="How much may wait on disk for a slow reader [64].",
 )
 async def listen(app: App, **options: Any) -> AsyncIterator[StanzaRecord]:
-    """Print each message that arrives; with --format json, one object a line.
+    """Print each message that arrives; with --format json, one object per line.
 
-    Where --only leaves messages out they go to other clients: the session announces priority -1, and one to its very
-    address comes back to its sender. What a filter leaves out is dealt with, and acknowledged.
+    If --only excludes messages, they go to other clients: the session announces priority -1, and a message to its full
+    JID is returned to the sender. What a filter excludes counts as handled and is acknowledged.
 
-    What waits for a reader slower than the server is stored, up to --inbox-max MiB, and acknowledged; then nothing more
-    is taken from the server. After kill -9 the next listen of the same address prints it first.
+    If the reader of stdout is slower than the server, up to --inbox-max MiB are stored and acknowledged; beyond that
+    nothing more is taken from the server. After kill -9 the next listen with the same address prints them first.
 
-    --exec runs CMD without a shell, with XMPPSH_FROM, _TO, _TYPE, _BODY and _ID in its environment. When it ends with
-    75 the record is not taken: it stays in the inbox and comes again; any other end is reported and counts as taken.
+    --exec runs CMD without a shell, with XMPPSH_FROM, _TO, _TYPE, _BODY and _ID in its environment. If it exits with
+    75, the record stays in the inbox and is tried again; any other exit code but 0 is reported, and the record counts
+    as handled.
 
-    Exit 0 after N records or at the end of S seconds; 75 when fewer than N came in time.
+    Exit code 0 after N records or after S seconds; 75 if fewer than N arrived in time.
 
     \b
     Example:  xmppsh listen -C 1 --format json

@@ -27,10 +27,11 @@ KEPT = ("host", "resolve", "dns", "tls", "ca", "pin", "cert", "key", "mechanism"
 @account_argument(required=True)
 @click.option("--as", "name", metavar="NAME", default=DEFAULT, show_default=True, help="The [profile.NAME] to write.")
 async def login(app: App, name: str) -> None:
-    """Log in once as JID, and keep it: as a profile of the config file, with the password in the keyring.
+    """Log in once as JID and save the account: as a profile in the config file, with the password in the keyring.
 
-    The password is asked for, or read by --password-fd, --password-file or --password-command; it is never written to
-    the config file. Without a keyring it is asked for each time. --host, --ca and the like are kept in the profile.
+    You are prompted for the password, or it is read by --password-fd, --password-file or --password-command; it is
+    never written to the config file. Without a keyring you will be prompted each time. --host, --ca and the like are
+    saved in the profile.
 
     Example:  xmppsh login juliet@example.org
     """

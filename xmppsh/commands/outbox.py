@@ -69,10 +69,10 @@ class OutboxEntry(Record):
 @command("outbox", "list")
 @IDS
 async def outbox_list(app: App, ids: tuple[str, ...]) -> AsyncIterator[OutboxEntry]:
-    """Show the account's messages that nobody has confirmed, all or those with these IDs.
+    """Show the account's unconfirmed messages, all or those with these IDs.
 
-    A message that a helper of a program that died is settling at the moment is shown with the helper's name and process
-    id (guard 4711, retry 4711), until it has arrived.
+    If a helper of a dead program is settling a message right now, it is shown with the helper's name and process id
+    (guard 4711, retry 4711) until it has arrived.
 
     Example:  xmppsh outbox list
     """
@@ -84,11 +84,11 @@ async def outbox_list(app: App, ids: tuple[str, ...]) -> AsyncIterator[OutboxEnt
 @command("outbox", "retry")
 @IDS
 async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim]:
-    """Settle unconfirmed messages, all or those with these IDs: what has not arrived is sent.
+    """Settle unconfirmed messages, all or those with these IDs, and send what has not arrived.
 
-    The server's archive is asked first: what has arrived is only struck off. A message of which it cannot tell is
-    sent again only when its ID is given; what somebody is settling already is left to them. With --dry-run it prints
-    what may be sent.
+    The server's archive is asked first: what has arrived is only crossed off. A message the archive cannot account for
+    is sent again only if you give its ID; one that is already being settled is left alone. With --dry-run it prints
+    what might be sent.
 
     Example:  xmppsh outbox retry
     """
@@ -103,7 +103,7 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim
 
 @command("outbox", "flush")
 async def outbox_flush(app: App) -> AsyncIterator[Verbatim]:
-    """Send what is queued: messages that have certainly not arrived, such as those of send --queue.
+    """Send what is queued: messages that have definitely not arrived, such as those of send --queue.
 
     With --dry-run it prints them.
 
@@ -122,7 +122,7 @@ async def outbox_flush(app: App) -> AsyncIterator[Verbatim]:
 @IDS
 @click.option("--yes", is_flag=True, help="Drop everything without asking.")
 async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> AsyncIterator[OutboxEntry]:
-    """Forget unconfirmed messages, all or those with these IDs. With --dry-run they are shown, and kept.
+    """Forget unconfirmed messages, all or those with these IDs. With --dry-run, show and keep them.
 
     Example:  xmppsh outbox drop --yes
     """

@@ -44,10 +44,10 @@ def _new(app: App, given: Mapping[str, Any]) -> dict[str, str]:
 @command("account", "register", ask=_first)
 @click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
 async def account_register(app: App, pairs: tuple[str, ...], password: str) -> AsyncIterator[FormField]:
-    """Make the account of --jid on its server, with the password that would log in.
+    """Register the account --jid on its server, with the password that would be used to log in.
 
-    What else the server wants to know is given as FIELD=VALUE, or asked for on a terminal; elsewhere its fields are
-    listed, and the end is 64.
+    Other fields that the server asks for are given as FIELD=VALUE, or prompted for on a terminal; without one they are
+    listed, and the exit code is 64.
 
     Example:  xmppsh -j juliet@example.org account register
     """
@@ -74,9 +74,11 @@ async def account_register(app: App, pairs: tuple[str, ...], password: str) -> A
 
 
 @command("account", "passwd", ask=_new)
-@click.option("--new-password-fd", type=click.IntRange(min=0), metavar="N", help="It is read from this descriptor.")
-@click.option("--new-password-command", metavar="CMD", help="It is the first line that this program prints.")
-@click.option("--new-password-file", type=FILE, help="It is the first line of this file.")
+@click.option(
+    "--new-password-fd", type=click.IntRange(min=0), metavar="N", help="Read the new password from this descriptor."
+)
+@click.option("--new-password-command", metavar="CMD", help="Run this command; its first line is the new password.")
+@click.option("--new-password-file", type=FILE, help="Read the new password from the first line of FILE.")
 async def account_passwd(
     app: App,
     new_password_file: str | None,
@@ -84,9 +86,9 @@ async def account_passwd(
     new_password_fd: int | None,
     password: str,
 ) -> None:
-    """Give the account another password. On a terminal it is asked for twice, and not shown.
+    """Change the account's password. On a terminal you are asked for it twice, and it is not shown.
 
-    What keeps the old one (a file, the keyring) is not changed.
+    Wherever the old one is stored (a file, the keyring), it is not changed.
 
     Example:  xmppsh account passwd --new-password-file ~/.new-password
     """
@@ -98,9 +100,9 @@ async def account_passwd(
 
 
 @command("account", "delete")
-@click.option("--yes", is_flag=True, help="Without asking.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 async def account_delete(app: App, yes: bool) -> None:
-    """Delete the account, and all that its server keeps of it. Nothing brings it back.
+    """Delete the account and everything its server stores for it. This cannot be undone.
 
     Example:  xmppsh account delete --yes
     """

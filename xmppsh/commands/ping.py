@@ -64,14 +64,14 @@ class PingSummary(Record):
 
 @command("ping")
 @argument("to", type="JID", required=False)
-@option("-c", "--count", type="COUNT", metavar="N", help="Send N pings [1, with -i without end].")
+@option("-c", "--count", type="COUNT", metavar="N", help="Send N pings [1; with -i, forever].")
 @option("-i", "--interval", "interval_s", type="SECONDS", metavar="S", help="Send one every S seconds.")
 async def ping(
     app: App, to: Jid | None, count: int | None, interval_s: float | None
 ) -> AsyncIterator[Pong | PingSummary]:
     """Send XEP-0199 pings to TO, or to your own server.
 
-    More than one end with a summary, after Ctrl-C too.
+    More than one ping ends with a summary, also after Ctrl-C.
 
     Example:  xmppsh ping -c 3 romeo@example.net/balcony
     """

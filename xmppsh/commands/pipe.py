@@ -63,20 +63,22 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @click.option(
     "--input", "kind", type=click.Choice(KINDS), default="auto", help="xml, json or lines; auto looks at the input."
 )
-@click.option("--to", type=JID, metavar="JID", help="The recipient, for lines, and for json that names none.")
-@click.option("--window", type=click.IntRange(min=1), default=1000, metavar="N", help="Unacknowledged at most [1000].")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most N stanzas a second.")
-@click.option("--root", metavar="NAME", help="An element that may enclose the stanzas, beside stream:stream.")
-@click.option("--checkpoint", type=FILE, help="Keep how far it is; run again, it goes on there.")
-@click.option("--skip-bad", is_flag=True, help="Report a bad stanza, and go on.")
-@click.option("--replies", "wants_replies", is_flag=True, help="Print what answers the stanzas.")
-@click.option("--keep-from", is_flag=True, help="Send a `from` that is not ours; the server may refuse it.")
+@click.option("--to", type=JID, metavar="JID", help="The recipient for lines, and for json without a `to`.")
+@click.option(
+    "--window", type=click.IntRange(min=1), default=1000, metavar="N", help="At most N unacknowledged stanzas [1000]."
+)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most N stanzas per second.")
+@click.option("--root", metavar="NAME", help="Another element that may enclose the stanzas, besides stream:stream.")
+@click.option("--checkpoint", type=FILE, help="Record the progress in FILE; when run again, continue there.")
+@click.option("--skip-bad", is_flag=True, help="Report a bad stanza and continue.")
+@click.option("--replies", "wants_replies", is_flag=True, help="Print the answers to the stanzas.")
+@click.option("--keep-from", is_flag=True, help="Send a `from` that is not yours; the server may refuse it.")
 async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[PipeReply | PipeSummary]:
     """Send the stanzas (message, presence, iq) of FILE or stdin, in order.
 
-    Exit 0: the server acknowledged every one, and none came back. A bad stanza ends it with 65 and its line; what came
-    before is sent. With --input json each line is an object with to, body, type, subject, thread, lang and id, or with
-    xml; with --input lines each line is the body of a message.
+    Exit code 0: the server acknowledged every stanza, and none bounced. A bad stanza stops it with 65 and names its
+    line; what came before is sent. With --input json each line is an object with to, body, type, subject, thread, lang
+    and id, or with xml; with --input lines each line is the body of a message.
 
     \b
     Example:  xmppsh pipe < stanzas.xml

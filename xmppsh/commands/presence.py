@@ -33,11 +33,11 @@ class Unseen(XmppshError):
 
 @command("presence", "set")
 @click.option("--show", type=click.Choice(SHOWS), help="away, chat, dnd or xa.")
-@click.option("--status", metavar="TEXT", help="A text that goes with it.")
+@click.option("--status", metavar="TEXT", help="A status text.")
 @click.option("--priority", type=click.IntRange(-128, 127), metavar="N", help="-128 to 127 [0].")
-@click.option("--to", type=JID, metavar="JID", help="For JID alone (directed presence).")
+@click.option("--to", type=JID, metavar="JID", help="Send it to JID only (directed presence).")
 async def presence_set(app: App, show: str | None, status: str | None, priority: int | None, to: Jid | None) -> None:
-    """Send our presence. It holds as long as the session: in the shell until its end, elsewhere for a moment.
+    """Send your presence. It lasts as long as the session: in the shell until you leave it, elsewhere for a moment.
 
     Example:  xmppsh presence set --show away --status "back at five"
     """
@@ -61,7 +61,7 @@ async def _send(app: App, kind: str, jid: Jid) -> None:
 @command("presence", "probe")
 @click.argument("contact", metavar="JID", type=JID)
 async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
-    """Ask for the presence of JID now, and print what its server tells (RFC 6121 §4.3).
+    """Ask for the presence of JID now, and print what its server answers (RFC 6121 §4.3).
 
     Example:  xmppsh presence probe juliet@example.org
     """
@@ -84,7 +84,7 @@ async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
 @command("presence", "subscribe")
 @click.argument("contact", metavar="JID", type=JID)
 async def presence_subscribe(app: App, contact: Jid) -> None:
-    """Ask JID to let us see its presence.
+    """Ask JID to let you see its presence.
 
     Example:  xmppsh presence subscribe juliet@example.org
     """
@@ -94,7 +94,7 @@ async def presence_subscribe(app: App, contact: Jid) -> None:
 @command("presence", "approve")
 @click.argument("contact", metavar="JID", type=JID)
 async def presence_approve(app: App, contact: Jid) -> None:
-    """Let JID see our presence.
+    """Let JID see your presence.
 
     Example:  xmppsh presence approve juliet@example.org
     """
@@ -104,7 +104,7 @@ async def presence_approve(app: App, contact: Jid) -> None:
 @command("presence", "deny")
 @click.argument("contact", metavar="JID", type=JID)
 async def presence_deny(app: App, contact: Jid) -> None:
-    """Do not let JID see our presence, or no more.
+    """Do not let JID see your presence, or stop letting it.
 
     Example:  xmppsh presence deny juliet@example.org
     """

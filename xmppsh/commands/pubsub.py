@@ -77,13 +77,13 @@ async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> Asy
 @SERVICE
 @NODE
 @click.argument("payload")
-@click.option("--id", "item_id", metavar="ID", help="The item's id; one that is there is replaced.")
+@click.option("--id", "item_id", metavar="ID", help="The item's id; an existing item is replaced.")
 async def pubsub_publish(
     app: App, service: Jid, node: str, payload: str, item_id: str | None
 ) -> AsyncIterator[Published]:
     """Publish PAYLOAD (one XML element; - is stdin) on NODE, and print the item's id.
 
-    Example:  xmppsh pubsub publish pubsub.example.org news "<entry xmlns='urn:n'/>"
+    Example:  xmppsh pubsub publish pubsub.example.org news "<e xmlns='urn:n'/>"
     """
     if payload == "-":
         data = await app.console.stdin.read_all(app.limits.pending_bytes)
@@ -102,7 +102,7 @@ async def pubsub_publish(
 @NODE
 @click.argument("item")
 async def pubsub_retract(app: App, service: Jid, node: str, item: str) -> None:
-    """Take the item with the id ITEM back, and tell who has subscribed.
+    """Retract the item with the id ITEM, and notify the subscribers.
 
     Example:  xmppsh pubsub retract pubsub.example.org news 17
     """
@@ -116,9 +116,9 @@ async def pubsub_retract(app: App, service: Jid, node: str, item: str) -> None:
 @NODE
 @click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
 async def pubsub_create(app: App, service: Jid, node: str, pairs: tuple[str, ...]) -> None:
-    """Make NODE, with fields of its configuration as they are given.
+    """Create NODE, with these fields of its configuration.
 
-    Example:  xmppsh pubsub create pubsub.example.org news pubsub#access_model=open
+    Example:  xmppsh pubsub create pep.example.org news pubsub#access_model=open
     """
     given = split(pairs)
     async with app.sessions.one_shot() as session:
@@ -133,9 +133,9 @@ async def pubsub_create(app: App, service: Jid, node: str, pairs: tuple[str, ...
 @command("pubsub", "delete")
 @SERVICE
 @NODE
-@click.option("--yes", is_flag=True, help="Without asking.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 async def pubsub_delete(app: App, service: Jid, node: str, yes: bool) -> None:
-    """Delete NODE with all its items.
+    """Delete NODE and all its items.
 
     Example:  xmppsh pubsub delete pubsub.example.org news --yes
     """
@@ -150,7 +150,7 @@ async def pubsub_delete(app: App, service: Jid, node: str, yes: bool) -> None:
 @SERVICE
 @NODE
 async def pubsub_subscribe(app: App, service: Jid, node: str) -> AsyncIterator[Subscription]:
-    """Subscribe the account to NODE: what is published goes to its clients.
+    """Subscribe the account to NODE: its clients get what is published.
 
     Example:  xmppsh pubsub subscribe pubsub.example.org news
     """
@@ -165,7 +165,7 @@ async def pubsub_subscribe(app: App, service: Jid, node: str) -> AsyncIterator[S
 @SERVICE
 @NODE
 async def pubsub_unsubscribe(app: App, service: Jid, node: str) -> None:
-    """Subscribe to NODE no more.
+    """Cancel the subscription to NODE.
 
     Example:  xmppsh pubsub unsubscribe pubsub.example.org news
     """
@@ -182,11 +182,11 @@ async def pubsub_unsubscribe(app: App, service: Jid, node: str) -> None:
 @NODE
 @click.option("-C", "--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
 @click.option("-W", "--wait", "wait_s", type=SECONDS, metavar="S", help="End after S seconds.")
-@click.option("--ready-file", type=FILE, help="Create FILE when the subscription stands.")
+@click.option("--ready-file", type=FILE, help="Create FILE once the subscription is active.")
 async def pubsub_watch(
     app: App, service: Jid, node: str, count: int | None, wait_s: float | None, ready_file: str | None
 ) -> AsyncIterator[PubsubEvent]:
-    """Print what happens to NODE until Ctrl-C. It is subscribed to for that long, and again when a session was lost.
+    """Print the events of NODE until Ctrl-C. It stays subscribed for that long, also after a session was lost.
 
     Example:  xmppsh pubsub watch pubsub.example.org news --format json
     """

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 @command("raw")
 @click.argument("stanzas", metavar="STANZA…", nargs=-1, required=True)
 async def raw(app: App, stanzas: tuple[str, ...]) -> AsyncIterator[IqAnswer]:
-    """Send each STANZA (message, presence or iq) as it stands; - reads them from stdin.
+    """Send each STANZA (message, presence or iq) as it is; - reads them from stdin.
 
-    What answers an iq with an id is printed; what bounces decides the exit code.
+    The answer to an iq with an id is printed; a bounce determines the exit code.
 
     Example:  xmppsh raw '<presence to="romeo@example.net" type="subscribe"/>'
     """

@@ -36,9 +36,9 @@ WHAT = "rooms (XEP-0045)"
 AFFILIATIONS = ("owner", "admin", "member", "none", "outcast")  # §5.2
 ROLES = ("moderator", "participant", "visitor", "none")  # §5.1
 SUBJECT_S = 5.0  # a room tells its subject when it lets us in
-NICK = click.option("--nick", metavar="NICK", help="Our name in the room [that of the account].")
+NICK = click.option("--nick", metavar="NICK", help="Your nickname in the room [that of the account].")
 PASSWORD = click.option("--room-password", metavar="PASSWORD", help="The room's password.")
-REASON = click.option("--reason", metavar="TEXT", help="Why.")
+REASON = click.option("--reason", metavar="TEXT", help="The reason.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ async def room_list(app: App, service: Jid) -> AsyncIterator[Room]:
 @NICK
 @PASSWORD
 async def room_who(app: App, room: Jid, nick: str | None, room_password: str | None) -> AsyncIterator[Occupant]:
-    """Show who is in ROOM. Where it does not tell strangers (XEP-0045 §6.5) it is joined for a moment.
+    """Show who is in ROOM. If it does not say so to outsiders (XEP-0045 §6.5), join it for a moment.
 
     Example:  xmppsh room who team@conference.example.org
     """
@@ -137,7 +137,7 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
 async def room_subject(
     app: App, room: Jid, text: str | None, nick: str | None, room_password: str | None
 ) -> AsyncIterator[Subject]:
-    """Show what ROOM is about, or change it to TEXT.
+    """Show the subject of ROOM, or change it to TEXT.
 
     Example:  xmppsh room subject team@conference.example.org "Release on Friday"
     """
@@ -162,15 +162,14 @@ async def room_subject(
 @click.argument("room", type=JID)
 @click.argument("guest", metavar="JID", type=JID)
 @REASON
-@click.option("--direct", is_flag=True, help="From us to JID, and not by way of the room, which we need not enter.")
+@click.option("--direct", is_flag=True, help="Invite JID yourself, not through the room; you need not join it.")
 @NICK
 @PASSWORD
 async def room_invite(
     app: App, room: Jid, guest: Jid, reason: str | None, direct: bool, nick: str | None, room_password: str | None
 ) -> None:
-    """Invite JID into ROOM (mediated, XEP-0045 §7.8.2, which lets a guest into a room of members; direct, XEP-0249).
-
-    A --direct invitation takes the --room-password with it.
+    """Invite JID to ROOM: through the room (XEP-0045 §7.8.2), which also admits JID to a members-only room, or directly
+    (XEP-0249). A --direct invitation includes the --room-password.
 
     Example:  xmppsh room invite team@conference.example.org juliet@example.org
     """
@@ -192,7 +191,7 @@ async def room_invite(
 async def room_affiliation(app: App, room: Jid, who: Jid, affiliation: str, reason: str | None) -> None:
     """Make JID an owner, admin, member, none or outcast (banned) of ROOM.
 
-    Example:  xmppsh room affiliation team@conference.example.org juliet@example.org member
+    Example:  xmppsh room affiliation team@rooms.example.org bob@example.org none
     """
     async with app.sessions.one_shot() as session:
         await _administer(session, room, {"jid": str(who.bare), "affiliation": affiliation}, reason)
@@ -203,12 +202,12 @@ async def room_affiliation(app: App, room: Jid, who: Jid, affiliation: str, reas
 @click.argument("nick")
 @click.argument("role", type=click.Choice(ROLES))
 @REASON
-@click.option("--nick", "own_nick", metavar="NICK", help="Our name in the room [that of the account].")
+@click.option("--nick", "own_nick", metavar="NICK", help="Your nickname in the room [that of the account].")
 @PASSWORD
 async def room_role(
     app: App, room: Jid, nick: str, role: str, reason: str | None, own_nick: str | None, room_password: str | None
 ) -> None:
-    """Make NICK a moderator, participant or visitor of ROOM, which we join for that; none puts it out.
+    """Make NICK a moderator, participant or visitor of ROOM, which is joined for that; none kicks NICK out.
 
     Example:  xmppsh room role team@conference.example.org Juliet moderator
     """
@@ -228,7 +227,9 @@ async def _administer(session: SessionPort, room: Jid, facts: dict[str, str | No
 async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncIterator[FormField]:
     """Show the configuration of ROOM, or change its fields.
 
-    Example:  xmppsh room config team@conference.example.org muc#roomconfig_persistentroom=yes
+    \b
+    Example:  xmppsh room config team@muc.example.org
+              xmppsh room config team@muc.example.org muc#roomconfig_publicroom=0
     """
     given = split(pairs)
     async with app.sessions.one_shot() as session:
@@ -248,9 +249,9 @@ async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncItera
 @command("room", "destroy")
 @click.argument("room", type=JID)
 @REASON
-@click.option("--yes", is_flag=True, help="Without asking.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 async def room_destroy(app: App, room: Jid, reason: str | None, yes: bool) -> None:
-    """Destroy ROOM, for everybody.
+    """Destroy ROOM for everyone.
 
     Example:  xmppsh room destroy team@conference.example.org --yes
     """

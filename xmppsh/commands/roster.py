@@ -91,10 +91,10 @@ async def roster_list(app: App) -> AsyncIterator[RosterContact]:
 
 @command("roster", "add")
 @click.argument("contact", metavar="JID", type=JID)
-@click.option("--name", metavar="NAME", help="How it is called.")
-@click.option("--group", "groups", multiple=True, metavar="G", help="A group it is in; repeatable.")
+@click.option("--name", metavar="NAME", help="Its name.")
+@click.option("--group", "groups", multiple=True, metavar="G", help="A group it belongs to; repeatable.")
 async def roster_add(app: App, contact: Jid, name: str | None, groups: tuple[str, ...]) -> None:
-    """Add a contact, or change name and groups of one. `presence subscribe` asks to see its presence.
+    """Add a contact, or change the name and groups of one. `presence subscribe` asks to see its presence.
 
     Example:  xmppsh roster add juliet@example.org --name Juliet --group Friends
     """
@@ -106,7 +106,7 @@ async def roster_add(app: App, contact: Jid, name: str | None, groups: tuple[str
 @click.argument("contact", metavar="JID", type=JID)
 @click.argument("name")
 async def roster_rename(app: App, contact: Jid, name: str) -> None:
-    """Give a contact another name; its groups stay.
+    """Give a contact another name; its groups stay the same.
 
     Example:  xmppsh roster rename juliet@example.org "Juliet Capulet"
     """
@@ -118,7 +118,7 @@ async def roster_rename(app: App, contact: Jid, name: str) -> None:
 @command("roster", "remove")
 @click.argument("contact", metavar="JID", type=JID)
 async def roster_remove(app: App, contact: Jid) -> None:
-    """Remove a contact; neither sees the other's presence any more.
+    """Remove a contact; neither of you will see the other's presence any more.
 
     Example:  xmppsh roster remove juliet@example.org
     """
@@ -129,7 +129,7 @@ async def roster_remove(app: App, contact: Jid) -> None:
 
 @command("roster", "export")
 async def roster_export(app: App) -> AsyncIterator[RosterContact]:
-    """Print the contacts as JSON, one a line, for `roster import`.
+    """Print the contacts as JSON, one per line, for `roster import`.
 
     Example:  xmppsh roster export > roster.ndjson
     """
@@ -143,10 +143,10 @@ async def roster_export(app: App) -> AsyncIterator[RosterContact]:
 @command("roster", "import")
 @click.argument("file", type=FILE, required=False)
 async def roster_import(app: App, file: str | None) -> None:
-    """Add the contacts of FILE or stdin, as `roster export` prints them. What is there already is left as it is.
+    """Add the contacts in FILE or stdin, as printed by `roster export`. Existing contacts are left as they are.
 
-    A contact that was seen (subscription to or both), or was asked for that, is asked for its presence again, once.
-    What the server refuses is told, and the others are added; the end is 80 then. Run again, it goes on.
+    A contact whose presence you saw (subscription to or both) or had asked to see is asked again, once. Contacts that
+    the server refuses are reported and the others are added; the exit code is then 80. Run again, it continues.
 
     Example:  xmppsh roster import roster.ndjson
     """

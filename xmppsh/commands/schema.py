@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @command("schema")
 @click.argument("record", type=RECORD, required=False)
 async def schema(app: App, record: str | None) -> AsyncIterator[Verbatim]:
-    """Print the JSON schema of RECORD, or of all records by their names.
+    """Print the JSON schema of RECORD, or of all records by name.
 
-    It holds for --format json: every field is always there, and a version that adds one changes no other.
+    It describes --format json: every field is always present, and a version that adds one changes no other.
 
     Example:  xmppsh schema message
     """

@@ -96,32 +96,32 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @command("send", check=_check)
 @argument("words", metavar="TO [TEXT]…", nargs=-1, shell_complete="JID")
 @option("--to", "more", type="JID", multiple=True, metavar="JID", help="One more recipient; repeatable.")
-@option("--to-file", type="FILE", help="More recipients, one a line.")
-@option("--lines", is_flag=True, help="Each line of stdin is a message, sent as it comes.")
-@option("--batch", type="SECONDS", metavar="S", help="With --lines: what comes within S seconds is one message.")
+@option("--to-file", type="FILE", help="More recipients, one per line.")
+@option("--lines", is_flag=True, help="Send each line of stdin as a message as it comes in.")
+@option("--batch", type="SECONDS", metavar="S", help="With --lines: join the lines of S seconds into one message.")
 @option("--type", "kind", type=MESSAGE_TYPES, default=None, help="The message's type [chat].")
 @option("--subject", metavar="TEXT", help="A subject.")
 @option("--thread", metavar="ID", help="The conversation it belongs to.")
-@option("--id", "stanza_id", metavar="ID", help="The stanza's id; made when not given.")
+@option("--id", "stanza_id", metavar="ID", help="The stanza's id [a random one].")
 @option("--lang", metavar="TAG", help="The language of the text, such as en or pt-BR.")
 @option("--oob", metavar="URL", multiple=True, help="Attach a URL (XEP-0066); repeatable.")
 @option("--attach", type="FILE", multiple=True, help="Upload FILE and send its URL (XEP-0363); repeatable.")
-@option("--room", is_flag=True, help="TO is a room: join, speak, leave (XEP-0045).")
-@option("--nick", metavar="NICK", help="Our name in the room [that of the account].")
+@option("--room", is_flag=True, help="TO is a room: join it, send, leave (XEP-0045).")
+@option("--nick", metavar="NICK", help="Your nickname in the room [that of the account].")
 @option("--room-password", metavar="PASSWORD", help="The room's password.")
-@option("--replace", "replaced", metavar="ID", help="Correct our message with that id (XEP-0308).")
-@option("--reply-to", metavar="ID", help="Answer the message with that id (XEP-0461).")
-@option("--quote", metavar="TEXT", help="With --reply-to: its text, for clients that know no replies.")
-@option("--retract", metavar="ID", help="Take back our message with that id (XEP-0424).")
+@option("--replace", "replaced", metavar="ID", help="Correct your message with this id (XEP-0308).")
+@option("--reply-to", metavar="ID", help="Reply to the message with this id (XEP-0461).")
+@option("--quote", metavar="TEXT", help="With --reply-to: its text, for clients without replies.")
+@option("--retract", metavar="ID", help="Retract your message with this id (XEP-0424).")
 @option("--react", metavar="EMOJI", multiple=True, help="With --reply-to: react to it (XEP-0444).")
-@option("--pre", is_flag=True, help="Preformatted: clients show it as it stands (XEP-0393).")
-@option("--empty", is_flag=True, help="Send an empty text, too; with --lines empty lines.")
+@option("--pre", is_flag=True, help="Preformatted: clients show the text as it is (XEP-0393).")
+@option("--empty", is_flag=True, help="Allow an empty text; with --lines, empty lines.")
 @option(
     "--control",
     type=("refuse", "strip", "show"),
-    help="What to do with characters XML cannot carry [refuse; with --lines strip].",
+    help="What to do with characters that XML cannot carry [refuse; with --lines strip].",
 )
-@option("--queue", is_flag=True, help="When the server is away: store it, end with 81; outbox flush sends it.")
+@option("--queue", is_flag=True, help="If the server is down: store it, exit with 81; `outbox flush` sends it.")
 @option(
     "--wait",
     type="WAIT",
@@ -134,9 +134,9 @@ async def send(app: App, **options: Any) -> AsyncIterator[Record]:
     """Send TEXT to TO; without TEXT, or with -, the body is read from stdin.
 
     --wait sent: the bytes have left; acked: the server has it; delivered: the recipient's client has confirmed it
-    (XEP-0184); reply: the recipient has answered, and the answer is printed; both within S seconds or --timeout.
+    (XEP-0184); reply: the recipient has answered, and the answer is printed. The last two wait S seconds, or --timeout.
 
-    With --to or --to-file TO may be left out: the first word is an address only when it holds an @.
+    With --to or --to-file, TO may be omitted: the first word is an address only if it contains an @.
 
     \b
     Example:  xmppsh send romeo@example.net "But soft!"

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 @command("sessions", "list")
-@click.option("--visible", is_flag=True, help="Send presence for a moment, which contacts see.")
+@click.option("--visible", is_flag=True, help="Send presence for a moment, which contacts will see.")
 async def sessions_list(app: App, visible: bool) -> AsyncIterator[SessionRecord | Verbatim]:
     """Show the sessions of the account that are online.
 
-    The age is that of the session where a program of ours has it, otherwise of its last presence. Not every server
-    tells what else is online without being shown presence; contacts see that, so it needs --visible.
+    The age is that of the session if a program on this machine holds it, otherwise of its last presence. Not every
+    server says what else is online unless it receives presence; contacts see that, so it takes --visible.
 
     Example:  xmppsh sessions list
     """
@@ -69,7 +69,7 @@ async def sessions_list(app: App, visible: bool) -> AsyncIterator[SessionRecord 
 @command("sessions", "close")
 @click.argument("resource")
 async def sessions_close(app: App, resource: str) -> AsyncIterator[Closed | Verbatim]:
-    """Close the account's session of RESOURCE (its full JID will do, too).
+    """Close the account's session with this RESOURCE (or full JID).
 
     Example:  xmppsh sessions close phone
     """
@@ -82,7 +82,7 @@ async def sessions_close(app: App, resource: str) -> AsyncIterator[Closed | Verb
 
 @command("sessions", "reap")
 async def sessions_reap(app: App) -> AsyncIterator[ReapedRecord | Verbatim]:
-    """Close the account's sessions that dead programs of this machine left.
+    """Close the account's sessions that dead programs on this machine left behind.
 
     Example:  xmppsh sessions reap
     """

@@ -19,17 +19,17 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.DATA: "the input is not well-formed, not a stanza, not valid JSON",
     ExitCode.NOINPUT: "a file cannot be read",
     ExitCode.NOUSER: "bounced: the user does not exist or is not available",
-    ExitCode.NOHOST: "bounced: the other server is not found; or our own server's name does not exist",
-    ExitCode.UNAVAILABLE: "our server cannot be reached, or says that it goes away",
+    ExitCode.NOHOST: "bounced: the other server was not found; or your own server's name does not exist",
+    ExitCode.UNAVAILABLE: "your server cannot be reached, or is shutting down",
     ExitCode.SOFTWARE: "a bug in xmppsh",
     ExitCode.IOERR: "local input or output failed, such as a full disk",
     ExitCode.TEMPFAIL: "timed out, or the server asks to wait: try again later",
-    ExitCode.PROTOCOL: "TLS, stream or stanza protocol failure; not offered there; any other stanza error",
+    ExitCode.PROTOCOL: "TLS, stream or stanza protocol failure; feature not offered; any other stanza error",
     ExitCode.NOPERM: "authentication refused, or not allowed",
-    ExitCode.CONFIG: "the config file, or the permissions of a file, are wrong",
+    ExitCode.CONFIG: "the config file or the permissions of a file are wrong",
     ExitCode.UNCONFIRMED: "written, never acknowledged: it may have arrived",
     ExitCode.PARTIAL: "some of many failed; --each and stderr say which",
-    ExitCode.QUEUED: "not sent, stored for later as --queue asked",
+    ExitCode.QUEUED: "not sent, but stored for later because of --queue",
 }
 SIGNALS = {
     "129": "after SIGHUP, once the stream is closed cleanly",
@@ -48,13 +48,13 @@ VERBS = {
     "%I": "the time, RFC 3339 in UTC",
     "%j": "the record as JSON",
     "%%": "a percent sign",
-    "\\n \\t": "a new line, a tabulator",
+    "\\n \\t": "a newline, a tab",
 }
 FORMATS = """\
 --format text   for people: safe to print on a terminal; its wording may change
---format json   for programs: one JSON object a line, exact values
+--format json   for programs: one JSON object per line, exact values
 --format xml    the stanzas as the server sent them
--F TEMPLATE     a line of your own for each record, made of these verbs:
+-F TEMPLATE     your own line for each record, from these verbs:
 """
 ERRORS = """
 With --format json an error is one object on stderr:
@@ -62,7 +62,7 @@ With --format json an error is one object on stderr:
              "condition": "not-authorized", "text": "…", "hint": "…"}}
 """
 RECIPES = """\
-Tell somebody that a job has ended:
+Tell someone that a job has finished:
   make && xmppsh send juliet@example.org "the build is done"
 
 Send each line of a log as a message:
@@ -74,7 +74,7 @@ Wait for one message and use its body:
 Read everything as JSON:
   xmppsh listen --format json | jq -r .body
 
-Send a file of stanzas, and go on where it stopped after a crash:
+Send a file of stanzas, and continue where it stopped after a crash:
   xmppsh pipe --checkpoint run.db stanzas.xml
 
 Ask a server for its version:
@@ -83,7 +83,7 @@ Ask a server for its version:
 Find out why a login fails:
   xmppsh doctor juliet@example.org
 
-Dial a test server, or an address, instead of what the DNS says:
+Connect to a test server or an address instead of what DNS says:
   xmppsh --host 127.0.0.1:5222 -j juliet@example.org ping
 
 Read the password from a password manager:
@@ -117,18 +117,18 @@ def formats() -> str:
 
 def environment() -> str:
     """The environment variable of each setting, and the others that count."""
-    parts = ["An option wins over its variable, that over a profile, that over the file.\n"]
+    parts = ["Options override variables, these a profile, and that the rest of the file.\n"]
     for name, title in SETTING_GROUPS.items():
         rows = [(setting.env, setting.help) for setting in SETTINGS if setting.group == name]
         parts.append(f"\n{title}:\n{_table(rows)}")
     others = {
-        "XDG_CONFIG_HOME, XDG_STATE_HOME": "where xmppsh/config.toml and the state are",
-        "CONFIGURATION_DIRECTORY": "the folder of config.toml, as systemd sets it; comes first",
-        "STATE_DIRECTORY": "the folder of the state, as systemd sets it; comes first",
+        "XDG_CONFIG_HOME, XDG_STATE_HOME": "where xmppsh/config.toml and the state live",
+        "CONFIGURATION_DIRECTORY": "the folder of config.toml, as set by systemd; comes first",
+        "STATE_DIRECTORY": "the folder of the state, as set by systemd; comes first",
         "CREDENTIALS_DIRECTORY": "where systemd puts xmppsh.password or password",
         "SSL_CERT_FILE": "the authorities to trust",
         "NO_COLOR": "no colours",
-        "NETRC": "another file than ~/.netrc",
+        "NETRC": "a file to read instead of ~/.netrc",
     }
     return "".join(parts) + "\nOthers:\n" + _table(others.items())
 

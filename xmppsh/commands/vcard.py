@@ -54,7 +54,7 @@ class NoCard(XmppshError):
 @command("vcard", "get")
 @click.argument("whose", metavar="[JID]", type=JID, required=False)
 async def vcard_get(app: App, whose: Jid | None) -> AsyncIterator[VcardField]:
-    """Show the card of JID, or our own.
+    """Show the vCard of JID, or your own.
 
     Example:  xmppsh vcard get juliet@example.org
     """
@@ -70,9 +70,9 @@ async def vcard_get(app: App, whose: Jid | None) -> AsyncIterator[VcardField]:
 @command("vcard", "set")
 @click.argument("pairs", metavar="FIELD=VALUE…", nargs=-1, required=True)
 async def vcard_set(app: App, pairs: tuple[str, ...]) -> None:
-    """Change fields of our card; the others stay, and FIELD= takes one away.
+    """Change fields of your vCard; the others stay, and FIELD= removes one.
 
-    Example:  xmppsh vcard set FN="Juliet Capulet" N.FAMILY=Capulet URL=https://example.org
+    Example:  xmppsh vcard set FN="Juliet Capulet" N.FAMILY=Capulet TITLE=
     """
     given = {name: values[-1] for name, values in split(pairs).items()}
     async with app.sessions.one_shot() as session:

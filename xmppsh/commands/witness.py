@@ -69,11 +69,11 @@ class WitnessNews(Record):
 @command("witness")
 @click.option("--interval", "interval_s", type=SECONDS, metavar="S", help="Check each session every S seconds [1.5].")
 async def witness(app: App, interval_s: float | None) -> AsyncIterator[WitnessNews]:
-    """Watch the account's sessions of xmppsh on other machines, until a signal.
+    """Watch the account's xmppsh sessions on other machines, until a signal.
 
-    Run it where neither the network nor the power of those machines can take it along. A session that can be resumed
-    (connect, listen, pipe) finds the witness by itself. When its machine or its network is dead it is closed 7 s after
-    the check that it missed, so that no contact takes it for present. One that answers is never closed.
+    Run it where a failure of those machines' network or power cannot affect it. A session that can be resumed (connect,
+    listen, pipe) finds the witness by itself. If its machine or network dies, it is closed 7 s after the check that it
+    missed, so that no contact still sees it online. One that answers is never closed.
 
     Example:  xmppsh witness --jid romeo@example.net
     """

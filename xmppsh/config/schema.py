@@ -120,7 +120,7 @@ class Settings:
     jid: Jid | None = _optional("account", "The account; a resource is allowed.", Jid.parse, "JID", short="-j")
     profile: str | None = _optional("account", "A [profile.NAME] of the config file.", str, "NAME", short="-P")
     password: str | None = _optional(
-        "account", "The password; in the config file or the environment alone.", str, "TEXT", file_only=True
+        "account", "The password; only in the config file or the environment.", str, "TEXT", file_only=True
     )
     password_file: str | None = _optional(
         "account", "Read the password from the first line of a file of mode 0600.", str, "FILE", is_path=True
@@ -130,48 +130,54 @@ class Settings:
     )
     password_fd: int | None = _optional("account", "Read the password from this file descriptor.", values.integer, "N")
     host: tuple[tuple[str, int | None], ...] = _several(
-        "server", "Dial this instead of asking DNS; repeatable, in order.", values.host, "HOST[:PORT]"
+        "server", "Connect to this host instead of asking DNS; repeatable, in order.", values.host, "HOST[:PORT]"
     )
     resolve: tuple[values.Override, ...] = _several(
-        "server", "Where a name is, as curl's; for the domain no SRV is asked.", values.override, "NAME:PORT:ADDRESS"
+        "server",
+        "The address of a name, as in curl; for the domain, no SRV lookup.",
+        values.override,
+        "NAME:PORT:ADDRESS",
     )
     dns: tuple[tuple[tuple[str, int], ...], ...] = _several(
-        "server", "Ask these name servers, after the hosts file.", values.name_servers, "ADDRESS[:PORT]"
+        "server", "Use these name servers, after the hosts file.", values.name_servers, "ADDRESS[:PORT]"
     )
     tls: TlsMode = _value(
         "server",
-        "auto, direct, starttls or off (loopback alone).",
+        "auto, direct, starttls or off (loopback only).",
         TLS_MODES[0],
         values.choice("tls", TLS_MODES),
         "MODE",
         choices=TLS_MODES,
     )
     ca: str | None = _optional(
-        "trust", "Trust the authorities in this PEM file instead of the system's.", str, "FILE", is_path=True
+        "trust", "Trust the CAs in this PEM file instead of the system's.", str, "FILE", is_path=True
     )
-    pin: tuple[str, ...] = _several("trust", "Trust a certificate by its fingerprint alone.", values.pin, "sha256:HEX")
+    pin: tuple[str, ...] = _several("trust", "Trust a certificate only by its fingerprint.", values.pin, "sha256:HEX")
     insecure: bool = _flag("trust", "Trust any certificate; warns each time.")
     cert: str | None = _optional("account", "Client certificate for SASL EXTERNAL, PEM.", str, "FILE", is_path=True)
-    key: str | None = _optional("account", "Its key, PEM.", str, "FILE", is_path=True)
+    key: str | None = _optional("account", "The key of the client certificate, PEM.", str, "FILE", is_path=True)
     anonymous: bool = _flag("account", "Log in without an account (SASL ANONYMOUS).")
-    mechanism: str | None = _optional("account", "Only this SASL mechanism.", str, "NAME")
-    ipv4: bool = _flag("server", "Only IPv4 addresses.", "-4")
-    ipv6: bool = _flag("server", "Only IPv6 addresses.", "-6")
+    mechanism: str | None = _optional("account", "Use only this SASL mechanism.", str, "NAME")
+    ipv4: bool = _flag("server", "Use only IPv4 addresses.", "-4")
+    ipv6: bool = _flag("server", "Use only IPv6 addresses.", "-6")
     proxy: Proxy | None = _optional(
-        "server", "Go by socks5h:// or http://; it looks names up, no DNS question is sent.", Proxy.parse, "URL"
+        "server",
+        "Connect through a socks5h:// or http:// proxy, which resolves names; no DNS query is sent.",
+        Proxy.parse,
+        "URL",
     )
     connect_timeout: float = _value(
-        "server", "Seconds, or a span such as 1m, for the way to a bound session.", 10.0, values.positive_seconds, "S"
+        "server", "Seconds, or a time span such as 1m, to get to a bound session.", 10.0, values.positive_seconds, "S"
     )
-    timeout: float = _value("server", "The same for each answer.", 30.0, values.positive_seconds, "S")
+    timeout: float = _value("server", "How long to wait for each answer.", 30.0, values.positive_seconds, "S")
     resume_max: int = _value(
-        "server", "Seconds that the server is asked to keep a cut session.", 120, values.seconds_to_keep, "S"
+        "server", "Seconds the server is asked to keep a disconnected session.", 120, values.seconds_to_keep, "S"
     )
-    no_guard: bool = _flag("server", "Start no guard: after kill -9 the session stays online.")
-    no_sm: bool = _flag("server", "Without stream management: no resumption, acks by pings.")
+    no_guard: bool = _flag("server", "Start no guard: after kill -9 the session stays online for a while.")
+    no_sm: bool = _flag("server", "No stream management: no resumption, pings instead of acks.")
     agent: UseAgent = _value(
         "server",
-        "May an agent (xmppsh agent) carry the command out: auto or no.",
+        "Whether an agent (xmppsh agent) may run the command: auto or no.",
         USES[0],
         values.choice("agent", USES),
         "WHEN",
@@ -179,7 +185,7 @@ class Settings:
     )
     format: Format = _value(
         "output",
-        "Output as text, json (one object a line) or xml; of doctor also as nagios or openmetrics.",
+        "Output text, json (one object per line) or xml; doctor also nagios or openmetrics.",
         FORMATS[0],
         values.choice("format", FORMATS),
         "FORMAT",
@@ -190,16 +196,16 @@ class Settings:
     )
     color: Color = _value(
         "output",
-        "auto, always or never; NO_COLOR is honoured.",
+        "auto, always or never; NO_COLOR is respected.",
         COLORS[0],
         values.choice("color", COLORS),
         "WHEN",
         choices=COLORS,
     )
     verbose: int = _value("output", "Log to stderr; repeat for more.", 0, values.integer, "N", short="-v", count=True)
-    quiet: bool = _flag("output", "Errors alone on stderr.", "-q")
+    quiet: bool = _flag("output", "Only errors on stderr.", "-q")
     trace: str | None = _optional(
-        "output", "Write the XML of both directions, secrets masked, to FILE; - is stderr.", str, "FILE", is_path=True
+        "output", "Write the XML of both directions to FILE, secrets masked; - is stderr.", str, "FILE", is_path=True
     )
     dry_run: bool = _flag("output", "Print what would be sent; open no connection.", "-n")
     origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)

@@ -44,7 +44,7 @@ def chain_of(chain: Sequence[bytes]) -> tuple[list[str], str]:
         names = [_short(one.subject) for one in parsed]
         for one, following in pairwise(parsed):
             if one.issuer != following.subject:
-                missing = f"the one of {_short(one.issuer)} is missing behind {_short(one.subject)}"
+                missing = f"the one of {_short(one.issuer)} is missing after {_short(one.subject)}"
                 return names, f"{missing}, where {_short(following.subject)} was sent"
     except (ValueError, TypeError):
         return [], ""

@@ -93,10 +93,10 @@ class Stream(Binding):
             more = error is not None or index + 1 < len(items)
             if self._awaits_tls and (more or reader.has_rest):
                 # RFC 6120 §5.4.3.3: what follows <proceed/> in the clear comes from somebody else.
-                outputs = self._fail(ProtocolViolation("the server sent clear text behind <proceed/>", layer="tls"))
+                outputs = self._fail(ProtocolViolation("the server sent clear text after <proceed/>", layer="tls"))
             elif self._reader is not reader and more:
                 # RFC 6120 §6.4.6: the old stream ends with <success/>.
-                outputs = self._fail(ProtocolViolation("the server sent more behind <success/>", layer="sasl"))
+                outputs = self._fail(ProtocolViolation("the server sent more after <success/>", layer="sasl"))
             yield from outputs
             if self.is_closed:
                 return

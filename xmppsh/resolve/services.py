@@ -138,7 +138,7 @@ def is_dialable(record: Srv) -> bool:
 def _what(answer: Answer, *, remembered: bool) -> str:
     records = f"{len(answer.records)} record{'' if len(answer.records) == 1 else 's'}"
     what = records if answer.exists else "no such name"
-    by = f" behind the alias {u_labels(answer.aliases[-1])}" if answer.aliases else ""
+    by = f" via the alias {u_labels(answer.aliases[-1])}" if answer.aliases else ""
     if remembered:
         return f"{what}, remembered for {answer.ttl_s} s more"
     return f"{what}{by}, says {answer.server}"

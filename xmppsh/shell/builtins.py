@@ -18,29 +18,25 @@ class Builtin(NamedTuple):
 
 
 BUILTINS: dict[str, Builtin] = {
-    "to": Builtin("/to [JID]", "Send what is typed to JID; without JID, to nobody.", "/to romeo@example.net", ("jid",)),
+    "to": Builtin("/to [JID]", "Send what you type to JID; without JID, to nobody.", "/to romeo@example.net", ("jid",)),
     "last": Builtin("/last [N]", "Show the last N messages with the target again [10].", "/last 20", ("jid",)),
     "who": Builtin("/who [ROOM]", "Show which contacts are online, or who is in a room.", "/who", ("room",)),
     "join": Builtin(
-        "/join ROOM [NICK]", "Enter a room, and write to it.", "/join tea@rooms.example.net juliet", ("room",)
+        "/join ROOM [NICK]", "Join a room and write to it.", "/join tea@rooms.example.net juliet", ("room",)
     ),
     "leave": Builtin("/leave [ROOM]", "Leave a room.", "/leave", ("room",)),
     "presence": Builtin(
         "/presence [SHOW] [TEXT]",
-        "Tell others how available you are.",
+        "Set your availability for others to see.",
         "/presence away back at six",
         ("available|away|chat|dnd|xa",),
     ),
-    "xml": Builtin("/xml on|off", "Show the stream, both directions.", "/xml on", ("on|off",)),
-    "timing": Builtin("/timing on|off", "Tell how long each command takes.", "/timing on", ("on|off",)),
-    "x": Builtin("/x on|off", "Show records with one field a line.", "/x on", ("on|off",)),
-    "o": Builtin(
-        "/o [FILE]", "Write what commands print to FILE; without FILE, to the screen.", "/o out.txt", ("file",)
-    ),
-    "source": Builtin("/source FILE", "Carry out the lines of FILE.", "/source greet.xmppsh", ("file",)),
-    "alias": Builtin(
-        "/alias [NAME [LINE]]", "Give a line a name; with NAME alone, take it back.", "/alias p /ping -c 3"
-    ),
+    "xml": Builtin("/xml on|off", "Show the XML stream, both directions.", "/xml on", ("on|off",)),
+    "timing": Builtin("/timing on|off", "Show how long each command takes.", "/timing on", ("on|off",)),
+    "x": Builtin("/x on|off", "Show records with one field per line.", "/x on", ("on|off",)),
+    "o": Builtin("/o [FILE]", "Write command output to FILE; without FILE, to the screen.", "/o out.txt", ("file",)),
+    "source": Builtin("/source FILE", "Run the lines of FILE.", "/source greet.xmppsh", ("file",)),
+    "alias": Builtin("/alias [NAME [LINE]]", "Give a line a name; with only NAME, remove it.", "/alias p /ping -c 3"),
     "watch": Builtin(
         "/watch S COMMAND", "Run COMMAND every S seconds, until Ctrl-C.", "/watch 5 /ping", ("", "command")
     ),

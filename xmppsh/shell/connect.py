@@ -35,9 +35,11 @@ LAST_ACKS_S = 5.0
 
 @command("connect")
 @account_argument()
-@click.option("--vi", is_flag=True, help="Edit the line with vi's keys instead of Emacs'.")
-@click.option("-e", "--stop-on-error", is_flag=True, help="In a script: end at the first error, with its exit code.")
-@click.option("--no-receipts", is_flag=True, help="Tell nobody that what he wrote was delivered or read.")
+@click.option("--vi", is_flag=True, help="Edit the line with vi keys instead of Emacs keys.")
+@click.option("-e", "--stop-on-error", is_flag=True, help="In a script: stop at the first error, with its exit code.")
+@click.option(
+    "--no-receipts", is_flag=True, help="Do not confirm to others that their messages were delivered or read."
+)
 @appearing
 async def connect(
     app: App,
@@ -50,10 +52,10 @@ async def connect(
     accepted: str | None,
     no_receipts: bool,
 ) -> None:
-    """Open the shell as JID; XML, commands that begin with / and messages are its lines.
+    """Open the shell as JID. Its lines are XML, commands that begin with /, and messages.
 
-    With no terminal on stdin its lines are a script: no prompt, # begins a comment, and the exit code is 0 when
-    everything went well, otherwise that of the last line that failed.
+    Without a terminal on stdin its lines are a script: no prompt, # begins a comment, and the exit code is 0 if
+    everything succeeded, otherwise that of the last line that failed.
 
     \b
     Example:  xmppsh connect romeo@example.net

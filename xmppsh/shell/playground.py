@@ -27,19 +27,20 @@ FALLBACK_COLUMNS = 80  # of a terminal that does not tell
 
 @command("playground")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD…]")
-@click.option("--serve", is_flag=True, help="Only serve: print one JSON line, run until a signal.")
-@click.option("--tour", is_flag=True, help="Show what xmppsh does, with real commands; as without a terminal.")
-@click.option("--fault", "faults", multiple=True, metavar="FAULT", help=f"What the server does wrong: {KINDS}.")
+@click.option("--serve", is_flag=True, help="Only run the server: print one JSON line, stop at a signal.")
+@click.option("--tour", is_flag=True, help="Show what xmppsh does, with real commands; the default without a terminal.")
+@click.option("--fault", "faults", multiple=True, metavar="FAULT", help=f"Make the server fail: {KINDS}.")
 async def playground(app: App, words: tuple[str, ...], serve: bool, tour: bool, faults: tuple[str, ...]) -> int | None:
     """Start an XMPP server on a free loopback port with the accounts alice, bob and echo, and open the shell as alice.
 
-    With CMD run that program instead, as alice: XMPPSH_JID, XMPPSH_PASSWORD, XMPPSH_HOST and XMPPSH_CA are set for it,
-    and its exit code is ours. The same password serves bob@playground.localhost. Behind "--" stands nothing but CMD.
+    With CMD, run that program instead, as alice: XMPPSH_JID, XMPPSH_PASSWORD, XMPPSH_HOST and XMPPSH_CA are set for it,
+    and its exit code is passed on. bob@playground.localhost has the same password. Everything after "--" belongs to
+    CMD.
 
-    Certificate and passwords are made for this run; everything is removed at the end.
+    The certificate and passwords are made for this run; everything is removed at the end.
 
-    --fault cut-after=N cuts each connection behind its Nth message; hole lets the first connection that brings a
-    message fall silent, as a pulled cable does; no-ack never acknowledges; slow=MS lets all come so much later.
+    --fault cut-after=N cuts each connection after its Nth message; hole makes the first connection that brings a
+    message go silent, like a pulled cable; no-ack never acknowledges; slow=MS delays everything by that much.
 
     \b
     Example:  xmppsh playground -- bash

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @command("run")
 @click.argument("file", type=FILE)
-@click.option("-e", "--stop-on-error", is_flag=True, help="End at the first error, with its exit code.")
+@click.option("-e", "--stop-on-error", is_flag=True, help="Stop at the first error, with its exit code.")
 async def run(app: App, file: str, stop_on_error: bool) -> None:
-    """Carry out the lines of FILE as the shell does: XML, commands that begin with / and messages; - is stdin.
+    """Run the lines of FILE as the shell would: XML, commands that begin with /, and messages; - is stdin.
 
-    # begins a comment. The exit code is 0 when everything went well, otherwise that of the last line that failed.
-    Nothing is announced: no presence is sent.
+    # begins a comment. The exit code is 0 if everything succeeded, otherwise that of the last line that failed. No
+    presence is sent.
 
     \b
     Example:  printf '/to juliet@example.org\\nGood night\\n' > good-night

@@ -122,7 +122,7 @@ def group_help(path: Path) -> str:
     rows = [(f"/{' '.join([*path, name])}", below.help) for name, below in children(path).items()]
     width = max(len(usage) for usage, _ in rows)
     listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
-    return f"{GROUPS[path].help}\n{listed}/help {' '.join(path)} COMMAND tells more.\n"
+    return f"{GROUPS[path].help}\n{listed}/help {' '.join(path)} COMMAND shows more.\n"
 
 
 def split_words(tail: str) -> list[str]:
@@ -192,5 +192,5 @@ def help_text(words: list[str]) -> str:
     listed = "".join(f"  {usage:{width}}  {meaning}\n" for usage, meaning in rows)
     return (
         f"{listed}TEXT goes to the target, //TEXT sends a slash, <XML> is sent as a stanza once it is closed.\n"
-        "/help COMMAND tells more. The Tab key completes. To begin: /to JID, and then what you want to say.\n"
+        "/help COMMAND shows more. The Tab key completes. To begin: /to JID, then type a message.\n"
     )
