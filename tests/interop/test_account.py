@@ -130,6 +130,13 @@ async def test_presence_is_asked_for_and_given(program: Program, server: Server,
         await bob.wait_for_presence(alice.jid, "unsubscribed")
 
 
+async def test_who_is_out_of_reach_is_asked_in_vain_and_that_is_told(program: Program) -> None:
+    for command in (["subscribe"], ["approve"], ["set", "--to"]):
+        outcome = await program.run("presence", *command, "juliet@nowhere.invalid")
+        assert outcome.code == 77, (command, outcome)  # the servers of the tests talk to no others
+        assert "nowhere.invalid: " in outcome.stderr
+
+
 # ── Blocking, files ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

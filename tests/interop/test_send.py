@@ -103,6 +103,15 @@ async def test_a_room_that_is_not_there_is_not_made(program: Program, server: Se
     assert outcome.stderr.startswith(f"xmppsh: the room {room} does not exist")
 
 
+async def test_what_is_no_room_is_told_at_once_though_nothing_comes_back(
+    program: Program, server: Server, bob: Account
+) -> None:
+    for command in (["send", bob.jid, "hello", "--room"], ["listen", "--room", bob.jid]):
+        outcome = await program.run(*command, "--timeout", "60")
+        assert (outcome.code, outcome.stdout) == (76, "")
+        assert outcome.stderr.startswith(f"xmppsh: {server.domain} does not offer rooms (XEP-0045)")
+
+
 async def test_attach_uploads_and_sends_the_url(program: Program, server: Server, bob: Account, tmp_path: Path) -> None:
     content = secrets.token_bytes(100_000)
     (tmp_path / "a b.bin").write_bytes(content)

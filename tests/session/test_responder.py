@@ -109,3 +109,15 @@ def test_a_stranger_s_answer_is_that_of_somebody_who_is_not_there() -> None:
     unknown = told("<query xmlns='urn:unknown'/>")
     refused = told(LAST)
     assert (refused.get("type"), refused[0][0].tag) == (unknown.get("type"), unknown[0][0].tag)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["<query xmlns='jabber:iq:roster'/>", "<block xmlns='urn:xmpp:blocking'/>", "<unblock xmlns='urn:xmpp:blocking'/>"],
+)
+def test_what_our_account_tells_its_clients_is_confirmed_and_from_nobody_else(payload: str) -> None:
+    answers: list[Xml] = []
+    responder = Responder(cast("Any", Roster()), answers.append)
+    for sender in ("", "from='me@here.example'", "from='me@here.example/phone'", f"from='{STRANGER}'"):
+        responder.respond(read_element(f"<iq type='set' id='1' {sender}>{payload}</iq>"))
+    assert [tree(read_element(one)).get("type") for one in answers] == ["result", "result", "error", "error"]

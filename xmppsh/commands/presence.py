@@ -7,20 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh import ns
 from xmppsh.commands.appearing import SHOWS, availability
 from xmppsh.commands.base import command
 from xmppsh.commands.collecting import reading_from
 from xmppsh.commands.params import JID
-from xmppsh.errors import ExitCode, XmppshError
+from xmppsh.errors import DeadlineExceeded, ExitCode, StanzaError, XmppshError
+from xmppsh.model import Jid
+from xmppsh.protocol.conditions import OUT_OF_REACH, stanza_error
+from xmppsh.session.requests import FENCE_TIMEOUT_S, may_refuse
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from xmppsh.commands.app import App
-    from xmppsh.model import Jid
     from xmppsh.output.records import StanzaRecord
+    from xmppsh.session.session_port import SessionPort
+    from xmppsh.xmlio.build import Xml
 
+NO_WAY = (*OUT_OF_REACH, "not-allowed", "forbidden")  # the last two: our server talks to no others, or not to this one
 SILENCE_S = 2.0  # behind the server's answer to a ping that was sent after the probe
 
 
@@ -45,17 +53,40 @@ async def presence_set(app: App, show: str | None, status: str | None, priority:
         app.console.warn("this presence ends with the command; in the shell, and with listen, it stays")
     async with app.sessions.one_shot() as session:
         if to is None:
-            number = session.broadcast_presence(availability(show, status, priority))
+            await session.acked(session.broadcast_presence(availability(show, status, priority)))
         else:
-            directed = presence(to=str(to), show=show, status=status, priority=priority)
-            number = session.send(directed, kind="presence", to=str(to))
-        await session.acked(number)
+            await _unrefused(session, presence(to=str(to), show=show, status=status, priority=priority), to)
 
 
 async def _send(app: App, kind: str, jid: Jid) -> None:
     async with app.sessions.one_shot() as session:
-        number = session.send(presence(kind, to=str(jid.bare)), kind="presence", to=str(jid.bare))
-        await session.acked(number)
+        await _unrefused(session, presence(kind, to=str(jid.bare)), jid.bare)
+
+
+async def _unrefused(session: SessionPort, stanza: Xml, to: Jid) -> None:
+    """Send it, and raise what their server, or ours in its place, says against it (RFC 6120 §8.3)."""
+    async with reading_from(session.subscribe("presence")) as presences:
+        await session.acked(session.send(stanza, kind="presence", to=str(to)))
+        await _reached(session, to)
+        presences.finish()
+        async for answer in presences:
+            if answer.attributes.get("type") == "error" and may_refuse(answer.sender, to, session.jid):
+                raise stanza_error(tree(answer), answer.sender or session.jid.domainpart)
+
+
+async def _reached(session: SessionPort, to: Jid) -> None:
+    """Wait until their server answers behind what was sent to it; raises StanzaError where ours cannot reach it.
+
+    Not every server tells a client of a presence that came back; whatever answers the ping, and silence, is no error.
+    """
+    limit_s = min(FENCE_TIMEOUT_S, session.options.timeout_s)
+    try:
+        await session.request("get", Jid(None, to.domainpart), element("ping", {"xmlns": ns.PING}), limit_s)
+    except StanzaError as error:
+        if error.condition in NO_WAY:
+            raise
+    except DeadlineExceeded:
+        return
 
 
 @command("presence", "probe")

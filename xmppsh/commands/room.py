@@ -21,7 +21,7 @@ from xmppsh.plain import dataclass
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
 from xmppsh.xep.missing import offered, require
-from xmppsh.xep.muc import inside, is_subject
+from xmppsh.xep.muc import WHAT, inside, is_subject
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
 
-WHAT = "rooms (XEP-0045)"
 AFFILIATIONS = ("owner", "admin", "member", "none", "outcast")  # §5.2
 ROLES = ("moderator", "participant", "visitor", "none")  # §5.1
 SUBJECT_S = 5.0  # a room tells its subject when it lets us in

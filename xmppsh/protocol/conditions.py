@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 200  # characters of somebody else's words in a sentence of ours
 UNKNOWN = ("service-unavailable", "feature-not-implemented")  # nobody there knows the protocol
-NO_SERVER = ("remote-server-not-found", "remote-server-timeout", "not-allowed", "item-not-found")
+OUT_OF_REACH = ("remote-server-not-found", "remote-server-timeout")  # our server says so in another one's place
+NO_SERVER = (*OUT_OF_REACH, "not-allowed", "item-not-found")
 _START_TAG = re.compile(r"(<[^\s/>]+(?:\s+xmlns=(?:\"[^\"]*\"|'[^']*'))?)[^>]*>")
 
 

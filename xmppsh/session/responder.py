@@ -85,6 +85,8 @@ TABLE = {
     f"{{{ns.DISCO_INFO}}}query": Answer(_info),
     f"{{{ns.DISCO_ITEMS}}}query": Answer(_items),
 }
+# What our account tells its clients has changed, and they confirm (RFC 6121 §2.1.6, XEP-0191 §3.3).
+PUSHES = (f"{{{ns.ROSTER}}}query", f"{{{ns.BLOCKING}}}block", f"{{{ns.BLOCKING}}}unblock")
 FEATURES = sorted([ns.CAPS, *(name[1:].partition("}")[0] for name in TABLE)])
 HASH = verification([OWN], FEATURES)
 
@@ -100,6 +102,13 @@ def _entry(request: Element) -> tuple[Answer, Tree] | None:
     children = list(tree(request)) if request.attributes.get("type") == "get" else []
     found = TABLE.get(children[0].tag) if len(children) == 1 else None
     return None if found is None else (found, children[0])
+
+
+def _is_push(request: Element, own: Jid) -> bool:
+    """Does our account itself say that the roster or the block list has changed? Others cannot, and are refused."""
+    if request.attributes.get("type") != "set" or request.sender not in ("", str(own.bare)):
+        return False
+    return [child.tag for child in tree(request) if child.tag in PUSHES] != []
 
 
 def response_to(request: Element, *, to_contact: bool = False, idle_s: int = 0) -> Xml:
@@ -164,6 +173,8 @@ class Responder:
 
     def respond(self, request: Element) -> None:
         """Answer it now, or when it is known who asks."""
+        if _is_push(request, self._requests.jid):
+            return self._give(element("iq", {"type": "result", "id": request.id, "to": request.sender or None}))
         entry = _entry(request)
         if entry is None or not entry[0].for_contacts or self._is_own(request) or len(self._waiting) >= MAX_WAITING:
             return self._give(self._response(request, to_contact=self._is_own(request)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import DeadlineExceeded, UsageError
 from xmppsh.model import Jid
 from xmppsh.xep.greeting import Carbons, Greeting
-from xmppsh.xep.muc import SELF, join_presence, leave_presence, refusal, statuses
+from xmppsh.xep.muc import SELF, join_presence, leave_presence, refusal, statuses, there
 
 if TYPE_CHECKING:
     from xmppsh.model import Element
@@ -22,20 +22,26 @@ HISTORY = 20  # messages that were said before
 async def join(session: Session, people: People, room: Jid, nick: str) -> None:
     """Enter a room, which may be a new one; returns once it has let us in.
 
-    Raises CannotJoin for a refusal, DeadlineExceeded for silence, and MalformedJid for a nick that cannot be one.
+    Raises CannotJoin for a refusal, NotOffered for what is no room, DeadlineExceeded for silence, and MalformedJid for
+    a nick that cannot be one.
     """
     arrivals = session.subscribe("presence")
     bare = str(room.bare)
     entering = join_presence(room, nick, history=HISTORY)
     people.rooms[bare] = nick  # before the occupants come
     entered = False
+
+    async def let_in() -> None:
+        async for stanza in arrivals:
+            if stanza.sender.partition("/")[0] == bare and _lets_in(stanza, room, nick):
+                return
+        raise session.cause
+
     try:
         session.send(entering, kind="presence", to=bare)
         async with asyncio.timeout(session.options.timeout_s):
-            async for stanza in arrivals:
-                if stanza.sender.partition("/")[0] == bare and _lets_in(stanza, room, nick):
-                    entered = True
-                    return
+            await there(session, room, let_in())
+            entered = True
     except TimeoutError:
         raise DeadlineExceeded(f"{room.bare} does not let us in: no answer", layer="stanza") from None
     finally:

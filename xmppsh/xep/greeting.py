@@ -11,7 +11,7 @@ from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshE
 from xmppsh.session.ports import Interceptor
 from xmppsh.tasks import running
 from xmppsh.xep.carbons import enabling
-from xmppsh.xep.muc import is_subject, join_presence, self_presence
+from xmppsh.xep.muc import is_subject, join_presence, self_presence, why_no_room
 from xmppsh.xep.pubsub import subscribe
 from xmppsh.xmlio.build import element
 
@@ -138,6 +138,15 @@ class Rooms(Greeting):
         for room in self._in:
             self._in[room] = None
             self._join(room)
+        await asyncio.gather(*map(self._doubt, self._in))
+
+    async def _doubt(self, room: Jid) -> None:
+        """What is no room never answers; that is told before the first time that we are in all of them."""
+        if self.joined.done():
+            return
+        why = await why_no_room(self.session, room)
+        if why is not None and self._in[room] is None and not self.joined.done():
+            self.joined.set_exception(why)
 
     def is_own(self, address: str | None) -> bool:
         """Is it our own address in one of the rooms?"""

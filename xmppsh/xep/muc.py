@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xmppsh import ns
-from xmppsh.errors import DeadlineExceeded, ExitCode, XmppshError
-from xmppsh.protocol.conditions import stanza_error
+from xmppsh.errors import DeadlineExceeded, ExitCode, StanzaError, XmppshError
+from xmppsh.model import Jid
+from xmppsh.protocol.conditions import OUT_OF_REACH, stanza_error
+from xmppsh.tasks import ended, unless
+from xmppsh.xep.missing import NotOffered, require
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
-    from xmppsh.model import Element, Jid
+    from xmppsh.model import Element
     from xmppsh.session.session_port import Reader, SessionPort
     from xmppsh.xmlio.build import Xml
 
+T = TypeVar("T")
+WHAT = "rooms (XEP-0045)"
 SELF, CREATED = "110", "201"  # §16.2: this presence is about ourselves; the room was made by our joining
+PATIENCE_S = 2.0  # a room that lets us in within that time is one, whatever its service says
 
 
 class CannotJoin(XmppshError):
@@ -48,20 +54,61 @@ async def join(
 ) -> str:
     """Join, and wait until we are in; returns the nick that the room gave us.
 
-    presences: a reader of presence that was made before. Raises CannotJoin, DeadlineExceeded.
+    presences: a reader of presence that was made before. Raises CannotJoin, NotOffered, DeadlineExceeded.
     """
     session.send(join_presence(room, nick, password), to=str(room))
     await session.wait_for_window(2**31)  # --dry-run prints it here
     try:
         async with asyncio.timeout(timeout_s):
-            async for stanza in presences:
-                if (answer := self_presence(stanza, room, nick)) is not None:
-                    return answer
+            return await there(session, room, _let_in(session, presences, room, nick))
     except TimeoutError:
         raise DeadlineExceeded(
             f"{room.bare} did not let us in within {timeout_s:.3g} s", layer="stanza", hint="--timeout S waits longer"
         ) from None
+
+
+async def _let_in(session: SessionPort, presences: Reader, room: Jid, nick: str) -> str:
+    async for stanza in presences:
+        if (answer := self_presence(stanza, room, nick)) is not None:
+            return answer
     raise session.cause
+
+
+async def there(session: SessionPort, room: Jid, entering: Coroutine[Any, Any, T]) -> T:
+    """The result of `entering`, which waits for the room's answer to our presence; what is no room never gives one
+    (RFC 6121 §8.5.3.2.2), and then the reason is raised that `why_no_room` has found."""
+
+    async def watch() -> None:
+        if (why := await why_no_room(session, room)) is not None:
+            raise why
+        await asyncio.Event().wait()  # it may be a room: its presence decides
+
+    watching = asyncio.ensure_future(watch())
+    try:
+        return await unless(watching, asyncio.ensure_future(entering))
+    finally:
+        await ended(watching)
+
+
+async def why_no_room(session: SessionPort, room: Jid) -> XmppshError | None:
+    """Why there can be no such room: its server is out of reach, or has no rooms; None where that is not known.
+
+    It tells after a while only, for a service that has rooms and does not say so.
+    """
+    try:
+        await require(session, Jid(None, room.domainpart), ns.MUC, WHAT)
+    except NotOffered as error:
+        why: XmppshError = error
+    except StanzaError as error:
+        if error.condition not in OUT_OF_REACH:
+            return None
+        why = error
+    except XmppshError:
+        return None  # silence, or a cut
+    else:
+        return None
+    await asyncio.sleep(PATIENCE_S)
+    return why
 
 
 @asynccontextmanager
