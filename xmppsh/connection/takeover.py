@@ -2,14 +2,15 @@
 
 Whatever its owner had not acknowledged goes to the offline store or to the next client (measured on Prosody and
 ejabberd; with an ack it would be lost). A session whose id nobody knows is replaced by binding its resource, with
-XEP-0198 on and no acks for the same reason. When resuming fails the session is gone, and its resource is left alone:
-somebody else may have it by now.
+XEP-0198 on and no acks for the same reason; so is one that the server keeps and will not resume. When it says that it
+knows no such session, that one is gone, and its resource is left alone: somebody else may have it by now.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
@@ -30,14 +31,26 @@ if TYPE_CHECKING:
     from xmppsh.texts import Log
 
 
+# The conditions of a `<failed/>` behind which the session is still there. Measured on Prosody 13: with more than 500
+# stanzas unacknowledged, or with an h below one that it knows, it refuses to resume and forgets the session's deadline,
+# so that it stays online until somebody binds its resource.
+STANDS = frozenset({"resource-constraint", "undefined-condition", "internal-server-error"})
+
+
+class End(StrEnum):
+    """How a session ended."""
+
+    RESUMED = "resumed and closed"
+    REPLACED = "replaced and closed"
+    GONE = "gone already"
+
+
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """How a session ended. resumed: else it was gone, or could only be replaced; h: the server's final count of what it
-    had sent, where the server told.
-    """
+    """The end of a session. h: the server's final count of what it had sent, where the server told."""
 
-    resumed: bool
-    h: int | None
+    end: End
+    h: int | None = None
 
 
 async def take_over(
@@ -54,16 +67,19 @@ async def take_over(
     written on it yet.
     """
     takeover = _Takeover(options, log, trace)
-    place = jid if sm is None else jid.bare
+    if sm is None:
+        return await takeover.run(jid, None)
     try:
-        return await takeover.run(place, sm, before_close)
+        taken = await takeover.run(jid.bare, sm, before_close)
     except (ConnectionLost, StreamError, ProtocolError) as error:
-        if sm is None:
-            raise
         # Measured: with an h below one that it knows Prosody ends the connection without a word, and the session with
         # it; with one that is too high ejabberd ends the stream. So asked again it says that the session is gone.
         log(1, f"{jid} cannot be resumed: {error}")
-        return await takeover.run(place, sm, before_close)
+        taken = await takeover.run(jid.bare, sm, before_close)
+    if (condition := takeover.refused) is not None:
+        log(1, f"{jid} is kept, but cannot be resumed ({condition})")
+        return await takeover.run(jid, None)
+    return taken
 
 
 class _Takeover:
@@ -72,16 +88,19 @@ class _Takeover:
         options = replace(options, acks=True, heals=False, resumable_s=None)
         self._connector = Connector(options, log, lambda _: None, lambda _: None, trace)
         self._driver: Driver | None = None
-        self._outcome = TakenOver(False, None)
+        self._outcome = TakenOver(End.GONE)
+        self.refused: str | None = None  # why the session cannot be resumed, though it is there
 
     async def run(
-        self, jid: Jid, sm: StreamManagement | None, before_close: Callable[[Driver], Awaitable[None]] | None
+        self, jid: Jid, sm: StreamManagement | None, before_close: Callable[[Driver], Awaitable[None]] | None = None
     ) -> TakenOver:
+        """sm: how to resume the session; None to replace it, and then `jid` has its resource."""
+        self._outcome = TakenOver(End.REPLACED if sm is None else End.GONE)
         await self._connector.connect(self._on_live, jid, sm)
         driver = self._driver
         assert driver is not None
         try:
-            if self._outcome.resumed and before_close is not None:
+            if self._outcome.end is End.RESUMED and before_close is not None:
                 await before_close(driver)
             if driver.ended.is_set():
                 raise ConnectionLost("the connection broke before the session was closed")
@@ -94,6 +113,7 @@ class _Takeover:
         self._driver = driver
         if isinstance(event, SessionResumed):
             assert driver.stream.sm is not None
-            self._outcome = TakenOver(True, driver.stream.sm.acked)
+            self._outcome = TakenOver(End.RESUMED, driver.stream.sm.acked)
         elif failed is not None:
-            self._outcome = TakenOver(False, failed.h)
+            self._outcome = TakenOver(End.GONE, failed.h)
+            self.refused = failed.condition if failed.condition in STANDS else None

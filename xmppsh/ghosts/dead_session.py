@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xmppsh.connection.takeover import TakenOver, take_over
+from xmppsh.connection.takeover import End, TakenOver, take_over
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, XmppshError
 from xmppsh.model import Jid
 from xmppsh.outbox.journal import LeftBehind, in_wire_order, management
@@ -85,14 +85,15 @@ class Remains:
         taken = await take_over(
             self._options, self._log, jid, management(stored), self._trace, before_close=self._on_resumed
         )
-        proven = not taken.resumed and taken.h is not None and self._release(taken.h)
-        how = "resumed and closed" if taken.resumed else "gone already" if stored.sm_id else "replaced and closed"
-        self._log(1, f"{jid}, left by a process that died: {how}")
+        proven = taken.end is End.GONE and taken.h is not None and self._release(taken.h)
+        self._log(1, f"{jid}, left by a process that died: {taken.end}")
         store.close_session(stored.id)
         if settle and self._open_entries():
             await self._settle(taken, proven=proven)
         left = sum(1 for row in self._journal.store.entries(self._journal.account) if row.row in self._rows)
-        return Reaped(jid, taken.resumed, max(0.0, time.time() - stored.started), len(self._rows) - left, left)
+        return Reaped(
+            jid, taken.end is End.RESUMED, max(0.0, time.time() - stored.started), len(self._rows) - left, left
+        )
 
     def _open_entries(self) -> list[Entry]:
         return [entry for entry in opened(self._queue) if entry.xml]
@@ -164,7 +165,7 @@ class Remains:
         stored, entries = None, self._open_entries()
         if proven:
             fate = Fate.QUEUED  # the session had expired, so nothing of it is routed any more
-        elif self._base is not None and (self._is_snapshot if taken.resumed else taken.h is None):
+        elif self._base is not None and (self._is_snapshot if taken.end is End.RESUMED else taken.h is None):
             # To ask again: `<failed/>` proves that the former stream has ended. Or a witness may have closed it, and
             # know its h. That counts from our base, and covers the session's own stanzas, too.
             stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, opened(self._queue)

@@ -237,7 +237,7 @@ class Witness:
         return [action for one in proved for action in self._step(one, Signal.PONG, now)]
 
     def closed(self, now: float, sm_id: str, h: int | None) -> list[Action]:
-        """The session was resumed and closed, or had ended before; h: the server's final count, where it told."""
+        """The session was closed, or had ended before; h: the server's final count, where it told."""
         watched = self._watched.pop(sm_id, None)
         if watched is None:
             return []

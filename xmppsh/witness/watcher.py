@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from xmppsh import ns
-from xmppsh.connection.takeover import take_over
+from xmppsh.connection.takeover import End, take_over
 from xmppsh.errors import MalformedJid, ProtocolError, StreamError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
@@ -210,7 +210,7 @@ class Watcher(Interceptor):
             self._tell(Failed(wish.jid, error))
             actions = self._witness.not_closed(loop.time(), sm_id)
         else:
-            if outcome.resumed or outcome.h is not None:
+            if outcome.end is not End.GONE or outcome.h is not None:
                 actions = self._witness.closed(loop.time(), sm_id, outcome.h)
             else:
                 actions = self._witness.not_closed(loop.time(), sm_id)

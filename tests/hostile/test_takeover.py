@@ -1,0 +1,54 @@
+"""A session that somebody else left, and a server that refuses to resume it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hostile.misbehaviour import Spec
+from hostile.server import DOMAIN, PASSWORD, SM, USER, Server
+from xmppsh.connection.options import SessionOptions
+from xmppsh.connection.takeover import End, TakenOver, take_over
+from xmppsh.model import Credentials, Jid
+from xmppsh.net.tls import TlsPolicy
+from xmppsh.protocol.sm import ResumableSession, Resumption
+
+if TYPE_CHECKING:
+    from hostile.certificates import Certificates
+
+LEFT = Jid.parse(f"{USER}@{DOMAIN}/left")
+LEFT_BEHIND = ResumableSession(Resumption("theirs", max_s=600), 0)
+
+
+async def taken_over(condition: str, certificates: Certificates) -> tuple[TakenOver, list[bytes]]:
+    """What became of the session, and what each stream had bound, when `<resume/>` is refused with this condition."""
+    refusal = f"<failed xmlns='{SM}'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+    with Server(Spec({"resume": refusal}), certificates.contexts) as server:
+        options = SessionOptions(
+            Jid.parse(f"{USER}@{DOMAIN}"),
+            Credentials(PASSWORD),
+            hosts=(("127.0.0.1", server.port),),
+            policy=TlsPolicy(certificates.ca),
+        )
+        taken = await take_over(options, lambda *_: None, LEFT, LEFT_BEHIND.management())
+        bound = [bytes(connection.encrypted).partition(b"<resource>")[2] for connection in server.connections]
+    return taken, [resource.partition(b"<")[0] for resource in bound]
+
+
+@pytest.mark.parametrize("condition", ["resource-constraint", "undefined-condition", "internal-server-error"])
+async def test_a_session_that_is_there_and_cannot_be_resumed_is_replaced(
+    condition: str, certificates: Certificates
+) -> None:
+    taken, bound = await taken_over(condition, certificates)
+    assert taken == TakenOver(End.REPLACED)
+    assert bound[-1] == b"left"
+
+
+async def test_the_address_of_a_session_that_is_gone_is_left_to_whoever_has_it_by_now(
+    certificates: Certificates,
+) -> None:
+    taken, bound = await taken_over("item-not-found", certificates)
+    assert taken == TakenOver(End.GONE)
+    assert len(bound) == 1
+    assert bound[0] != b"left"
