@@ -34,6 +34,7 @@ ODD = [
     "\n \n",
 ]
 WRONG = [
+    "<message id='1' id='2'><body>x</body></message>",
     "<message><body>x</message>",
     "<message>",
     "</message>",

@@ -173,6 +173,7 @@ class Run:
     async def _send_plain(self, session: BulkSessionPort, plain: Plain, at: int, before: int) -> None:
         """Send plain messages from `at` on; before: how many stanzas of the input stand before the first."""
         messages = numbered(plain, self._ids)
+        line = plain.place[0] + b"".join(plain.messages[:at]).count(b"\n")
         while at < len(messages):
             room = await session.wait_for_room(self._window, len(messages) - at)
             await self._wait_for_turn()
@@ -180,23 +181,29 @@ class Run:
             if self._proof is not None:
                 self._proof.took_batch(plain.messages[at : at + len(batch)])
                 self._proof.note(is_batch=True)
-            self._send_batch(session, plain, at, batch, before + at + 1)
+            read = self.read
+            try:
+                self._send_batch(session, batch, before + at + 1, line)
+            except DataError as error:  # a message that is too big; those before it are sent
+                line, column = plain.place_of(at + self.read - read)
+                raise XmlError(str(error), condition="", line=line, column=column) from error
+            line += b"".join(batch).count(b"\n")
             at += len(batch)
             await asyncio.sleep(0)  # it leaves while the next ones are read
 
-    def _send_batch(self, session: BulkSessionPort, plain: Plain, at: int, batch: list[bytes], position: int) -> None:
+    def _send_batch(self, session: BulkSessionPort, batch: list[bytes], position: int, line: int) -> None:
+        """position: of the first of them; line: where the white space before it begins."""
         try:
             session.send_batch(batch, position)
-        except DataError as error:
+        except DataError:
             if len(batch) == 1:
-                line, column = plain.place_of(at)
-                raise XmlError(str(error), condition="", line=line, column=column) from error
-            for number, message in enumerate(batch):  # those before the one that is too big are sent
-                self._send_batch(session, plain, at + number, [message], position + number)
+                raise
+            for number, message in enumerate(batch):
+                self._send_batch(session, [message], position + number, line)
+                line += message.count(b"\n")
             return
         self.read += len(batch)
-        lines = sum(message.count(b"\n") for message in plain.messages[:at])
-        self._remembered.add_batch(plain.place[0] + lines, batch)
+        self._remembered.add_batch(line, batch)
 
     def _send(self, session: SessionPort, stanza: Element, position: int) -> None:
         sender = stanza.attributes.get("from", "")

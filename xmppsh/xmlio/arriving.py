@@ -108,19 +108,19 @@ class _Runs(Runs["Header | Element | Footer"]):
     def feed(self, data: bytes, *, by_the_run: bool) -> tuple[list[Header | Element | Footer | Run], XmlError | None]:
         parts = data.split(END) if by_the_run else [data]
         rest = parts.pop()
-        found, error = self._read(parts, data)
+        found, error = self._read(parts, data[: len(data) - len(rest)])
         if rest and error is None:
             more, error = self._one_by_one(rest, is_whole=False)
             found += more
         return [_run(one) if isinstance(one, Plain) else one for one in found], error
 
-    def _starts(self, parts: list[bytes]) -> Starts:
+    def _starts(self, parts: list[bytes], whole: bytes) -> Starts:
         try:
-            text = END.join(parts).decode()
+            text = whole.decode()
         except UnicodeDecodeError:
             return [None] * len(parts)
         is_clean = not any(one in text for one in "&\t\r\n")
-        return [self._of(one, is_clean=is_clean) for one in text.split("</message>")]
+        return [self._of(one, is_clean=is_clean) for one in text.split("</message>")[: len(parts)]]
 
 
 class _Starts:

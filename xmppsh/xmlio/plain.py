@@ -34,6 +34,12 @@ START = re.compile(
     rb"""(?:type|xml:lang)\s*+=\s*+(?:'[^'<>&]*+'|"[^"<>&]*+")|"""
     rb"""xmlns\s*+=\s*+(?:'jabber:client'|"jabber:client")))*\s*+>"""
 )
+# The same, and the end tag before it, in the way that most programs write it: all of them are found by one search. The
+# group is the id in its quotes.
+USUAL = re.compile(
+    rb"""</message>\s*+<message(?: (?:id=('[^'<>&]++'|"[^"<>&]++")|t(?:o|ype)=(?:'[^'<>&]*+'|"[^"<>&]*+")|"""
+    rb"""xmlns=(?:'jabber:client'|"jabber:client")|xml:lang=(?:'[^'<>&]*+'|"[^"<>&]*+")))*+>"""
+)
 # The end of something else, an origin-id that a message brings; markup that could hide an end tag, the prefix that is
 # assumed: expat tells of these.
 NESTED, ODD = b"</message", (ns.SID.encode(),)
@@ -50,7 +56,7 @@ class Plain(NamedTuple):
     """Messages that stand in the input one behind the other, well-formed and within the limits.
 
     Each is its exact bytes and the white space before it, without its end tag. place: where in the input they begin.
-    starts: what was found of each start tag.
+    starts: what was found of each start tag, the id in what is sent and None where there is no plain message.
     """
 
     messages: list[bytes]
@@ -60,7 +66,7 @@ class Plain(NamedTuple):
     @property
     def have_ids(self) -> bool:
         """Has each of them an id?"""
-        return all([start[1] or start[2] for start in self.starts])
+        return all(self.starts)
 
     def place_of(self, index: int) -> Place:
         """Where a message begins."""
@@ -103,18 +109,20 @@ class Runs(Generic[Item]):
 
     # ── By the run ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _read(self, parts: list[bytes], data: bytes) -> tuple[list[Plain | Item], XmlError | None]:
+    def _read(self, parts: list[bytes], whole: bytes) -> tuple[list[Plain | Item], XmlError | None]:
+        """whole: all of these pieces, each with its end tag."""
         found: list[Plain | Item] = []
         if not parts:
             return found, None
-        matches = self._matches(parts, data)
+        matches = self._matches(parts, whole)
         at = end = 0  # a stretch of plain ones, perhaps an empty one
         while at < len(parts):
             end = end if at < end else _next_odd(matches, at)
             if self._is_between and end - at >= FEWEST:
-                if run := _well_formed(parts[at:end]):
+                run, text = _well_formed(parts[at:end], whole if end - at == len(parts) else _joined(parts[at:end]))
+                if run:
                     found.append(Plain(run, self._place, matches[at : at + len(run)]))
-                    self._place, self._is_ahead = _behind(self._place, END.join(run) + END), True
+                    self._place, self._is_ahead = _behind(self._place, text), True
                     at += len(run)
                     continue
                 matches[at:end] = _without(TOLD, matches[at:end], parts[at:end])
@@ -125,27 +133,27 @@ class Runs(Generic[Item]):
             else:
                 # One by one, to where the next run may begin.
                 stop = at + 1 if end - at >= FEWEST else self._next_run(matches, end)
-            more, error = self._one_by_one(END.join(parts[at:stop]) + END, is_whole=True)
+            more, error = self._one_by_one(_joined(parts[at:stop]), is_whole=True)
             found += more
             if error is not None:
                 return found, error
             at = stop
         return found, None
 
-    def _starts(self, parts: list[bytes]) -> Starts:
+    def _starts(self, parts: list[bytes], whole: bytes) -> Starts:
         """The start tag of each plain message; None where it is none."""
         raise NotImplementedError
 
-    def _matches(self, parts: list[bytes], data: bytes) -> Starts:
+    def _matches(self, parts: list[bytes], whole: bytes) -> Starts:
         """The same, and None for what may be beyond the limits, or is odd."""
         if not self._allows_plain or self._reader.has_declarations:
             return [None] * len(parts)
-        matches = self._starts(parts)
+        matches = self._starts(parts, whole)
         if max(map(len, parts), default=0) > self._harmless_bytes:
             matches = [match if self._is_harmless(part) else None for match, part in zip(matches, parts, strict=True)]
-        if data.count(NESTED) > len(parts) or any(one in data for one in self._odd):
+        if whole.count(NESTED) > len(parts) or any(one in whole for one in self._odd):
             matches = _without((NESTED, *self._odd), matches, parts)
-        if _opened(data) > len(parts) + 1:
+        if _opened(whole) > len(parts):
             matches = [None if _opened(part) > 1 else match for match, part in zip(matches, parts, strict=True)]
         return matches
 
@@ -210,8 +218,12 @@ class PlainReader(Runs[Element]):
         self._allows_plain = root is None or root.rpartition("}")[2] != "message"
         self._held = b""
 
-    def _starts(self, parts: list[bytes]) -> Starts:
-        return list(map(START.match, parts))
+    def _starts(self, parts: list[bytes], whole: bytes) -> Starts:
+        ids = USUAL.findall(END + whole, 0, len(whole))  # without the last end tag
+        if len(ids) == len(parts):  # one behind each end tag
+            return ids
+        found = map(START.match, parts)
+        return [None if start is None else start[1] or start[2] or b"" for start in found]
 
     @property
     def holds(self) -> bool:
@@ -227,7 +239,7 @@ class PlainReader(Runs[Element]):
         """Take input; give what it completes, in order, and the fault that ended it, if any."""
         data, self._held = self._held + data, b""
         *parts, rest = data.split(END)
-        found, error = self._read(parts, data)
+        found, error = self._read(parts, data[: len(data) - len(rest)])
         if error is not None:
             return found, error
         if self._is_between and not final and len(rest) <= MAX_HELD_BYTES and _may_be_plain(rest):
@@ -281,21 +293,27 @@ def _may_be_plain(rest: bytes) -> bool:
     return b"<message".startswith(text)
 
 
-def _well_formed(messages: list[bytes]) -> list[bytes]:
-    """As many of these messages, from the first on, as are well-formed one behind the other."""
+def _joined(messages: list[bytes]) -> bytes:
+    """Pieces, each with its end tag again."""
+    return END.join(messages) + END
+
+
+def _well_formed(messages: list[bytes], text: bytes) -> tuple[list[bytes], bytes]:
+    """As many of these messages, from the first on, as are well-formed one behind the other. text: all of them."""
     while messages:
         parser = expat.ParserCreate("UTF-8", "}")
         parser.CommentHandler = parser.StartCdataSectionHandler = parser.ProcessingInstructionHandler = _refuse
         try:
-            parser.Parse(b"%b%b%b%b" % (OPENING, END.join(messages), END, CLOSING), True)
+            parser.Parse(b"%b%b%b" % (OPENING, text, CLOSING), True)
         except (expat.ExpatError, _HiddenError):
             sound, left = 0, parser.CurrentByteIndex - len(OPENING)
             while sound < len(messages) and (left := left - len(messages[sound]) - len(END)) >= 0:
                 sound += 1
             messages = messages[:sound] if sound < len(messages) else []
+            text = _joined(messages)
         else:
             break
-    return messages
+    return messages, text
 
 
 def _behind(place: Place, data: bytes) -> Place:

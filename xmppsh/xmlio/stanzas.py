@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml, element, with_child
-from xmppsh.xmlio.plain import END, id_of
+from xmppsh.xmlio.plain import END
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def numbered(plain: Plain, ids: Series) -> list[bytes]:
     messages = plain.messages
     if not plain.have_ids:
         messages = [
-            message if id_of(message) else message.replace(b"<message", b'<message id="%b%d"' % (prefix.encode(), n), 1)
-            for n, message in enumerate(messages, first)
+            message if start else message.replace(b"<message", b'<message id="%b%d"' % (prefix.encode(), n), 1)
+            for n, (message, start) in enumerate(zip(messages, plain.starts, strict=True), first)
         ]
     before, behind = origin_id(prefix).removesuffix('"/>').encode(), b'"/>' + END
     return [b"%b%b%d%b" % (message, before, n, behind) for n, message in enumerate(messages, first)]
