@@ -96,6 +96,7 @@ class Opening:
         patience_s: float,
         trace: Trace | None = None,
         peek: Callable[[], Awaitable[tuple[bytes, ...]]] | None = None,
+        stream: type[Stream] = Stream,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.attempt, self.link = attempt, link
@@ -103,7 +104,7 @@ class Opening:
         self.secured = False
         self.refuses_certificate = False
         self.resume_until = -math.inf  # a `<resume/>` that was written is waited for until then
-        self.stream = Stream(config)
+        self.stream = stream(config)
         self.may_go_on: Callable[[Opening], bool] = lambda _: True
         self._listeners, self._peek, self._patience_s = listeners, peek, patience_s
         self._begun = self._moved = self._loop.time()

@@ -2,7 +2,7 @@
 
 It goes to a place that was looked at, by the same steps as every session. The resource is a random
 one: the account's own could belong to a program that runs. The server is not asked to keep the session beyond its
-socket, so that a death in the middle leaves none.
+socket, so that a death in the middle leaves none; the one check that has to ask ends the stream with the same write.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from xmppsh.connection.opening import Listeners, Opening
 from xmppsh.doctor.check_tcp import dead_end
 from xmppsh.doctor.report import because
 from xmppsh.errors import ConnectError, ConnectionLost, ProtocolError, StreamError, XmppshError
+from xmppsh.protocol.actions import Write
 from xmppsh.protocol.events import StanzaArrived, StreamEnded
 from xmppsh.protocol.negotiation import StreamConfig
+from xmppsh.protocol.stream import FOOTER, Stream
 from xmppsh.protocol.table import State
 from xmppsh.session.requests import Requests
 from xmppsh.session.responder import is_sendable, response_to
@@ -31,13 +33,33 @@ if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
     from xmppsh.doctor.report import Report
     from xmppsh.net.attempts import Attempt
-    from xmppsh.protocol.actions import SessionEvent
+    from xmppsh.protocol.actions import Output, SessionEvent
     from xmppsh.protocol.events import SessionEstablished
     from xmppsh.xmlio.build import Xml
 
 LOGGED_IN = (State.AUTHENTICATED, State.BINDING, State.BOUND, State.LIVE)
 BOUND = (State.BOUND, State.LIVE)
 REDIRECTED = "because the server redirects to another host"
+
+
+class BriefStream(Stream):
+    """Asks for a session that outlives its socket, and ends it with the same write: a death after it leaves no ghost.
+
+    The server answers in order: with `<enabled/>` (XEP-0198 §3), then with the end of the stream.
+    """
+
+    def _enable(self) -> Write:
+        return Write(super()._enable().data + FOOTER)
+
+    def close(self) -> list[Output]:
+        """End the stream, if it has not ended itself."""
+        if not self._enable_sent or self.is_closed:
+            return super().close()
+        self.state = State.CLOSING
+        return []
+
+    def _farewell(self, error: XmppshError, redirect: str | None = None) -> list[Output]:
+        return self._end(error, redirect) if self._enable_sent else super()._farewell(error, redirect)
 
 
 class Visit:
@@ -107,7 +129,8 @@ async def visiting(case: Case, place: Attempt, report: Report) -> AsyncIterator[
         await (asyncio.shield(visits[0].close()) if visits else opening.give_up())
 
 
-async def _open(case: Case, place: Attempt, visits: list[Visit], *, resumable_s: int | None = None) -> Opening:
+async def _open(case: Case, place: Attempt, visits: list[Visit], *, brief_s: int | None = None) -> Opening:
+    """brief_s: ask for a session that outlives its socket so long, and end it at once."""
     options = case.options
     connected = await case.dial(place, case.deadline())
     if connected is None:
@@ -121,15 +144,22 @@ async def _open(case: Case, place: Attempt, visits: list[Visit], *, resumable_s:
         options.credentials,
         tls=place.candidate.tls,
         acks=options.acks,
-        resumable_s=resumable_s,
+        resumable_s=brief_s,
         bind_id=new_id(),
-        resource=new_id(),
+        resource=None if brief_s is not None else new_id(),  # then it is the server's, and <enable/> follows its answer
         limits=options.limits,
     )
     # Nothing is written down of a session that ends with the report.
     listeners = Listeners(on_live, lambda _h: None, lambda _jid: None)
     opening = Opening(
-        place, await connected.link(), config, options.policy, listeners, patience_s=0.0, trace=case.trace
+        place,
+        await connected.link(),
+        config,
+        options.policy,
+        listeners,
+        patience_s=0.0,
+        trace=case.trace,
+        stream=Stream if brief_s is None else BriefStream,
     )
     opening.start()
     return opening
@@ -196,10 +226,10 @@ async def check_stream_management(case: Case, place: Attempt, visit: Visit, repo
 
 
 async def _check_resumption(case: Case, place: Attempt, asked_s: int, report: Report) -> None:
-    """A second session that could be resumed, closed as soon as it stands: no guard watches it, so it must be short."""
+    """A second session that could be resumed, of which the answer alone is looked at."""
     check, visits = "stream management", list[Visit]()
     try:
-        opening = await _open(case, place, visits, resumable_s=asked_s)
+        opening = await _open(case, place, visits, brief_s=asked_s)
     except ConnectError as error:
         await report.fail("session", check, error)
         return
