@@ -14,6 +14,8 @@ from support.contact import Contact
 from support.program import COMMAND, Program, finish
 from support.servers import Server
 
+pytestmark = pytest.mark.either_server
+
 GONE_WITHIN_S = 1.0
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 

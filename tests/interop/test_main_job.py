@@ -10,6 +10,8 @@ from support.contact import Contact
 from support.program import Program, finish
 from support.servers import Account, Server
 
+pytestmark = pytest.mark.either_server
+
 HARD_TEXTS = {
     "emoji": "Ünïcödé 😀👩‍👩‍👧‍👦 𝔘𝔫𝔦",
     "markup": "<&>'\" ]]> &amp; <body/>",

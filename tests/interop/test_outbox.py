@@ -23,6 +23,8 @@ from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.outbox.store import Store
 from xmppsh.xmlio.stanzas import Message
 
+pytestmark = pytest.mark.either_server
+
 
 @pytest.fixture
 def bob(server: Server) -> Account:
