@@ -46,9 +46,7 @@ def settings() -> str:
             if setting.group == group:
                 option = "" if setting.file_only else f"`{setting.option}`"
                 if setting.short and not setting.file_only:
-                    option = (
-                        f"`{setting.short}`" if setting.name in ("ipv4", "ipv6") else f"`{setting.short}`, {option}"
-                    )
+                    option = f"`{setting.short}`, {option}"
                 default = "" if setting.default in (None, (), False, 0) else f"`{setting.default}`"
                 rows.append(f"| {option} | `{setting.env}` | `{setting.key}` | {default} | {setting.help} |")
         parts += [f"### {title}\n", "\n".join(rows), ""]

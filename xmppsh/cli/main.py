@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xmppsh.commands.base import HelpAsked, NothingAsked
+from xmppsh.commands.clicked import usage_error
 from xmppsh.commands.groups import WIDTH, Root
-from xmppsh.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xmppsh.commands.base import Work
+    from xmppsh.errors import UsageError
 
 
 def build_group() -> Root:
@@ -54,4 +55,4 @@ def parse(arguments: list[str]) -> Work | str:
 def _usage_error(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "xmppsh"
-    return UsageError(" ".join(error.format_message().split()).rstrip("."), hint=f"{path} --help")
+    return usage_error(error, f"{path} --help")

@@ -12,6 +12,7 @@ from xmppsh import __version__
 from xmppsh.commands import params
 from xmppsh.commands.base import OPTIONS, Declared, HelpAsked
 from xmppsh.config.schema import SETTINGS, Setting
+from xmppsh.config.values import nearest
 from xmppsh.errors import UsageError, XmppshError
 
 if TYPE_CHECKING:
@@ -104,6 +105,14 @@ def _asking(
     )
 
 
+def usage_error(error: click.ClickException, asked: str, place: str = "") -> UsageError:
+    """What click found wrong with a command line. To try: the option that was meant, otherwise the help, as `asked`."""
+    if not isinstance(error, click.NoSuchOption):
+        return UsageError(place + " ".join(error.format_message().split()).rstrip("."), hint=asked)
+    near = nearest(error.option_name.lstrip("-"), [one.lstrip("-") for one in error.possibilities or ()])
+    return UsageError(place + error.message.rstrip("."), hint=f"--{near}" if near else asked)
+
+
 def global_options(*, hidden: bool) -> list[click.Parameter]:
     """An option for each setting; they stand before or after the command name, and so does --version."""
     return [*(_option(setting, hidden=hidden) for setting in SETTINGS if not setting.file_only), _version_option()]
@@ -126,8 +135,6 @@ def _option(setting: Setting, *, hidden: bool) -> click.Option:
             given[setting.name] = _parsed(setting, value)
 
     names = [*([setting.short] if setting.short else []), setting.option, setting.name]
-    if setting.name in ("ipv4", "ipv6"):
-        names = [setting.short or "", setting.name]
     kinds: dict[str, Any] = {"is_flag": True} if setting.flag else {"count": True} if setting.count else {}
     if not kinds:
         kinds = {"metavar": setting.metavar, "multiple": setting.many, "type": str, "default": None}

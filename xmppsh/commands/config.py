@@ -12,6 +12,7 @@ from xmppsh.commands.base import command
 from xmppsh.config.load import document_of, settings_of
 from xmppsh.config.paths import writable_config
 from xmppsh.config.schema import BY_NAME, SETTINGS, Origin
+from xmppsh.config.values import nearest
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
@@ -68,7 +69,8 @@ class SettingName(click.ParamType["Setting"]):
         """Raises UsageError."""
         setting = BY_NAME.get(str(value).replace("-", "_"))
         if setting is None:
-            raise UsageError(f"{value!r} is not a setting", hint="xmppsh config show --all lists them")
+            near = nearest(value, [one.key for one in SETTINGS])
+            raise UsageError(f"{value!r} is not a setting", hint=near or "xmppsh config show --all lists them")
         return setting
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -11,7 +11,7 @@ import click
 
 from xmppsh.commands.base import OPTIONS
 from xmppsh.commands.kinds import ANSWERS, Wait, parse_address, read_wait
-from xmppsh.config.values import UNITS_S, positive_seconds
+from xmppsh.config.values import UNITS_S, nearest, positive_seconds
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid
 
@@ -131,7 +131,8 @@ class RecordType(click.ParamType[str]):
         from xmppsh.commands.record_types import all_types
 
         if value not in all_types():
-            raise UsageError(f"{value!r} is not a record", hint=f"one of {', '.join(sorted(all_types()))}")
+            names = sorted(all_types())
+            raise UsageError(f"{value!r} is not a record", hint=nearest(value, names) or f"one of {', '.join(names)}")
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

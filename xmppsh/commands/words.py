@@ -44,8 +44,8 @@ def _split(command: Command, words: list[str]) -> tuple[dict[str, list[str]], li
     options: dict[str, tuple[str, bool]] = {}  # under which name, and is it a flag?
     for setting in SETTINGS:
         if not setting.file_only:
-            names = [setting.short] if setting.name in ("ipv4", "ipv6") else [setting.short, setting.option]
-            options |= {name: (setting.option, setting.flag or setting.count) for name in names if name}
+            names = filter(None, [setting.short, setting.option])
+            options |= dict.fromkeys(names, (setting.option, setting.flag or setting.count))
     for one in command.parameters:
         if not isinstance(one, Declared):
             raise NotPlain

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xmppsh.config.document import Document, read
 from xmppsh.config.paths import config_file, is_named
 from xmppsh.config.schema import ALTERNATIVES, BY_NAME, OF_ACCOUNT, SETTINGS, Origin, Setting, Settings
+from xmppsh.config.values import nearest
 from xmppsh.errors import ConfigError, UsageError, XmppshError
 
 if TYPE_CHECKING:
@@ -129,10 +130,8 @@ def _from_table(table: Any, document: Document, profile: str | None) -> dict[str
 
 
 def _nearest(key: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, [setting.key for setting in SETTINGS], n=1)
-    return f"{near[0]} = …" if near else "xmppsh help environment lists the settings"
+    near = nearest(key, [setting.key for setting in SETTINGS])
+    return f"{near} = …" if near else "xmppsh help environment lists the settings"
 
 
 def _from_toml(setting: Setting, value: Any, place: str) -> Any:

@@ -10,7 +10,7 @@ from xmppsh.errors import UsageError
 from xmppsh.model import a_labels, is_address, split_host_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 DNS_PORT = 53
 MAX_KEPT_S = 86_400
@@ -116,6 +116,13 @@ def pin(text: str) -> str:
     return value
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """What was meant by a word that nobody knows, if anything is like it."""
+    import difflib  # nobody mistypes all the time
+
+    return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1)), None)
+
+
 def choice(name: str, allowed: tuple[Word, ...]) -> Callable[[str], Word]:
     """One of a few words."""
 
@@ -123,7 +130,7 @@ def choice(name: str, allowed: tuple[Word, ...]) -> Callable[[str], Word]:
         for word in allowed:
             if word == text:
                 return word
-        raise UsageError(f"--{name}: {text!r} is not one of {', '.join(allowed)}")
+        raise UsageError(f"--{name}: {text!r} is not one of {', '.join(allowed)}", hint=nearest(text, allowed))
 
     return parse
 

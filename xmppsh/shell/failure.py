@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import UsageError, XmppshError
+from xmppsh.errors import XmppshError
 from xmppsh.output.failure import error_text
 
 if TYPE_CHECKING:
     import click
 
     from xmppsh.commands.app import App
+    from xmppsh.errors import UsageError
 
 
 def report(app: App, error: XmppshError) -> None:
@@ -20,7 +21,9 @@ def report(app: App, error: XmppshError) -> None:
 
 def usage_error(error: click.ClickException, name: str) -> UsageError:
     """What click found wrong with the command `name`."""
-    return UsageError(f"/{name}: {error.format_message().rstrip('.')}", hint=f"/help {name}")
+    from xmppsh.commands import clicked
+
+    return clicked.usage_error(error, f"/help {name}", f"/{name}: ")
 
 
 def with_text(error: XmppshError, text: str, hint: str | None) -> XmppshError:
