@@ -84,7 +84,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# What was tested, by its hashes; behind that the project itself, which needs nothing more.
+# What was tested, by its hashes; then the project itself, which needs nothing more.
 $(VENV)/.installed: pyproject.toml requirements/run.txt | $(VENV)/bin/python
 	$(PIP) --require-hashes -r requirements/run.txt
 	$(PIP) --no-deps --no-build-isolation -e .
