@@ -1,6 +1,7 @@
 """Every namespace, by its usual short name: the only place where one is spelled."""
 
 CLIENT = "jabber:client"
+SERVER = "jabber:server"
 STREAM = "http://etherx.jabber.org/streams"
 STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
 STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -12,6 +13,7 @@ SASL_CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"  # XEP-0440
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 SESSION = "urn:ietf:params:xml:ns:xmpp-session"  # RFC 3921 §3
 SM = "urn:xmpp:sm:3"  # XEP-0198
+DIALBACK = "urn:xmpp:features:dialback"  # XEP-0220
 STREAM_LIMITS = "urn:xmpp:stream-limits:0"  # XEP-0478
 CSI = "urn:xmpp:csi:0"  # XEP-0352
 PING = "urn:xmpp:ping"  # XEP-0199

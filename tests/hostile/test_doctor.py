@@ -286,6 +286,35 @@ async def test_a_name_that_the_server_redirects_to_is_looked_up_and_dialled(
     assert b"".join(bytes(connection.clear) for connection in other.connections) == b"", "it was more than dialled"
 
 
+@pytest.mark.parametrize(
+    ("feature", "status", "says"),
+    [
+        ("<dialback xmlns='urn:xmpp:features:dialback'/>", "ok", "may prove its name by dialback"),
+        (mechanisms("EXTERNAL"), "ok", "by its certificate alone"),
+        ("", "warn", "only servers whose certificate is believed"),
+    ],
+    ids=["dialback", "external", "neither"],
+)
+async def test_what_other_servers_see_is_examined_where_they_look(
+    certificates: Certificates, tmp_path: Path, feature: str, status: str, says: str
+) -> None:
+    with Server(Spec({"features-tls": features(feature)}), certificates.contexts) as server:
+        program = Program(tmp_path)
+        program.env |= {"XMPPSH_CA": str(certificates.ca), "XMPPSH_JID": f"{USER}@{DOMAIN}", "XMPPSH_FORMAT": "json"}
+        program.env |= {"XMPPSH_PASSWORD": PASSWORD, "XMPPSH_HOST": "127.0.0.1:1"}  # where clients go
+        zone = {f"SRV _xmpp-server._tcp.{DOMAIN}": [f"0 0 {server.port} x.example"], "A x.example": [HOST]}
+        async with serving(NameServer(zone)) as names:
+            outcome = await program.run("--dns", names.place, "doctor", "--s2s")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    found = next(one for one in outcome.records if one["check"].startswith("dialback"))
+    assert (found["status"], found["group"]) == (status, "stream")
+    assert says in found["detail"]
+    assert {one["group"] for one in outcome.records} == {"dns", "tcp", "tls", "stream"}
+    (talk,) = [bytes(one.encrypted) for one in server.connections if one.encrypted]
+    assert b'xmlns="jabber:server"' in talk
+    assert b"<auth" not in talk
+
+
 def test_ctrl_c_ends_the_stream_cleanly(certificates: Certificates, tmp_path: Path) -> None:
     with Server(Spec({"iq": SKIP}), certificates.contexts) as server:
         program = Program(tmp_path)

@@ -102,6 +102,11 @@ class Account:
             None if (state := self._storage.state_if_any) is None else state / "srv.json",
         )
 
+    def for_servers(self) -> Account:
+        """The settings for what a server is to other servers: the place where clients reach it is left out."""
+        left_out = [name for name in ("host", "tls") if self.session or self.settings.origin(name) > Origin.OPTION]
+        return Account(self.settings.without(left_out), self._console, self._storage)
+
     def another(self, jid: Jid) -> Account:
         """The settings for looking at another account: what belongs to the one that is configured is left out.
 

@@ -16,7 +16,7 @@ from xmppsh.commands.produced import produced
 from xmppsh.config.schema import MONITORS
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import SaslError
-from xmppsh.model import Credentials, u_labels
+from xmppsh.model import Credentials, Jid, u_labels
 from xmppsh.tasks import apart
 from xmppsh.undumpable import keep_memory_private
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
     from xmppsh.doctor.report import Check
     from xmppsh.doctor.shown import Shown
-    from xmppsh.model import Jid
     from xmppsh.output.record import Record
 
 NO_PASSWORD = "no password is given"
 
 
 @command("doctor")
+@click.option("--s2s", is_flag=True, help="As other servers see it: names, TLS, certificate, stream.")
 @click.argument("account", metavar="[JID or DOMAIN]", type=JID, required=False)
-async def doctor(app: App, account: Jid | None) -> AsyncIterator[Record]:
+async def doctor(app: App, account: Jid | None, s2s: bool) -> AsyncIterator[Record]:
     """Diagnose the server of JID or DOMAIN, or of your own account: dns, tcp, tls, stream, sasl, bind, session.
 
     Each check is ok, warn, fail or skip. The exit code is 0 if none failed, otherwise that of the first that did. Text
@@ -54,16 +54,21 @@ async def doctor(app: App, account: Jid | None) -> AsyncIterator[Record]:
     For an account other than your own, your secrets are not used unless given as options; for another domain, what the
     config file says about your own server (host, tls, ca, pin, …) is not used either.
 
+    --s2s checks what other servers find: their SRV records, else port 5269, and what answers there, up to the stream
+    features. Nothing is sent and nobody logs in.
+
     \b
     Example:  xmppsh doctor example.org
               xmppsh doctor example.org --format nagios
+              xmppsh doctor --s2s example.org
               xmppsh --password-file secret doctor romeo@example.org
     """
     from xmppsh.doctor.examine import examine
     from xmppsh.doctor.report import Report
 
-    case, reports, began = await _case(app, account), list[Report](), time.monotonic()
-    shown = _shown(app, case.options.jid)
+    case = await (_case_of_servers(app, account) if s2s else _case(app, account))
+    reports, began = list[Report](), time.monotonic()
+    shown = _shown(app, case)
 
     async def work(emit: Callable[[Check], Awaitable[None]]) -> None:
         reports.append(Report(emit))
@@ -83,10 +88,14 @@ async def doctor(app: App, account: Jid | None) -> AsyncIterator[Record]:
         raise failure
 
 
-def _shown(app: App, jid: Jid) -> Shown:
+def _shown(app: App, case: Case) -> Shown:
     from xmppsh.doctor.shown import EachCheck, ForMonitor, InRows
+    from xmppsh.resolve.options import SERVERS
 
+    jid = case.options.jid
     printer, whom = app.printer, u_labels(jid.domainpart)
+    if case.side is SERVERS:
+        whom += ", as other servers see it"
     if printer.format in MONITORS:
         return ForMonitor(printer.format, whom)
     if printer.is_for_programs or app.console.verbosity > 0:
@@ -105,6 +114,20 @@ async def _case(app: App, account: Jid | None) -> Case:
         app.console.warn(NO_CHECKS)
     options = replace(options, resumable_s=own.resumable_s)
     return Case(options, app.console.log, app.account.trace, app.console.now, no_login, dials=not app.settings.dry_run)
+
+
+async def _case_of_servers(app: App, account: Jid | None) -> Case:
+    from xmppsh.doctor.case import Case
+    from xmppsh.net.tls import ALPN_OF_SERVERS
+    from xmppsh.resolve.options import SERVERS
+
+    jid = Jid(None, (account or app.settings.jid or app.account.jid).domainpart)
+    options = app.account.another(jid).for_servers().options_for(jid, Credentials())
+    options = replace(options, policy=replace(options.policy, alpn=ALPN_OF_SERVERS))
+    if options.policy.insecure:
+        app.console.warn(NO_CHECKS)
+    dials = not app.settings.dry_run
+    return Case(options, app.console.log, app.account.trace, app.console.now, dials=dials, side=SERVERS)
 
 
 async def _login(own: Account, console: Console, jid: Jid) -> tuple[Credentials, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from xmppsh.net.dial import Dialler
 from xmppsh.plain import dataclass
 from xmppsh.resolve.addresses import name_look_up
+from xmppsh.resolve.options import CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from xmppsh.net.attempts import Attempt
     from xmppsh.net.dial import Connected
     from xmppsh.output.trace import Trace
-    from xmppsh.resolve.options import LookupOptions
+    from xmppsh.resolve.options import LookupOptions, Side
     from xmppsh.texts import Log
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ class Case:
     """One examination.
 
     options: their jid may be a bare domain; no_login: why there is no login, empty when there is one; dials: False:
-    names are looked up, and that is all.
+    names are looked up, and that is all; side: for whom the domain's server is examined.
     """
 
     options: SessionOptions
@@ -38,11 +39,12 @@ class Case:
     now: Callable[[], datetime]
     no_login: str = ""
     dials: bool = True
+    side: Side = CLIENTS
 
     @property
     def lookup(self) -> LookupOptions:
         """How names are looked up: what an earlier run remembers is not asked."""
-        return replace(self.options.lookup, cache=None)
+        return replace(self.options.lookup, cache=None, side=self.side)
 
     def deadline(self, limit_s: float | None = None) -> float:
         """The end, in the loop's time, of a check that begins now: the connect timeout, or less."""

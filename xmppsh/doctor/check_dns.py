@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import ConnectError, ServiceRefused
 from xmppsh.model import brief, is_address, place, u_labels
 from xmppsh.resolve.plan import draw_plan
-from xmppsh.resolve.services import SERVICES, ask_services
+from xmppsh.resolve.services import ask_services
 
 if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
@@ -36,7 +36,7 @@ async def check_names(case: Case, report: Report) -> Plan | None:
     except ConnectError as caught:
         error = caught
     if plan is not None and not plan.asked:
-        await _skip_services(plan, report)
+        await _skip_services(plan, case, report)
     else:
         await _check_services(case, report, error)
     if plan is None:
@@ -51,19 +51,19 @@ async def check_names(case: Case, report: Report) -> Plan | None:
 # ── SRV records ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _skip_services(plan: Plan, report: Report) -> None:
+async def _skip_services(plan: Plan, case: Case, report: Report) -> None:
     source = plan.steps[0].candidate.source
-    for service in SERVICES:
+    for service in case.side.services:
         await report.skip("dns", f"SRV {service}", f"{source} says where to dial" if source in GIVEN else source)
 
 
 async def _check_services(case: Case, report: Report, error: ConnectError | None) -> None:
     """Ask for each service by itself: the plan tells only what became of both."""
     domain, timeout_s = case.options.jid.dial_name, case.options.connect_timeout_s / 2
-    wanted = {service: mode for service, mode in SERVICES.items() if case.options.tls in ("auto", mode)}
+    wanted = {service: mode for service, mode in case.side.services.items() if case.options.tls in ("auto", mode)}
     questions = (ask_services(domain, mode, case.lookup, timeout_s, _silent) for mode in wanted.values())
     answers = dict(zip(wanted, await asyncio.gather(*questions), strict=True))
-    for service in SERVICES:
+    for service in case.side.services:
         if service in answers:
             await _tell(service, answers[service], report, error)
         else:

@@ -19,7 +19,7 @@ from xmppsh.model import Candidate, a_labels, brief, is_address
 from xmppsh.net.attempts import Attempt
 from xmppsh.net.tls import client_context, explain
 from xmppsh.plain import dataclass
-from xmppsh.resolve.plan import DIRECT_TLS_PORTS
+from xmppsh.resolve.options import CLIENTS
 from xmppsh.tasks import running
 from xmppsh.texts import os_reason
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
     from xmppsh.doctor.report import Report
 
-HTTPS_PORT = DIRECT_TLS_PORTS[1]
+HTTPS_PORT = CLIENTS.direct_ports[1]
 PATHS = {"host-meta": "/.well-known/host-meta", "host-meta.json": "/.well-known/host-meta.json"}
 XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 PREFIX = f"{ns.ALT_CONNECTIONS}:"  # XEP-0156 §3, XEP-0487 §2

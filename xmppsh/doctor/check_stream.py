@@ -11,6 +11,7 @@ from xmppsh.errors import ProtocolError, SaslError
 from xmppsh.model import Jid, brief
 from xmppsh.protocol import sasl
 from xmppsh.protocol.conditions import number
+from xmppsh.resolve.options import SERVERS
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
@@ -33,12 +34,17 @@ async def check_stream(probe: Probe, report: Report) -> bool:
     names = brief((child.tag.rpartition("}")[2] for child in stream.features), 12)
     await report.ok("stream", f"features {place}", names or "none")
     await _check_limits(stream.features, f"limits {place}", report)
-    await _check_registration(stream.features, f"registration {place}", report)
+    if probe.case.side is SERVERS:
+        await _check_dialback(stream.features, f"dialback {place}", report)
+    else:
+        await _check_registration(stream.features, f"registration {place}", report)
     return True
 
 
 async def _tell_no_features(probe: Probe, report: Report) -> None:
     place, checks = probe.label, list(CHECKS["stream"])
+    if probe.case.side is SERVERS:
+        checks[-1] = "dialback"
     if probe.group != "tls" and probe.error is not None:
         if probe.is_secured and probe.stream.header:
             await _check_header(probe, report)
@@ -82,6 +88,17 @@ async def _check_registration(features: Tree, check: str, report: Report) -> Non
     else:
         hint = "close registration at the server, unless it is meant and watched"
         await report.warn("stream", check, "open: whoever connects may make an account (XEP-0077)", hint)
+
+
+async def _check_dialback(features: Tree, check: str, report: Report) -> None:
+    """XEP-0220: how does another server prove its name, whose certificate is not believed here, as ours is not?"""
+    if features.find(f"{{{ns.DIALBACK}}}dialback") is not None:
+        await report.ok("stream", check, "a server may prove its name by dialback (XEP-0220)")
+    elif features.find(f"{{{ns.SASL}}}mechanisms") is not None:
+        await report.ok("stream", check, "by its certificate alone: dialback is not offered")
+    else:
+        detail = "not offered: only servers whose certificate is believed here can send anything"
+        await report.warn("stream", check, detail, "switch dialback on at the server, unless that is meant")
 
 
 # ── SASL ────────────────────────────────────────────────────────────────────────────────────────────────────────────

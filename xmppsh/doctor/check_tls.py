@@ -12,7 +12,7 @@ from xmppsh.doctor.probe import Probe
 from xmppsh.doctor.report import CHECKS, because
 from xmppsh.model import a_labels, brief, u_labels
 from xmppsh.net.tls import CertificateFacts, CertificateRefused
-from xmppsh.resolve.plan import CLIENT_PORT, DIRECT_TLS_PORTS
+from xmppsh.resolve.options import CLIENTS
 
 if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
@@ -156,7 +156,7 @@ async def check_spare(case: Case, plan: Plan, places: list[Attempt], report: Rep
     if plan.given == "host":
         await report.skip("tls", check, f"{source} says where to dial, and nothing else is dialled")
         return
-    port = CLIENT_PORT if missing == "starttls" else DIRECT_TLS_PORTS[0]
+    port = CLIENTS.port if missing == "starttls" else CLIENTS.direct_ports[0]
     candidate = replace(places[0].candidate, port=port, tls=missing, source="the default port")
     probe = Probe(case, replace(places[0], candidate=candidate), handshake_only=True)
     await probe.run(SPARE_S)

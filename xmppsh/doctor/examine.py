@@ -14,6 +14,7 @@ from xmppsh.doctor.check_tcp import MODES, check_connections
 from xmppsh.doctor.check_tls import check_same, check_security, check_spare
 from xmppsh.doctor.probe import Probe
 from xmppsh.doctor.report import CHECKS, because
+from xmppsh.resolve.options import CLIENTS, SERVERS
 from xmppsh.tasks import running
 
 if TYPE_CHECKING:
@@ -22,22 +23,26 @@ if TYPE_CHECKING:
     from xmppsh.net.attempts import Attempt
     from xmppsh.resolve.plan import Plan
 
-BEHIND_TCP: tuple[Group, ...] = ("tls", "stream", "sasl", "bind", "session")
+FOR_ALL: tuple[Group, ...] = ("tls", "stream")
+FOR_CLIENTS: tuple[Group, ...] = ("sasl", "bind", "session")
 DRY = "--dry-run opens no connection"
 NOT_BEHIND_A_LOGIN = tuple(PATHS)
 
 
 async def examine(case: Case, report: Report) -> None:
     """Make every check; raises only what the command line or a file is at fault for."""
+    behind = FOR_ALL if case.side is SERVERS else (*FOR_ALL, *FOR_CLIENTS)
     plan = await check_names(case, report)
     if plan is None or not case.dials:
-        await report.skip_groups(("tcp", *BEHIND_TCP), DRY if plan is not None else report.because)
+        await report.skip_groups(("tcp", *behind), DRY if plan is not None else report.because)
         return
     places = await check_connections(case, plan, report)
     if not places:
-        await report.skip_groups(BEHIND_TCP, report.because)
+        await report.skip_groups(behind, report.because)
         return
     usable = await _look(case, plan, places, report)
+    if case.side is SERVERS:
+        return
     reason = report.because if usable is None else case.no_login
     if reason or usable is None:
         await report.skip("sasl", "login", reason)
@@ -73,12 +78,13 @@ async def _look(case: Case, plan: Plan, places: list[Attempt], report: Report) -
             await check_protocols(probe, report)
         for probe, first in others:
             await check_same(probe, first, report)
-        await check_spare(case, plan, places, report)
+        if case.side is CLIENTS:
+            await check_spare(case, plan, places, report)
         good = []
         for probe, task in zip(firsts.values(), tasks, strict=False):
             await task
             good.append(await check_stream(probe, report))
-        for index, probe in enumerate(firsts.values()):
+        for index, probe in enumerate(firsts.values() if case.side is CLIENTS else ()):
             good[index] &= await check_sasl(probe, report)
     return next((probe.place for probe, is_good in zip(firsts.values(), good, strict=True) if is_good), None)
 

@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xmppsh import ns
 from xmppsh.connection.driver import Driver
 from xmppsh.connection.opening import SILENCES
 from xmppsh.doctor.check_tcp import MODES
@@ -21,6 +22,7 @@ from xmppsh.protocol.events import StreamEnded, TlsEstablished
 from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.protocol.stream import Stream
 from xmppsh.protocol.table import State
+from xmppsh.resolve.options import SERVERS
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -64,6 +66,12 @@ class ProbeStream(Stream):
         return self._fail(None)  # no fault: the footer and the end
 
 
+class PeerProbeStream(ProbeStream):
+    """The same, as a server opens it that has mail for this one (RFC 6120 §4.8.3)."""
+
+    content = ns.SERVER
+
+
 class Probe:
     """Looks at one place. handshake_only: no farther than TLS; label: what its checks are called by.
 
@@ -89,7 +97,8 @@ class Probe:
         self.group: Group = "tcp"
         self.failed = f"header {self.label}"
         self.tls_known = asyncio.Event()  # what there is to know of TLS
-        self.stream = ProbeStream(StreamConfig(case.options.jid, Credentials(), tls=place.candidate.tls))
+        stream = PeerProbeStream if case.side is SERVERS else ProbeStream
+        self.stream = stream(StreamConfig(case.options.jid, Credentials(), tls=place.candidate.tls))
         self._policy, self._handshake_only = policy or case.options.policy, handshake_only
         self._ended: asyncio.Future[XmppshError | None] = asyncio.get_running_loop().create_future()
 
@@ -157,7 +166,9 @@ class Probe:
 
     async def _peek(self) -> tuple[bytes, ...]:
         """What a certificate holds that was refused: a handshake that nothing follows."""
-        other = Probe(self.case, replace(self.place), policy=TlsPolicy(insecure=True), handshake_only=True)
+        other = Probe(
+            self.case, replace(self.place), policy=TlsPolicy(insecure=True, alpn=self._policy.alpn), handshake_only=True
+        )
         await other.run(SECOND_LOOK_S)
         self.certificate, self.chain, self.tls_version = other.certificate, other.chain, other.tls_version
         return other.chain
@@ -183,12 +194,14 @@ class Probe:
             return
         candidate = replace(self.place.candidate, tls="direct" if tls == "starttls" else "starttls")
         there = replace(self.place, candidate=candidate)
-        other = Probe(self.case, there, policy=TlsPolicy(insecure=True), handshake_only=True)
+        other = Probe(self.case, there, policy=TlsPolicy(insecure=True, alpn=self._policy.alpn), handshake_only=True)
         await other.run(SECOND_LOOK_S)
         if other.is_secured:
-            service = "_xmpps-client" if tls == "starttls" else "_xmpp-client"
             self.group = "tls"
             self.error = TlsError(
                 f"{self.place} is a port for {other.mode}, and {self.mode} was tried",
-                hint=f"--tls {candidate.tls}, or an SRV record for {service}._tcp that names this port",
+                hint=f"--tls {candidate.tls}, or an SRV record for {self._service(candidate.tls)} that names this port",
             )
+
+    def _service(self, tls: str) -> str:
+        return next(service for service, mode in self.case.side.services.items() if mode == tls)

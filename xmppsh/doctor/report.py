@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.resolve.options import CLIENTS, SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -19,7 +20,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 # The checks of each group, as they are called when they cannot be made at all.
 CHECKS: dict[Group, tuple[str, ...]] = {
-    "dns": ("SRV _xmpps-client._tcp", "SRV _xmpp-client._tcp", "addresses"),
+    "dns": (*(f"SRV {service}" for side in (CLIENTS, SERVERS) for service in side.services), "addresses"),
     "tcp": ("connection",),
     "tls": ("handshake", "names", "chain", "expiry", "certificate", "protocols"),
     "stream": ("header", "features", "limits", "registration"),

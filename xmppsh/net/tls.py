@@ -26,7 +26,7 @@ from xmppsh.texts import os_reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-ALPN = "xmpp-client"  # XEP-0368 §2
+ALPN, ALPN_OF_SERVERS = "xmpp-client", "xmpp-server"  # XEP-0368 §2
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
 NO_ISSUER = (20, 21)  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, …_UNABLE_TO_VERIFY_LEAF_SIGNATURE
 NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
@@ -46,7 +46,8 @@ class TlsPolicy:
 
     ca: PEM file that replaces the system's authorities; pins: SHA-256 of the server's certificate (DER), hex: when
     given, they alone decide; insecure: anybody is trusted; contents: of those of the files that can be read only once;
-    versions: the lowest and the highest of TLS, to find out what a server takes, and never for a session.
+    versions: the lowest and the highest of TLS, to find out what a server takes, and never for a session; alpn: what is
+    spoken behind direct TLS (RFC 7301).
     """
 
     ca: Path | None = None
@@ -56,6 +57,7 @@ class TlsPolicy:
     key: Path | None = None
     contents: Mapping[Path, bytes] = field(default_factory=dict, repr=False, hash=False)
     versions: tuple[ssl.TLSVersion, ssl.TLSVersion] | None = None
+    alpn: str = ALPN
 
 
 def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
@@ -67,7 +69,7 @@ def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
         context.minimum_version, context.maximum_version = policy.versions
         context.set_ciphers("ALL:@SECLEVEL=0")  # else OpenSSL itself refuses what is old
     if direct:
-        context.set_alpn_protocols([ALPN])
+        context.set_alpn_protocols([policy.alpn])
     if policy.insecure or policy.pins:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -56,7 +56,9 @@ class StreamConfig:
 
 
 class Negotiation:
-    """What a stream knows, and its handlers up to `live`."""
+    """What a stream knows, and its handlers up to `live`. content: the namespace of its stanzas (RFC 6120 §4.8.3)."""
+
+    content = ns.CLIENT
 
     def __init__(self, config: StreamConfig) -> None:
         self.config = config
@@ -98,7 +100,7 @@ class Negotiation:
                 "to": self.config.jid.domainpart,
                 "version": "1.0",
                 "xml:lang": self.config.language,
-                "xmlns": ns.CLIENT,
+                "xmlns": self.content,
                 "xmlns:stream": ns.STREAM,
             },
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from xmppsh.model import place
 from xmppsh.plain import dataclass
@@ -16,13 +16,30 @@ if TYPE_CHECKING:
 DNS_PORT = 53
 
 
+class Side(NamedTuple):
+    """For whom a domain's server is looked up. services: the names of its SRV records, with what is spoken there.
+
+    port, direct_ports: by STARTTLS and by direct TLS, where there are no SRV records; whom: for sentences.
+    """
+
+    services: dict[str, Literal["direct", "starttls"]]
+    port: int
+    direct_ports: tuple[int, ...]
+    whom: str
+
+
+# RFC 6120 §3.2.1, §14.7, XEP-0368.
+CLIENTS = Side({"_xmpps-client._tcp": "direct", "_xmpp-client._tcp": "starttls"}, 5222, (5223, 443), "clients")
+SERVERS = Side({"_xmpps-server._tcp": "direct", "_xmpp-server._tcp": "starttls"}, 5269, (5270,), "other servers")
+
+
 @dataclass(frozen=True, slots=True)
 class LookupOptions:
     """What decides how a name becomes addresses.
 
     servers: `--dns`, name servers (address, port) to ask instead of the system's; overrides: `--resolve`, the last one
     for a name and port wins; family: socket.AF_INET or AF_INET6 to allow one alone; proxied: a proxy looks names up,
-    and no question leaves this machine; cache: the file that remembers SRV records; None: none does.
+    and no question leaves this machine; cache: the file that remembers SRV records; None: none does; side: who asks.
     """
 
     servers: tuple[tuple[str, int], ...] = ()
@@ -30,6 +47,7 @@ class LookupOptions:
     family: int = socket.AF_UNSPEC
     proxied: bool = False
     cache: Path | None = None
+    side: Side = CLIENTS
     hosts_file: Path = Path("/etc/hosts")
     resolv_conf: Path = Path("/etc/resolv.conf")
 

@@ -16,8 +16,8 @@ from xmppsh.model import Candidate, a_labels, is_address, is_loopback, u_labels
 from xmppsh.plain import dataclass
 from xmppsh.protocol.order import ordered
 from xmppsh.resolve.addresses import Found, find_addresses, is_localhost, known_here
-from xmppsh.resolve.options import LookupOptions
-from xmppsh.resolve.services import SERVICES, ask_services, forget
+from xmppsh.resolve.options import CLIENTS, LookupOptions
+from xmppsh.resolve.services import ask_services, forget
 from xmppsh.resolve.together import together
 from xmppsh.resolve.trouble import BARE, EMPTY, LATE, NotLookedUp, Trouble, failure, services_failure
 
@@ -26,17 +26,15 @@ if TYPE_CHECKING:
 
     from xmppsh.errors import ConnectError
     from xmppsh.model import Jid, TlsMode
+    from xmppsh.resolve.options import Side
     from xmppsh.resolve.services import Offer
     from xmppsh.resolve.trouble import Given
     from xmppsh.texts import Log
 
     Host = tuple[str, int | None]
 
-STARTTLS_SERVICE = "_xmpp-client._tcp"
 BY_HOST = "--host"
 HOST_HINT = "--host HOST[:PORT] dials a place of your choice"
-CLIENT_PORT = 5222  # RFC 6120 §14.7
-DIRECT_TLS_PORTS = (5223, 443)  # without SRV records, what people mean by them
 MAX_PLACES = 64  # of the SRV records; a stranger's zone decides how many there are
 FOR_TLS = {"auto": "", "direct": " for direct TLS", "starttls": " for STARTTLS"}
 GRACE_S = 0.5  # for the names that are still being looked up when one has addresses: the dialler looks again
@@ -143,7 +141,7 @@ async def draw_plan(
     domain = jid.dial_name
     sketch = Plan(u_labels(domain), domain, "host" if redirect is None else "server", ())
     if hosts:
-        sketch = replace(sketch, steps=_given(hosts, tls, redirect or BY_HOST, by_hand=redirect is None))
+        sketch = replace(sketch, steps=_given(hosts, tls, redirect or BY_HOST, lookup.side, by_hand=redirect is None))
     else:
         sketch = await _of_domain(sketch, tls, timeout_s / 2, lookup, log)
     for step in sketch.steps:
@@ -162,12 +160,14 @@ async def draw_plan(
 # ── Which places ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _explicit(host: str, port: int | None, tls: TlsMode, source: str, *, by_hand: bool = False) -> Candidate:
+def _explicit(
+    host: str, port: int | None, tls: TlsMode, source: str, side: Side = CLIENTS, *, by_hand: bool = False
+) -> Candidate:
     mode: Literal["direct", "starttls", "off"]
-    mode = ("direct" if port in DIRECT_TLS_PORTS else "starttls") if tls == "auto" else tls
+    mode = ("direct" if port in side.direct_ports else "starttls") if tls == "auto" else tls
     with suppress(ValueError):  # then it stays as it is; looking it up fails, with a sentence of its own
         host = a_labels(host).lower().removesuffix(".")
-    port = port or (DIRECT_TLS_PORTS[0] if mode == "direct" else CLIENT_PORT)
+    port = port or (side.direct_ports[0] if mode == "direct" else side.port)
     return Candidate(host, port, mode, source, searched=by_hand)
 
 
@@ -175,13 +175,13 @@ async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: Looku
     domain = sketch.tls_name
     if not lookup.proxied and (ports := lookup.ports_of(domain)):
         # Who says at which port and address the domain is has said more than its SRV records could.
-        return replace(sketch, steps=_given([(domain, port) for port in ports], tls, "--resolve"))
+        return replace(sketch, steps=_given([(domain, port) for port in ports], tls, "--resolve", lookup.side))
     sketch = replace(sketch, given="domain")
     reason = _without_services(domain, lookup)
     if reason is None and tls == "off":
         reason = "the domain itself, without TLS no SRV records are asked for"
     if reason is not None:
-        return _itself(sketch, tls, reason)
+        return _itself(sketch, tls, reason, lookup.side)
     services = await ask_services(domain, tls, lookup, timeout_s, log)
     answered_by = services.answered_by
     sketch = replace(sketch, asked=services.told, remembered=services.remembered, answered_by=answered_by)
@@ -191,24 +191,28 @@ async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: Looku
             log(1, f"{sketch.domain} has {len(steps)} SRV records, the first {MAX_PLACES} in their order are looked at")
         return replace(sketch, given="srv", steps=steps[:MAX_PLACES])
     if services.trouble is not None:
-        here = None if services.useless else known_here(domain, _explicit(domain, None, tls, "").port, lookup)
+        here = (
+            None if services.useless else known_here(domain, _explicit(domain, None, tls, "", lookup.side).port, lookup)
+        )
         if here is None:
             raise services_failure(sketch.domain, services.trouble)
         log(1, f"the SRV records of {sketch.domain} {services.trouble}")
-        return _itself(sketch, tls, f"the domain itself, it is in {here.source}; its SRV records {services.trouble}")
+        reason = f"the domain itself, it is in {here.source}; its SRV records {services.trouble}"
+        return _itself(sketch, tls, reason, lookup.side)
     if services.useless:
         raise ServiceRefused(
             f"{sketch.domain}: its SRV records name no place that could be dialled ({', '.join(services.useless)})",
             hint=HOST_HINT,
         )
-    if STARTTLS_SERVICE in services.refused or (tls == "direct" and services.refused):
+    refused = {lookup.side.services[service] for service in services.refused}
+    if "starttls" in refused or (tls == "direct" and refused):
         what = "no direct TLS" if tls == "direct" else "no XMPP"
         raise ServiceRefused(
-            f'{sketch.domain} says that it offers {what} to clients (SRV target ".")',  # RFC 2782
+            f'{sketch.domain} says that it offers {what} to {lookup.side.whom} (SRV target ".")',  # RFC 2782
             hint=HOST_HINT,
         )
     # RFC 6120 §3.2.2: no SRV records, so the domain's own addresses.
-    return _itself(sketch, tls, f"the domain itself, it has no SRV records{FOR_TLS[tls]}")
+    return _itself(sketch, tls, f"the domain itself, it has no SRV records{FOR_TLS[tls]}", lookup.side)
 
 
 def _without_services(domain: str, lookup: LookupOptions) -> str | None:
@@ -224,16 +228,17 @@ def _without_services(domain: str, lookup: LookupOptions) -> str | None:
     return None
 
 
-def _given(places: Sequence[Host], tls: TlsMode, source: str, *, by_hand: bool = False) -> tuple[Step, ...]:
+def _given(places: Sequence[Host], tls: TlsMode, source: str, side: Side, *, by_hand: bool = False) -> tuple[Step, ...]:
     reasons = [f"number {number} of {len(places)} given" for number in range(1, len(places) + 1)]
     reasons = reasons if len(places) > 1 else ["the only place"]
     return tuple(
-        Step(_explicit(*place, tls, source, by_hand=by_hand), why) for place, why in zip(places, reasons, strict=True)
+        Step(_explicit(*place, tls, source, side, by_hand=by_hand), why)
+        for place, why in zip(places, reasons, strict=True)
     )
 
 
-def _itself(sketch: Plan, tls: TlsMode, source: str) -> Plan:
-    return replace(sketch, steps=_given([(sketch.tls_name, None)], tls, source))
+def _itself(sketch: Plan, tls: TlsMode, source: str, side: Side) -> Plan:
+    return replace(sketch, steps=_given([(sketch.tls_name, None)], tls, source, side))
 
 
 def _in_order(offers: Sequence[Offer], domain: str) -> tuple[Step, ...]:
@@ -302,7 +307,7 @@ def _completed(step: Step, outcome: Found | Trouble | None, sketch: Plan) -> Ste
         case Found(addresses, source):
             return replace(step, candidate=replace(step.candidate, addresses=addresses), known_by=source)
         case Trouble():
-            bare = outcome is EMPTY and sketch.given == "domain" and len(sketch.asked) == len(SERVICES)
+            bare = outcome is EMPTY and sketch.given == "domain" and len(sketch.asked) == len(CLIENTS.services)
             return replace(step, trouble=BARE if bare else outcome)
         case None:
             return replace(step, trouble=LATE)

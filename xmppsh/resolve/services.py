@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from xmppsh.resolve.trouble import Trouble
     from xmppsh.texts import Log
 
-SERVICES: dict[str, Literal["direct", "starttls"]] = {
-    "_xmpps-client._tcp": "direct",
-    "_xmpp-client._tcp": "starttls",
-}
 GRACE_S = 0.5  # for the answer about one service when the other one has records
 
 
@@ -68,7 +64,8 @@ async def ask_services(domain: str, tls: TlsMode, lookup: LookupOptions, timeout
     """Ask for the wanted services at the same time, those that are not remembered. domain: in A-labels."""
     servers = lookup.servers or name_servers(lookup.resolv_conf)
     cache = None if lookup.cache is None else SrvCache(lookup.cache, servers, log)
-    wanted = [service for service, mode in SERVICES.items() if tls in ("auto", mode) and _can_be_asked(service, domain)]
+    services = lookup.side.services
+    wanted = [service for service, mode in services.items() if tls in ("auto", mode) and _can_be_asked(service, domain)]
     known = {service: cache.get(f"{service}.{domain}") if cache is not None else None for service in wanted}
     asked = [service for service in wanted if known[service] is None]
     questions = [_ask(f"{service}.{domain}", servers, timeout_s) for service in asked]
@@ -98,7 +95,7 @@ async def ask_services(domain: str, tls: TlsMode, lookup: LookupOptions, timeout
             refused.append(service)  # RFC 2782: the service is decidedly not available at this domain
         for record in records:
             if is_dialable(record):
-                offers.append(Offer(record, service, SERVICES[service], found.server))
+                offers.append(Offer(record, service, services[service], found.server))
             else:
                 useless.append(f"{record.target!r} port {record.port}")
     for sentence in told:
@@ -120,7 +117,7 @@ def forget(domain: str, lookup: LookupOptions, log: Log) -> None:
     """Drop what is remembered of a domain: it led nowhere. domain: in A-labels."""
     if lookup.cache is not None:
         cache = SrvCache(lookup.cache, lookup.servers or name_servers(lookup.resolv_conf), log)
-        for service in SERVICES:
+        for service in lookup.side.services:
             cache.forget(f"{service}.{domain}")
 
 
