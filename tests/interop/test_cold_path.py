@@ -10,12 +10,14 @@ from support.servers import Server
 ALWAYS = (
     "lxml slixmpp prompt_toolkit cryptography asn1crypto scramp dns idna stringprep encodings.idna tomllib email"
     " click gettext zipfile importlib.metadata difflib tempfile shutil secrets http"
+    " inspect ast dis tokenize linecache textwrap ntpath locale"
     " xmppsh.witness.announcer"
 )
 MAIN = """
 import atexit, sys
 from xmppsh.cli.__main__ import main
-atexit.register(lambda: sys.stderr.write(" ".join(sys.modules) + "\\n"))
+from xmppsh.later import _Later
+atexit.register(lambda: sys.stderr.write(" ".join(n for n, m in sys.modules.items() if type(m) is not _Later) + "\\n"))
 main()
 """
 COMMANDS = {"send": ("{own}", "hello"), "ping": (), "iq": ("get", "{domain}", "<ping xmlns='urn:xmpp:ping'/>")}

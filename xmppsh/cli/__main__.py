@@ -69,7 +69,8 @@ def main() -> None:
         os._exit(code)  # there is nothing to clear away
     from xmppsh.later import later
 
-    later("asyncio", "inspect", "locale")  # needed late, or not at all
+    # Needed late, or not at all: these, and what they load themselves.
+    later("asyncio", "copy", "inspect", "linecache", "locale", "ntpath", "textwrap")
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:
         from xmppsh.cli.run import main as run_main

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # what `signal` wraps
 import asyncio
+import os
 import signal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,12 +33,24 @@ class Shutdown:
         return asyncio.Event()
 
     def install(self) -> None:
-        """Take the signals over; an inherited ignore of SIGHUP (nohup) is kept."""
+        """Take the signals over; an inherited ignore of SIGHUP (nohup) is kept.
+
+        Not by the loop's `add_signal_handler`, which loads `inspect`, nor by `signal.signal`, which does so to look for
+        the former handler among its enums: to write to the loop's own pipe wakes it as well.
+        """
         loop = asyncio.get_running_loop()
         for number in HANDLED:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
-            loop.add_signal_handler(number, self.request, int(number))
+            _signal.signal(number, partial(self._came, loop))
+
+    def _came(self, loop: asyncio.AbstractEventLoop, number: int, _frame: object) -> None:
+        """A signal came, perhaps in the middle of anything: the loop takes it in its next turn, while there is one."""
+        if loop.is_closed():
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        else:
+            loop.call_soon_threadsafe(self.request, number)
 
     def request(self, number: int) -> None:
         """A signal came."""
