@@ -62,7 +62,6 @@ class Pipes:
         go = ["go-sendxmpp", "-f", str(self.folder / "go.conf"), "-j", host, "-i", f"bob@{DOMAIN}"]
         perl = ["sendxmpp", "-t", "-u", "alice", "-p", "x", "-j", host, "-o", DOMAIN, "--tls-ca-path", str(self.ca)]
         cases = {"xmppsh pipe": ([XMPPSH, "-q", "pipe"], "stanzas.xml")}
-        cases["  --window 10000"] = ([XMPPSH, "-q", "pipe", "--window", "10000"], "stanzas.xml")
         if shutil.which("go-sendxmpp"):
             cases["go-sendxmpp -i"] = (go, "lines.txt")
         if shutil.which("sendxmpp"):

@@ -13,6 +13,7 @@ from outbox.workload import ACCOUNT, Workload, content
 
 from xmppsh.errors import IoError
 from xmppsh.outbox import store as store_module
+from xmppsh.outbox.database import PAGE_BYTES
 from xmppsh.outbox.queue import Entry, Fate, Queue
 from xmppsh.outbox.store import Store
 from xmppsh.protocol.sm import Resumption
@@ -231,7 +232,7 @@ def test_a_file_cut_at_any_byte_is_refused_or_whole_and_never_silently_empty(
 ) -> None:
     data, held = good
     path.parent.mkdir()
-    near = {edge + by for edge in range(0, len(data), 4096) for by in (-1, 0, 1, 100)}
+    near = {edge + by for edge in range(0, len(data), PAGE_BYTES) for by in (-1, 0, 1, 100)}
     for size in sorted({*range(2, len(data), STRIDE), *near} & set(range(2, len(data)))):
         told = outcome(path, {"": data[:size]})
         assert told == held or (isinstance(told, IoError) and told.exit_code == 74 and told.hint), size
@@ -241,8 +242,8 @@ def test_a_file_cut_at_any_byte_is_refused_or_whole_and_never_silently_empty(
 def test_a_page_that_became_garbage_is_no_crash(path: Path, good: tuple[bytes, Any], page: int) -> None:
     data, held = good
     path.parent.mkdir()
-    for junk in (b"\0" * 4096, b"\xff" * 4096, os.urandom(4096)):
-        told = outcome(path, {"": data[: page * 4096] + junk + data[(page + 1) * 4096 :]})
+    for junk in (b"\0" * PAGE_BYTES, b"\xff" * PAGE_BYTES, os.urandom(PAGE_BYTES)):
+        told = outcome(path, {"": data[: page * PAGE_BYTES] + junk + data[(page + 1) * PAGE_BYTES :]})
         assert isinstance(told, IoError) or (page and len(told) == len(held))  # SQLite has no checksums of pages
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIN_FILE_BYTES = 512  # SQLite's smallest page
+# Measured with the rows of `pipe`: a third less time for a commit than with 4 KiB pages and a checkpoint at 4 MiB, and
+# not more for a row of one message.
+PAGE_BYTES, CHECKPOINT_PAGES = 8192, 2000
 MAGIC = b"SQLite format 3\0"
 
 
@@ -39,7 +42,9 @@ class Database:
             found = self._check_kind()
             if not found:
                 path.chmod(0o600)  # an empty file that was there
+            self._database.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
             self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._database.execute("PRAGMA foreign_keys = ON")
             if found != version:
                 marks = f"PRAGMA application_id = {application};\nPRAGMA user_version = {version};"

@@ -42,7 +42,7 @@ USUAL = re.compile(
 )
 # The end of something else, an origin-id that a message brings; markup that could hide an end tag, the prefix that is
 # assumed: expat tells of these.
-NESTED, ODD = b"</message", (ns.SID.encode(),)
+BEGIN, NESTED, ODD = b"<message", b"</message", (ns.SID.encode(),)
 TOLD = (b"<!", b"<?", b"stream:")
 OPENING, CLOSING = f"<x xmlns='{ns.CLIENT}'>".encode(), b"</x>"
 FEWEST = 8  # messages that are worth a parser of their own
@@ -151,10 +151,11 @@ class Runs(Generic[Item]):
         matches = self._starts(parts, whole)
         if max(map(len, parts), default=0) > self._harmless_bytes:
             matches = [match if self._is_harmless(part) else None for match, part in zip(matches, parts, strict=True)]
-        if whole.count(NESTED) > len(parts) or any(one in whole for one in self._odd):
-            matches = _without((NESTED, *self._odd), matches, parts)
-        if _opened(whole) > len(parts):
+        if whole.count(BEGIN) > len(parts):  # else nothing inside of them could take one of their end tags
+            matches = _without((NESTED,), matches, parts)
             matches = [None if _opened(part) > 1 else match for match, part in zip(matches, parts, strict=True)]
+        if any(one in whole for one in self._odd):
+            matches = _without(self._odd, matches, parts)
         return matches
 
     def _is_harmless(self, part: bytes) -> bool:
