@@ -65,7 +65,11 @@ def _check(arguments: Mapping[str, Any]) -> None:
 )
 @click.option("--to", type=JID, metavar="JID", help="The recipient for lines, and for json without a `to`.")
 @click.option(
-    "--window", type=click.IntRange(min=1), default=10_000, metavar="N", help="At most N unacknowledged stanzas [10000]."
+    "--window",
+    type=click.IntRange(min=1),
+    default=10_000,
+    metavar="N",
+    help="At most N unacknowledged stanzas [10000].",
 )
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="At most N stanzas per second.")
 @click.option("--root", metavar="NAME", help="Another element that may enclose the stanzas, besides stream:stream.")
