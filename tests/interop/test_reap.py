@@ -179,7 +179,8 @@ async def test_a_ping_keeps_nothing_but_what_the_server_offered(simple: Program,
     simple.env["XDG_STATE_HOME"] = str(tmp_path / "none")
     outcome = await simple.run("ping")
     assert (outcome.code, outcome.stderr) == (0, "")
-    assert {path.name for path in (tmp_path / "none" / "xmppsh").iterdir()} == {"places.json", "servers.json"}
+    kept = {path.name for path in (tmp_path / "none" / "xmppsh").iterdir()}
+    assert kept == {"places.json", "salts.json", "servers.json"}
 
 
 @pytest.mark.parametrize("file", ["state", "state/xmppsh", "state/xmppsh/locks"])

@@ -74,16 +74,22 @@ def run_work(work: Work) -> int:
 
 
 def _begin(work: Work, app: App) -> None:
-    """Dial for a one-shot while the rest is loaded."""
+    """Dial for a one-shot, and hash its password, while the rest is loaded."""
     settings = app.settings
     if work.spec.session != "one-shot" or work.guarded or settings.dry_run or settings.proxy is not None:
         return
     if (state := app.storage.state_if_any) is not None:
         from xmppsh.net.head_start import HeadStart
 
+        account = str(app.account.jid.bare)
         asked = f"{settings.host} {settings.tls} {settings.ipv4} {settings.ipv6} {settings.resolve}"
-        app.storage.head_start = HeadStart(state / "places.json", str(app.account.jid.bare), asked, app.console.log)
+        app.storage.head_start = HeadStart(state / "places.json", account, asked, app.console.log)
         app.storage.head_start.begin()
+        if (password := app.account.credentials.password) is not None:
+            from xmppsh.connection.hashing import Hashing
+
+            app.storage.hashing = Hashing(state / "salts.json", account, app.console.log)
+            app.storage.hashing.begin(password)
 
 
 @contextmanager

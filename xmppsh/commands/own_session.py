@@ -52,6 +52,7 @@ class OwnSessions:
             known=known,
             tokens=None if heals or state is None else state / "tokens.json",
             head_start=self._storage.head_start,
+            hashing=self._storage.hashing,
         )
         journal = None if state is None and not heals else self._journal
         async with self._session(options, journal, hasty=not heals) as session:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xmppsh.commands.console import Console
+    from xmppsh.connection.hashing import Hashing
     from xmppsh.ghosts.guard import Guard
     from xmppsh.model import Jid
     from xmppsh.net.head_start import HeadStart
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 class Storage:
     """What is kept on disk.
 
-    head_start: of a one-shot, the connection that it began early. guard: of a command whose session outlives its
-    socket; it is told who owns what. left_open: a session of this process ended, and its server was not told.
+    head_start, hashing: what a one-shot began early, its connection and its hash. guard: of a command whose session
+    outlives its socket; it is told who owns what. left_open: a session of this process ended, and its server was not
+    told.
     """
 
     def __init__(self, console: Console) -> None:
         self.guard: Guard | None = None
         self.head_start: HeadStart | None = None
+        self.hashing: Hashing | None = None
         self.left_open = False
         self._console = console
 

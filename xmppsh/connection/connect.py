@@ -185,6 +185,8 @@ class Connector:
         stream, self.costs = opening.stream, opening.costs
         if options.head_start is not None:
             options.head_start.remember(opening.attempt.address, opening.attempt.candidate.port)
+        if options.hashing is not None and self.on_registration is None:
+            options.hashing.remember()
         if self.on_registration is not None:
             return None
         resumed = stream.sm is not None and stream.sm is self._resume
@@ -285,6 +287,7 @@ class Connector:
             known=self._known,
             modern=self._is_modern,
             client=self._client,
+            pbkdf2=None if options.hashing is None else options.hashing.pbkdf2,
             resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line
         )
         on_registration = self.on_registration or (lambda *_: None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xmppsh.config.proxy import Proxy
+    from xmppsh.connection.hashing import Hashing
     from xmppsh.model import Credentials, Jid, TlsMode
     from xmppsh.net.head_start import HeadStart
 
@@ -42,5 +43,6 @@ class SessionOptions:
     resumable_s: int | None = None  # the server is asked to keep the session that long behind a cut, to be resumed
     known: Path | None = None  # what servers offered the last time (known.py); None: each answer is waited for
     head_start: HeadStart | None = None  # a connection that was begun already
+    hashing: Hashing | None = None  # the hash of the password, which was begun already
     tokens: Path | None = None  # where FAST tokens are kept (tokens.py); None: none is asked for
     give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide

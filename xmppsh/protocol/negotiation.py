@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Credentials, Jid
     from xmppsh.protocol.fast import Client
+    from xmppsh.protocol.scram import Pbkdf2
     from xmppsh.protocol.sm import StreamManagement
 
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
@@ -51,6 +52,7 @@ class StreamConfig:
     known: Known | None = None  # what the server offered the last time: by that, much is written ahead of its answers
     modern: bool = True  # SASL2 (XEP-0388), where the server has it
     client: Client | None = None  # who asks for tokens (XEP-0484); None: nobody does
+    pbkdf2: Pbkdf2 | None = None  # hashes for SCRAM; None: hashlib does
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
 
@@ -192,7 +194,8 @@ class Negotiation:
     def _offer_of(
         self, mechanisms: frozenset[str], bindings: frozenset[str], tokens: frozenset[str] | None
     ) -> sasl.Offer:
-        return sasl.Offer(mechanisms, self.config.tls != "off", bindings, self._certificate, tokens)
+        is_secure = self.config.tls != "off"
+        return sasl.Offer(mechanisms, is_secure, bindings, self._certificate, tokens, self.config.pbkdf2)
 
     def _log_in_ahead(self) -> list[Output]:
         """Begin as the last offer made us begin, where that is possible."""

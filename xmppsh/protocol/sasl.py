@@ -10,6 +10,7 @@ import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
 from xmppsh.errors import ProtocolError, SaslError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from xmppsh.model import Credentials, Jid
+    from xmppsh.protocol.scram import Pbkdf2
 
 END_POINT = "tls-server-end-point"  # RFC 5929 §4, the one channel binding that Python can compute under TLS 1.3
 HASHES = ("SHA-512", "SHA-256", "SHA-1")  # the strongest first
@@ -69,10 +71,12 @@ class _OneStep:
 class _Scram:
     """SCRAM with its messages as bytes, and its faults as errors of ours."""
 
-    def __init__(self, name: str, username: str, password: str, gs2_header: str, binding: bytes) -> None:
+    def __init__(
+        self, name: str, username: str, password: str, gs2_header: str, binding: bytes, pbkdf2: Pbkdf2 | None
+    ) -> None:
         self.name = name
         try:
-            self._client = scram.Client(name, username, password, gs2_header=gs2_header, binding=binding)
+            self._client = scram.Client(name, username, password, gs2_header=gs2_header, binding=binding, pbkdf2=pbkdf2)
         except NotAllowed as error:
             raise SaslError(f"the name or the password cannot be used with {name}: {error}") from error
         self.is_prepared = self._client.is_prepared
@@ -120,7 +124,8 @@ class Offer:
     """What the server has, and what we could use of it.
 
     mechanisms: on offer; secure: is TLS up; binding_types: the server's list of channel bindings (XEP-0440);
-    certificate: the server's, DER; tokens: the mechanisms of FAST where it is an offer of SASL2 (XEP-0388), else None.
+    certificate: the server's, DER; tokens: the mechanisms of FAST where it is an offer of SASL2 (XEP-0388), else None;
+    pbkdf2: hashes for SCRAM.
     """
 
     mechanisms: frozenset[str]
@@ -128,6 +133,7 @@ class Offer:
     binding_types: frozenset[str] = frozenset()
     certificate: bytes | None = None
     tokens: frozenset[str] | None = None
+    pbkdf2: Pbkdf2 | None = field(default=None, compare=False)
 
     def possible(self, credentials: Credentials) -> list[str]:
         """The mechanisms that are offered, allowed here, and possible with what we have; the strongest first."""
@@ -227,10 +233,10 @@ def _exchange(name: str, jid: Jid, credentials: Credentials, offer: Offer) -> Ex
     # is offered; where one is offered that we cannot use, the truth is "n".
     end_point = offer.end_point
     if end_point is None or (any(one.endswith("-PLUS") for one in offer.mechanisms) and not name.endswith("-PLUS")):
-        return _Scram(name, localpart, password, "n,,", b"")
+        return _Scram(name, localpart, password, "n,,", b"", offer.pbkdf2)
     if name.endswith("-PLUS"):
-        return _Scram(name, localpart, password, f"p={END_POINT},,", end_point)
-    return _Scram(name, localpart, password, "y,,", b"")
+        return _Scram(name, localpart, password, f"p={END_POINT},,", end_point, offer.pbkdf2)
+    return _Scram(name, localpart, password, "y,,", b"", offer.pbkdf2)
 
 
 def _none_left(jid: Jid, credentials: Credentials, offered: frozenset[str], *, secure: bool) -> SaslError:

@@ -19,6 +19,8 @@ from xmppsh.protocol.saslprep import saslprep
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Pbkdf2 = Callable[[str, bytes, bytes, int], bytes]  # hash, password, salt, rounds
+
 HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 MIN_ITERATIONS = 4096  # RFC 7677 §4: a server that asks for less wants the password to be guessed
 MAX_ITERATIONS = 10_000_000  # some seconds; more would be an attack on us
@@ -61,7 +63,8 @@ class Verifier:
 class Client:
     """The client's side of one login.
 
-    gs2_header: `n,,`, `y,,` or `p=…,,` (RFC 5802 §6); binding: the data of the channel for `p`.
+    gs2_header: `n,,`, `y,,` or `p=…,,` (RFC 5802 §6); binding: the data of the channel for `p`; pbkdf2: hashes, where
+    that is not hashlib's own.
     Raises NotAllowed for a name or a password that cannot be used; `is_prepared` is false when one has characters that
     SASLprep does not know and is used as it is.
     """
@@ -75,12 +78,14 @@ class Client:
         gs2_header: str = "n,,",
         binding: bytes = b"",
         nonce: str | None = None,
+        pbkdf2: Pbkdf2 | None = None,
     ) -> None:
         name, knows_name = saslprep(username)
         prepared, knows_password = saslprep(password)
         self.is_prepared = knows_name and knows_password
         self._hash, self._password = hash_of(mechanism), prepared.encode()
         self._nonce = new_nonce() if nonce is None else nonce
+        self._pbkdf2 = pbkdf2 or hashlib.pbkdf2_hmac
         self._gs2_header, self._binding = gs2_header, binding
         escaped = name.replace("=", "=3D").replace(",", "=2C")
         self._first_bare = f"n={escaped},r={self._nonce}"
@@ -98,7 +103,7 @@ class Client:
         auth_message = f"{self._first_bare},{server_first},{without_proof}".encode()
 
         def work() -> str:
-            salted = hashlib.pbkdf2_hmac(self._hash, self._password, salt, iterations)
+            salted = self._pbkdf2(self._hash, self._password, salt, iterations)
             client_key = _client_key(self._hash, salted)
             proof = _xor(client_key, _hmac(self._hash, _digest(self._hash, client_key), auth_message))
             self._server_signature = _hmac(self._hash, _server_key(self._hash, salted), auth_message)
