@@ -26,6 +26,12 @@ PLAIN = [
     "<message><message/></message>",
     "<message type='groupchat' from='r@s/\u00e9' id=''>\n</message>",
 ]
+RESULT = (
+    "<message to='d@e'><result xmlns='urn:xmpp:mam:2' queryid='q' id='{}'><forwarded xmlns='urn:xmpp:forward:0'>"
+    "<message xmlns='jabber:client'>{}</message></forwarded></result></message>"
+)
+RESULTS = [RESULT.format(1, "<body>x</body>"), RESULT.format(2, "<result/>"), RESULT.format(3, "<body>&amp;</body>")]
+
 ODD = [
     "<message from='a&amp;b' id='1'><body>x</body></message>",
     "<message from='a\tb'><body>x</body></message>",
@@ -102,6 +108,30 @@ def one_by_one(pieces: Iterable[bytes]) -> Seen:
 def test_no_element_or_fault_differs_from_reading_one_by_one(document: str, size: int) -> None:
     pieces = cut(document.encode("utf-8", "surrogateescape"), size)
     assert by_the_run(pieces)[0] == one_by_one(pieces)
+
+
+WRONG_RESULTS = [
+    RESULT.format(4, "<x></message></x>"),
+    RESULT.format(5, "<x><!-- </result></message> --></x>"),
+    RESULT.format(6, "</message></forwarded></result ></message >"),
+    "<message><result><forwarded><message><result></result></message>",
+    "<message><result></result></forwarded></result></message>",
+    "<message><result></forwarded></result></message>",
+    "</result></message>",
+]
+
+
+@settings(max_examples=120, deadline=None)
+@given(compositions(RESULTS, [*PLAIN, *ODD], [*WRONG_RESULTS, *WRONG]), st.sampled_from([7, 900, 1 << 20]))
+def test_no_result_of_an_archive_differs_from_reading_one_by_one(document: str, size: int) -> None:
+    pieces = cut(document.encode("utf-8", "surrogateescape"), size)
+    assert by_the_run(pieces)[0] == one_by_one(pieces)
+
+
+def test_results_of_an_archive_come_by_the_run() -> None:
+    pieces = cut("".join([RESULTS[0], RESULTS[2]] * 100).encode(), 1 << 20)
+    seen, together = by_the_run(pieces)
+    assert (seen, together) == (one_by_one(pieces), 199)
 
 
 @pytest.mark.parametrize("size", [2000, 1 << 20])

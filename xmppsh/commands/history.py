@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from xmppsh import ns
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, MOMENT
 from xmppsh.errors import IoError
 from xmppsh.output.records import message_record
+from xmppsh.output.together import lines
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xep.history import Wanted, forwards, newest
 from xmppsh.xep.missing import offered
+from xmppsh.xmlio.arriving import starts_of
+from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from xmppsh.xep.history import Archived
 
 WHAT = "an archive (XEP-0313)"
+STANDS_ALONE = f" xmlns='{ns.CLIENT}'"
 LISTED = 50  # messages of `history list` without --last
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -105,18 +110,26 @@ async def history_export(
             pages: AsyncGenerator[list[Archived], None] = forwards(session, wanted, after)  # type: ignore[assignment]
             async with aclosing(pages):
                 async for page in pages:
-                    yield _together(app, [_record(app, one, own) for one in page])
+                    yield _together(app, page, own)
                     await apart(partial(mark.note, page[-1].archive_id))
 
 
 def _record(app: App, one: Archived, own: str) -> MessageRecord:
-    return message_record(one.message, one.xml, lambda: one.moment or app.console.now(), own)
+    return message_record(tree(one.xml), one.xml, lambda: one.moment or app.console.now(), own)
 
 
-def _together(app: App, records: list[MessageRecord]) -> Verbatim:
-    """What these records look like, to be written at once."""
-    on_terminal = app.console.stdout.is_terminal
-    return Verbatim("\n".join([app.printer.line(one, for_terminal=on_terminal) for one in records]))
+def _together(app: App, page: list[Archived], own: str) -> Verbatim:
+    """What the records of a page look like, to be written at once."""
+    printer, on_terminal = app.printer, app.console.stdout.is_terminal
+    if not printer.is_json:
+        return Verbatim("\n".join([printer.line(_record(app, one, own), for_terminal=on_terminal) for one in page]))
+    now = app.console.now()
+    messages = [one.xml.replace(STANDS_ALONE, "", 1) for one in page]  # as messages come that are not in an archive
+    moments = [one.moment or now for one in page]
+    made = lines(messages, starts_of(messages), lambda: now, own, moments)
+    return Verbatim(
+        "\n".join([one if isinstance(one, str) else printer.line(one, for_terminal=on_terminal) for one in made])
+    )
 
 
 class _Mark:

@@ -7,7 +7,7 @@ checked that it is well-formed. All the others are parsed in one piece.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 Line = TypeVar("Line")
 Starts: TypeAlias = "Sequence[Start | None]"
 BODY, BODY_END = "><body>", "</body>"  # behind the start tag of the message
-_ATTRIBUTE = r""" ([a-z:_-]+)=(?:'([^'<>&\t\r\n]*)'|"([^"<>&\t\r\n]*)")"""
-_EMPTY = re.compile(rf"<([a-z][a-z0-9_.-]*)((?:{_ATTRIBUTE})*) ?/>")
-_ATTRIBUTES = re.compile(_ATTRIBUTE)
+_ATTRIBUTE = r""" (?!xmlns=)[a-z:_-]++=(?:'[^'<>&\t\r\n]*+'|"[^"<>&\t\r\n]*+")"""
+_EMPTY = re.compile(
+    rf"""<([a-z][a-z0-9_.-]*+)(?: xmlns=(?:'([^'<>&\t\r\n]*)'|"([^"<>&\t\r\n]*)")|{_ATTRIBUTE})*+ ?/>"""
+)
 # Extensions that say more than that they are there.
 _TELLING = frozenset({name[1:].partition("}")[0] for name in (*DELAYS, ENCRYPTION, OOB, OWN)}) | ENCRYPTED
 _PLACES = re.compile(r'"id": "@id@", "body": "@body@"|"stamp": "@stamp@"')
@@ -39,12 +40,18 @@ Words: TypeAlias = "tuple[str, tuple[str, ...]]"  # the text of a message, and t
 
 def words(content: str) -> Words | None:
     """What a message says, by its content (Run.starts); None where it has to be parsed."""
-    if not content.startswith(BODY):
+    before, begins, rest = content.partition(BODY)
+    if not begins or before[:1] not in (">", ""):
         return None
-    body, _, rest = content[len(BODY) :].partition(BODY_END)
+    body, _, rest = rest.partition(BODY_END)
     payloads = _extensions(rest) if rest else ()
     if payloads is None or "<" in body or "\r" in body or "&#" in body:
         return None
+    if before:  # behind the `>` of the start tag; the partition has taken that of the last element
+        ahead = _extensions(f"{before[1:]}>")
+        if ahead is None:
+            return None
+        payloads = ahead + payloads
     if "&" in body:
         body = body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&apos;", "'")
         body = body.replace("&amp;", "&")
@@ -58,8 +65,7 @@ def _extensions(content: str) -> tuple[str, ...] | None:
         element = _EMPTY.match(content, at)
         if element is None:
             return None
-        attributes = {name: value or other for name, value, other in _ATTRIBUTES.findall(element[2])}
-        namespace = attributes.get("xmlns")
+        namespace = element[2] or element[3]
         if not namespace or namespace in _TELLING:
             return None
         found.append(f"{{{namespace}}}{element[1]}")
@@ -77,12 +83,19 @@ def records(messages: Sequence[str], starts: Starts, now: Callable[[], datetime]
     return _completed(found, messages, now, own)
 
 
-def lines(messages: Sequence[str], starts: Starts, now: Callable[[], datetime], own: str) -> list[str | MessageRecord]:
-    """The same as JSON, without newlines; a record where the message had to be parsed."""
+def lines(
+    messages: Sequence[str],
+    starts: Starts,
+    now: Callable[[], datetime],
+    own: str,
+    moments: Sequence[datetime] | None = None,
+) -> list[str | MessageRecord]:
+    """The same as JSON, without newlines; a record where the message had to be parsed. moments: when each came, where
+    they did not come now."""
     stamp = f'"stamp": {encode_basestring(rfc3339(now()))}'
     found: list[str | None] = []
     known = head = middle = tail = None
-    for start in starts:
+    for at, start in enumerate(starts):
         said = None if start is None else words(start[-1])
         if start is None or said is None:
             found.append(None)
@@ -91,11 +104,13 @@ def lines(messages: Sequence[str], starts: Starts, now: Callable[[], datetime], 
         body, payloads = said
         if (around := (sender, to, kind, language, payloads)) != known:
             known, (head, middle, tail) = around, _around(*around)
+        if moments is not None:
+            stamp = f'"stamp": "{rfc3339(moments[at])}"'
         quoted_id = "null" if stanza_id is None else encode_basestring(stanza_id)
         found.append(f'{head}"id": {quoted_id}, "body": {encode_basestring(body)}{middle}{stamp}{tail}')
     if not _is_harmless("".join(filter(None, found))):
         found = [one and safe.escaped_for_json(one) for one in found]
-    return _completed(found, messages, now, own)
+    return _completed(found, messages, now, own, moments)
 
 
 def _is_harmless(text: str) -> bool:
@@ -104,14 +119,21 @@ def _is_harmless(text: str) -> bool:
 
 
 def _completed(
-    found: Sequence[Line | None], messages: Sequence[str], now: Callable[[], datetime], own: str
+    found: Sequence[Line | None],
+    messages: Sequence[str],
+    now: Callable[[], datetime],
+    own: str,
+    moments: Sequence[datetime] | None = None,
 ) -> list[Line | MessageRecord]:
     """Parse what is missing, in one piece."""
     missing = [at for at, one in enumerate(found) if one is None]
     parsed = iter(trees([messages[at] for at in missing]) if missing else ())
-    return [
-        message_record(next(parsed), messages[at], now, own) if one is None else one for at, one in enumerate(found)
-    ]
+
+    def parse(at: int) -> MessageRecord:
+        came = now if moments is None else partial(moments.__getitem__, at)
+        return message_record(next(parsed), messages[at], came, own)
+
+    return [parse(at) if one is None else one for at, one in enumerate(found)]
 
 
 def _record(

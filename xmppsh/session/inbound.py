@@ -83,13 +83,24 @@ class Inbound:
     def on_run(self, run: Run, number: int) -> None:
         """Messages arrived, the first of them the number-th: together, where nobody has to see each by itself."""
         count = len(run.messages)
-        is_looked_at = self._collections or any(one.wants_messages for one in self._interceptors)
+        is_looked_at = any(one.wants_messages for one in self._interceptors)
         follows = number == UNCOUNTED or number == (self._high_water + 1) % MODULUS
-        if not is_looked_at and follows and self.bus.publish_run(run, (self._generation, number)):
+        if not is_looked_at and follows and self._takes_run(run, number):
             self._high_water = (self._high_water + (count if number != UNCOUNTED else 0)) % MODULUS
             return
         for at in range(count):
             self.on_stanza(run.element(at), number if number == UNCOUNTED else (number + at) % MODULUS)
+
+    def _takes_run(self, run: Run, number: int) -> bool:
+        """Is one query of the archive, or one reader, to have all of them?"""
+        if not self._collections:
+            return self.bus.publish_run(run, (self._generation, number))
+        query_id, results = next(iter(self._collections.items()))
+        if len(self._collections) > 1 or not all(ns.MAM in one and query_id in one for one in run.messages):
+            return False
+        results += run.elements()
+        self._wire.mark_handled(number, len(run.messages))
+        return True
 
     def _is_new(self, number: int) -> bool:
         if not 0 < (number - self._high_water) % MODULUS <= MODULUS // 2:

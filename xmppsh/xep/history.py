@@ -26,16 +26,24 @@ if TYPE_CHECKING:
 
 RESULT, FORWARDED = f"{{{ns.MAM}}}result", f"{{{ns.FORWARD}}}forwarded"
 MESSAGE, DELAY = f"{{{ns.CLIENT}}}message", f"{{{ns.DELAY}}}delay"
-OWN_NAMESPACE = re.compile(f""" xmlns=(["']){ns.CLIENT}\\1""")
+_VALUE = r"'([^'<>&\t\r\n]*+)'"  # with nothing to decode in it
+_ATTRIBUTES = rf"(?: (?!xmlns)[a-z:]++={_VALUE.replace('(', '(?:')})*+"
+_DELAY = rf"(?:<delay(?: stamp={_VALUE}| from={_VALUE}| xmlns='({ns.DELAY})')*+/>)?+"
+# A result as servers write it, with its delay before or behind the message.
+AS_WRITTEN = re.compile(
+    rf"<message{_ATTRIBUTES}><result(?: id={_VALUE}| queryid={_VALUE}| xmlns='({ns.MAM})')*+>"
+    rf"<forwarded xmlns='{ns.FORWARD}'>{_DELAY}(<message{_ATTRIBUTES} xmlns='{ns.CLIENT}'>.*</message>){_DELAY}"
+    r"</forwarded></result></message>",
+    re.DOTALL,
+)
 MAX_EMPTY = 10  # pages in a row; a server may leave out what has expired
 PAGE = 250  # messages; servers give fewer when they like
 
 
 class Archived(NamedTuple):
-    """A message of the archive: the id that it has there, its parsed form, its XML, and when it came."""
+    """A message of the archive: the id that it has there, its XML, and when it came."""
 
     archive_id: str
-    message: Tree
     xml: str
     moment: datetime | None
 
@@ -133,36 +141,38 @@ def _archived(stanzas: list[Element], own: Jid, session_archive: Jid, query_id: 
     """The messages in the results, without what is not from the archive that was asked (§4.2)."""
     # A room's archive answers as the room, never as somebody in it; only our own may leave its address out.
     believed = [one for one in stanzas if _is(one.sender or str(session_archive), own.bare)]
-    both = zip(believed, trees(believed), strict=True)
-    return [found for stanza, root in both if (found := _found(stanza, root, query_id)) is not None]
+    found = [(one, _cut_out(one.xml, query_id)) for one in believed]
+    others = iter(trees([one for one, cut in found if cut is None]) if any(cut is None for _, cut in found) else ())
+    both = [_parsed(one, next(others), query_id) if cut is None else cut for one, cut in found]
+    return [one for one in both if one is not None]
 
 
-def _found(stanza: Element, root: Tree, query_id: str) -> Archived | None:
+def _parsed(stanza: Element, root: Tree, query_id: str) -> Archived | None:
     """The message in a result; None for a result of another query, or without one message."""
     result = root.find(RESULT)
     forwarded = None if result is None else result.find(FORWARDED)
     if result is None or forwarded is None or result.get("queryid") != query_id:
         return None
-    messages = forwarded.findall(MESSAGE)
-    if len(messages) != 1:
+    if len(forwarded.findall(MESSAGE)) != 1:
         return None
-    xml = _cut_out(stanza.xml)
-    if xml is None:
-        (xml,) = (one.xml for one in below(stanza, 3) if one.name == MESSAGE)  # what stands in a message is deeper
-    return Archived(result.get("id", ""), messages[0], xml, _moment(forwarded.find(DELAY)))
+    (xml,) = (one.xml for one in below(stanza, 3) if one.name == MESSAGE)  # what stands in a message is deeper
+    delay = forwarded.find(DELAY)
+    return Archived(result.get("id", ""), xml, _moment(None if delay is None else delay.get("stamp")))
 
 
-def _cut_out(xml: str) -> str | None:
-    """The one message in a well-formed result, where it stands alone as it is written: six times as fast as parsing it.
+def _cut_out(xml: str, query_id: str) -> Archived | None:
+    """The same for a result that is written as servers do, without parsing it; None for another one.
 
-    A `<` of a text or an attribute is always escaped, so tags are where they seem to be.
+    A `<` of a text or an attribute is always escaped, so tags are where they seem to be; and with two messages in all,
+    and nothing that could hide a tag, the one in the result begins and ends where the other does not.
     """
-    begin, end = xml.find("<message", xml.find("<forwarded")), xml.rfind("</message>", 0, xml.rfind("</forwarded>"))
-    tag = xml[begin : xml.find(">", begin) + 1]
-    stands_alone = OWN_NAMESPACE.search(tag) is not None and "xmlns:" not in xml[:begin]
-    if not stands_alone or tag.endswith("/>") or not 0 < begin < end or "<![CDATA[" in xml or "<!--" in xml:
+    found = AS_WRITTEN.fullmatch(xml)
+    if found is None or xml.count("<message") != 2 or xml.count("</message") != 2 or "<!" in xml or "<?" in xml:
         return None
-    return xml[begin : end + len("</message>")]
+    archive_id, asked, is_result, stamp, _, is_delay, message, later, _, is_later_delay = found.groups()
+    if asked != query_id or not is_result or (stamp and not is_delay) or (later and not is_later_delay):
+        return None
+    return Archived(archive_id or "", message, _moment(stamp if is_delay else later))
 
 
 def _is(sender: str, jid: Jid) -> bool:
@@ -172,8 +182,7 @@ def _is(sender: str, jid: Jid) -> bool:
         return False
 
 
-def _moment(delay: Tree | None) -> datetime | None:
-    stamp = None if delay is None else delay.get("stamp")
+def _moment(stamp: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(stamp or "")
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

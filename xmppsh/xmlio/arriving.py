@@ -1,4 +1,9 @@
-"""What comes from the server: plain messages by the run, all else one by one."""
+"""What comes from the server: plain messages and results of the archive by the run, all else one by one.
+
+A result (XEP-0313) holds another message, so a run of them is cut at `</result></message>`. That cut is exact, too:
+each piece begins with the start tags of a message and of its result, and has neither another `<result` nor `</result`;
+so the tags of results alternate, each is closed by the end tag of its own piece, and right behind it its message is.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from xmppsh import ns
 from xmppsh.model import Element
-from xmppsh.xmlio.plain import END, Plain, Runs, Starts
+from xmppsh.xmlio.plain import END, FEWEST, Plain, Runs, Starts
 from xmppsh.xmlio.reader import StreamReader
 
 if TYPE_CHECKING:
@@ -26,6 +31,9 @@ _TAG = re.compile(
     r"""\s*+<message(?:\s++(?:from|to|type|id|xml:lang)\s*+=\s*+(?:'[^'<>&\t\r\n]*+'|"[^"<>&\t\r\n]*+"))*+\s*+>"""
 )
 _ATTRIBUTE = re.compile(r"""([a-z:]+)\s*=\s*(?:'([^']*)'|"([^"]*)")""")
+RESULT_END = b"</result></message>"
+# Behind the start tag's last attribute: the one of a result, in which nothing is to be decoded.
+_RESULT = re.compile(r"""><result(?: [a-z]++=(?:'[^'<>&\t\r\n]*+'|"[^"<>&\t\r\n]*+"))*+>""")
 _LITERAL = re.compile(r"""([a-z:]+)=(['"])[^'"]*\2""")
 
 
@@ -43,6 +51,10 @@ class Run(NamedTuple):
         """One of them, as the reader gives it by itself."""
         given = zip(_ATTRIBUTES, self.starts[index], strict=False)
         return Element(_NAME, {name: value for name, value in given if value is not None}, self.messages[index])
+
+    def elements(self) -> list[Element]:
+        """All of them."""
+        return [self.element(at) for at in range(len(self.messages))]
 
 
 class ArrivalReader:
@@ -106,13 +118,14 @@ class _Runs(Runs["Header | Element | Footer"]):
         self._of = _Starts().of
 
     def feed(self, data: bytes, *, by_the_run: bool) -> tuple[list[Header | Element | Footer | Run], XmlError | None]:
-        parts = data.split(END) if by_the_run else [data]
+        self.end = RESULT_END if data.count(RESULT_END) >= FEWEST else END
+        parts = data.split(self.end) if by_the_run else [data]
         rest = parts.pop()
         found, error = self._read(parts, data[: len(data) - len(rest)])
         if rest and error is None:
             more, error = self._one_by_one(rest, is_whole=False)
             found += more
-        return [_run(one) if isinstance(one, Plain) else one for one in found], error
+        return [_run(one, self.end) if isinstance(one, Plain) else one for one in found], error
 
     def _starts(self, parts: list[bytes], whole: bytes) -> Starts:
         try:
@@ -120,7 +133,11 @@ class _Runs(Runs["Header | Element | Footer"]):
         except UnicodeDecodeError:
             return [None] * len(parts)
         is_clean = not any(one in text for one in "&\t\r\n")
-        return [self._of(one, is_clean=is_clean) for one in text.split("</message>")[: len(parts)]]
+        starts = [self._of(one, is_clean=is_clean) for one in text.split(self.end.decode())[: len(parts)]]
+        return starts if self.end is END else [_of_result(one) for one in starts]
+
+    def _alone(self, matches: Starts, parts: list[bytes], whole: bytes) -> Starts:
+        return super()._alone(matches, parts, whole) if self.end is END else matches
 
 
 class _Starts:
@@ -161,6 +178,16 @@ def _is_literal(tag: str) -> bool:
     return tag.isprintable() and "&" not in tag
 
 
-def _run(plain: Plain) -> Run:
-    messages = [f"{one}</message>" for one in END.join(plain.messages).decode().split("</message>")]
+def _of_result(start: Start | None) -> Start | None:
+    """The start of a piece before `</result></message>`; None where another result may begin or end in it."""
+    if start is None or _RESULT.match(start[-1]) is None:
+        return None
+    if start[-1].count("<result") > 1 or "</result" in start[-1]:
+        return None
+    return (*start[:-1], f"{start[-1]}</result>")
+
+
+def _run(plain: Plain, end: bytes) -> Run:
+    tags = end.decode()
+    messages = [f"{one}{tags}" for one in end.join(plain.messages).decode().split(tags)]
     return Run([one.lstrip() for one in messages], list(plain.starts))

@@ -96,6 +96,8 @@ class OneByOne(Protocol[Item]):
 class Runs(Generic[Item]):
     """Reads plain messages by the run, and the rest as `reader` does. odd: what a plain message does not hold."""
 
+    end = END  # where the pieces are cut
+
     def __init__(self, reader: OneByOne[Item], limits: Limits, odd: tuple[bytes, ...]) -> None:
         self._reader, self._limits, self._odd = reader, limits, odd
         # Fewer bytes can neither be nested too deep nor have too many attributes: `<a></a>`, ` a=""`.
@@ -119,7 +121,8 @@ class Runs(Generic[Item]):
         while at < len(parts):
             end = end if at < end else _next_odd(matches, at)
             if self._is_between and end - at >= FEWEST:
-                run, text = _well_formed(parts[at:end], whole if end - at == len(parts) else _joined(parts[at:end]))
+                text = whole if end - at == len(parts) else _joined(parts[at:end], self.end)
+                run, text = _well_formed(parts[at:end], text, self.end)
                 if run:
                     found.append(Plain(run, self._place, matches[at : at + len(run)]))
                     self._place, self._is_ahead = _behind(self._place, text), True
@@ -133,7 +136,7 @@ class Runs(Generic[Item]):
             else:
                 # One by one, to where the next run may begin.
                 stop = at + 1 if end - at >= FEWEST else self._next_run(matches, end)
-            more, error = self._one_by_one(_joined(parts[at:stop]), is_whole=True)
+            more, error = self._one_by_one(_joined(parts[at:stop], self.end), is_whole=True)
             found += more
             if error is not None:
                 return found, error
@@ -151,11 +154,15 @@ class Runs(Generic[Item]):
         matches = self._starts(parts, whole)
         if max(map(len, parts), default=0) > self._harmless_bytes:
             matches = [match if self._is_harmless(part) else None for match, part in zip(matches, parts, strict=True)]
+        if any(one in whole for one in self._odd):
+            matches = _without(self._odd, matches, parts)
+        return self._alone(matches, parts, whole)
+
+    def _alone(self, matches: Starts, parts: list[bytes], whole: bytes) -> Starts:
+        """The same, and None for what holds another message, or the end of one."""
         if whole.count(BEGIN) > len(parts):  # else nothing inside of them could take one of their end tags
             matches = _without((NESTED,), matches, parts)
             matches = [None if _opened(part) > 1 else match for match, part in zip(matches, parts, strict=True)]
-        if any(one in whole for one in self._odd):
-            matches = _without(self._odd, matches, parts)
         return matches
 
     def _is_harmless(self, part: bytes) -> bool:
@@ -164,7 +171,7 @@ class Runs(Generic[Item]):
         if len(part) <= self._harmless_bytes:
             return True
         is_flat = part.count(b"<") <= limits.depth and part.count(b"=") <= limits.attributes
-        return is_flat and len(part) + len(END) <= limits.stanza_bytes
+        return is_flat and len(part) + len(self.end) <= limits.stanza_bytes
 
     @staticmethod
     def _next_run(matches: Starts, at: int) -> int:
@@ -294,13 +301,14 @@ def _may_be_plain(rest: bytes) -> bool:
     return b"<message".startswith(text)
 
 
-def _joined(messages: list[bytes]) -> bytes:
+def _joined(messages: list[bytes], end: bytes) -> bytes:
     """Pieces, each with its end tag again."""
-    return END.join(messages) + END
+    return end.join(messages) + end
 
 
-def _well_formed(messages: list[bytes], text: bytes) -> tuple[list[bytes], bytes]:
-    """As many of these messages, from the first on, as are well-formed one behind the other. text: all of them."""
+def _well_formed(messages: list[bytes], text: bytes, end: bytes) -> tuple[list[bytes], bytes]:
+    """As many of these messages, from the first on, as are well-formed one behind the other. text: all of them, each
+    with its `end`."""
     while messages:
         parser = expat.ParserCreate("UTF-8", "}")
         parser.CommentHandler = parser.StartCdataSectionHandler = parser.ProcessingInstructionHandler = _refuse
@@ -308,10 +316,10 @@ def _well_formed(messages: list[bytes], text: bytes) -> tuple[list[bytes], bytes
             parser.Parse(b"%b%b%b" % (OPENING, text, CLOSING), True)
         except (expat.ExpatError, _HiddenError):
             sound, left = 0, parser.CurrentByteIndex - len(OPENING)
-            while sound < len(messages) and (left := left - len(messages[sound]) - len(END)) >= 0:
+            while sound < len(messages) and (left := left - len(messages[sound]) - len(end)) >= 0:
                 sound += 1
             messages = messages[:sound] if sound < len(messages) else []
-            text = _joined(messages)
+            text = _joined(messages, end)
         else:
             break
     return messages, text
