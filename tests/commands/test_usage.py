@@ -183,13 +183,17 @@ async def test_a_fault_of_the_config_is_78(program: Program, tmp_path: Path) -> 
     assert (outcome.code, outcome.stderr) == (78, f"xmppsh: {config}:1: jib is not a setting\n  try: jid = …\n")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["-h"], ["send", "--help"], ["ping", "-h"], ["--version"], ["ping", "-V"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["send", "--help"], ["--version"], ["ping", "-V"]])
 async def test_help_and_version_go_to_stdout(program: Program, arguments: list[str]) -> None:
     outcome = await program.run(*arguments)
     assert (outcome.code, outcome.stderr) == (0, "")
     assert outcome.stdout.startswith("xmppsh 0" if arguments[-1] in ("--version", "-V") else "Usage: xmppsh")
+
+
+async def test_a_version_that_cannot_be_printed_says_so(program: Program) -> None:
+    process = await program.start_as(("sh", "-c", 'exec "$@" >&-', "sh", *COMMAND), "--version")
+    outcome = await finish(process)
+    assert (outcome.code, outcome.stderr) == (74, "xmppsh: stdout: bad file descriptor\n")
 
 
 async def test_an_error_that_holds_foreign_text_is_safe_to_print(program: Program) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from xmppsh.errors import UsageError
+from xmppsh.output.printer import Printer
 from xmppsh.output.records import StanzaRecord, clock, record
 from xmppsh.output.template import compiled
 from xmppsh.output.trace import Trace, masked
@@ -202,3 +203,20 @@ def test_a_trace_has_a_line_for_each_piece_and_its_direction() -> None:
         "< <challenge xmlns='x'>***</challenge>\n",
         "< </stream:stream>\n",
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "template", "for_all", "shows_all"),
+    [
+        ("text", None, True, False),
+        ("xml", None, True, False),
+        ("json", None, True, True),
+        ("text", "%i", True, True),
+        ("text", "%b", False, False),
+        ("json", "%b", False, True),
+    ],
+)
+def test_what_stands_beside_stanzas_is_shown_where_it_has_the_form_that_was_asked_for(
+    form: str, template: str | None, for_all: bool, shows_all: bool
+) -> None:
+    assert Printer(form, template, for_all=for_all).shows_all == shows_all

@@ -23,49 +23,54 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, mode)  # takes the lowest free number
 
 
-def _says_help(words: list[str]) -> bool:
-    """Print the help that was made before; False where there is none, or where it cannot be written."""
-    if words[-1:] not in (["--help"], ["-h"]):
-        return False
-    from xmppsh.cli.help import kept_help
-
-    text = kept_help(words)
+def _says(text: bytes | None) -> bool:
+    """Print a text; False where there is none, or where it cannot be written: run.py tells what is wrong."""
     try:
         while text:
             text = text[os.write(1, text) :]
     except OSError:
-        return False  # run.py tells what is wrong
+        return False
     return text is not None
 
 
-def _completes() -> bool:
-    """Answer the Tab key from the table that was made before; False where click has to."""
+def _version(words: list[str]) -> bytes | None:
+    if words not in (["--version"], ["-V"]):
+        return None
+    from xmppsh import __version__
+
+    return f"xmppsh {__version__}\n".encode()
+
+
+def _help(words: list[str]) -> bytes | None:
+    """The help that was made before; None where there is none."""
+    if words[-1:] not in (["--help"], ["-h"]):
+        return None
+    from xmppsh.cli.help import kept_help
+
+    return kept_help(words)
+
+
+def _completion() -> bytes | None:
+    """What the Tab key gives, from the table that was made before; None where click has to be asked."""
     if os.environ.get("_XMPPSH_COMPLETE") != "fish_complete":
-        return False
+        return None
     from xmppsh.cli.tab import answer
 
     text = answer(os.environ)
-    sys.stdout.write(text or "")
-    return text is not None
+    return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
 def main() -> None:
     """Start xmppsh."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
     _open_closed_streams()
-    if sys.argv[1:] in (["--version"], ["-V"]):
-        from xmppsh import __version__
-
-        sys.stdout.write(f"xmppsh {__version__}\n")
-        return
+    words = sys.argv[1:]
     is_ours = not sys.argv[0].endswith("sendxmpp")  # else see run.py
-    if is_ours and _says_help(sys.argv[1:]):
-        return
-    if is_ours and _completes():
+    if _says(_version(words)) or (is_ours and (_says(_help(words)) or _says(_completion()))):
         return
     from xmppsh.agent.thin import hand_over
 
-    if is_ours and (code := hand_over(sys.argv[1:])) is not None:
+    if is_ours and (code := hand_over(words)) is not None:
         os._exit(code)  # there is nothing to clear away
     from xmppsh.later import later
 

@@ -174,7 +174,7 @@ async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
     for recipient, stanza_id, error in delivery.results():
         if order.options.each:
             yield SendResult(str(recipient), stanza_id, error is None, None if error is None else error.record())
-        elif app.printer.is_for_programs and delivery.wait.what != "reply":
+        elif app.printer.shows_all and delivery.wait.what != "reply":
             yield Sent(stanza_id, str(recipient), delivery.acked)
 
 

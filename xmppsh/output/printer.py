@@ -35,6 +35,11 @@ class Printer:
         """Are stanzas shown as JSON?"""
         return self.format == "json" and self._template is None
 
+    @property
+    def shows_all(self) -> bool:
+        """Has every record the form that was asked for? XML is one of stanzas alone, as are some templates."""
+        return self.format == "json" or (self._template is not None and self._for_all)
+
     def check(self) -> None:
         """Raise UsageError for a template that cannot be read."""
         _ = self._render
