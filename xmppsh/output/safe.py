@@ -59,6 +59,8 @@ def _shown(match: re.Match[str]) -> str:
 
 def line(text: str) -> str:
     """Foreign text for one line of a terminal: a newline is made visible too."""
+    if text.isascii() and text.isprintable():
+        return text
     return re.sub(_MARKS, r"\1", re.sub(_HIDDEN, _shown, text))
 
 
@@ -68,7 +70,7 @@ def block(text: str, indent: str = "  ") -> str:
 
 
 def _body_line(text: str) -> str:
-    if not re.search(_TEXT_JOINER, text):
+    if text.isascii() or not re.search(_TEXT_JOINER, text):
         return line(text)
     kept = [match.span() for match in re.finditer(_TEXT_JOINER, text)]
     ends = [0, *(end for _, end in kept)]

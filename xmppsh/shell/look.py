@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import wcwidth
@@ -52,15 +53,21 @@ class Palette:
         """Text in the colour of a person, the same everywhere (XEP-0392 §5.1)."""
         if not self._colors:
             return text
-        digest = hashlib.sha1(address.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
-        hue = int.from_bytes(digest[:2], "little") / 65536
-        red, green, blue = (round(5 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, 0.85))
-        return f"\x1b[38;5;{16 + 36 * red + 6 * green + blue}m{text}{RESET}"
+        return f"\x1b[38;5;{_color_of(address)}m{text}{RESET}"
+
+
+@lru_cache(maxsize=256)
+def _color_of(address: str) -> int:
+    """One of the 256 colours of a terminal."""
+    digest = hashlib.sha1(address.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+    hue = int.from_bytes(digest[:2], "little") / 65536
+    red, green, blue = (round(5 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, 0.85))
+    return 16 + 36 * red + 6 * green + blue
 
 
 def width(text: str) -> int:
     """How many columns a text takes; its colours take none."""
-    return wcwidth.width(text)
+    return len(text) if text.isascii() and text.isprintable() else wcwidth.width(text)
 
 
 def folded(text: str, first: int, columns: int) -> list[str]:
