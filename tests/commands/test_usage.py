@@ -1,6 +1,7 @@
 """What a bad command line is answered with: exit code 64, one line, and what to try."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,10 @@ async def test_an_error_that_holds_foreign_text_is_safe_to_print(program: Progra
     assert "\x1b" not in outcome.stderr
     assert "\u202e" not in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_what_is_printed_before_anything_is_loaded_is_74_where_it_cannot_be(word: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, word], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (74, b"xmppsh: stdout: no space left on device\n")

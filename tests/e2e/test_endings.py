@@ -155,17 +155,21 @@ async def test_a_second_signal_does_not_wait_for_acks(server: Server, tmp_path: 
         assert (await finish(stage.process)).code in (130, 143)  # the first that the kernel delivered
 
 
-async def test_a_closed_stdout_takes_no_message(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("where", "says"), [("&-", "stdout is closed"), ("/dev/full", "stdout: no space left")])
+async def test_a_stdout_that_takes_nothing_takes_no_message(
+    server: Server, tmp_path: Path, where: str, says: str
+) -> None:
     account = server.account()
     program = Program(tmp_path, server, account)
     async with Contact(server, server.account()) as contact:
         await contact.send(account.jid, "for a reader")
-    closed = await asyncio.create_subprocess_exec(
-        *("sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "listen"), env=program.env, stderr=asyncio.subprocess.PIPE
+    script = f'exec "$@" >{where}'
+    useless = await asyncio.create_subprocess_exec(
+        *("sh", "-c", script, "sh", *COMMAND, "listen", "--drain"), env=program.env, stderr=asyncio.subprocess.PIPE
     )
-    outcome = await finish(closed)
+    outcome = await finish(useless)
     assert outcome.code == 74
-    assert outcome.stderr.startswith("xmppsh: stdout is closed")
+    assert outcome.stderr.startswith(f"xmppsh: {says}")
     outcome = await program.run("listen", "-C", "1", "-W", "10", "-F", "%b")
     assert outcome.stdout == "for a reader\n"
 

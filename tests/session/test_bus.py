@@ -100,6 +100,19 @@ async def test_what_a_reader_leaves_unread_is_for_the_others_and_else_treated_as
     assert watch.taken == [1, 4, 2]
 
 
+async def test_what_a_reader_that_stops_has_in_its_hands_is_taken_when_it_is_done_with_it() -> None:
+    watch = Watch()
+    reader = watch.subscribe()
+    watch.publish(message(1), 1)
+    watch.publish(message(2), 2)
+    await anext(reader)
+    reader.stop()
+    assert watch.taken == []
+    with pytest.raises(StopAsyncIteration):
+        await anext(reader)
+    assert watch.taken == [1]
+
+
 async def test_a_reader_that_left_gets_nothing_more_and_the_others_do() -> None:
     watch = Watch()
     leaving, staying = watch.subscribe(), watch.subscribe()

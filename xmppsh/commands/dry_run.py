@@ -46,6 +46,9 @@ class DryReader:
     def cancel(self) -> None:
         """There is nothing to leave."""
 
+    def stop(self) -> None:
+        """The same."""
+
     def stored(self, most: int) -> list[Arrival]:
         """Nothing is stored."""
         return []

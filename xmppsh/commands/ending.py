@@ -31,7 +31,10 @@ def open_fd(_ctx: click.Context, _param: click.Parameter, fd: int | None) -> int
 
 
 class Ending:
-    """What ends the reading beside the number of records: the time, or a beginning that failed."""
+    """What ends the reading beside the number of records: the time, or a beginning that failed.
+
+    What is being printed then may fail: it is not dealt with before it is printed.
+    """
 
     def __init__(self, wait_s: float | None, beginning: asyncio.Future[None], arrivals: Reader) -> None:
         self._wait_s, self._beginning, self._arrivals = wait_s, beginning, arrivals
@@ -42,11 +45,11 @@ class Ending:
 
     def _end_by_time(self) -> None:
         self._is_late = True
-        self._arrivals.cancel()
+        self._arrivals.stop()
 
     def _on_begun(self, beginning: asyncio.Future[None]) -> None:
         if beginning.cancelled() or beginning.exception() is not None:
-            self._arrivals.cancel()
+            self._arrivals.stop()
 
     def cancel(self) -> None:
         """It is over."""

@@ -220,8 +220,9 @@ async def pubsub_watch(
                         break
                 else:
                     await ending.judge(session, shown, count)
-        finally:
             arrivals.cancel()
+        finally:
+            arrivals.stop()
             with suppress(XmppshError, TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await pubsub.unsubscribe(session, service, node, session.jid)

@@ -97,7 +97,7 @@ class Subscription:
 
     async def __anext__(self) -> Element:
         self.done()
-        while (element := self._take_next()) is None:
+        while self._cancelled or (element := self._take_next()) is None:
             if self._cancelled or self._finishing:
                 raise StopAsyncIteration
             if self._bus.is_over:
@@ -124,8 +124,13 @@ class Subscription:
             self._bus.release(arrival)
 
     def cancel(self) -> None:
-        """Read no more; a message that still waits for this reader alone is not taken, so the server keeps it."""
+        """What was read last is dealt with; read no more."""
         self.done()
+        self.stop()
+
+    def stop(self) -> None:
+        """Read no more. What was read last is still in the reader's hands, until it asks for the next one or `done` is
+        called; a message that still waits for this reader alone is not taken, so the server keeps it."""
         left, self._waiting = self._waiting, deque()
         self._bus.forget(self, left)
         self._cancelled = True

@@ -170,7 +170,7 @@ class Inbox(Subscription):
     def stored(self, most: int) -> list[Arrival]:
         """What waits in the file, at most so many."""
         self.done()
-        return self._file.ahead(most)
+        return [] if self._cancelled else self._file.ahead(most)
 
     def took_stored(self, count: int) -> None:
         """So many of them are dealt with."""

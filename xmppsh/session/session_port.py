@@ -39,7 +39,10 @@ class Reader(Protocol):
         """Itself."""
 
     def cancel(self) -> None:
-        """Read no more: the iteration ends, and what is left stays with the server."""
+        """What was read last is dealt with. Read no more: the iteration ends, what is left stays with the server."""
+
+    def stop(self) -> None:
+        """Read no more; what was read last is dealt with when the next one is asked for, and not before."""
 
     def stored(self, most: int) -> list[Arrival]:
         """What was read last is dealt with; what is next, at most so many, where it is stored. It stays where it is
