@@ -35,6 +35,7 @@ SHOWN_BY = {
         "commands: block disco entity history presence roster upload · net: put · output: appending"
         " · xep: disco missing roster upload"
     ),
+    "interop/test_asked.py": "xep: receipts",
     "interop/test_doctor.py": (
         "doctor: case check_dns check_hostmeta check_login check_services check_stream check_tcp check_tls"
         " examine probe report"

@@ -44,6 +44,26 @@ async def test_who_sees_us_learns_what_we_are_and_a_stranger_not_how_long_we_are
             assert refused.value.condition == "service-unavailable"
 
 
+@pytest.mark.parametrize("option", [[], ["--receipts"]], ids=["by itself", "--receipts"])
+async def test_a_listener_confirms_where_it_is_told_to_says_so_and_strangers_learn_nothing(
+    program: Program, server: Server, alice: Account, friend: Contact, tmp_path: Path, option: list[str]
+) -> None:
+    ask_for = "<message type='chat' to='{}' id='{}'><body>x</body><request xmlns='urn:xmpp:receipts'/></message>"
+    async with program.listening(*option, "-C", "2", ready=tmp_path / "ready") as process:
+        here = await friend.wait_for_presence(alice.jid, "available")
+        info = await ask(friend, here.sender, "{http://jabber.org/protocol/disco#info}query")
+        assert ("urn:xmpp:receipts" in [one.get("var") for one in info]) is bool(option)
+        async with Contact(server, server.account()) as stranger:
+            await stranger.send_raw(ask_for.format(here.sender, "s1"))
+            await friend.send_raw(ask_for.format(here.sender, "f1"))
+            assert await process.wait() == 0
+            await friend.settle()
+            await stranger.settle()
+            told = [[one.xml for one in contact.messages if "received" in one.xml] for contact in (friend, stranger)]
+        assert [len(one) for one in told] == [len(option), 0]
+        assert all("id='f1'" in one or 'id="f1"' in one for one in told[0])
+
+
 async def test_a_listener_that_nobody_looks_at_says_so_on_each_stream(
     program: Program, server: Server, tmp_path: Path
 ) -> None:

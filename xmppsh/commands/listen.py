@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import Reader, SessionPort
     from xmppsh.xep.greeting import Rooms
+    from xmppsh.xep.receipts import Receipts
 
 MAX_INBOX_MIB = 1024 * 1024
 FENCE_TRIES = 100
@@ -58,6 +59,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @click.option("--xpath", metavar="EXPR", help="Only stanzas in which EXPR finds something.")
 @click.option("--all", "everything", is_flag=True, help="Include chat states, receipts and markers.")
 @click.option("--no-carbons", is_flag=True, help="Without what the account's other clients send and receive.")
+@click.option("--receipts", is_flag=True, help="Tell contacts who ask that what they wrote has arrived (XEP-0184).")
 @click.option("--inactive", is_flag=True, help="Nobody is looking: the server may hold back what can wait (XEP-0352).")
 @click.option("--room", "rooms", type=JID, multiple=True, metavar="JID", help="Join this room; repeatable.")
 @click.option("--nick", metavar="NICK", help="Your nickname in the rooms [that of the account].")
@@ -130,6 +132,7 @@ class _Options:
     xpath: str | None
     everything: bool
     no_carbons: bool
+    receipts: bool
     inactive: bool
     rooms: tuple[Jid, ...]
     nick: str | None
@@ -157,6 +160,7 @@ class _Listener:
         self._app, self._options = app, options
         self._filter = self._make_filter()
         self._rooms: Rooms | None = None
+        self._receipts: Receipts | None = None
         self._arrived = 0
         self._together = Together(app, self._filter)
 
@@ -190,14 +194,16 @@ class _Listener:
                 async with until(options.wait_s, self._begin(session, arrivals), arrivals) as ending:
                     async for stanza in arrivals:
                         self._arrived += 1
-                        record = self._record(session, stanza)
+                        before, record = shown, self._record(session, stanza)
                         if record is not None and jobs is None:
                             yield record
                             shown += 1
                         elif record is not None and jobs is not None and not self._is_own(record):
                             await _start(jobs, record, arrivals)  # one of our own would be answered by ourselves
                             shown += 1
-                        if jobs is None and "message" in options.kinds and shown != options.count:
+                        if self._receipts is not None:
+                            self._receipts.confirm(stanza, shown=shown > before)
+                        elif jobs is None and "message" in options.kinds and shown != options.count:
                             shown += await self._print_together(arrivals, options.count and options.count - shown)
                         if shown == options.count:
                             break
@@ -230,10 +236,18 @@ class _Listener:
         self._rooms = Rooms(session, options.rooms, nick, options.room_password)
         wants_carbons = "message" in options.kinds and not options.no_carbons
         wanted = ((Carbons, wants_carbons), (Inactive, options.inactive))
-        return (self._rooms, *(kind(session) for kind, is_wanted in wanted if is_wanted))
+        plugged: list[Interceptor] = [self._rooms, *(kind(session) for kind, is_wanted in wanted if is_wanted)]
+        if options.receipts:
+            from xmppsh.xep.receipts import Receipts
+
+            self._receipts = Receipts(session)
+            plugged.append(self._receipts)
+        return plugged
 
     async def _begin(self, session: SessionPort, arrivals: Reader) -> None:
         options, console = self._options, self._app.console
+        if self._receipts is not None:
+            await self._receipts.known.wait()
         if not options.no_presence:
             ours = availability(options.show, options.status, options.priority)
             announced = ours if "message" in options.kinds else WITHOUT_MESSAGES

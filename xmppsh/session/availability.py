@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.lasting import Connection
     from xmppsh.model import Element
     from xmppsh.protocol.sm import ResumableSession
+    from xmppsh.session.responder import Responder
     from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
@@ -48,15 +49,15 @@ class Availability:
     stored messages (RFC 6121 §8.5.2.2), and does not look either.
     """
 
-    def __init__(self, connection: Connection, session: OwnStore, log: Log) -> None:
-        self._connection, self._session, self._log = connection, session, log
+    def __init__(self, connection: Connection, session: OwnStore, responder: Responder, log: Log) -> None:
+        self._connection, self._session, self._responder, self._log = connection, session, responder, log
         self._announced: Xml | None = None
         self._looking: asyncio.Task[None] | None = None
 
     def announce(self, presence: Xml) -> Xml:
         """This presence is sent next; a new session after a lost one does it again."""
         self._announced = presence
-        presence = with_caps(presence)
+        presence = with_caps(presence, self._responder.also)
         self._connection.expect_backlog()
         if self._looking is not None:
             self._looking.cancel()

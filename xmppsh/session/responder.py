@@ -31,49 +31,57 @@ ROSTER_S = 60.0  # how long a roster that was fetched for that is believed
 SEES_US = ("from", "both")  # RFC 6121 §2.1.2.5
 
 
+class Facts(NamedTuple):
+    """What is told of a session. idle_s: since when nothing of the user's was sent; also: the namespaces of what it
+    offers beside FEATURES."""
+
+    idle_s: int = 0
+    also: tuple[str, ...] = ()
+
+
 class Answer(NamedTuple):
-    """How a request is answered. payload: made of what was asked and of the seconds that we are idle; None refuses it
-    as item-not-found.
+    """How a request is answered. payload: made of what was asked and of what is told of us; None refuses it as
+    item-not-found.
 
     for_contacts: only those are told who may see our presence, since it tells how a person lives; to all others it is
     as if nobody was there.
     """
 
-    payload: Callable[[Tree, int], tuple[Xml, ...] | None]
+    payload: Callable[[Tree, Facts], tuple[Xml, ...] | None]
     for_contacts: bool = False
 
 
-def _nothing(_: Tree, _idle_s: int) -> tuple[Xml, ...]:
+def _nothing(_: Tree, _facts: Facts) -> tuple[Xml, ...]:
     return ()
 
 
-def _version(_: Tree, _idle_s: int) -> tuple[Xml, ...]:
+def _version(_: Tree, _facts: Facts) -> tuple[Xml, ...]:
     # No <os/>: it helps who attacks (XEP-0092 §6).
     facts = (element("name", None, OWN.name), element("version", None, __version__))
     return (element("query", {"xmlns": ns.VERSION}, *facts),)
 
 
-def _time(_: Tree, _idle_s: int) -> tuple[Xml, ...]:
+def _time(_: Tree, _facts: Facts) -> tuple[Xml, ...]:
     now = datetime.now(UTC)
     zone = now.astimezone().strftime("%z")
     facts = (element("tzo", None, f"{zone[:3]}:{zone[3:5]}"), element("utc", None, rfc3339(now)))
     return (element("time", {"xmlns": ns.TIME}, *facts),)
 
 
-def _last(_: Tree, idle_s: int) -> tuple[Xml, ...]:
-    return (element("query", {"xmlns": ns.LAST, "seconds": str(idle_s)}),)
+def _last(_: Tree, facts: Facts) -> tuple[Xml, ...]:
+    return (element("query", {"xmlns": ns.LAST, "seconds": str(facts.idle_s)}),)
 
 
-def _info(asked: Tree, _idle_s: int) -> tuple[Xml, ...] | None:
+def _info(asked: Tree, facts: Facts) -> tuple[Xml, ...] | None:
     node = asked.get("node")
-    if node not in (None, f"{NODE}#{HASH}"):
+    if node not in (None, f"{NODE}#{_hash(facts.also)}"):
         return None
     own = element("identity", {"category": OWN.category, "type": OWN.type, "name": OWN.name})
-    listed = (element("feature", {"var": one}) for one in FEATURES)
+    listed = (element("feature", {"var": one}) for one in sorted([*FEATURES, *facts.also]))
     return (element("query", {"xmlns": ns.DISCO_INFO, "node": node}, own, *listed),)
 
 
-def _items(asked: Tree, _idle_s: int) -> tuple[Xml, ...] | None:
+def _items(asked: Tree, _facts: Facts) -> tuple[Xml, ...] | None:
     return None if asked.get("node") is not None else (element("query", {"xmlns": ns.DISCO_ITEMS}),)
 
 
@@ -91,11 +99,15 @@ FEATURES = sorted([ns.CAPS, *(name[1:].partition("}")[0] for name in TABLE)])
 HASH = verification([OWN], FEATURES)
 
 
-def with_caps(presence: Xml) -> Xml:
-    """Our available presence, with the hash of what we are and can do (XEP-0115 §6.2)."""
+def _hash(also: tuple[str, ...]) -> str | None:
+    return verification([OWN], [*FEATURES, *also]) if also else HASH
+
+
+def with_caps(presence: Xml, also: tuple[str, ...] = ()) -> Xml:
+    """Our available presence, with the hash of what we are and can do (XEP-0115 §6.2); also: beside FEATURES."""
     if ' type="' in presence.partition(">")[0]:
         return presence
-    return with_child(presence, element("c", {"xmlns": ns.CAPS, "hash": "sha-1", "node": NODE, "ver": HASH}))
+    return with_child(presence, element("c", {"xmlns": ns.CAPS, "hash": "sha-1", "node": NODE, "ver": _hash(also)}))
 
 
 def _entry(request: Element) -> tuple[Answer, Tree] | None:
@@ -111,15 +123,15 @@ def _is_push(request: Element, own: Jid) -> bool:
     return [child.tag for child in tree(request) if child.tag in PUSHES] != []
 
 
-def response_to(request: Element, *, to_contact: bool = False, idle_s: int = 0) -> Xml:
+def response_to(request: Element, *, to_contact: bool = False, facts: Facts | None = None) -> Xml:
     """The answer to an IQ of type get or set: by the table, else `service-unavailable`.
 
-    to_contact: whoever asks may see our presence; idle_s: since when nothing of the user's was sent.
+    to_contact: whoever asks may see our presence.
     """
     entry = _entry(request)
     if entry is None or (entry[0].for_contacts and not to_contact):
         return _refusal(request, "service-unavailable")
-    payload = entry[0].payload(entry[1], idle_s)
+    payload = entry[0].payload(entry[1], facts or Facts())
     if payload is None:
         return _refusal(request, "item-not-found")
     return element("iq", {"type": "result", "id": request.id, "to": request.sender or None}, *payload)
@@ -153,8 +165,11 @@ def _refusal(stanza: Element, condition: str) -> Xml:
 class Responder:
     """Answers the requests of others; for what only contacts are told, the roster is asked who they are.
 
-    answer: sends, or returns without sending when there is no stream.
+    answer: sends, or returns without sending when there is no stream. also: what this session offers beside FEATURES;
+    set before its presence is sent.
     """
+
+    also: tuple[str, ...] = ()
 
     def __init__(self, requests: Requests, answer: Callable[[Xml], None]) -> None:
         self._requests, self._answer = requests, answer
@@ -169,7 +184,8 @@ class Responder:
         self._used_at = time.monotonic()
 
     def _response(self, request: Element, *, to_contact: bool) -> Xml:
-        return response_to(request, to_contact=to_contact, idle_s=int(time.monotonic() - self._used_at))
+        facts = Facts(int(time.monotonic() - self._used_at), self.also)
+        return response_to(request, to_contact=to_contact, facts=facts)
 
     def respond(self, request: Element) -> None:
         """Answer it now, or when it is known who asks."""

@@ -72,7 +72,7 @@ class Streams:
         self.requests = Requests(self)
         self.inbound = Inbound(self.connection, self.interceptors, self.requests, self._is_ack, self._answer)
         self._reconciler = Reconciler(self.outbound, self, self, log)
-        self._availability = Availability(self.connection, self, log)
+        self._availability = Availability(self.connection, self, self.inbound.responder, log)
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.session.responder import NEVER_BOUNCED
+from xmppsh.xep.receipts import REQUEST, receipt
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.shell.people import People
     from xmppsh.xmlio.build import Xml
 
-REQUEST, MARKABLE = f"{{{ns.RECEIPTS}}}request", f"{{{ns.CHAT_MARKERS}}}markable"
+MARKABLE = f"{{{ns.CHAT_MARKERS}}}markable"
 
 
 class Answers:
@@ -34,7 +35,7 @@ class Answers:
             return
         asked = {child.tag for child in tree(message)}
         if REQUEST in asked:
-            self._tell(message, element("received", {"xmlns": ns.RECEIPTS, "id": message.id}))
+            self._send(receipt(message))
         if MARKABLE in asked:
             self._unread[bare] = message
             if read:
@@ -44,8 +45,6 @@ class Answers:
         """What somebody wrote is looked at: the newest is named, which speaks for those before it (XEP-0333 §5.2)."""
         message = self._unread.pop(bare, None)
         if message is not None:
-            self._tell(message, element("displayed", {"xmlns": ns.CHAT_MARKERS, "id": message.id}))
-
-    def _tell(self, message: Element, payload: Xml) -> None:
-        address = {"to": message.sender, "type": message.attributes.get("type"), "id": new_id()}
-        self._send(element("message", address, payload))
+            displayed = element("displayed", {"xmlns": ns.CHAT_MARKERS, "id": message.id})
+            address = {"to": message.sender, "type": message.attributes.get("type"), "id": new_id()}
+            self._send(element("message", address, displayed))

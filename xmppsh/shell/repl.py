@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
 
+from xmppsh import ns
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.records import MessageRecord
@@ -119,6 +120,7 @@ class Repl:
         self._marks = Marks()
         desk.marks = self._marks if own is not None else None
         desk.answers = Answers(session.send, self.people) if as_conversation and desk.tells else None
+        session.inbound.responder.also = (ns.RECEIPTS, ns.CHAT_MARKERS) if desk.answers else ()
         self._fates = Fates(app, session, own, self._marks, screen.above, self._prompt.app.invalidate)
         self._erases = own is not None
 
