@@ -66,6 +66,7 @@ bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.pipes
 	$(BIN)/python -m benchmarks.listens
+	$(BIN)/python -m benchmarks.draws
 	$(BIN)/python -m benchmarks.agent
 	$(BIN)/python -m benchmarks.archive
 

@@ -28,9 +28,9 @@ XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 
 
 class Pipes:
-    """One run of the table: its folder, its sink, its input."""
+    """One run of the table: its folder, its sink, its input. flood: what the sink sends to an account of that name."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, flood: int = 50_000) -> None:
         self.folder, self.count = folder, count
         words = [*OPENSSL.format(DOMAIN).split(), f"subjectAltName=DNS:{DOMAIN}"]
         subprocess.run(words, cwd=folder, check=True, capture_output=True)
@@ -46,7 +46,7 @@ class Pipes:
             stanzas.writelines(lines)
         with (folder / "lines.txt").open("w") as texts:
             texts.writelines(f"{body.format(n)}\n" for n in range(count))
-        command = [sys.executable, "-m", "benchmarks.sink", str(folder / "both.pem")]
+        command = [sys.executable, "-m", "benchmarks.sink", str(folder / "both.pem"), "--flood", str(flood)]
         self.sink = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.port = self.told()["port"]
 
