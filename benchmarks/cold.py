@@ -27,6 +27,7 @@ from support.contact import Contact
 from support.ejabberd import EjabberdServer
 from support.program import Program
 from support.prosody import ProsodyServer
+from support.servers import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +159,7 @@ async def send(folder: Path, kind: type[Server], rounds: int) -> None:
     """Cold messages to a real server; the recipient is online and counts."""
     if missing := kind.missing():
         return say(f"\ncold send to {kind.name}: skipped, {missing} is not installed")
-    with contextlib.closing(kind(Path(tempfile.mkdtemp(dir=folder)))) as server:
+    with contextlib.closing(kind(Path(tempfile.mkdtemp(dir=folder)), Options(hashed=True))) as server:
         server.start()
         recipient = server.account()
         async with Contact(server, recipient) as contact:

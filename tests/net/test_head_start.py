@@ -9,24 +9,40 @@ from pathlib import Path
 import pytest
 
 from xmppsh.model import Candidate
+from xmppsh.net.attempts import Attempt
 from xmppsh.net.dial import Connected, Dialler
 from xmppsh.net.head_start import HeadStart
 
 ACCOUNT, ASKED = "alice@example.net", "nothing special"
+WORDS = b"<?xml version='1.0'?><stream:stream>"
 
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[int, "asyncio.Queue[asyncio.StreamReader]"]]:
     """A port of loopback, and what came in there."""
     came = asyncio.Queue[asyncio.StreamReader]()
-    server = await asyncio.start_server(lambda reader, _: came.put_nowait(reader), "127.0.0.1", 0)
-    async with server:
+    writers: list[asyncio.StreamWriter] = []
+
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        came.put_nowait(reader)
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1], came
+        for writer in writers:
+            writer.close()
+            await writer.wait_closed()
+
+
+def attempt(port: int) -> Attempt:
+    return Attempt(Candidate("127.0.0.1", port, "starttls", "a test"), "127.0.0.1")
 
 
 def start(folder: Path, port: int, asked: str = ASKED) -> HeadStart:
     """One that begins, after a run that came to this port."""
-    HeadStart(folder / "places.json", ACCOUNT, ASKED, lambda *_: None).remember("127.0.0.1", port)
+    before = HeadStart(folder / "places.json", ACCOUNT, ASKED, lambda *_: None)
+    before.wanted = WORDS
+    before.remember(attempt(port))
     begun = HeadStart(folder / "places.json", ACCOUNT, asked, lambda *_: None)
     begun.begin()
     return begun
@@ -54,13 +70,52 @@ async def test_who_dials_the_same_place_takes_the_connection_that_was_begun(tmp_
         connected.sock.close()
 
 
+async def speaking(folder: Path, port: int, came: "asyncio.Queue[asyncio.StreamReader]") -> HeadStart:
+    """One whose connection stands, and that has said what was said the last time."""
+    head_start = start(folder, port)
+    reader = await came.get()
+    head_start.speak()
+    head_start.speak()
+    assert await reader.readexactly(len(WORDS)) == WORDS
+    came.put_nowait(reader)
+    return head_start
+
+
+async def test_what_was_said_once_it_stood_is_not_written_again(tmp_path: Path) -> None:
+    async with asyncio.timeout(15), listening() as (port, came):
+        head_start = await speaking(tmp_path, port, came)
+        head_start.wanted = WORDS
+        connected = await dialled(head_start, port)
+        assert connected is not None
+        link = await connected.link()
+        link.write(WORDS[:10])
+        link.write(WORDS[10:])
+        link.write(b"the rest")
+        assert await (await came.get()).readexactly(8) == b"the rest"
+        link.abort()
+        await link.closed(15)
+
+
+@pytest.mark.parametrize("wanted", [b"", b"<?xml version='1.0'?><stream:stream to='example.org'>"])
+async def test_who_begins_in_another_way_gets_a_connection_of_its_own(tmp_path: Path, wanted: bytes) -> None:
+    async with asyncio.timeout(15), listening() as (port, came):
+        head_start = await speaking(tmp_path, port, came)
+        head_start.wanted = wanted
+        connected = await dialled(head_start, port)
+        assert connected is not None
+        assert connected.said == b""
+        head_start.close()
+        assert await (await came.get()).read() == b""
+        connected.sock.close()
+
+
 async def test_another_place_is_dialled_as_ever_and_what_was_begun_is_closed(tmp_path: Path) -> None:
     async with listening() as (former, came), listening() as (port, _):
         head_start = start(tmp_path, former)
         connected = await dialled(head_start, port)
         assert connected is not None
         assert connected.sock.getpeername()[1] == port
-        head_start.remember("127.0.0.1", port)
+        head_start.remember(attempt(port))
         async with asyncio.timeout(15):
             assert await (await came.get()).read() == b""
         connected.sock.close()
@@ -68,7 +123,7 @@ async def test_another_place_is_dialled_as_ever_and_what_was_begun_is_closed(tmp
 
 async def test_nothing_is_begun_where_another_thing_was_asked_for(tmp_path: Path) -> None:
     async with listening() as (port, _):
-        assert start(tmp_path, port, "another host").take("127.0.0.1", port) is None
+        assert start(tmp_path, port, "another host").take("127.0.0.1", port, "starttls") is None
 
 
 async def test_a_place_that_refuses_now_is_told_as_ever(tmp_path: Path) -> None:
@@ -90,4 +145,4 @@ def test_a_file_of_no_use_begins_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "places.json").write_text(text)
     head_start = HeadStart(tmp_path / "places.json", ACCOUNT, ASKED, lambda *_: None)
     head_start.begin()
-    assert head_start.take("127.0.0.1", 5222) is None
+    assert head_start.take("127.0.0.1", 5222, "starttls") is None

@@ -48,7 +48,7 @@ API_COMMANDS = ["add_rosteritem", "kick_session", "kick_user", "register", "stat
 
 
 class EjabberdServer(Server):
-    """An ejabberd process. Accounts are kept as plain passwords, so every SCRAM variant and PLAIN work."""
+    """An ejabberd process. Accounts are kept as plain passwords, so that all logins work; or as hashes."""
 
     name: ClassVar[str] = "ejabberd"
     packages: ClassVar[str] = "ejabberd erlang-p1-sqlite3"
@@ -203,7 +203,7 @@ class EjabberdServer(Server):
             "default_db": "sql",
             "sql_type": "sqlite",
             "sql_database": str(self.folder / DATABASE),
-            "auth_password_format": "plain",
+            "auth_password_format": "scram" if options.hashed else "plain",
             "disable_sasl_mechanisms": ["digest-md5", "X-OAUTH2"],
             "registration_timeout": "infinity",
             "s2s_access": "none",

@@ -54,7 +54,7 @@ return table.concat(found, "\\n")
 
 
 class ProsodyServer(Server):
-    """A Prosody process. Accounts are kept as plain passwords, so both SCRAM variants and PLAIN work."""
+    """A Prosody process. Accounts are kept as plain passwords, so both SCRAM variants and PLAIN work; or as hashes."""
 
     name: ClassVar[str] = "prosody"
     packages: ClassVar[str] = "prosody lua-sec"
@@ -159,7 +159,7 @@ allow_unencrypted_plain_auth = false
 modules_enabled = {{ {archive}{"; ".join(map(lua, BARE if options.bare else MODULES + modern()))} }}
 admins = {{ {lua(self.admin)} }}
 modules_disabled = {{ "s2s"; "s2s_auth_certs"; "limits" }}
-authentication = "internal_plain"
+authentication = "{"internal_hashed" if options.hashed else "internal_plain"}"
 storage = {"{ archive = 'sql'; muc_log = 'sql' }" if options.sql else '"internal"'}
 sql = {{ driver = "SQLite3"; database = {lua(self.folder / "archives.sqlite")} }}
 allow_registration = {"true" if options.registration else "false"}

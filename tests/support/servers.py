@@ -56,6 +56,7 @@ class Options:
     max_unacked: int = 5_000  # how many stanzas a client may leave unacknowledged (ejabberd alone; this is its default)
     resume_timeout_s: int = 300  # how long a session without a connection waits to be resumed (XEP-0198)
     bare: bool = False  # login, messages, rosters and presence, and nothing else
+    hashed: bool = False  # passwords are kept as Prosody does by default, and ejabberd where it is told to
     sql: bool = False  # archives in a database, which Prosody's own storage is not (Prosody alone: lua-dbi-sqlite3)
     host: str = LOOPBACK  # where clients connect: another address only inside a network namespace of the test's own
 

@@ -136,7 +136,12 @@ class OwnSessions:
         journal: where stanzas are kept; made once what dead programs left is settled. hasty: after its last ack a
         one-shot does not wait for the server's `</stream:stream>` (ejabberd's comes 100 ms late).
         """
+        if (begun := self._storage.head_start) is not None:
+            begun.speak()  # it may not stand yet: once more a moment later
         from xmppsh.connection.driver import CLOSE_WAIT_S
+
+        if begun is not None:
+            begun.speak()
         from xmppsh.session.session import Session
 
         self._account.warn_when_insecure()

@@ -26,7 +26,7 @@ from xmppsh.net.dial import STAGGER_S, Dialler
 from xmppsh.net.tls import TlsPolicy
 from xmppsh.protocol.ahead import Rung
 from xmppsh.protocol.negotiation import StreamConfig
-from xmppsh.protocol.stream import Stream
+from xmppsh.protocol.stream import Stream, first_words
 from xmppsh.protocol.table import State
 from xmppsh.resolve.addresses import name_look_up
 from xmppsh.resolve.plan import dial_plan
@@ -55,17 +55,14 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 2
 PEEK_TIMEOUT_S = 2.0
-
 MODERN_LOGIN = (State.MODERN, State.MODERN_HASHING, State.AUTHENTICATED)  # a login by SASL2 is not over
 MAX_PATIENCE_S = 2.0
 PATIENCE_ROUND_TRIPS = 2  # a server far away takes longer than the stagger for its first answer
 
 
 class Connector:
-    """Opens one stream for an account.
-
-    log(level, text) is told each step; on_handled(h) before an h is written; on_bound(jid) before a session begins that
-    may outlive its socket; trace sees the XML.
+    """Opens one stream for an account. log(level, text) is told each step; on_handled(h) before an h is written;
+    on_bound(jid) before a session begins that may outlive its socket; trace sees the XML.
     """
 
     def __init__(
@@ -166,6 +163,8 @@ class Connector:
         options, domain = self.options, self.options.jid.domainpart
         plan = await self._plan(hosts)
         self.costs.done("dns", asyncio.get_running_loop().time())
+        if options.head_start is not None:
+            options.head_start.wanted = first_words(self._jid, self._known)
         dialler = self._dialler(plan.candidates, self._deadline)
         dialler.attempts += [Attempt(candidate, outcome=str(trouble)) for candidate, trouble in plan.misses]
         try:
@@ -184,11 +183,11 @@ class Connector:
             return redirect
         stream, self.costs = opening.stream, opening.costs
         if options.head_start is not None:
-            options.head_start.remember(opening.attempt.address, opening.attempt.candidate.port)
-        if options.hashing is not None and self.on_registration is None:
-            options.hashing.remember()
+            options.head_start.remember(opening.attempt)
         if self.on_registration is not None:
             return None
+        if options.hashing is not None:
+            options.hashing.remember()
         resumed = stream.sm is not None and stream.sm is self._resume
         what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
         self._log(1, f"{what} by {stream.way}, {opening.link.tls_version or 'no TLS'}")

@@ -37,15 +37,17 @@ NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONA
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A TCP connection that stands, through the proxy where there is one; nothing was sent on it yet."""
+    """A TCP connection that stands, through the proxy where there is one; what was said on it (head_start.py)."""
 
     attempt: Attempt
     sock: socket.socket
     took_s: float
+    said: bytes = b""
 
     async def link(self) -> Link:
         """Hand the socket to the loop; who awaits this takes the link's data in the same turn of the loop."""
         _, link = await asyncio.get_running_loop().create_connection(Link, sock=self.sock)
+        link.said = self.said
         return link
 
 
@@ -129,6 +131,7 @@ class Dialler:
             return None
         # At most half of the time that is left, so that later places get a turn.
         until = self._deadline if not self._queue else (begun + self._deadline) / 2
+        said = b""
         try:
             if self._proxy is not None:
                 sock = await self._by_proxy(self._proxy, attempt, until)
@@ -138,7 +141,7 @@ class Dialler:
                     ahead = self._taken_ahead(attempt)
                     sock = await connect(attempt.address, attempt.candidate.port, ahead)
                 if self._head_start is not None and ahead is not None:
-                    begun = self._head_start.begun_at
+                    begun, said = self._head_start.begun_at, self._head_start.said
             else:
                 async with asyncio.timeout_at(until):
                     found = await self._look_up(attempt.candidate, self._family)
@@ -148,10 +151,12 @@ class Dialler:
             attempt.outcome, attempt.name_missing = _outcome(error, looked_up=not (attempt.address or self._proxy))
             self._log(1, f"{attempt} {attempt.outcome}")
             return None
-        return Connected(attempt, sock, self._loop.time() - begun)
+        return Connected(attempt, sock, self._loop.time() - begun, said)
 
     def _taken_ahead(self, attempt: Attempt) -> socket.socket | None:
-        return None if self._head_start is None else self._head_start.take(attempt.address, attempt.candidate.port)
+        if self._head_start is None:
+            return None
+        return self._head_start.take(attempt.address, attempt.candidate.port, attempt.candidate.tls)
 
     def _log_start(self, attempt: Attempt) -> None:
         candidate = attempt.candidate

@@ -1,7 +1,9 @@
 """A TCP connection that is begun before the program is loaded: its round trip passes while Python imports the rest.
 
-It goes to the place that took us last time for what was asked then, and it says nothing by itself: who dials (dial.py)
-takes it where the plan of this time leads to the very same address and port, else it is closed.
+It goes to the place that took us last time for what was asked then. Who dials (dial.py) takes it where the plan of this
+time leads to the very same address and port, else it is closed. Once it stands, it says what we said first the last
+time, so that a second round trip passes: the header and `<starttls/>` in the clear, in which nothing is secret and no
+more of us than the domain. Where this time's stream would begin in another way, it is closed as well.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ from xmppsh.config.kept import KeptFile
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from xmppsh.model import TlsMode
+    from xmppsh.net.attempts import Attempt
     from xmppsh.texts import Log
 
 MAX_PLACES = 64
+MAX_WORDS = 2048  # characters
 MAX_AGE_S = 24 * 3600  # who knows who is there tomorrow
 FRESH_S = 5.0  # a server does not wait for ever for our first byte
 
@@ -31,6 +36,8 @@ class HeadStart:
         self._file, self._account, self._asked = KeptFile(path, _is_entry, log), account, asked
         self._begun: tuple[str, int, socket.socket] | None = None
         self.begun_at = 0.0  # in the loop's time
+        self.wanted = b""  # how this time's stream begins in the clear
+        self.said = b""
         self._former: dict[str, Any] = {}
 
     def begin(self) -> None:
@@ -51,20 +58,36 @@ class HeadStart:
             sock.connect((address, port))
         self._begun, self.begun_at = (address, port, sock), time.monotonic()
 
-    def take(self, address: str, port: int) -> socket.socket | None:
-        """The connection to this place, which may still be on its way; None where none was begun, or long ago."""
+    def speak(self) -> None:
+        """Say what was said first the last time, where the connection stands by now."""
+        words = self._former[self._account].get("words", "").encode() if self._begun is not None else b""
+        if self._begun is None or not words or self.said:
+            return
+        with contextlib.suppress(OSError):  # it is still on its way, or has failed: who dials finds out
+            if self._begun[2].send(words) < len(words):
+                self.close()
+                return
+            self.said = words
+
+    def take(self, address: str, port: int, tls: TlsMode) -> socket.socket | None:
+        """The connection to this place, which may still be on its way, with what was `said` on it; None where none was
+        begun, or long ago, or where another thing was said than what is wanted there."""
         if self._begun is None or self._begun[:2] != (address, port):
             return None
         if time.monotonic() - self.begun_at > FRESH_S:
             return None
+        if self.said and not (tls == "starttls" and self.wanted.startswith(self.said)):
+            return None
         sock, self._begun = self._begun[2], None
         return sock
 
-    def remember(self, address: str, port: int) -> None:
+    def remember(self, attempt: Attempt) -> None:
         """This place took us."""
+        address, port, tls = attempt.address, attempt.candidate.port, attempt.candidate.tls
         self.close()
         now, former = time.time(), self._former.get(self._account)
         entry = {"asked": self._asked, "address": address, "port": port, "seen": now}
+        entry["words"] = self.wanted.decode() if tls == "starttls" else ""
         if former is not None and {**former, "seen": now} == entry and now - former["seen"] < MAX_AGE_S / 2:
             return
         entries = {**self._former, self._account: entry}
@@ -80,5 +103,6 @@ class HeadStart:
 def _is_entry(entry: Any) -> bool:
     match entry:
         case {"asked": str(), "address": str(), "port": int(), "seen": int() | float()}:
-            return True
+            words = entry.get("words", "")
+            return isinstance(words, str) and len(words) <= MAX_WORDS
     return False

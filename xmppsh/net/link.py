@@ -34,6 +34,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tcp: asyncio.Transport | None = None  # the same without TLS
         self._pending: list[bytes] = []
+        self.said = b""  # what stands on the wire already, of what is going to be written (head_start.py)
         self._flush_scheduled = False
         self._holds: set[str] = set()
         self._writable = asyncio.Event()
@@ -79,6 +80,10 @@ class Link(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Queue bytes; they leave at the end of this turn of the loop."""
+        if self.said:
+            count = min(len(data), len(self.said))
+            assert self.said[:count] == data[:count]
+            data, self.said = data[count:], self.said[count:]
         self._pending.append(data)
         if not self._flush_scheduled:
             self._flush_scheduled = True

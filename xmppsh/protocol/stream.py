@@ -20,6 +20,7 @@ from xmppsh.errors import (
     StreamError,
     XmppshError,
 )
+from xmppsh.model import Credentials
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
 from xmppsh.protocol.binding import Binding
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from xmppsh.errors import XmlError
-    from xmppsh.model import Element
+    from xmppsh.model import Element, Jid
+    from xmppsh.protocol.ahead import Known
 
 
 FOOTER = b"</stream:stream>"
@@ -277,6 +279,12 @@ class Stream(Binding):
     def _end(self, error: XmppshError | None, redirect: str | None = None) -> list[Output]:
         self.ended_in, self.state = self.state, State.CLOSED
         return [Disconnect(), ev.StreamEnded(error, redirect)]
+
+
+def first_words(jid: Jid, known: Known | None) -> bytes:
+    """How such a stream begins in the clear, before STARTTLS."""
+    begun = Stream(StreamConfig(jid, Credentials(), known=known)).open()
+    return b"".join(output.data for output in begun if isinstance(output, Write))
 
 
 def _event(item: Header | Element | Footer | Run) -> object:
