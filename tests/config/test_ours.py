@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xmppsh.config.ours import open_private, refuse_foreign_file, refuse_foreign_folder
+from xmppsh.config.ours import open_private, refuse_foreign_file, refuse_foreign_folder, write_aside
 from xmppsh.errors import ConfigError, IoError
 from xmppsh.outbox.store import Store
 
@@ -184,6 +184,16 @@ def test_a_private_file_is_no_link_and_ours(tmp_path: Path) -> None:
         os.chown(tmp_path / "theirs", MALLORY, MALLORY)
         with pytest.raises(PermissionError, match="another user"):
             open_private(tmp_path / "theirs", os.O_RDONLY)
+
+
+def test_what_is_written_aside_goes_through_no_link_that_waits_there(tmp_path: Path) -> None:
+    file, target = tmp_path / "checkpoint", tmp_path / "target"
+    write_aside(file, b"one")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    (tmp_path / f"checkpoint.{os.getpid()}").symlink_to(target)
+    with pytest.raises(OSError, match="it is a link"):
+        write_aside(file, b"two")
+    assert (file.read_bytes(), target.exists()) == (b"one", False)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)

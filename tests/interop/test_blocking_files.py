@@ -45,6 +45,15 @@ async def test_a_pipe_that_nobody_serves_leaves_signals_their_effect(
     assert outcome.code in (-number, 128 + number), outcome.stderr
 
 
+async def test_a_checkpoint_that_is_a_pipe_is_refused(program: Program, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for words in (("history", "export"), ("pipe",)):
+        outcome = await program.run(*words, "--checkpoint", str(fifo))
+        assert outcome.code == 74
+        assert outcome.stderr.startswith(f"xmppsh: {fifo} is no regular file\n")
+
+
 async def _blocked(pid: int, fifo: Path) -> None:
     """Wait until some thread of the process is in the opening of the pipe."""
     deadline = asyncio.get_running_loop().time() + 20

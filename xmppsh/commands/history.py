@@ -15,6 +15,7 @@ import click
 from xmppsh import ns
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, MOMENT
+from xmppsh.config.ours import write_aside
 from xmppsh.errors import IoError
 from xmppsh.output.records import message_record
 from xmppsh.output.together import lines
@@ -147,6 +148,8 @@ class _Mark:
         """The id after which to go on; what a killed run has written after it is cut off."""
         if self._path is None or not self._path.exists():
             return None
+        if not self._path.is_file():
+            raise IoError(f"{self._path} is no regular file", hint="give another file")
         try:
             kept = json.loads(self._path.read_text())
             after, known, now = str(kept["after"]), kept["file"], self._file()
@@ -166,12 +169,7 @@ class _Mark:
         """Everything up to this message is printed."""
         if self._path is None:
             return
-        new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            try:
-                new.write_text(json.dumps({"after": archive_id, "file": self._file()}))
-                new.replace(self._path)
-            finally:
-                new.unlink(missing_ok=True)
+            write_aside(self._path, json.dumps({"after": archive_id, "file": self._file()}).encode())
         except OSError as error:
             raise IoError(f"{self._path}: {os_reason(error)}") from error

@@ -48,10 +48,10 @@ def refuse_foreign_file(path: Path, what: str) -> None:
             raise ConfigError(f"{path} is {what} and can be written by other users", hint=f"chmod go-w {path}")
 
 
-def open_private(path: str | Path, flags: int) -> int:
-    """Open a file of ours, made with mode 0600; raises OSError for a link, and for a file of another user."""
+def open_private(path: str | Path, flags: int, mode: int = 0o600) -> int:
+    """Open a file of ours, made with `mode`; raises OSError for a link, and for a file of another user."""
     try:
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a link", str(path)) from None
@@ -69,14 +69,18 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Write a file of ours anew, mode 0600, its folder made where it is missing. Raises OSError.
-
-    It is written aside and renamed: whoever reads at the same time sees the old file or the new one.
-    """
+    """Write a file of ours anew, mode 0600, its folder made where it is missing. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_aside(path, data)
+
+
+def write_aside(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file anew, aside and renamed: whoever reads at the same time sees the old one or the new one, and no link
+    that waits in a folder of others is followed. Raises OSError.
+    """
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with open(open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+        with open(open_private(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
             file.write(data)
         aside.replace(path)
     finally:

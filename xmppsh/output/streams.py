@@ -23,10 +23,13 @@ PIPE_BUF = select.PIPE_BUF  # a pipe that polls writable takes this much without
 
 
 class OutputStream:
-    """stdout: each record is written whole and at once. Raises ClosedOutput when the reader has gone (EPIPE)."""
+    """stdout, or what is called `name`: each record is written whole and at once.
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    Raises ClosedOutput when the reader has gone (EPIPE).
+    """
+
+    def __init__(self, fd: int, name: str = "stdout") -> None:
+        self.fd, self._name = fd, name
         self.is_terminal = os.isatty(fd)
         self._piece_bytes = TTY_PIECE_BYTES if self.is_terminal else PIPE_BUF
         self._poll = select.poll()
@@ -113,7 +116,7 @@ class OutputStream:
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
                 raise ClosedOutput from error
-            raise IoError(f"stdout: {os_reason(error)}") from error
+            raise IoError(f"{self._name}: {os_reason(error)}") from error
 
     def on_closed(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back once when the reader of a pipe or socket goes away; returns how to stop watching."""

@@ -201,7 +201,7 @@ class OwnCommands:
                 fd = await apart(lambda: os.open(path, flags, 0o600))
             except OSError as error:
                 raise IoError(f"{words[0]}: {os_reason(error)}") from error
-            self._desk.output = OutputStream(fd)
+            self._desk.output = OutputStream(fd, words[0])
 
     # ── Lines by other lines ────────────────────────────────────────────────────────────────────────────────────
 
