@@ -110,6 +110,7 @@ FAULTS = {
         "jid = 'a@b'\n[profile.work]\njid = 'c@d'\n[profile.default]\n\ntimeout = 'x'",
         "{path}:6: [profile.default] timeout: 'x' is not a number of seconds",
     ),
+    "unknown table": ("\n[profiles.work]\njid = 'a@b'", "{path}:2: profiles is not a setting"),
     "unknown key": ("jib = 'a@b'", "{path}:1: jib is not a setting"),
     "unknown key in a profile": ("[profile.default]\njib = 1", "{path}:2: [profile.default] jib is not a setting"),
     "bad value": ("tls = 'maybe'", "{path}:1: tls: 'maybe' is not one of auto, direct, starttls, off"),

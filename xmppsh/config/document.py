@@ -38,7 +38,8 @@ class Document:
         for number, line in enumerate(self.text.splitlines(), 1):
             if (header := HEADER.match(line)) is not None:
                 here = header["profile"] or f"[{header['other']}]"
-                if here in (profile, f"[{key}]") and (not key or here == f"[{key}]"):
+                is_key = here == f"[{key}]" or (bool(key) and here.startswith(f"[{key}."))
+                if is_key or (here == profile and not key):
                     return number
             elif here == profile and (found := KEY.match(line)) is not None and found[1] == key:
                 return number

@@ -124,7 +124,8 @@ def _from_table(table: Any, document: Document, profile: str | None) -> dict[str
     for key, value in table.items():
         setting = BY_NAME.get(key.replace("-", "_"))
         if setting is None:
-            raise ConfigError(f"{document.place(key, profile)} is not a setting", hint=_nearest(key))
+            hint = "[profile.NAME] begins a profile" if isinstance(value, dict) else _nearest(key)
+            raise ConfigError(f"{document.place(key, profile)} is not a setting", hint=hint)
         values[setting.name] = _from_toml(setting, value, document.place(key, profile))
     return values
 
