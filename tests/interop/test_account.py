@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import re
 import signal
 import urllib.request
 from collections.abc import Callable
@@ -206,6 +208,21 @@ async def test_an_export_that_is_killed_goes_on_with_nothing_missing_or_doubled(
         assert (await finish(await program.start(*command, stdout=file))).code == 0
     bodies = [json.loads(line)["body"] for line in out.read_text().splitlines()]
     assert bodies == [str(number) for number in range(COUNT)]
+
+
+@pytest.mark.usefixtures("talkative")
+async def test_a_terminal_sees_how_far_an_export_is(program: Program, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    with (tmp_path / "out").open("wb") as file:
+        process = await program.start("history", "export", stdout=file, stderr=theirs)
+        assert await process.wait() == 0
+    os.set_blocking(ours, False)
+    shown = os.read(ours, 64 * 1024).decode()
+    os.close(ours)
+    os.close(theirs)
+    # Prosody's own storage does not tell how many there are in all.
+    assert re.search(rf"messages +(\[#+\] +100%|{COUNT}\r)", shown), shown
+    assert len((tmp_path / "out").read_text().splitlines()) == COUNT
 
 
 @pytest.mark.usefixtures("talkative")

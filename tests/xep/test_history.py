@@ -8,7 +8,7 @@ import pytest
 
 from xmppsh.errors import ProtocolViolation
 from xmppsh.model import Jid
-from xmppsh.xep.history import MAX_EMPTY, Archived, Wanted, _archived, forwards
+from xmppsh.xep.history import MAX_EMPTY, Archived, Page, Wanted, _archived, forwards
 from xmppsh.xmlio.reader import below, read_element, tree
 
 OWN, ROOM = Jid.parse("a@b"), Jid.parse("room@c")
@@ -105,7 +105,7 @@ async def test_an_archive_that_never_ends_is_a_fault(
 
     async def give(*_: Any) -> Any:
         pages.append(next(numbers))
-        return page(pages[-1])
+        return Page(*page(pages[-1]))
 
     monkeypatch.setattr("xmppsh.xep.history._page", give)
     with pytest.raises(ProtocolViolation, match=says):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from xmppsh import ns
+from xmppsh.commands.attachments import Progress
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, MOMENT
 from xmppsh.config.ours import write_aside
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.output.record import Record
     from xmppsh.output.records import MessageRecord
-    from xmppsh.xep.history import Archived
+    from xmppsh.xep.history import Archived, Page
 
 WHAT = "an archive (XEP-0313)"
 STANDS_ALONE = f" xmlns='{ns.CLIENT}'"
@@ -108,11 +109,13 @@ async def history_export(
                 return
             mark = _Mark(None if checkpoint is None else app.console.path(checkpoint), app.console.stdout.fd)
             after = await apart(mark.restore)
-            pages: AsyncGenerator[list[Archived], None] = forwards(session, wanted, after)  # type: ignore[assignment]
+            pages: AsyncGenerator[Page, None] = forwards(session, wanted, after)  # type: ignore[assignment]
             async with aclosing(pages):
-                async for page in pages:
-                    yield _together(app, page, own)
-                    await apart(partial(mark.note, page[-1].archive_id))
+                with closing(_Bar(app, mark)) as bar:
+                    async for page in pages:
+                        yield _together(app, page.messages, own)
+                        await apart(partial(mark.note, page.messages[-1].archive_id, len(page.messages)))
+                        bar.show(page.total)
 
 
 def _record(app: App, one: Archived, own: str) -> MessageRecord:
@@ -133,11 +136,45 @@ def _together(app: App, page: list[Archived], own: str) -> Verbatim:
     )
 
 
+class _Bar:
+    """How far an export is, for a terminal on which the messages themselves are not printed."""
+
+    def __init__(self, app: App, mark: _Mark) -> None:
+        self._app, self._mark = app, mark
+        self._is_wanted = app.console.shows_progress and not app.settings.quiet and not app.console.stdout.is_terminal
+        self._bar: Progress | None = None
+        self._shown = 0
+
+    def show(self, total: int | None) -> None:
+        """Another page is printed. total: messages that there are in all; where nobody knows, they are only counted."""
+        if not self._is_wanted:
+            return
+        if self._bar is None and total is not None:
+            self._bar = Progress(self._app, "messages", total)
+            self._bar.__enter__()
+        if self._bar is None:
+            self._app.console.write_error(f"\rmessages  {self._mark.count}")
+        else:
+            self._bar(self._mark.count - self._shown)
+        self._shown = self._mark.count
+
+    def close(self) -> None:
+        """The line ends."""
+        if self._bar is not None:
+            self._bar.__exit__()
+        elif self._shown:
+            self._app.console.write_error("\n")
+
+
 class _Mark:
-    """How far an export is: the archive's id of the last message, and how long the file was then."""
+    """How far an export is: the archive's id of the last message, and how long the file was then.
+
+    count: how many messages are printed, by the runs before as well.
+    """
 
     def __init__(self, path: Path | None, fd: int) -> None:
         self._path, self._fd = path, fd
+        self.count = 0
 
     def _file(self) -> list[int] | None:
         """Which file stdout is, and how long; None where it is none."""
@@ -161,15 +198,18 @@ class _Mark:
                     )
                 os.ftruncate(self._fd, known[2])
                 os.lseek(self._fd, 0, os.SEEK_END)
+            self.count = int(kept.get("count", 0))
             return after
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IoError(f"{self._path}: it is no checkpoint of an export: {error}", hint="give another") from error
 
-    def note(self, archive_id: str) -> None:
-        """Everything up to this message is printed."""
+    def note(self, archive_id: str, count: int) -> None:
+        """Everything up to this message is printed, `count` of them just now."""
+        self.count += count
         if self._path is None:
             return
         try:
-            write_aside(self._path, json.dumps({"after": archive_id, "file": self._file()}).encode())
+            kept = {"after": archive_id, "file": self._file(), "count": self.count}
+            write_aside(self._path, json.dumps(kept).encode())
         except OSError as error:
             raise IoError(f"{self._path}: {os_reason(error)}") from error

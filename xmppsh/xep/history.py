@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, ProtocolViolation
 from xmppsh.model import Jid
+from xmppsh.protocol.conditions import number
 from xmppsh.tasks import ended
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
@@ -48,6 +49,16 @@ class Archived(NamedTuple):
     moment: datetime | None
 
 
+class Page(NamedTuple):
+    """Messages in order. last: the id of the last one that the archive has in it; total: how many messages there are on
+    all pages, where it tells."""
+
+    messages: list[Archived]
+    last: str | None
+    is_end: bool
+    total: int | None = None
+
+
 class Wanted(NamedTuple):
     """Which messages: with somebody, since and until a moment (inclusive), of this room."""
 
@@ -57,7 +68,7 @@ class Wanted(NamedTuple):
     room: Jid | None = None
 
 
-async def forwards(session: SessionPort, wanted: Wanted, after: str | None = None) -> AsyncIterator[list[Archived]]:
+async def forwards(session: SessionPort, wanted: Wanted, after: str | None = None) -> AsyncIterator[Page]:
     """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle,
     and for pages without a message that do not end.
 
@@ -68,17 +79,17 @@ async def forwards(session: SessionPort, wanted: Wanted, after: str | None = Non
     asked = asyncio.ensure_future(_page_after(session, wanted, after))
     try:
         while True:
-            page, last, complete = await asked
+            page = await asked
+            last, is_end = page.last, page.is_end or page.last is None
             if last in seen:
                 raise ProtocolViolation("the archive repeats a page, and never ends")
-            empty = 0 if page else empty + 1
+            empty = 0 if page.messages else empty + 1
             if empty == MAX_EMPTY:
                 raise ProtocolViolation("the archive gives page after page without a message, and never ends")
-            is_end = complete or last is None
             if last is not None and not is_end:
                 seen.add(last)
                 asked = asyncio.ensure_future(_page_after(session, wanted, last))
-            if page:
+            if page.messages:
                 yield page
             if is_end:
                 return
@@ -86,9 +97,7 @@ async def forwards(session: SessionPort, wanted: Wanted, after: str | None = Non
         await ended(asked)
 
 
-async def _page_after(
-    session: SessionPort, wanted: Wanted, after: str | None
-) -> tuple[list[Archived], str | None, bool]:
+async def _page_after(session: SessionPort, wanted: Wanted, after: str | None) -> Page:
     return await _page(session, wanted, element("after", None, after) if after else None, PAGE)
 
 
@@ -98,18 +107,16 @@ async def newest(session: SessionPort, wanted: Wanted, count: int) -> list[Archi
     before: str | None = ""
     while len(found) < count and before is not None:
         asked = element("before", None, before or None)
-        page, _, complete = await _page(session, wanted, asked, min(PAGE, count - len(found)))
-        found = page + found
-        next_before = page[0].archive_id if page and not complete else None
+        page = await _page(session, wanted, asked, min(PAGE, count - len(found)))
+        found = page.messages + found
+        next_before = page.messages[0].archive_id if page.messages and not page.is_end else None
         if next_before == before:
             raise ProtocolViolation("the archive repeats a page, and never ends")
         before = next_before
     return found[-count:]
 
 
-async def _page(
-    session: SessionPort, wanted: Wanted, position: Xml | None, most: int
-) -> tuple[list[Archived], str | None, bool]:
+async def _page(session: SessionPort, wanted: Wanted, position: Xml | None, most: int) -> Page:
     query_id = new_id()
     paging = element("set", {"xmlns": ns.RSM}, element("max", None, str(most)), position)
     query = element("query", {"xmlns": ns.MAM, "queryid": query_id}, _form(wanted), paging)
@@ -120,8 +127,8 @@ async def _page(
     page = _archived(results, own, session.jid.bare, query_id)
     if fin is None:
         raise ProtocolViolation("the archive answered without an end of the page")
-    last = fin.findtext(f"{{{ns.RSM}}}set/{{{ns.RSM}}}last")
-    return page, last, fin.get("complete") in ("true", "1")
+    last, total = (fin.findtext(f"{{{ns.RSM}}}set/{{{ns.RSM}}}{name}") for name in ("last", "count"))
+    return Page(page, last, fin.get("complete") in ("true", "1"), number(total))
 
 
 def _form(wanted: Wanted) -> Xml | None:
