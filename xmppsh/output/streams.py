@@ -8,6 +8,7 @@ import fcntl
 import os
 import select
 import stat
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 TTY_PIECE_BYTES = 128  # Linux hands a terminal's space out by 256 bytes, and a newline takes two
+_PIPE_SIZE = getattr(fcntl, "F_GETPIPE_SZ", None)  # Linux
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PIPE_BUF = select.PIPE_BUF  # a pipe that polls writable takes this much without blocking (POSIX)
 
 
@@ -35,7 +38,7 @@ class OutputStream:
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
         mode = os.fstat(fd).st_mode
-        self._takes_pieces = stat.S_ISFIFO(mode) or stat.S_ISREG(mode)  # of PIPE_BUF bytes, whole or not at all
+        self._is_pipe, self._is_file = stat.S_ISFIFO(mode), stat.S_ISREG(mode)
 
     @cached_property
     def _turn(self) -> asyncio.Lock:
@@ -66,12 +69,12 @@ class OutputStream:
                     data = data[await loop.run_in_executor(None, self._write_when_ready, data) :]
 
     def write_some(self, records: list[str]) -> int:
-        """Write as many records as the reader takes at once, each with its newline, by the piece that is taken whole.
+        """Write as many records as the reader takes at once, each with its newline, in few pieces that are taken whole.
 
         Returns how many were written; what is left is for `write`, which waits, and tells what is wrong.
         """
         written = 0
-        if self._turn.locked() or not self._takes_pieces:
+        if self._turn.locked() or not (self._is_pipe or self._is_file):
             return 0
         text = "".join(records)
         data = text.encode("utf-8", "surrogateescape")
@@ -79,14 +82,30 @@ class OutputStream:
         coded = records if len(data) == len(text) else [one.encode("utf-8", "surrogateescape") for one in records]
         sizes, begin = list(map(len, coded)), 0
         while written < len(sizes):
-            count, end = written, begin
-            while count < len(sizes) and end + sizes[count] - begin <= PIPE_BUF:
+            count, end, room = written, begin, self._room()
+            while count < len(sizes) and end + sizes[count] - begin <= room:
                 end += sizes[count]
                 count += 1
-            if count == written or (end > begin and not (self._takes_now() and self._write_piece(data[begin:end]))):
+            if count == written or (end > begin and not self._write_piece(data[begin:end])):
                 break
             written, begin = count, end
         return written
+
+    def _room(self) -> int:
+        """How many bytes are taken at once, without waiting."""
+        if not self._takes_now():
+            return 0
+        if self._is_file:
+            return sys.maxsize
+        if _PIPE_SIZE is None:
+            return PIPE_BUF
+        from termios import FIONREAD
+
+        # A pipe is a row of pages, and what is written shares a page with what came before only where it fits: two
+        # neighbours hold more than one page, but for those at the ends.
+        held = int.from_bytes(fcntl.ioctl(self.fd, FIONREAD, b"\0" * 4), sys.byteorder)
+        pages = fcntl.fcntl(self.fd, _PIPE_SIZE) // PAGE_BYTES - 2 * -(-held // PAGE_BYTES)
+        return max(PIPE_BUF, (pages - 2 if held else pages) * PAGE_BYTES)
 
     def _write_piece(self, piece: bytes) -> bool:
         try:
