@@ -35,8 +35,8 @@ BOMB = (
     + "]>" + said("&j;")
 )  # fmt: skip
 TOO_MUCH: dict[str, str | bytes] = {
-    "stanza-of-300-kib": said("x" * 300 * 1024),
-    "stanza-of-quotes": said("&quot;" * 300 * 1024),
+    "stanza-of-600-kib": said("x" * 600 * 1024),
+    "stanza-of-quotes": said("&quot;" * 600 * 1024),
     "stanza-of-10-mb": said("x" * 10_000_000),
     "siblings-of-2-mb": "<message>" + "<a/>" * 500_000,
     "depth-65": nested(65) + MESSAGE,

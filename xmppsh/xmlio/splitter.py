@@ -25,6 +25,7 @@ MAX_TOP = 3  # a root of the user's inside the reader's own, and no deeper
 _ASSUMED = {"": ns.CLIENT, "xml": "http://www.w3.org/XML/1998/namespace"}
 _TAG_NAME = re.compile(rb"<[^\s/>]+")
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
+ADDED_BYTES = 16 * 1024  # addresses, ids and stamps, which a server adds to what it passes on
 MEASURE_BYTES = 16 * 1024  # an unfinished element is measured again when it has grown by so much
 _ESCAPES = (b"&quot;", b"&apos;", b"&amp;", b"&lt;", b"&gt;")
 
@@ -42,9 +43,10 @@ class Limits:
     @property
     def arriving(self) -> Limits:
         """What the server may send us: when it writes a stanza anew, a quote may grow to six bytes, so each character
-        counts as the sender wrote it. A stanza that is refused comes again after each login.
+        counts as the sender wrote it. A stanza that is refused comes again after each login, so what servers take from
+        one another (Prosody: 512 KiB) is taken, and what they add to it.
         """
-        return replace(self, escaped=True)
+        return replace(self, escaped=True, stanza_bytes=2 * self.stanza_bytes + ADDED_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
