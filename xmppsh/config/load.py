@@ -94,8 +94,10 @@ def _layers(options: Mapping[str, Any], env: Mapping[str, str], document: Docume
     if name is not None:
         if name not in profiles:
             others = f", or one that is there: {', '.join(profiles)}" if profiles else ""
+            from shlex import quote
+
             raise ConfigError(
-                f"{document.path} has no [profile.{name}]", hint=f"xmppsh login JID --as {name} makes it{others}"
+                f"{document.path} has no [profile.{name}]", hint=f"xmppsh login JID --as {quote(name)} makes it{others}"
             )
         layers.append((Origin.PROFILE, _from_table(profiles[name], document, name)))
     layers.append((Origin.CONFIG_FILE, _from_table(_without(document.tables, "profile"), document, None)))
