@@ -29,14 +29,14 @@ from xmppsh.xmlio.arriving import starts_of
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from xmppsh.commands.app import App
     from xmppsh.model import Jid
     from xmppsh.output.record import Record
     from xmppsh.output.records import MessageRecord
-    from xmppsh.xep.history import Archived, Page
+    from xmppsh.xep.history import Archived
 
 WHAT = "an archive (XEP-0313)"
 STANDS_ALONE = f" xmlns='{ns.CLIENT}'"
@@ -109,8 +109,7 @@ async def history_export(
                 return
             mark = _Mark(None if checkpoint is None else app.console.path(checkpoint), app.console.stdout.fd)
             after = await apart(mark.restore)
-            pages: AsyncGenerator[Page, None] = forwards(session, wanted, after)  # type: ignore[assignment]
-            async with aclosing(pages):
+            async with aclosing(forwards(session, wanted, after)) as pages:
                 with closing(_Bar(app, mark)) as bar:
                     async for page in pages:
                         yield _together(app, page.messages, own)

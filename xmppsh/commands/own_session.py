@@ -78,12 +78,15 @@ class OwnSessions:
     ) -> AsyncIterator[tuple[Session, Inbox]]:
         """A lasting session whose arrivals are stored for a slow reader."""
         from xmppsh.session.inbox import InboxFile
+        from xmppsh.xep.catch_up import CatchUp
 
         readers: list[Inbox] = []
 
         def read(session: Session) -> None:
             file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
             readers.append(session.inbox(file, *kinds))
+            if "message" in kinds:
+                session.interceptors.append(CatchUp(session, readers[0]))
             session.interceptors += plug(session)
 
         options = self._lasting_options(give_up_s=None)

@@ -41,6 +41,9 @@ class OwnStore(Protocol):
     async def ask_own(self, iq_type: str, payload: Xml) -> Element:
         """An IQ to the own account that goes before everything queued; its answer, result or error."""
 
+    def send_ahead(self, stanza: Xml) -> None:
+        """Send it at once, before what is queued."""
+
 
 class Availability:
     """Remembers what was announced, for the next session, and fetches what was stored meanwhile.
@@ -54,6 +57,11 @@ class Availability:
         self._announced: Xml | None = None
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def gets_messages(self) -> bool:
+        """Does what is sent to the bare address reach this session (RFC 6121 §8.5.2)?"""
+        return self._announced is not None and "<priority>-" not in self._announced
+
     def announce(self, presence: Xml) -> Xml:
         """This presence is sent next; a new session after a lost one does it again."""
         self._announced = presence
@@ -65,9 +73,10 @@ class Availability:
             self._looking = self._connection.spawn(self._look_later())
         return presence
 
-    def again(self) -> Xml | None:
-        """What a new session has to announce; None where nothing was."""
-        return None if self._announced is None else self.announce(self._announced)
+    def again(self) -> None:
+        """Announce on a new session what was announced on the one before."""
+        if self._announced is not None:
+            self._session.send_ahead(self.announce(self._announced))
 
     async def _look_later(self) -> None:
         for wait_s in LOOKS_S:

@@ -16,7 +16,7 @@ from xmppsh.session.bus import Bus
 from xmppsh.session.responder import Responder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from xmppsh.model import Element
     from xmppsh.session.bus import Token
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from xmppsh.session.requests import Requests
     from xmppsh.xmlio.arriving import Run
     from xmppsh.xmlio.build import Xml
+
+MAX_HELD_BYTES = 8 * 1024 * 1024
 
 
 class Inbound:
@@ -50,6 +52,8 @@ class Inbound:
         self._generation = 0  # of the session, not of the link
         self._high_water = 0  # the highest number of an inbound stanza
         self._collections: dict[str, list[Element]] = {}
+        self._held: list[tuple[Element, int]] | None = None  # what the readers do not get yet
+        self._held_bytes = self._most_held = 0
 
     @property
     def generation(self) -> int:
@@ -60,6 +64,8 @@ class Inbound:
         """Another session: its stanzas are counted from `received` on."""
         self._generation += 1
         self._high_water = received
+        if self._held is not None:
+            self._held, self._held_bytes = [], 0  # unacknowledged, so the server has it still
 
     def on_arrival(self, event: StanzaArrived | RunArrived) -> None:
         """One stanza arrived, or messages together."""
@@ -77,6 +83,8 @@ class Inbound:
                 return
         if self._is_served(stanza):
             self._wire.mark_handled(number)
+        elif self._held is not None:
+            self._hold_one(stanza, number, self._held)
         else:
             self.bus.publish(stanza, (self._generation, number))
 
@@ -94,7 +102,7 @@ class Inbound:
     def _takes_run(self, run: Run, number: int) -> bool:
         """Is one query of the archive, or one reader, to have all of them?"""
         if not self._collections:
-            return self.bus.publish_run(run, (self._generation, number))
+            return self._held is None and self.bus.publish_run(run, (self._generation, number))
         query_id, results = next(iter(self._collections.items()))
         if len(self._collections) > 1 or not all(ns.MAM in one and query_id in one for one in run.messages):
             return False
@@ -131,6 +139,39 @@ class Inbound:
             yield results
         finally:
             del self._collections[query_id]
+
+    # ── Held back ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def held(self) -> list[Element]:
+        """What is held back, in order."""
+        return [] if self._held is None else [stanza for stanza, _ in self._held]
+
+    def hold_back(self, most: int) -> None:
+        """Keep so many that arrive from the readers until `let_through`: something comes before them.
+
+        With more than that they go through, and it comes late: nothing is acknowledged meanwhile.
+        """
+        self._most_held = most
+        if self._held is None:
+            self._held, self._held_bytes = [], 0
+
+    def put_before(self, stanzas: Sequence[Element]) -> None:
+        """Give the readers these stanzas, which are in nobody's count, before what is held back."""
+        for stanza in stanzas:
+            self.bus.publish(stanza, (self._generation, UNCOUNTED))
+
+    def let_through(self) -> None:
+        """Give the readers what was held back."""
+        held, self._held = self._held or [], None
+        for stanza, number in held:
+            self.bus.publish(stanza, (self._generation, number))
+
+    def _hold_one(self, stanza: Element, number: int, held: list[tuple[Element, int]]) -> None:
+        held.append((stanza, number))
+        self._held_bytes += len(stanza.xml)
+        if len(held) > self._most_held or self._held_bytes > MAX_HELD_BYTES:
+            self.let_through()
 
     def _on_reader_done(self, token: Token, count: int) -> None:
         generation, number = token

@@ -141,6 +141,7 @@ class Inbox(Subscription):
         super().__init__(bus, lambda stanza: stanza.kind in kinds)
         self._reads_messages = "message" in kinds
         self._file, self._repeats, self._on_trouble = file, repeats, on_trouble
+        self._newest_stored = ""  # the stanza-id of what was stored last, until something newer is read
         self._stored: Arrival | None = None  # what the reader has in its hands, if it comes from the file
         self._generation: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -165,6 +166,7 @@ class Inbox(Subscription):
             self._file.read(arrival)
         elif self._current is not None:
             self._repeats.note_read([self._current.element.xml])
+            self._newest_stored = ""
         super().done()
 
     def stored(self, most: int) -> list[Arrival]:
@@ -190,6 +192,7 @@ class Inbox(Subscription):
         if keeps_up:
             self._kept_up_at = time.monotonic()
         self._repeats.note_read(run.run.messages[run.at : run.at + count])
+        self._newest_stored = ""
         self._bus.release_run(run, count)
         if run.is_done:
             self._waiting.popleft()
@@ -222,6 +225,35 @@ class Inbox(Subscription):
             self._timer.cancel()
             self._timer = None
         self._file.close()
+
+    # ── What is known (XEP-0359) ────────────────────────────────────────────────────────────────────────────────
+
+    def stanza_id(self, xml: str) -> str:
+        """The one that a stanza has of the own server, empty where there is none."""
+        return self._repeats.stanza_id(xml)
+
+    @property
+    def newest_id(self) -> str:
+        """That of what came last, of those that have one."""
+        for xml in reversed(self._waiting_xml()):
+            if found := self.stanza_id(xml):
+                return found
+        if self._newest_stored:
+            return self._newest_stored
+        return next(filter(None, map(self.stanza_id, reversed(self._repeats.read))), "")
+
+    def known_ids(self) -> set[str]:
+        """Those of all that was read lately, or waits."""
+        seen = map(self.stanza_id, [*self._repeats.read, *self._waiting_xml()])
+        return {*seen, *self._repeats.ids, *self._file.recall()}
+
+    def expect(self, stanza_ids: list[str]) -> None:
+        """What has these ids may come again."""
+        self._repeats.expect(stanza_ids)
+
+    def _waiting_xml(self) -> list[str]:
+        in_hand = [] if self._current is None else [self._current]
+        return [xml for one in (*in_hand, *self._waiting) for xml in one.left]
 
     # ── The server's side ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -278,11 +310,13 @@ class Inbox(Subscription):
         now = time.time()
         read = [self._as_arrival(xml, now) for xml in self._repeats.to_store()]
         try:
-            self._file.add([self._as_arrival(xml, now) for one in pending for xml in one.left], read)
+            arrivals = [self._as_arrival(xml, now) for one in pending for xml in one.left]
+            self._file.add(arrivals, read)
         except IoError as error:
             self._is_writable = False
             self._on_trouble(error)
             return
+        self._newest_stored = next((one.stanza_id for one in reversed(arrivals) if one.stanza_id), self._newest_stored)
         if self._current is not None:
             self._current, self._stored = None, self._file.next()
         self._waiting = deque()

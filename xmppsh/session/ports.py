@@ -97,6 +97,11 @@ class Interceptor:
         """Does `intercept` look at messages? Then none arrive together."""
         return True
 
+    @property
+    def comes_before_presence(self) -> bool:
+        """Is there something to do on another session before we are available? Then it is announced by us."""
+        return False
+
     def before_ack(self, h: int) -> None:
         """An `<a h>` is written next."""
 

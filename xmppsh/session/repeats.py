@@ -45,6 +45,16 @@ class Repeats:
                 return child.get("id", "")
         return ""
 
+    @property
+    def read(self) -> list[str]:
+        """What was read lately, in order."""
+        return [*self._read]
+
+    @property
+    def ids(self) -> set[str]:
+        """What may come again on this session."""
+        return self._ids
+
     def note_read(self, stanzas: Sequence[str]) -> None:
         """These were read; they may be delivered again as long as the server has not heard of that."""
         self._read.extend(stanzas)

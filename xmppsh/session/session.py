@@ -210,6 +210,15 @@ class Session(Streams):
         """Read stanzas of these kinds (`message`, `presence`, `iq`) that arrive from now on."""
         return self.inbound.bus.subscribe(lambda stanza: stanza.kind in kinds)
 
+    @property
+    def gets_messages(self) -> bool:
+        """Does what is sent to the bare address reach this session?"""
+        return self._availability.gets_messages
+
+    def announce_again(self) -> None:
+        """Announce on a new session what was announced on the one before: for who came before that."""
+        self._availability.again()
+
     def inbox(self, file: InboxFile, *kinds: str) -> Inbox:
         """The same for a reader that may be slower than the server: what waits for it is stored (session/inbox.py).
 

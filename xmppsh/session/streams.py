@@ -265,8 +265,8 @@ class Streams:
         self._tell_kept(event.resumption)
         if self._phase is not Phase.OFFLINE:
             self.requests.fail(ConnectionLost("the session was lost before the answer came"))
-        if (presence := self._availability.again()) is not None:
-            self.send_ahead(presence)
+        if not any(one.comes_before_presence for one in self.interceptors):
+            self._availability.again()
         if failed is not None and failed.h is not None and former is not None:
             released = (failed.h - former.acked) % MODULUS
             if released <= former.unacked:  # else it is no count of ours, and proves nothing

@@ -18,7 +18,7 @@ from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import below, tree, trees
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Element
@@ -68,7 +68,7 @@ class Wanted(NamedTuple):
     room: Jid | None = None
 
 
-async def forwards(session: SessionPort, wanted: Wanted, after: str | None = None) -> AsyncIterator[Page]:
+async def forwards(session: SessionPort, wanted: Wanted, after: str | None = None) -> AsyncGenerator[Page]:
     """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle,
     and for pages without a message that do not end.
 

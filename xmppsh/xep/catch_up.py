@@ -1,0 +1,133 @@
+"""After a lost session: what came meanwhile, and the server has not kept for us, is in the archive (XEP-0313).
+
+Measured: Prosody refuses to resume a session for which more than 500 stanzas wait, ejabberd ends one at 5,000, and both
+drop what waits and is archived. What is missing comes before all that arrives on the next session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.errors import ConnectionLost, XmppshError
+from xmppsh.session.ports import Interceptor
+from xmppsh.session.settle import Server, server_of
+from xmppsh.texts import rfc3339
+from xmppsh.xmlio.build import element
+from xmppsh.xmlio.reader import StanzaReader
+
+if TYPE_CHECKING:
+    from xmppsh.model import Element
+    from xmppsh.session.inbox import Inbox
+    from xmppsh.session.session import Session
+    from xmppsh.xep.history import Archived
+
+END = "</message>"
+MAX_STORED, MAX_LIVE = 10_000, 200  # stanzas that are held back: what the server had stored, what comes meanwhile
+
+
+class CatchUp(Interceptor):
+    """Holds back what arrives on another session until the archive has told what is missing before it.
+
+    On ejabberd it comes before our presence, which has the server deliver its offline store: nothing is acknowledged as
+    long as something is held back, and past 5,000 stanzas it ends the session. Prosody does not deliver its store any
+    more once the archive was asked, so there it comes after the presence. A session that is resumed is complete.
+    inbox: the reader; what it knows already is not missing.
+    """
+
+    def __init__(self, session: Session, inbox: Inbox) -> None:
+        self._session, self._inbox = session, inbox
+        self._newest: str | None = None  # the archive's id of the last message that came
+        self._began: datetime | None = None  # the first session
+        self._generation = 0
+        self._is_snapshot = self._owes_presence = False
+        self._woken = asyncio.Event()
+
+    @property
+    def wants_messages(self) -> bool:
+        """It looks at none."""
+        return False
+
+    @property
+    def comes_before_presence(self) -> bool:
+        """On another session of a server that would not bear that much unacknowledged."""
+        self._owes_presence = self._began is not None and self._is_snapshot
+        return self._owes_presence
+
+    def on_live(self) -> None:
+        """The first stream, or the next one after a cut."""
+        inbound, resumable = self._session.inbound, self._session.resumable
+        former, self._generation = self._generation, inbound.generation
+        self._is_snapshot = resumable is not None and server_of(resumable.sm_id) is Server.SNAPSHOT
+        if self._began is None:
+            self._began = datetime.now(UTC)
+        elif former != self._generation:
+            self._newest = self._inbox.newest_id or self._newest
+            inbound.hold_back(MAX_LIVE if self._owes_presence else MAX_STORED)
+            self._woken.set()
+        elif self._owes_presence:
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Ask the archive behind each lost session."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self._fetch()
+            except XmppshError as error:
+                self._session.log(1, f"what the server may have dropped is not known: {error}")
+            if not self._woken.is_set():  # else another session is lost, and it goes on from the last page
+                self._session.inbound.let_through()
+                self._announce()
+
+    def _announce(self) -> None:
+        if self._owes_presence:
+            with suppress(ConnectionLost):  # then the next stream owes it
+                self._session.announce_again()
+                self._owes_presence = False
+
+    async def _fetch(self) -> None:
+        from xmppsh.xep.history import Wanted, forwards
+
+        count, known = 0, self._inbox.known_ids()
+        wanted = Wanted(since=self._began if self._newest is None else None)
+        async with aclosing(forwards(self._session, wanted, self._newest)) as pages:
+            async for page in pages:
+                held = {self._inbox.stanza_id(one.xml) for one in self._session.inbound.held}
+                missing = self._missing(page.messages, held | known)
+                count += len(missing)
+                self._session.inbound.put_before(missing)
+                self._inbox.expect([self._inbox.stanza_id(one.xml) for one in missing])
+                self._newest = page.messages[-1].archive_id
+        if count:
+            self._session.log(1, f"{count} messages that the server had dropped are from the archive")
+
+    def _missing(self, page: list[Archived], known: set[str]) -> list[Element]:
+        sent = (self._as_sent(one) for one in page if one.archive_id not in known)
+        return [one for one in sent if one is not None and self._is_ours(one)]
+
+    def _is_ours(self, message: Element) -> bool:
+        """Would it have been delivered to this session?"""
+        own, to = self._session.jid, message.attributes.get("to", "")
+        if message.sender.partition("/")[0] == str(own.bare) or message.attributes.get("type") in (
+            "groupchat",
+            "error",
+        ):
+            return False
+        return to == str(own) or (to in ("", str(own.bare)) and self._session.gets_messages)
+
+    def _as_sent(self, one: Archived) -> Element | None:
+        """As its server would have delivered it: with the archive's id (XEP-0359) and its stamp (XEP-0203)."""
+        if not one.xml.endswith(END):
+            return None  # an empty one
+        own, more = self._session.jid, ""
+        if self._inbox.stanza_id(one.xml) != one.archive_id:
+            more = element("stanza-id", {"xmlns": ns.SID, "by": str(own.bare), "id": one.archive_id})
+        if one.moment is not None:
+            more += element("delay", {"xmlns": ns.DELAY, "from": own.domainpart, "stamp": rfc3339(one.moment)})
+        (stanza,) = StanzaReader().feed((one.xml.removesuffix(END) + more + END).encode())
+        return stanza
