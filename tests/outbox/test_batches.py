@@ -132,6 +132,19 @@ def test_a_batch_whose_session_is_lost_is_stored_stanza_by_stanza_from_then_on(b
     assert [(row.stanza_id, row.fate, row.position) for row in stored] == [("m3", "uncertain", 3), ("m4", "queued", 4)]
 
 
+def test_what_is_acknowledged_of_a_batch_is_not_forgotten_by_a_write_of_what_does_not_leave_yet(begin: Begin) -> None:
+    journal, queue = begin(), Queue()
+    journal.restore()
+    open_session(journal)
+    add(queue, 3, together=True)
+    journal.write(list(queue), queue.take(9), 1)
+    journal.finish(queue.acked(2), 2)
+    add(queue, 2, together=True)
+    journal.write([*queue][-1:], [], 4)
+    open_session(journal)  # another one
+    assert [row.stanza_id for row in journal.store.entries(ACCOUNT)] == ["m3", "m4", "m5"]
+
+
 def test_acks_of_batches_are_written_down_by_the_next_write_or_when_it_is_asked_for(begin: Begin) -> None:
     journal, queue = begin(), Queue()
     journal.restore()

@@ -171,9 +171,10 @@ class Store(Database):
             stored_before = [item for item in sent if item.row is not None]
             if new:
                 self._insert(database, account, new, here, wires)
-            if sent:
-                row = (time.time(), acked, session)
-                database.execute("UPDATE session SET written = ?, acked = coalesce(?, acked) WHERE id = ?", row)
+            # Also where nothing leaves: a batch that is acknowledged in part shows it by the session's h alone.
+            row = (time.time() if sent else None, acked, session)
+            how = "written = coalesce(?, written), acked = coalesce(?, acked)"
+            database.execute(f"UPDATE session SET {how} WHERE id = ?", row)
             for item in stored_before:
                 if isinstance(item, Batch):
                     batches.send(database, item, here, wires[id(item)])
