@@ -25,7 +25,7 @@ async def test_the_tab_key_completes_commands_options_and_contacts(server: Serve
         await stage.shell.prompt()
         stage.shell.type("/p" + TAB)
         await stage.shell.shows("Measure the round trip to an XMPP address.")
-        await stage.shell.shows("Tell others how available you are.")
+        await stage.shell.shows("Set your availability for others to see.")
 
 
 async def test_the_contacts_are_kept_for_other_shells_and_for_nobody_else(prosody: Server, tmp_path: Path) -> None:
@@ -117,6 +117,7 @@ async def test_who_is_writing_stands_in_the_toolbar_alone(server: Server, tmp_pa
 
 async def test_the_stream_is_shown_and_hidden_again(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
+        stage.shell.resize(100, 80)  # room for what the shell asks by itself, too
         await stage.shell.enter("/xml on")
         await stage.shell.enter("/ping")
         await stage.shell.shows('<ping xmlns="urn:xmpp:ping"/>')

@@ -109,7 +109,7 @@ def test_bad_xml_ends_the_stream_in_bounded_memory(scenario: Scenario, outcome: 
         Scenario(
             f"after-a-good-one-{name}", {"r": "{good}" + MESSAGE.replace(CANARY, "good") + content}, command=LISTEN
         )
-        for name, content in {"comment": "<!-- x -->", "too-deep": nested(65), "too-big": said("x" * 300_000)}.items()
+        for name, content in {"comment": "<!-- x -->", "too-deep": nested(65), "too-big": said("x" * 600_000)}.items()
     ],
     ids=lambda scenario: scenario.name,
 )

@@ -36,9 +36,15 @@ class Shutdown:
         """Take the signals over; an inherited ignore of SIGHUP (nohup) is kept.
 
         Not by the loop's `add_signal_handler`, which loads `inspect`, nor by `signal.signal`, which does so to look for
-        the former handler among its enums: to write to the loop's own pipe wakes it as well.
+        the former handler among its enums. The pipe is what wakes the loop: a signal that comes between the last
+        instruction of Python and the wait for what is next would be heard with the next event only.
         """
         loop = asyncio.get_running_loop()
+        woken, wakes = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(wakes, False)
+        loop.add_reader(woken, os.read, woken, 4096)
+        _signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         for number in HANDLED:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue

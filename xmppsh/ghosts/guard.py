@@ -176,6 +176,7 @@ def _leave_the_program(fd: int) -> None:
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
+    signal.set_wakeup_fd(-1)  # the program's, whose number is a link's of ours soon
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     null = os.open(os.devnull, os.O_RDWR)
     for stream in NULL_FDS:

@@ -49,21 +49,28 @@ def environment(env: Mapping[str, str], server: PlaygroundServer, account: str) 
 async def run(app: App, server: PlaygroundServer, words: tuple[str, ...]) -> int:
     """Run a program as alice; its exit code, or 128 and the signal that ended it. Raises NoInputError."""
     at_terminal = _is_ours(app.console.stdin.fd)
-    try:
-        process = await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             *words,
             env=environment(app.console.env, server, "alice"),
             umask=app.console.umask,
             close_fds=False,  # it gets the descriptors that we were given for it
             process_group=None if at_terminal else 0,
         )
+    )
+    is_asked = False
+    try:
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:  # it may run already, though we have not heard of that
+            process, is_asked = await starting, True
     except OSError as error:
         raise NoInputError(f"{words[0]}: {os_reason(error)}") from error
     visit = _Visit(app, process, is_group=not at_terminal)
     if at_terminal:
         # Ctrl-C reaches all that stand at the terminal: what it means is for the program to say.
         app.console.shutdown.on_interrupt = lambda: True
-    code = await visit.ended()
+    code = await visit.ended(is_asked=is_asked)
     return BY_SIGNAL - code if code < 0 else code
 
 
@@ -81,10 +88,12 @@ class _Visit:
     def __init__(self, app: App, process: Process, *, is_group: bool) -> None:
         self._shutdown, self._process, self._is_group = app.console.shutdown, process, is_group
 
-    async def ended(self) -> int:
-        """Wait for the end; a signal of ours is handed on, a second one kills."""
+    async def ended(self, *, is_asked: bool) -> int:
+        """Wait for the end; a signal of ours is handed on, a second one kills. is_asked: the first one came already."""
         ending = asyncio.ensure_future(self._process.wait())
         try:
+            if is_asked:
+                raise asyncio.CancelledError
             await asyncio.shield(ending)
         except asyncio.CancelledError:
             self._tell(self._shutdown.signal_number or signal.SIGTERM)
