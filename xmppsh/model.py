@@ -35,7 +35,7 @@ class Jid:
         rest, slash, resourcepart = text.partition("/")
         localpart, at, domainpart = rest.rpartition("@")
         if at and not localpart:
-            raise MalformedJid(text, "nothing stands before the @")
+            raise MalformedJid(text, "nothing precedes the @")
         if slash and not resourcepart:
             raise MalformedJid(text, "nothing follows the /")
         return cls(

@@ -116,8 +116,8 @@ async def test_a_service_that_the_domain_rules_out_is_no_fault_beside_the_other(
 # ── What is not asked ───────────────────────────────────────────────────────────────────────────────────────────────
 
 NOT_ASKED = [
-    (["--host", "127.0.0.1:{port}", DOMAIN], "--host says where to dial", "addresses 127.0.0.1", "it is an address"),
-    (["--resolve", f"{DOMAIN}:{{port}}:127.0.0.1", DOMAIN], "--resolve says where to dial", f"addresses {DOMAIN}", ""),
+    (["--host", "127.0.0.1:{port}", DOMAIN], "--host says where to connect", "addresses 127.0.0.1", "it is an address"),
+    (["--resolve", f"{DOMAIN}:{{port}}:127.0.0.1", DOMAIN], "--resolve says where to connect", "", ""),
     (["127.0.0.1"], "the domain is an address", "addresses 127.0.0.1", "it is an address"),
     (["[::1]"], "the domain is an address", "addresses ::1", "it is an address"),
     (["localhost"], "the domain is this machine", "addresses localhost", ""),
@@ -191,7 +191,7 @@ async def test_as_text_a_layer_is_a_row_and_what_was_not_reached_is_counted(prog
     assert whom == DOMAIN
     assert tcp.startswith(f" ✗ tcp     {HOST}:{port}: refused (STARTTLS); try: check --host")
     assert unreached == [
-        " · dns: --host says where to dial (3 checks; -v lists them)",
+        " · dns: --host says where to connect (3 checks; -v lists them)",
         f" · tls, stream, sasl, bind, session: not reached, because {HOST}:{port} failed (23 checks; -v lists them)",
     ]
     assert re.fullmatch(r"1 failed, 0 warnings, 0 ok, 26 not made in \d\.\d s; exit code 69", summary)
@@ -202,7 +202,7 @@ async def test_with_v_each_check_is_one_aligned_line_and_the_verdict_stands_on_s
     with refused() as port:
         outcome = await program.run("doctor", DOMAIN, "--host", f"{HOST}:{port}", "-v")
     lines = outcome.stdout.splitlines()
-    assert lines[0] == "dns      skip  SRV _xmpps-client._tcp           --host says where to dial"
+    assert lines[0] == "dns      skip  SRV _xmpps-client._tcp           --host says where to connect"
     assert lines[3].startswith(f"tcp      fail  {HOST}:{port}".ljust(48) + "refused (STARTTLS); try: ")
     assert lines[-1].startswith("1 failed, ")
     cause, hint = outcome.stderr.splitlines()[-2:]

@@ -116,7 +116,7 @@ async def test_pipe_prints_what_came_before_a_fault_and_then_the_fault(program: 
 # ── Faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FAULTS: dict[str, tuple[list[str], str, int, str]] = {
-    "a proxy that is none": (["--proxy", "foo"], "", 64, "--proxy: this is no address of a proxy"),
+    "a proxy that is none": (["--proxy", "foo"], "", 64, "--proxy: this is not the address of a proxy"),
     "both address families": (["-4", "-6"], "", 64, "-4 and -6 exclude each other"),
     "TLS off to a domain": (["--tls", "off"], "", 64, "--tls off is refused for good.example:5222: a password"),
     "TLS off to a host": (["--tls", "off", "--host", "192.0.2.1"], "", 64, "--tls off is refused for 192.0.2.1:5222"),
@@ -126,7 +126,7 @@ FAULTS: dict[str, tuple[list[str], str, int, str]] = {
     ),
     "no password file": (["--password-file", "/nowhere"], "", 66, "/nowhere: no such file or directory"),
     "a password file for all": (["--password-file", "{config}"], "", 78, "{config} holds a password and its mode is 0"),
-    "a proxy of the config": ([], "proxy = 'foo'", 78, "{config}:1: proxy: this is no address of a proxy"),
+    "a proxy of the config": ([], "proxy = 'foo'", 78, "{config}:1: proxy: this is not the address of a proxy"),
     "a number for the account": ([], "jid = 5", 78, "{config}:1: jid is not text"),
 }  # fmt: skip
 

@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[list[str], bytes, int, str]] = {
     "--react without a message": (["a@b", "--react", "x"], b"", 64, "--react says which message"),
     "--nick without --room": (["a@b", "x", "--nick", "n"], b"", 64, "--nick and --room-password are for --room"),
     "--attach of nothing": (["a@b", "--attach", "/nowhere"], b"", 66, "/nowhere: no such file"),
-    "--attach of a folder": (["a@b", "--attach", "/"], b"", 66, "/: is no regular file"),
+    "--attach of a folder": (["a@b", "--attach", "/"], b"", 66, "/: is not a regular file"),
     "--wait of nothing": (["a@b", "x", "--wait", "acked:3"], b"", 64, "--wait: 'acked:3' is not sent"),
 }
 

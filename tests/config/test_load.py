@@ -126,8 +126,8 @@ FAULTS = {
     "a date for text": ("trace = 2026-01-01", "{path}:1: trace is not text"),
     "a list of numbers": ("host = ['a', 5]", "{path}:1: host is not text"),
     "true in the place of a list": ("host = true", "{path}:1: host is not text"),
-    "no proxy": ("proxy = 'foo'", "{path}:1: proxy: this is no address of a proxy"),
-    "no address": ("jid = '@'", "{path}:1: jid: '@' is not an XMPP address: nothing stands before the @"),
+    "no proxy": ("proxy = 'foo'", "{path}:1: proxy: this is not the address of a proxy"),
+    "no address": ("jid = '@'", "{path}:1: jid: '@' is not an XMPP address: nothing precedes the @"),
     "a bad pin": ("pin = 'md5:00'", "{path}:1: pin: 'md5:00' is not sha256: and 64 hex digits"),
     "a profile that is no table": ("profile = 'default'", "{path}:1: profile is not a table"),
     "an inner profile that is no table": ("profile = {default = 1}", "{path}: [profile.default] is not a table"),
@@ -168,7 +168,7 @@ def test_a_mistyped_key_is_answered_with_the_right_one(home: Home) -> None:
 
 @pytest.mark.parametrize(("variable", "text", "sentence"), [
     ("XMPPSH_TIMEOUT", "x", "XMPPSH_TIMEOUT: 'x' is not a number of seconds"),
-    ("XMPPSH_JID", "@", "XMPPSH_JID: '@' is not an XMPP address: nothing stands before the @"),
+    ("XMPPSH_JID", "@", "XMPPSH_JID: '@' is not an XMPP address: nothing precedes the @"),
     ("XMPPSH_HOST", "a b:0", "XMPPSH_HOST: '0' is not a port (1 to 65535)"),
     ("XMPPSH_VERBOSE", "-1", "XMPPSH_VERBOSE: '-1' is not a number"),
 ])  # fmt: skip

@@ -88,7 +88,7 @@ async def test_a_paste_with_commands_is_asked_about_before_anything_is_sent(pros
         stage.shell.type(PASTE.format(f"/to {stage.friend}\none\ntwo\n"))
         await stage.shell.shows("two")
         stage.shell.type("\r")
-        await stage.shell.shows("3 lines: 2 messages, 1 command. Carry all of them out? [y/N]")
+        await stage.shell.shows("3 lines: 2 messages, 1 command. Run all of them? [y/N]")
         stage.shell.type("\r")
         await stage.shell.prompt()
         assert not stage.contact.messages
@@ -146,5 +146,5 @@ async def test_ctrl_z_says_that_the_session_must_go_on(prosody: Server, tmp_path
     async with at_prompt(prosody, tmp_path) as stage:
         await typed(stage, "half a line")
         stage.shell.type(CTRL_Z)
-        await stage.shell.shows("the session must go on")
+        await stage.shell.shows("the session has to stay alive")
         await stage.shell.until(lambda: stage.shell.line.endswith("half a line"), "the line, still there")

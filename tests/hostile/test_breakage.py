@@ -60,7 +60,7 @@ def test_another_protocol_is_named_with_its_place_and_a_way_out(scenario: Scenar
     assert outcome.json.error["hint"] == (
         "--tls direct, if the port is one for direct TLS"
         if scenario.name == "speaks-tls"
-        else "is the port right? --host HOST:PORT; --tls direct for a port of direct TLS; xmppsh doctor tells"
+        else "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS; xmppsh doctor finds out"
     )
 
 

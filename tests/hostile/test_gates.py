@@ -177,15 +177,15 @@ def test_the_server_redirected_to_must_prove_the_domain(scenario: Scenario, outc
 
 
 THERE = rf"^{DOMAIN} redirects to 127\.0\.0\.1:(\d+): "
-PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port of direct TLS; xmppsh doctor tells"
-OPERATOR = "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
+PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS; xmppsh doctor finds out"
+OPERATOR = "tell the server's operator; --host HOST[:PORT] connects to a server of your choice"
 
 
 @pytest.mark.parametrize(
     ("scenario", "hint"),
     [
         (Scenario("redirect-to-no-name", {"features-auth": see_other_host("x..y")}, 68, "dns",
-                  rf"^{DOMAIN} redirects to x\.\.y: x\.\.y is no name that the DNS could hold$"), OPERATOR),
+                  rf"^{DOMAIN} redirects to x\.\.y: x\.\.y is not a name that the DNS could hold$"), OPERATOR),
         (Scenario("redirect-to-a-dead-port", {"features-auth": see_other_host(OTHER)}, 69, "tcp",
                   THERE + r"no address answers \(127\.0\.0\.1:\1 refused\)$", second=Spec(listens=False)), OPERATOR),
         (Scenario("redirect-to-another-protocol", {"features-auth": see_other_host(OTHER)}, 76, "stream",

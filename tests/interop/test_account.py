@@ -112,7 +112,7 @@ async def test_a_contact_that_the_server_refuses_is_told_and_the_others_are_adde
 async def test_a_bad_line_of_an_import_is_named_and_nothing_is_added(program: Program) -> None:
     outcome = await program.run("roster", "import", stdin=b'{"jid": "a@b"}\n{"name": "x"}\n')
     assert outcome.code == 65
-    assert outcome.stderr.startswith("xmppsh: line 2: it is no contact as `roster export` prints it")
+    assert outcome.stderr.startswith("xmppsh: line 2: it is not a contact as `roster export` prints it")
     assert await records(program, "roster", "list") == []
 
 

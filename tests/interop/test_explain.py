@@ -65,7 +65,7 @@ async def test_it_shows_every_place_with_its_source_and_dials_none(program: Prog
         f"   at 127.0.0.1 (name server {names.place})\n"
         "3. gone.example.net:5222, STARTTLS, certificate for example.org\n"
         "   SRV _xmpp-client._tcp.example.org: priority 30\n"
-        "   is not dialled: it does not exist (no such name in the DNS)\n"
+        "   is not tried: it does not exist (no such name in the DNS)\n"
     )
 
 

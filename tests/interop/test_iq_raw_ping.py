@@ -25,7 +25,7 @@ async def test_xpath_prints_what_it_finds(program: Program, server: Server) -> N
 async def test_a_whole_iq_is_no_payload(program: Program, server: Server) -> None:
     outcome = await program.run("iq", "get", server.domain, "<iq/>")
     assert outcome.code == 65
-    assert outcome.stderr == "xmppsh: PAYLOAD stands inside the IQ, and is no <iq>\n  try: xmppsh raw sends stanzas\n"
+    assert outcome.stderr == "xmppsh: PAYLOAD goes inside the IQ: it cannot be <iq>\n  try: xmppsh raw sends stanzas\n"
 
 
 async def test_raw_prints_the_answers_to_its_own_ids(program: Program, server: Server) -> None:

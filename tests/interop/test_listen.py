@@ -239,7 +239,7 @@ async def test_presence_says_what_was_asked_for(
 
 
 WRONG: dict[str, tuple[list[str], int, str]] = {
-    "--body": (["--body", "("], 64, "--body: '(' is no regular expression"),
+    "--body": (["--body", "("], 64, "--body: '(' is not a regular expression"),
     "--xpath": (["--xpath", "//["], 64, "--xpath: '//[': invalid expression"),
     "--exec of nothing": (["--exec", "/nowhere"], 66, "--exec: /nowhere: no such program"),
     "--exec of an open quote": (["--exec", "a 'b"], 64, "--exec: no closing quotation"),

@@ -184,7 +184,7 @@ async def test_a_checkpoint_that_is_no_file_is_refused_and_left_as_it_is(program
     path = tmp_path / "fifo"
     os.mkfifo(path, 0o644)
     outcome = await program.run("pipe", "--checkpoint", str(path), stdin=b"<presence/>")
-    assert (outcome.code, outcome.stderr.splitlines()[0]) == (74, f"xmppsh: {path} is no regular file")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (74, f"xmppsh: {path} is not a regular file")
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     again = await program.run("ping")
     assert (again.code, again.stderr) == (0, "")

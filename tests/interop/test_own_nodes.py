@@ -52,7 +52,7 @@ async def test_a_room_is_marked_kept_private_changed_and_forgotten(
     assert (await bob.run("pubsub", "get", alice.jid, "urn:xmpp:bookmarks:1")).code != 0
     await records(program, "bookmarks", "remove", room)
     assert [one["jid"] for one in await records(program, "bookmarks", "list")] == [f"b@{server.domain}"]
-    assert await failed(program, "bookmarks", "remove", room) == (67, f"xmppsh: {room} is not marked")
+    assert await failed(program, "bookmarks", "remove", room) == (67, f"xmppsh: {room} is not bookmarked")
 
 
 async def test_a_card_is_changed_field_by_field_and_shown_to_others(

@@ -65,8 +65,8 @@ async def test_each_kind_of_input_is_understood(
 
 
 WRONG: dict[str, tuple[list[str], str, int, str]] = {
-    "no JSON": (["--input", "json"], '{"to": "a@b"}\n{"to"\n', 65, "line 2, column 6: it is no JSON"),
-    "an unknown field": ([], '{"to": "a@b", "bodi": "x"}', 65, "line 1, column 1: 'bodi' is no field"),
+    "no JSON": (["--input", "json"], '{"to": "a@b"}\n{"to"\n', 65, "line 2, column 6: it is not JSON"),
+    "an unknown field": ([], '{"to": "a@b", "bodi": "x"}', 65, "line 1, column 1: 'bodi' is not a field"),
     "no recipient": ([], '{"body": "x"}', 65, "line 1, column 1: it has no recipient"),
     "lines without --to": ([], "hello", 64, "lines say nothing of their recipient"),
     "a from of somebody else": ([], "<message from='boss@b' to='a@b'/>", 65, "line 1, column 1: it is from boss@b"),

@@ -82,7 +82,7 @@ async def test_room_joins_speaks_and_leaves(program: Program, room: str, inside:
 async def test_a_nick_that_is_taken_is_told_by_name(program: Program, room: str) -> None:
     outcome = await program.run("send", room, "hello", "--room", "--nick", "bob")
     assert outcome.code == 77
-    assert outcome.stderr == f"xmppsh: the room {room} has somebody called bob already\n  try: --nick NICK\n"
+    assert outcome.stderr == f"xmppsh: the room {room} already has someone called bob\n  try: --nick NICK\n"
 
 
 async def test_a_ban_and_a_password_are_told_by_name(

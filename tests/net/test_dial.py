@@ -131,8 +131,8 @@ async def test_no_place_may_eat_more_than_half_of_the_time_but_the_last() -> Non
 
 
 @pytest.mark.parametrize(("family", "place", "outcome"), [
-    (socket.AF_INET, "127.0.0.1", "[::1]:{port} is no address of this family (IPv4)"),
-    (socket.AF_INET6, "[::1]", "127.0.0.1:{port} is no address of this family (IPv6)"),
+    (socket.AF_INET, "127.0.0.1", "[::1]:{port} is not an address of this family (IPv4)"),
+    (socket.AF_INET6, "[::1]", "127.0.0.1:{port} is not an address of this family (IPv6)"),
 ])  # fmt: skip
 async def test_one_family_alone_is_dialled_when_that_is_wanted(family: int, place: str, outcome: str) -> None:
     async with listening() as v4, listening(family=socket.AF_INET6, port=v4.port) as v6:

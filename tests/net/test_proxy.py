@@ -192,7 +192,7 @@ async def test_a_proxy_that_hangs_up_when_it_hears_the_target_may_take_the_next_
 @pytest.mark.parametrize("host", ["bücher.example", "a" * 256, "a\r\nX: y", "a b"])
 async def test_what_is_no_name_never_reaches_the_proxy(scheme: Scheme, host: str) -> None:
     async with serving(ProxyServer(scheme)) as proxy:
-        assert "is no name that a proxy could look up" in str(await failure(proxy.url, (host, 5222)))
+        assert "is not a name that a proxy could look up" in str(await failure(proxy.url, (host, 5222)))
         assert proxy.asked == []
 
 

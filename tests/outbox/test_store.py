@@ -197,7 +197,7 @@ def test_garbage_is_refused_with_a_hint_and_left_alone(path: Path, junk: bytes) 
 
 def test_a_folder_in_the_files_place_is_an_io_error(path: Path) -> None:
     path.mkdir(parents=True)
-    with pytest.raises(IoError, match="is no regular file"):
+    with pytest.raises(IoError, match="is not a regular file"):
         Store(path, "me")
 
 

@@ -179,7 +179,7 @@ def test_success_before_any_challenge_is_none() -> None:
     stream, _ = stream_at(State.SASL)
     error = fault_of(feed(stream, f"<success xmlns='{NS['sasl']}'/>"))
     assert str(error) == "the server says success without proving that it knows the password"
-    assert error.hint == "somebody may stand between you and the server"
+    assert error.hint == "someone may be between you and the server"
 
 
 def test_a_refused_login_says_whose_and_why() -> None:

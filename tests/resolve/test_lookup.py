@@ -53,7 +53,7 @@ async def test_a_late_answer_still_counts_when_the_others_are_dead() -> None:
     ((Silent(), Silent()), "silent", "{0} timed out after 0.4 s, {1} timed out after 0.4 s"),
     ((Silent(), Fails("SERVFAIL")), "mixed", "{0} timed out after 0.4 s, {1} SERVFAIL"),
     ((Fails("REFUSED"), Fails("REFUSED")), "refused", "{0} REFUSED, {1} REFUSED"),
-    ((Garbage(), Fails("FORMERR")), "unusable", "{0} sends what is no answer, {1} FORMERR"),
+    ((Garbage(), Fails("FORMERR")), "unusable", "{0} sends what is not an answer, {1} FORMERR"),
 ])  # fmt: skip
 async def test_every_name_server_is_named_with_what_it_did(replies: tuple[Reply, ...], cause: str, log: str) -> None:
     async with AsyncExitStack() as stack:

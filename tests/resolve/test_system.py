@@ -61,7 +61,7 @@ async def test_without_dns_the_system_looks_a_name_up() -> None:
 async def test_the_dialler_is_told_in_the_terms_of_getaddrinfo() -> None:
     look_up = name_look_up(LookupOptions(), 5, print)
     assert await look_up(at("127.0.0.1"), socket.AF_INET) == ("127.0.0.1",)
-    with pytest.raises(socket.gaierror, match="exists in Tor alone"):
+    with pytest.raises(socket.gaierror, match="exists only in Tor"):
         await look_up(at("a.onion"), socket.AF_UNSPEC)
     with pytest.raises(socket.gaierror, match="is no IPv6 address"):
         await look_up(at("127.0.0.1"), socket.AF_INET6)

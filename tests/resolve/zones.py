@@ -10,7 +10,7 @@ from xmppsh.model import TlsMode
 
 DIRECT, STARTTLS = "SRV _xmpps-client._tcp.example.org", "SRV _xmpp-client._tcp.example.org"
 BY_DIRECT, BY_STARTTLS, ITSELF = DIRECT, STARTTLS, "the domain itself, it has no SRV records"
-ELSEWHERE = "--host HOST[:PORT] dials a place of your choice"
+ELSEWHERE = "--host HOST[:PORT] connects to a server of your choice"
 ANOTHER = f"--dns ADDRESS asks another name server; {ELSEWHERE}"
 HERE = {"A example.org": ["192.0.2.1"]}
 A, B = {"A a.example": ["192.0.2.10"]}, {"A b.example": ["192.0.2.11"]}
@@ -128,7 +128,7 @@ ROWS: dict[str, Row] = {
     ),
     "records that nobody could dial": Row(
         {STARTTLS: ["0 0 0 a.example", r"0 0 5222 a\032b.example"], **HERE, **A}, code=69,
-        says=r"example.org: its SRV records name no place that could be dialled ('a.example' port 0, "
+        says=r"example.org: its SRV records name no server that could be reached ('a.example' port 0, "
         r"'a\\032b.example' port 5222)",
     ),
     "a target that is an address": Row(
@@ -202,8 +202,8 @@ ROWS: dict[str, Row] = {
     ),
     "an onion without a proxy": Row(
         jid="a@abcdef.onion", asked=set(), code=68,
-        says="abcdef.onion exists in Tor alone; no name server is asked for it",
-        hint=f"--proxy socks5h://127.0.0.1:9050 dials by Tor; {ELSEWHERE}",
+        says="abcdef.onion exists only in Tor; no name server is asked for it",
+        hint=f"--proxy socks5h://127.0.0.1:9050 connects through Tor; {ELSEWHERE}",
     ),
     # ── Name servers that do not answer ─────────────────────────────────────────────────────────────────────────────
     "SERVFAIL": Row(
@@ -253,12 +253,12 @@ ROWS: dict[str, Row] = {
     "an answer of garbage": Row(
         otherwise=Garbage(), code=75, timeout_s=0.6,
         says="example.org: its SRV records cannot be looked up: no name server gives a usable answer ({dns} sends what "
-        "is no answer)",
+        "is not an answer)",
     ),
     "an answer to another query is not taken": Row(
         {STARTTLS: Forged(["0 0 5222 evil.example"]), DIRECT: []}, code=75, timeout_s=0.6,
         says="example.org: its SRV records cannot be looked up: no name server gives a usable answer ({dns} sends what "
-        "is no answer)",
+        "is not an answer)",
     ),
     "an answer to another query in front of the true one": Row(
         {STARTTLS: Forged(["0 0 5222 evil.example"], ["0 0 5222 a.example"]), **A}, [at("a.example", "192.0.2.10")]
@@ -301,7 +301,7 @@ ROWS: dict[str, Row] = {
     "--host twice, and none exists": Row(
         hosts=[("gone.example", None), ("x..y", None)], code=68,
         says="none of the hosts given has an address (gone.example does not exist (no such name in the DNS), x..y is "
-        "no name that the DNS could hold)",
+        "not a name that the DNS could hold)",
     ),
     "--resolve for the domain": Row(
         {STARTTLS: ["0 0 5222 a.example"]}, [at("example.org", "192.0.2.5", 5223, "direct", "--resolve")],

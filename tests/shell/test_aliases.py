@@ -54,7 +54,7 @@ def test_a_command_is_not_taken_for_a_name_and_a_name_must_be_there_to_be_droppe
     aliases = aliases_in(path, [])
     with pytest.raises(UsageError, match=r"^/ping is a command already$"):
         aliases.give("ping", "/version")
-    with pytest.raises(UsageError, match=r"^/q is no alias$"):
+    with pytest.raises(UsageError, match=r"^/q is not an alias$"):
         aliases.drop("q")
 
 

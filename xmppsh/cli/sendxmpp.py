@@ -158,7 +158,7 @@ def _read(path: Path, env: Mapping[str, str]) -> Account:
         elif "@" in line and not found:
             return _of_one_line(line, f"{path}: line {number}")
         else:
-            raise ConfigError(f"{path}: line {number} is no setting of {NAME}", hint=HINT)
+            raise ConfigError(f"{path}: line {number} is not a setting of {NAME}", hint=HINT)
     return Account(**found)
 
 

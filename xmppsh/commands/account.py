@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
 
 OF_SERVER = ("host", "tls", "ca", "pin", "insecure", "anonymous", "mechanism")  # what is true of one server alone
-NO_CHECKS = "certificates are not checked (--insecure): anybody can read and change what is sent"
+NO_CHECKS = "certificates are not checked (--insecure): anyone can read and change what is sent"
 
 
 class Account:

@@ -28,7 +28,7 @@ async def checked_file(app: App, name: str) -> tuple[Path, int]:
     try:
         if not await apart(path.is_file):
             raise NoInputError(
-                f"{name}: no such file or directory" if not path.exists() else f"{name}: is no regular file"
+                f"{name}: no such file or directory" if not path.exists() else f"{name}: is not a regular file"
             )
         return path, await apart(size)
     except OSError as error:

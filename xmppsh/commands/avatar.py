@@ -64,7 +64,7 @@ async def avatar_get(app: App, whose: Jid, output: str | None) -> AsyncIterator[
     """
     stdout = app.console.stdout
     if output is None and stdout.is_terminal and not app.settings.dry_run:
-        raise UsageError("a picture is nothing for a terminal", hint="--output FILE, or > FILE")
+        raise UsageError("a picture cannot be shown on a terminal", hint="--output FILE, or > FILE")
     async with app.sessions.one_shot() as session:
         found = await avatar.fetch(session, whose.bare)
     if found is None:

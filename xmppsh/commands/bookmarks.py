@@ -100,5 +100,5 @@ async def bookmarks_remove(app: App, room: Jid) -> None:
     """
     async with app.sessions.one_shot() as session:
         if await _marked(session, room) is None:
-            raise NoSuchBookmark(f"{room.bare} is not marked")
+            raise NoSuchBookmark(f"{room.bare} is not bookmarked")
         await forget(session, room)

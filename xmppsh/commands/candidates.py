@@ -67,7 +67,7 @@ class Candidate(Record):
 
     def _where(self) -> str:
         if self.trouble is not None:
-            return f"is not dialled: it {self.trouble}"
+            return f"is not tried: it {self.trouble}"
         if self.proxy is not None:
             return f"by the proxy {self.proxy}" + ("" if is_address(self.host) else ", which looks the name up")
         addresses = ", ".join(f"[{address}]" if ":" in address else address for address in self.addresses)

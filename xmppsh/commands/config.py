@@ -113,7 +113,7 @@ def _fits(arguments: Any) -> None:
     if setting.name == "password":
         raise UsageError("a password is never given on the command line", hint="xmppsh login, or password-command")
     if setting.name == "profile":
-        raise UsageError("profile is no key of the file", hint="--profile NAME before config set writes to it")
+        raise UsageError("profile is not a key of the file", hint="--profile NAME before config set writes to it")
     if bool(values) == unset or (len(values) > 1 and not setting.many):
         raise UsageError(f"{setting.key} takes one value", hint=f"xmppsh config set {setting.key} {setting.metavar}")
 

@@ -78,4 +78,4 @@ def pattern(text: str | None) -> re.Pattern[str] | None:
     try:
         return None if text is None else re.compile(text)
     except re.error as error:
-        raise UsageError(f"--body: {text!r} is no regular expression: {error}") from error
+        raise UsageError(f"--body: {text!r} is not a regular expression: {error}") from error

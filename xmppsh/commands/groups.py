@@ -79,7 +79,7 @@ def group(path: Path, facts: Group) -> CommandGroup:
         path,
         help=facts.help,
         params=[help_option(), *global_options(hidden=True)],
-        epilog=f"xmppsh {' '.join(path)} COMMAND --help tells about one of them.",
+        epilog=f"xmppsh {' '.join(path)} COMMAND --help shows more about one of them.",
     )
 
 

@@ -200,7 +200,7 @@ class _Mark:
             self.count = int(kept.get("count", 0))
             return after
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IoError(f"{self._path}: it is no checkpoint of an export: {error}", hint="give another") from error
+            raise IoError(f"{self._path}: not the checkpoint of an export: {error}", hint="give another") from error
 
     def note(self, archive_id: str, count: int) -> None:
         """Everything up to this message is printed, `count` of them just now."""

@@ -58,7 +58,7 @@ async def iq(app: App, iq_type: str, to: Jid, payload: str, xpath: str | None) -
         payload = data.decode("utf-8", "surrogateescape")
     child = read_element(payload.strip(), app.limits)
     if child.is_stanza:
-        raise DataError(f"PAYLOAD stands inside the IQ, and is no <{child.kind}>", hint="xmppsh raw sends stanzas")
+        raise DataError(f"PAYLOAD goes inside the IQ: it cannot be <{child.kind}>", hint="xmppsh raw sends stanzas")
     content, find = verbatim(child), None
     if xpath is not None:
         from xmppsh.xmlio.xpath import compiled

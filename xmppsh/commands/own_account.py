@@ -107,7 +107,7 @@ async def account_delete(app: App, yes: bool) -> None:
     Example:  xmppsh account delete --yes
     """
     jid = app.account.jid.bare
-    question = f"Delete {jid}, with its contacts and messages, for ever?"
+    question = f"Delete {jid}, with its contacts and messages, forever?"
     if not (yes or app.settings.dry_run or app.console.confirm(question, "--yes")):
         return
     server = Jid(None, jid.domainpart)

@@ -171,7 +171,7 @@ class MomentType(click.ParamType["datetime | timedelta"]):
             try:
                 return timedelta(seconds=positive_seconds(value))
             except (UsageError, OverflowError):
-                said = f"{_named(param)}{value!r} is no time"
+                said = f"{_named(param)}{value!r} is not a time"
                 raise UsageError(said, hint="2026-11-22T16:30:00Z, 2026-11-22, 2h or 7d") from None
         return moment if moment.tzinfo is not None else moment.astimezone()
 

@@ -168,7 +168,7 @@ class PipeInput:
         except UnicodeDecodeError as error:
             self._fault(XmlError("it is not UTF-8", line=number, column=error.start + 1))
         except json.JSONDecodeError as error:
-            self._fault(XmlError(f"it is no JSON: {error.msg.lower()}", line=number, column=error.colno))
+            self._fault(XmlError(f"it is not JSON: {error.msg.lower()}", line=number, column=error.colno))
         except XmppshError as error:
             reason = error.reason if isinstance(error, XmlError) else str(error)  # its place is in the string, not here
             self._fault(XmlError(reason, line=number, column=1))
@@ -186,16 +186,16 @@ class PipeInput:
         if not isinstance(given, dict):
             raise DataError("a JSON object is wanted")
         if unknown := set(given) - {"xml", "to", "type", "id", *TEXTS}:
-            raise DataError(f"{min(unknown)!r} is no field of a message")
+            raise DataError(f"{min(unknown)!r} is not a field of a message")
         if wrong := [name for name, value in given.items() if value is not None and not isinstance(value, str)]:
-            raise DataError(f"{wrong[0]!r} is no text")
+            raise DataError(f"{wrong[0]!r} is not text")
         if given.get("xml") is not None:
             stanza = read_element(given["xml"], self._limits)
             if not stanza.is_stanza:
                 raise DataError(f"<{stanza.kind}> is not a stanza")
             return stanza
         if (kind := given.get("type") or "chat") not in MESSAGE_TYPES:
-            raise DataError(f"{kind!r} is no type of a message", hint=", ".join(MESSAGE_TYPES))
+            raise DataError(f"{kind!r} is not a type of a message", hint=", ".join(MESSAGE_TYPES))
         to = parse_address(given["to"]) if given.get("to") else self._to
         if to is None:
             raise DataError("it has no recipient (to)", hint="--to JID")

@@ -109,7 +109,7 @@ async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
             presences.finish()  # the others have come with it
         silence.cancel()
     if not answers:
-        raise Unseen(f"the server tells nothing of {to}", hint=f"xmppsh presence subscribe {to}")
+        raise Unseen(f"the server says nothing about {to}", hint=f"xmppsh presence subscribe {to}")
 
 
 @command("presence", "subscribe")

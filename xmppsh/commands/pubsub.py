@@ -90,7 +90,7 @@ async def pubsub_publish(
         payload = data.decode("utf-8", "surrogateescape")
     content = read_element(payload.strip(), app.limits)
     if content.is_stanza:
-        raise DataError(f"PAYLOAD stands in an item, and is no <{content.kind}>", hint="xmppsh raw sends stanzas")
+        raise DataError(f"PAYLOAD goes inside an item: it cannot be <{content.kind}>", hint="xmppsh raw sends stanzas")
     async with app.sessions.one_shot() as session:
         with offered(pubsub.WHAT, str(service)):
             made = await pubsub.publish(session, service, node, verbatim(content), item_id)

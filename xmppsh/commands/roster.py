@@ -219,6 +219,6 @@ def _parsed(text: str) -> list[Contact]:
             asks = given.get("ask") is True
             found[jid] = Contact(jid, name, groups, str(given.get("subscription") or "none"), asks)
         except (ValueError, KeyError, TypeError, XmppshError) as error:
-            why = str(error) if isinstance(error, XmppshError) else "it is no contact as `roster export` prints it"
+            why = str(error) if isinstance(error, XmppshError) else "it is not a contact as `roster export` prints it"
             raise DataError(f"line {number}: {why}") from error
     return list(found.values())

@@ -63,7 +63,7 @@ async def sessions_list(app: App, visible: bool) -> AsyncIterator[SessionRecord 
     for one in records:
         yield replace(one, widths=widths)
     if not found.complete:
-        app.console.warn("the server does not tell what else is online unless it is shown presence; try: --visible")
+        app.console.warn("the server does not say what else is online unless you send presence; try: --visible")
 
 
 @command("sessions", "close")

@@ -37,7 +37,7 @@ class KeptFile:
                 raise ValueError(f"it is larger than {MAX_BYTES} bytes")
             document = json.loads(data)
             if not isinstance(document, dict) or not all(map(self._is_entry, document.values())):
-                raise ValueError("it holds something else than it should")
+                raise ValueError("its content is not what it should be")
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:

@@ -35,11 +35,11 @@ class Proxy:
         try:
             parts = urlsplit(url)
         except ValueError:  # its sentence may quote the password
-            raise UsageError("--proxy: this is no address of a proxy", hint=f"--proxy {FORM}") from None
+            raise UsageError("--proxy: this is not the address of a proxy", hint=f"--proxy {FORM}") from None
         if parts.scheme == "socks5":
             raise UsageError("--proxy: socks5:// would look names up on this machine", hint="--proxy socks5h://…")
         if parts.scheme not in SCHEMES or parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise UsageError("--proxy: this is no address of a proxy", hint=f"--proxy {FORM}")
+            raise UsageError("--proxy: this is not the address of a proxy", hint=f"--proxy {FORM}")
         login, at, place = parts.netloc.rpartition("@")
         user, colon, password = login.partition(":")
         try:

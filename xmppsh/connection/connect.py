@@ -116,7 +116,7 @@ class Connector:
                 hosts, self._redirect = (split_host_port(outcome),), outcome
             except ValueError as error:
                 raise ProtocolError(
-                    f"the server redirects to what is no address: {error}", condition="see-other-host"
+                    f"the server redirects to what is not an address: {error}", condition="see-other-host"
                 ) from error
         raise ProtocolError(f"the server redirects more than {MAX_REDIRECTS} times", condition="see-other-host")
 
@@ -339,11 +339,11 @@ class Connector:
 
 def _dial_hint(options: SessionOptions, *, redirected: bool) -> str:
     if options.proxy is not None:
-        return "check that --proxy may go there; --host HOST:PORT dials a place of your choice"
+        return "check that --proxy may go there; --host HOST:PORT connects elsewhere"
     if redirected:
-        return "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
+        return "tell the server's operator; --host HOST[:PORT] connects to a server of your choice"
     if options.hosts:
         return "check --host, and that the server listens there"
     if is_address(options.jid.domainpart):
-        return "--host HOST:PORT dials another place; the domain of the JID stays as it is"
+        return "--host HOST:PORT connects elsewhere; the domain of the JID stays the same"
     return f"xmppsh doctor {options.jid.bare}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xmppsh.resolve.services import Services
 
 GIVEN = ("--host", "--resolve")
-WAY_OUT = "--host HOST[:PORT] dials a place of your choice"
+WAY_OUT = "--host HOST[:PORT] connects to a server of your choice"
 
 
 async def check_names(case: Case, report: Report) -> Plan | None:
@@ -54,7 +54,7 @@ async def check_names(case: Case, report: Report) -> Plan | None:
 async def _skip_services(plan: Plan, case: Case, report: Report) -> None:
     source = plan.steps[0].candidate.source
     for service in case.side.services:
-        await report.skip("dns", f"SRV {service}", f"{source} says where to dial" if source in GIVEN else source)
+        await report.skip("dns", f"SRV {service}", f"{source} says where to connect" if source in GIVEN else source)
 
 
 async def _check_services(case: Case, report: Report, error: ConnectError | None) -> None:
@@ -118,6 +118,6 @@ async def _check_host(plan: Plan, step: Step, report: Report) -> None:
     elif step.trouble is not None:
         await report.warn("dns", check, f"{host} {step.trouble}", step.trouble.hint(plan.given))
     elif is_address(step.candidate.host) or not step.candidate.addresses:
-        await report.skip("dns", check, step.known_by or "looked up when it is dialled")
+        await report.skip("dns", check, step.known_by or "looked up when it is tried")
     else:
         await report.ok("dns", check, f"{brief(step.candidate.addresses)} ({step.known_by})")

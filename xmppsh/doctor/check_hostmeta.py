@@ -35,7 +35,7 @@ MAX_BYTES = 64 * 1024
 MAX_REDIRECTS = 3  # RFC 6415 §2
 REDIRECTS = ("301", "302", "303", "307", "308")
 MISSING = ("404", "410")
-NOWHERE = "it leads to what is no address"
+NOWHERE = "it leads to what is not an address"
 
 
 class Unusable(Exception):
@@ -85,7 +85,7 @@ async def _tell(check: str, url: str, work: asyncio.Task[Answer], report: Report
 def _not_asked(case: Case) -> str:
     options = case.options
     if options.hosts:
-        return "--host says where to dial, and nothing else is dialled"
+        return "--host says where to connect, and nothing else is tried"
     if is_address(options.jid.domainpart):
         return "the domain is an address"
     if options.jid.dial_name.endswith(".onion"):
@@ -208,7 +208,7 @@ def _xml_links(body: bytes) -> list[dict[str, Any]]:
     except (ParseError, LookupError) as error:  # LookupError: nobody knows its encoding
         raise ValueError(str(error)) from error
     if document.tag != f"{{{XRD}}}XRD":
-        raise ValueError("it is no XRD document")
+        raise ValueError("it is not an XRD document")
     return [dict(link.attrib) for link in document.iterfind(f"{{{XRD}}}Link")]
 
 

@@ -245,7 +245,7 @@ async def _check_resumption(case: Case, place: Attempt, asked_s: int, report: Re
         detail = "stanzas are acknowledged, and sessions cannot be resumed: a cut session is lost"
         await report.warn("session", check, detail, "switch resumption on at the server")
         return
-    kept = "a time that the server does not tell" if granted.max_s is None else f"{granted.max_s} s"
+    kept = "a time that the server does not state" if granted.max_s is None else f"{granted.max_s} s"
     elsewhere = f", at {granted.location}" if granted.location else ""
     detail = f"stanzas are acknowledged; a cut session can be resumed for {kept} ({asked_s} s were asked for)"
     await report.ok("session", check, detail + elsewhere)

@@ -141,7 +141,7 @@ async def _upload(visit: Visit) -> str:
             info = await task
             if info is not None and any(feature.get("var") == ns.UPLOAD for feature in info):
                 size = _max_size(info)
-                limit = "the server tells no limit" if size is None else f"files up to {size} bytes"
+                limit = "the server states no limit" if size is None else f"files up to {size} bytes"
                 return f"{place}, {limit}"
     raise NotOffered
 

@@ -100,7 +100,7 @@ def _way(case: Case, place: Attempt) -> str:
 def _hint(case: Case) -> str:
     if case.options.hosts:
         return "check --host, and that the server listens there"
-    return "check that the server runs and no firewall is in the way; --host HOST:PORT dials a place of your choice"
+    return "check that the server runs and no firewall is in the way; --host HOST:PORT connects elsewhere"
 
 
 # ── Where the server redirects to ───────────────────────────────────────────────────────────────────────────────────
@@ -112,7 +112,7 @@ async def dead_end(case: Case, target: str) -> XmppshError | None:
     try:
         there = split_host_port(target)
     except ValueError as error:
-        return ProtocolError(f"the server redirects to what is no address: {error}", condition="see-other-host")
+        return ProtocolError(f"the server redirects to what is not an address: {error}", condition="see-other-host")
     begins, source = f"{options.jid.domainpart} redirects to {target}", "the server's redirect"
     try:
         plan = await dial_plan(
@@ -126,5 +126,5 @@ async def dead_end(case: Case, target: str) -> XmppshError | None:
         if await _any_stands(tasks):
             return None
         useless = [fault for task in tasks if isinstance(fault := task.result(), ConnectError)]  # the proxy
-    hint = "tell the server's operator; --host HOST[:PORT] dials a place of your choice"
+    hint = "tell the server's operator; --host HOST[:PORT] connects to a server of your choice"
     return useless[0] if useless else no_answer(begins, places, hint, options.proxy)

@@ -154,7 +154,7 @@ async def check_spare(case: Case, plan: Plan, places: list[Attempt], report: Rep
         await report.skip("tls", check, f"--tls {case.options.tls} was given")
         return
     if plan.given == "host":
-        await report.skip("tls", check, f"{source} says where to dial, and nothing else is dialled")
+        await report.skip("tls", check, f"{source} says where to connect, and nothing else is tried")
         return
     port = CLIENTS.port if missing == "starttls" else CLIENTS.direct_ports[0]
     candidate = replace(places[0].candidate, port=port, tls=missing, source="the default port")

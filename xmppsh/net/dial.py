@@ -197,7 +197,7 @@ class Dialler:
     def _of_addresses(self, candidate: Candidate, addresses: Sequence[str]) -> list[Attempt]:
         wanted = [address for address in addresses if self._family in (socket.AF_UNSPEC, _family(address))]
         if not wanted:
-            what = "is no address of this family" if is_address(candidate.host) else "has no address of this family"
+            what = "is not an address of this family" if is_address(candidate.host) else "has no address of this family"
             self.attempts.append(Attempt(candidate, outcome=f"{what} ({FAMILY_NAMES[self._family]})"))
         found = []
         for address in interleaved(wanted):

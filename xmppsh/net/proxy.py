@@ -58,7 +58,7 @@ async def reach(proxy: Proxy, sock: socket.socket, host: str, port: int) -> None
     """
     name = host.encode("ascii", "replace")
     if not host.isascii() or len(name) > MAX_NAME_BYTES or any(byte <= 0x20 or byte == 0x7F for byte in name):
-        raise TargetUnreachable("is no name that a proxy could look up")
+        raise TargetUnreachable("is not a name that a proxy could look up")
     try:
         await (_reach_by_http if proxy.scheme == "http" else _reach_by_socks)(proxy, _Wire(sock), name, port)
     except (EOFError, OSError) as error:

@@ -32,10 +32,10 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise UploadFailed(f"the server named {url!r} for the upload, which is no address") from None
+        raise UploadFailed(f"the server named {url!r} for the upload, which is not an address") from None
     loopback = host == "localhost" or (is_address(host) and host.startswith(("127.", "::1")))
     if not host or parts.scheme not in ("https", "http") or (parts.scheme == "http" and not loopback):
-        raise UploadFailed(f"the server named {url!r} for the upload, which is no HTTPS address")
+        raise UploadFailed(f"the server named {url!r} for the upload, which is not an HTTPS address")
 
 
 def put(

@@ -75,7 +75,7 @@ class Database:
         if not self.path.exists():
             return
         if not self.path.is_file():
-            raise IoError(f"{self.path} is no regular file", hint="give another file")
+            raise IoError(f"{self.path} is not a regular file", hint="give another file")
         size_bytes = self.path.stat().st_size
         if 0 < size_bytes < MIN_FILE_BYTES or (size_bytes == 0 and self._has_bytes("-wal")):
             self._refuse("beginning")

@@ -97,7 +97,7 @@ class Room:
         elif wanted is None:
             self._router.bounce(stanza, "jid-malformed", "a nickname is missing: room@service/nick")
         elif wanted in self._occupants and wanted != nick:
-            self._router.bounce(stanza, "conflict", "somebody has this nickname")
+            self._router.bounce(stanza, "conflict", "someone has this nickname already")
         elif nick is None:
             self._join(wanted, stanza)
         else:

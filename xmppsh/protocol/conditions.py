@@ -33,7 +33,9 @@ def read_h(nonza: Element) -> int:
     h = number(nonza.attributes.get("h"))
     if h is None:
         shown = nonza.attributes.get("h", "")[:MAX_TEXT]
-        raise ProtocolError(f"the server acknowledges {shown!r}, which is no number", condition="undefined-condition")
+        raise ProtocolError(
+            f"the server acknowledges {shown!r}, which is not a number", condition="undefined-condition"
+        )
     return h
 
 
@@ -81,5 +83,5 @@ def unknown_request(error: StanzaError, payload: str) -> StanzaError:
 def not_a_room(error: StanzaError) -> StanzaError:
     """The error of a message of type groupchat, with a hint where its recipient is no room."""
     if error.condition == "service-unavailable" and "@" in error.sender:
-        error.hint = f"{error.sender} is no room, so far as its server knows: leave out --type groupchat"
+        error.hint = f"{error.sender} is not a room, as far as its server knows: leave out --type groupchat"
     return error

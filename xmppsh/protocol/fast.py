@@ -76,7 +76,7 @@ class Exchange:
             raise ProtocolError(
                 "the server says success without proving that it knows the token",
                 layer="sasl",
-                hint="somebody may stand between you and the server",
+                hint="someone may be between you and the server",
             )
 
     def _proof(self, who: bytes) -> bytes:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
 NEXT_MECHANISM = ("invalid-mechanism", "mechanism-too-weak")
 TOKENS = f"{{{ns.SASL2}}}inline/{{{ns.FAST}}}fast/{{{ns.FAST}}}mechanism"
-PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port of direct TLS; xmppsh doctor tells"
+PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS; xmppsh doctor finds out"
 
 
 @dataclass(frozen=True, slots=True)

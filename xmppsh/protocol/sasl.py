@@ -107,7 +107,7 @@ class _Scram:
             raise ProtocolError(
                 "the server says success without proving that it knows the password",
                 layer="sasl",
-                hint="somebody may stand between you and the server",
+                hint="someone may be between you and the server",
             )
 
 
@@ -164,7 +164,7 @@ class Offer:
             raise ProtocolError(
                 "the logins that were offered are not those that the server says it has offered",
                 layer="sasl",
-                hint="somebody may stand between you and the server",
+                hint="someone may be between you and the server",
             )
 
     @property

@@ -39,9 +39,9 @@ def _with_tables(text: str) -> tuple[str, bool]:
     for is_prohibited, what in (
         (stringprep.in_table_c21_c22, "a control character"),
         (stringprep.in_table_c3, "a character of a private area"),
-        (stringprep.in_table_c4, "a code point that is no character"),
+        (stringprep.in_table_c4, "a code point that is not a character"),
         (stringprep.in_table_c5, "half of a surrogate pair"),
-        (stringprep.in_table_c6, "a character that is no plain text"),
+        (stringprep.in_table_c6, "a character that is not plain text"),
         (stringprep.in_table_c7, "a character that describes others"),
         (stringprep.in_table_c8, "a character that changes the direction of text"),
         (stringprep.in_table_c9, "a tag character"),

@@ -105,7 +105,7 @@ async def _ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: 
         await ended(*waiting)
     outcomes = {}
     for server in servers:
-        silence = Rejected("unusable", "sends what is no answer") if server in garbage else None
+        silence = Rejected("unusable", "sends what is not an answer") if server in garbage else None
         outcomes[server] = refused.get(server) or silence or Rejected("silent", f"timed out after {whole_s:.1f} s")
     raise NotLookedUp(_trouble(outcomes))
 
@@ -144,7 +144,7 @@ async def _exchange(name: str, kind: Kind, server: NameServer, garbage: set[Name
         word = "refused" if refused else os_reason(error)
         raise Rejected("unreachable", word) from error
     except (dns.exception.DNSException, EOFError) as error:
-        raise Rejected("unusable", "sends what is no answer") from error
+        raise Rejected("unusable", "sends what is not an answer") from error
 
 
 class _Datagrams(asyncio.DatagramProtocol):

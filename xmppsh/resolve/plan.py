@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Host = tuple[str, int | None]
 
 BY_HOST = "--host"
-HOST_HINT = "--host HOST[:PORT] dials a place of your choice"
+HOST_HINT = "--host HOST[:PORT] connects to a server of your choice"
 MAX_PLACES = 64  # of the SRV records; a stranger's zone decides how many there are
 FOR_TLS = {"auto": "", "direct": " for direct TLS", "starttls": " for STARTTLS"}
 GRACE_S = 0.5  # for the names that are still being looked up when one has addresses: the dialler looks again
@@ -201,7 +201,7 @@ async def _of_domain(sketch: Plan, tls: TlsMode, timeout_s: float, lookup: Looku
         return _itself(sketch, tls, reason, lookup.side)
     if services.useless:
         raise ServiceRefused(
-            f"{sketch.domain}: its SRV records name no place that could be dialled ({', '.join(services.useless)})",
+            f"{sketch.domain}: its SRV records name no server that could be reached ({', '.join(services.useless)})",
             hint=HOST_HINT,
         )
     refused = {lookup.side.services[service] for service in services.refused}
@@ -268,7 +268,7 @@ def _refuse_clear_text(candidate: Candidate, lookup: LookupOptions) -> None:
     if here is None or not all(is_loopback(address) for address in here.addresses):
         raise UsageError(
             f"--tls off is refused for {candidate}: a password would cross the network in the clear",
-            hint="--tls off is for loopback addresses alone",
+            hint="--tls off is for loopback addresses only",
         )
 
 

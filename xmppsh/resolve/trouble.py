@@ -30,15 +30,15 @@ HINTS: dict[str, str] = {
     "missing": "check the spelling",
     "empty": "",
     "family": "leave out -4 and -6",
-    "onion": "--proxy socks5h://127.0.0.1:9050 dials by Tor",
+    "onion": "--proxy socks5h://127.0.0.1:9050 connects through Tor",
     "late": "--connect-timeout S waits longer",
     "failed": f"{ANOTHER} (the domain's DNSSEC may be broken)",
 }
 WAYS_OUT: dict[Given, str] = {
-    "domain": "--host HOST[:PORT] dials a place of your choice",
-    "srv": "--host HOST[:PORT] dials a place of your choice",
+    "domain": "--host HOST[:PORT] connects to a server of your choice",
+    "srv": "--host HOST[:PORT] connects to a server of your choice",
     "host": "an address as --host needs no name server",
-    "server": "--host HOST[:PORT] dials a place of your choice",
+    "server": "--host HOST[:PORT] connects to a server of your choice",
 }
 
 
@@ -71,10 +71,10 @@ class Trouble:
 
 
 MISSING = Trouble("missing", "does not exist (no such name in the DNS)")
-NO_DNS_NAME = Trouble("missing", "is no name that the DNS could hold")
+NO_DNS_NAME = Trouble("missing", "is not a name that the DNS could hold")
 EMPTY = Trouble("empty", "has no address")
 BARE = Trouble("empty", "has neither SRV records for XMPP nor an address")
-ONION = Trouble("onion", "exists in Tor alone; no name server is asked for it")  # RFC 7686 §2
+ONION = Trouble("onion", "exists only in Tor; no name server is asked for it")  # RFC 7686 §2
 LATE = Trouble("late", "is not looked up yet")
 
 

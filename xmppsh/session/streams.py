@@ -278,7 +278,7 @@ class Streams:
     def _tell_kept(self, resumption: Resumption | None) -> None:
         asked_s = self.options.resumable_s
         if resumption is not None and resumption.max_s != asked_s:
-            kept = "for a time it does not tell" if resumption.max_s is None else f"{resumption.max_s} s"
+            kept = "for a time it does not state" if resumption.max_s is None else f"{resumption.max_s} s"
             self.log(1, f"the server keeps a lost session {kept}, not {asked_s} s as asked")
 
     def on_live(self) -> None:

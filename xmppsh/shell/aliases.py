@@ -45,7 +45,7 @@ class Aliases:
     def drop(self, name: str) -> None:
         """Take a name back; raises UsageError where it is none."""
         if self._lines.pop(name, None) is None:
-            raise UsageError(f"/{name} is no alias", hint=BUILTINS["alias"].example)
+            raise UsageError(f"/{name} is not an alias", hint=BUILTINS["alias"].example)
         self._keep(name, None)
 
     def _keep(self, name: str, line: str | None) -> None:

@@ -101,7 +101,7 @@ class OwnCommands:
 
     async def _last(self, words: list[str]) -> None:
         if self._desk.conversation is None:
-            raise UsageError("/last shows a conversation, which there is at a terminal alone")
+            raise UsageError("/last shows a conversation, which exists only on a terminal")
         if self.target is None:
             raise UsageError("/last: with whom?", hint="/to JID")
         count = words[0] if words else str(LAST)
@@ -117,7 +117,7 @@ class OwnCommands:
         if place in people.rooms:
             rows = [(nick, show) for nick, show in sorted(people.online.get(place, {}).items())]
         elif words:
-            raise UsageError(f"{words[0]} is no room that was joined here", hint=f"/join {words[0]}")
+            raise UsageError(f"{words[0]} is not a room you have joined here", hint=f"/join {words[0]}")
         else:
             rows = [
                 (f"{jid}/{resource}", show)

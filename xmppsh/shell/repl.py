@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 LEAVE_S = 5.0  # for the acks of what was typed last
 TICK_S = 0.25  # how soon the toolbar tells of a cut
 NOBODY = "(nobody)"
-SUSPEND = "xmppsh: the session must go on, so the shell is not stopped\n  try: /! COMMAND\n"
+SUSPEND = "xmppsh: the session has to stay alive, so the shell is not suspended\n  try: /! COMMAND\n"
 
 
 async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: int, *, vi: bool = False) -> None:
@@ -223,7 +223,7 @@ class Repl:
         self._reads = True
         try:
             sent = f"{messages} message{'s'[: messages != 1]}, {commands} command{'s'[: commands != 1]}"
-            answer = await self._asked(question, f"{len(lines)} lines: {sent}. Carry all of them out? [y/N] ")
+            answer = await self._asked(question, f"{len(lines)} lines: {sent}. Run all of them? [y/N] ")
         except (EOFError, KeyboardInterrupt):
             return False
         finally:

@@ -64,7 +64,7 @@ def leave(session: Session, people: People, room: Jid) -> None:
     bare = str(room.bare)
     nick = people.rooms.pop(bare, None)
     if nick is None:
-        raise UsageError(f"{room} is no room that was joined here", hint="/join ROOM")
+        raise UsageError(f"{room} is not a room you have joined here", hint="/join ROOM")
     people.online.pop(bare, None)
     session.send(leave_presence(room, nick), kind="presence", to=bare)
 

@@ -103,7 +103,7 @@ async def publish(session: SessionPort, data: bytes, name: str) -> Picture:
     """Make these bytes our picture: the data first, then what tells of them (§4.1). Raises DataError for no picture."""
     kind = _type_of(data)
     if kind is None:
-        raise DataError(f"{name} is no picture that clients show", hint="PNG, JPEG, GIF or WebP")
+        raise DataError(f"{name} is not a picture that clients show", hint="PNG, JPEG, GIF or WebP")
     picture, own = Picture(hashlib.sha1(data).hexdigest(), kind, data), session.jid.bare
     size: dict[str, str | None] = {}
     if kind == "image/png" and len(data) >= PNG_HEADER_BYTES:

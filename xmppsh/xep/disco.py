@@ -53,7 +53,7 @@ async def info(session: SessionPort, to: Jid, node: str | None = None) -> tuple[
     if query is None:
         return [], []
     if node is not None and not _is_promised(query, node):
-        raise ProtocolError(f"{to} answers something else than the hash in {node} promises (XEP-0115)", layer="stanza")
+        raise ProtocolError(f"{to} does not answer what the hash in {node} promises (XEP-0115)", layer="stanza")
     identities = [
         Identity(one.get("category", ""), one.get("type", ""), one.get("name"))
         for one in query.iterfind(f"{{{ns.DISCO_INFO}}}identity")

@@ -105,7 +105,7 @@ class Watching(Greeting):
             await subscribe(self.session, self._service, self._node, self.session.jid)
         except StanzaError as error:
             if self.subscribed.done():
-                return self.session.log(0, f"{self._node} is watched no more: {error}")
+                return self.session.log(0, f"{self._node} is no longer watched: {error}")
             return self.subscribed.set_exception(error)
         if not self.subscribed.done():
             self.subscribed.set_result(None)
@@ -191,7 +191,7 @@ class Rooms(Greeting):
             if not self.joined.done() and all(self._in.values()):
                 self.joined.set_result(None)
         elif stanza.attributes.get("type") == "unavailable" and stanza.sender == f"{room}/{self._in[room]}":
-            self._lost(room, f"the room {room} has put us out")
+            self._lost(room, f"the room {room} has kicked us out")
 
     def _lost(self, room: Jid, why: str) -> None:
         self._in[room] = None

@@ -169,7 +169,7 @@ def refusal(stanza: Element, room: Jid, nick: str) -> XmppshError:
     error = stanza_error(tree(stanza), str(room.bare))
     match error.condition:
         case "conflict":
-            return _named(room, f"has somebody called {nick} already", "--nick NICK", ExitCode.NOPERM, error.condition)
+            return _named(room, f"already has someone called {nick}", "--nick NICK", ExitCode.NOPERM, error.condition)
         case "not-authorized":
             return _named(room, "wants a password", "--room-password PASSWORD", ExitCode.NOPERM, error.condition)
         case "forbidden":

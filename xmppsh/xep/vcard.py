@@ -66,9 +66,7 @@ async def change(session: SessionPort, given: Mapping[str, str]) -> None:
     for path, value in given.items():
         names = path.upper().split(".")
         if len(names) > MAX_DEPTH or not all(names) or not LETTERS.issuperset("".join(names)):
-            raise UsageError(
-                f"{path!r} is no field of a card", hint="such as FN, NICKNAME, URL, EMAIL.USERID, N.FAMILY"
-            )
+            raise UsageError(f"{path!r} is not a vCard field", hint="such as FN, NICKNAME, URL, EMAIL.USERID, N.FAMILY")
         if names[-1] in PARTS and value:
             raise UsageError(f"{path} has parts, and no text of its own", hint=f"{path}.{PARTS[names[-1]]}={value}")
         root.put(names, value)
