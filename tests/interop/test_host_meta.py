@@ -74,10 +74,10 @@ HOST_META = [
     ({PATH: found("x" * 70_000)}, ("skip", "longer than"), NONE),
     ({f"{PATH}.json": "nonsense\r\n\r\n"}, NONE, ("skip", "host-meta.json cannot be fetched: ")),
     # Places that cannot be.
-    ({PATH: moved("https://[bad"), f"{PATH}.json": moved("https://x:y/")}, ("skip", "no address"),
-     ("skip", "no address")),
-    ({PATH: moved(f"https://{'a' * 64}.example/"), f"{PATH}.json": moved("https://a..b/")}, ("skip", "no address"),
-     ("skip", "no address")),
+    ({PATH: moved("https://[bad"), f"{PATH}.json": moved("https://x:y/")}, ("skip", "not an address"),
+     ("skip", "not an address")),
+    ({PATH: moved(f"https://{'a' * 64}.example/"), f"{PATH}.json": moved("https://a..b/")}, ("skip", "not an address"),
+     ("skip", "not an address")),
     # What the server says is not that the domain has none.
     ({PATH: "HTTP/1.1 403 Forbidden\r\n\r\n", f"{PATH}.json": "HTTP/1.1 500 Oh\r\n\r\n"},
      ("skip", "cannot be fetched: the answer is HTTP 403"), ("skip", "cannot be fetched: the answer is HTTP 500")),

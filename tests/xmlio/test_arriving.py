@@ -86,7 +86,10 @@ def read(reader: ArrivalReader | StreamReader, pieces: Iterable[bytes]) -> tuple
             else:
                 seen.append(told(item))
         if error is not None:
-            return (seen, (str(error), error.condition, error.line, error.column)), together
+            return (
+                seen,
+                (error.reason, error.condition),
+            ), together  # where is counted from behind the header by the run
     return (seen, None), together
 
 
