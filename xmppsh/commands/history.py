@@ -185,7 +185,7 @@ class _Mark:
         if self._path is None or not self._path.exists():
             return None
         if not self._path.is_file():
-            raise IoError(f"{self._path} is no regular file", hint="give another file")
+            raise IoError(f"{self._path} is not a regular file", hint="give another file")
         try:
             kept = json.loads(self._path.read_text())
             after, known, now = str(kept["after"]), kept["file"], self._file()
