@@ -145,6 +145,25 @@ def test_what_is_acknowledged_of_a_batch_is_not_forgotten_by_a_write_of_what_doe
     assert [row.stanza_id for row in journal.store.entries(ACCOUNT)] == ["m3", "m4", "m5"]
 
 
+def test_a_batch_that_waited_while_a_session_was_lost_leaves_nothing_when_it_is_acknowledged(begin: Begin) -> None:
+    journal, queue = begin(), Queue()
+    open_session(journal)
+    add(queue, 2, together=True)
+    journal.write(list(queue), queue.take(9), 1)
+    add(queue, 3, together=True)
+    journal.write([*queue][-1:], [], 3)
+    journal.open_batches()
+    queue.doubt()
+    journal.finish(queue.settle([Fate.ACKED, Fate.ACKED]))
+    open_session(journal)
+    journal.write([], queue.take(9), 1)
+    assert [(row.stanza_id, row.wire) for row in journal.store.entries(ACCOUNT)] == [("m3", 1), ("m4", 2), ("m5", 3)]
+    journal.open_batches()
+    queue.doubt()
+    journal.finish(queue.settle([Fate.ACKED] * 3))
+    assert journal.store.entries(ACCOUNT) == []
+
+
 def test_acks_of_batches_are_written_down_by_the_next_write_or_when_it_is_asked_for(begin: Begin) -> None:
     journal, queue = begin(), Queue()
     journal.restore()

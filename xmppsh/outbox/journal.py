@@ -112,7 +112,7 @@ class Journal:
         self._retrying: Owner | None = None
         self._session: int | None = None
         self._acked: int | None = None  # the session's h, once there was an ack
-        self._has_batches = False  # have any been stored that are not opened up?
+        self._has_batches = False  # have any been sent that are not opened up?
         self._done = Done()  # acknowledged batches, not written down yet
 
     @property
@@ -263,7 +263,7 @@ class Journal:
         fresh = [item for item in new if item.row is None and self._is_stored(item)]
         if fresh or any(item.row is not None for item in sent):
             done, self._done = self._done, Done()
-            self._has_batches = self._has_batches or any(isinstance(item, Batch) for item in fresh)
+            self._has_batches = self._has_batches or any(isinstance(item, Batch) for item in sent)
             self.store.write(self.account, fresh, self._session, sent, first_wire, self._acked, done)
 
     def finish(self, items: Sequence[Entry | Batch], acked: int | None = None) -> None:
@@ -291,7 +291,7 @@ class Journal:
             self.store.finish(self._session, [], self._acked, done)
 
     def open_batches(self) -> None:
-        """Make stanzas of what is left of batches: their fates may differ from now on."""
+        """Make stanzas of what is left of the batches that were sent: their fates may differ from now on."""
         if self._has_batches:
             self.flush()
             self.store.open_batches()

@@ -240,9 +240,12 @@ class Store(Database):
                 done.write(database)
 
     def open_batches(self) -> None:
-        """Make stanzas of what is left of this process's batches; each has the row that its batch told."""
+        """Make stanzas of what is left of this process's batches that were sent; each has the row that its batch told.
+
+        One that waits is still a batch to its process, which will send it as such.
+        """
         with self._transaction(durable=False) as database:
-            batches.open_up(database, "batch.owner = ?", (self.owner,))
+            batches.open_up(database, "batch.owner = ? AND fate = 'sent'", (self.owner,))
 
     def change(self, entries: Iterable[Entry]) -> None:
         """Write down the fates of entries that stay."""
