@@ -86,10 +86,7 @@ def read(reader: ArrivalReader | StreamReader, pieces: Iterable[bytes]) -> tuple
             else:
                 seen.append(told(item))
         if error is not None:
-            return (
-                seen,
-                (error.reason, error.condition),
-            ), together  # where is counted from behind the header by the run
+            return (seen, (str(error), error.condition, error.line, error.column)), together
     return (seen, None), together
 
 
@@ -128,6 +125,11 @@ WRONG_RESULTS = [
 @given(compositions(RESULTS, [*PLAIN, *ODD], [*WRONG_RESULTS, *WRONG]), st.sampled_from([7, 900, 1 << 20]))
 def test_no_result_of_an_archive_differs_from_reading_one_by_one(document: str, size: int) -> None:
     pieces = cut(document.encode("utf-8", "surrogateescape"), size)
+    assert by_the_run(pieces)[0] == one_by_one(pieces)
+
+
+def test_a_fault_behind_a_run_is_told_with_its_place_in_the_stream() -> None:
+    pieces = cut("".join([*PLAIN[:1] * 20, "<message></x>"]).encode(), 1 << 20)
     assert by_the_run(pieces)[0] == one_by_one(pieces)
 
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from xmppsh import ns
 from xmppsh.model import Element
-from xmppsh.xmlio.plain import END, FEWEST, Plain, Runs, Starts
+from xmppsh.xmlio.plain import END, FEWEST, Plain, Runs, Starts, behind
 from xmppsh.xmlio.reader import StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from xmppsh.errors import XmlError
+    from xmppsh.xmlio.plain import Place
     from xmppsh.xmlio.splitter import Footer, Header, Limits
 
 Start = tuple[str | None, str | None, str | None, str | None, str | None, str]
@@ -67,13 +68,15 @@ class ArrivalReader:
         self.by_the_run = False
         self._reader = StreamReader(limits)
         self._limits = limits
+        self._place: Place = (1, 1)  # of the reader, until runs are read
         self._runs: _Runs | None = None
 
     def feed_until_error(self, data: bytes) -> tuple[list[Header | Element | Footer | Run], XmlError | None]:
         """Take bytes off the wire; give what they complete, and the fault that ended it (RFC 6120 §4.9.3.13)."""
         if self._runs is None and self.by_the_run:
-            self._runs = _Runs(self._reader, self._limits)
+            self._runs = _Runs(self._reader, self._limits, self._place)
         if self._runs is None:
+            self._place = behind(self._place, data)
             items, error = self._reader.feed_until_error(data)
             return [*items], error
         return self._runs.feed(data, by_the_run=self.by_the_run)
@@ -111,9 +114,9 @@ class _Shape:
 class _Runs(Runs["Header | Element | Footer"]):
     """Begins behind the header, wherever the reader stands."""
 
-    def __init__(self, reader: StreamReader, limits: Limits) -> None:
+    def __init__(self, reader: StreamReader, limits: Limits, place: Place) -> None:
         # An element that uses a prefix of the header repeats its declaration (Splitter).
-        super().__init__(reader, limits, reader.prefixes)
+        super().__init__(reader, limits, reader.prefixes, place)
         self._is_between = False
         self._of = _Starts().of
 

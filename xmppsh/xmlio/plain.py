@@ -72,7 +72,7 @@ class Plain(NamedTuple):
         """Where a message begins."""
         message = self.messages[index]
         before = [*(one + END for one in self.messages[:index]), message[: message.index(b"<")]]
-        return _behind(self.place, b"".join(before))
+        return behind(self.place, b"".join(before))
 
 
 class OneByOne(Protocol[Item]):
@@ -94,19 +94,24 @@ class OneByOne(Protocol[Item]):
 
 
 class Runs(Generic[Item]):
-    """Reads plain messages by the run, and the rest as `reader` does. odd: what a plain message does not hold."""
+    """Reads plain messages by the run, and the rest as `reader` does.
+
+    odd: what a plain message does not hold. place: how far the reader is, by lines and columns from 1.
+    """
 
     end = END  # where the pieces are cut
 
-    def __init__(self, reader: OneByOne[Item], limits: Limits, odd: tuple[bytes, ...]) -> None:
+    def __init__(self, reader: OneByOne[Item], limits: Limits, odd: tuple[bytes, ...], place: Place = (1, 1)) -> None:
         self._reader, self._limits, self._odd = reader, limits, odd
         # Fewer bytes can neither be nested too deep nor have too many attributes: `<a></a>`, ` a=""`.
         self._harmless_bytes = min(7 * limits.depth, 5 * limits.attributes)
         self._allows_plain = True
         self._is_between = True  # the place is between two stanzas
-        self._place: Place = (1, 1)  # everything before it is dealt with
+        self._place = place  # everything before it is dealt with
         self._is_ahead = False  # the reader has not seen what lies right before it
-        self._line = self._moved_line = 1  # of the reader's own; where it was told to go on, behind plain messages
+        self._line = self._moved_line = place[
+            0
+        ]  # of the reader's own; where it was told to go on, behind plain messages
         self._lines = self._columns = 0  # how much further it is in the input; the columns in that line alone
 
     # ── By the run ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +130,7 @@ class Runs(Generic[Item]):
                 run, text = _well_formed(parts[at:end], text, self.end)
                 if run:
                     found.append(Plain(run, self._place, matches[at : at + len(run)]))
-                    self._place, self._is_ahead = _behind(self._place, text), True
+                    self._place, self._is_ahead = behind(self._place, text), True
                     at += len(run)
                     continue
                 matches[at:end] = _without(TOLD, matches[at:end], parts[at:end])
@@ -196,7 +201,7 @@ class Runs(Generic[Item]):
             self._lines, self._columns = self._place[0] - self._line, self._place[1] - 1
         stanzas, error = self._reader.feed_until_error(data, final=final)
         self._line += data.count(b"\n")
-        self._place = _behind(self._place, data)
+        self._place = behind(self._place, data)
         self._is_between = is_whole and error is None and self._reader.is_between
         return [self._at_home(stanza) for stanza in stanzas], None if error is None else self._placed(error)
 
@@ -325,7 +330,7 @@ def _well_formed(messages: list[bytes], text: bytes, end: bytes) -> tuple[list[b
     return messages, text
 
 
-def _behind(place: Place, data: bytes) -> Place:
+def behind(place: Place, data: bytes) -> Place:
     """The place behind `data`, which begins at `place`."""
     lines, last = data.count(b"\n"), data[data.rfind(b"\n") + 1 :]
     return place[0] + lines, (1 if lines else place[1]) + len(last.decode("utf-8", "replace"))
