@@ -11,13 +11,13 @@ from support.faults import reset_both
 from support.program import Program, finish
 from support.servers import Server
 
-KEPT = 500  # by Prosody, unacknowledged, for a session
-COUNT = KEPT + 150
+KEPT = 300  # unacknowledged, for a session
+COUNT = KEPT + 60
 
 
 @pytest.mark.parametrize("name", ["prosody", "ejabberd"])
 @pytest.mark.parametrize("to", ["/bot", ""], ids=["to its full address", "to the account"])
-@pytest.mark.long
+@pytest.mark.either_server
 async def test_what_the_server_drops_during_a_cut_is_printed_once_and_in_order(
     start_server: Callable[..., Server], tmp_path: Path, name: str, to: str
 ) -> None:

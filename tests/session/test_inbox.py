@@ -139,6 +139,14 @@ async def test_what_waits_for_a_slow_reader_is_stored_and_acknowledged_and_then_
     assert listen.handled == list(range(1, 1502))
 
 
+async def test_a_stored_message_is_handed_on_however_big_the_server_may_send_it(run: Callable[..., Command]) -> None:
+    command = run()
+    big = read_element(f"<message><body>{'x' * 2 * Limits().stanza_bytes}</body></message>")
+    command.bus.publish(big, (1, 1))
+    await command.handled_are(1)
+    assert (await anext(command.reader)).xml == big.xml
+
+
 async def test_what_a_dead_run_had_not_read_comes_first_in_the_next_one_and_once(run: Callable[..., Command]) -> None:
     killed = run()
     killed.arrive(*range(1, 7))

@@ -168,6 +168,7 @@ default_archive_policy = true
 max_archive_query_results = 50
 storage_archive_item_limit = 100000
 smacks_hibernation_time = {options.resume_timeout_s}
+smacks_max_queue_size = {min(options.max_unacked, 500)}
 
 VirtualHost {lua(self.domain)}
 VirtualHost {lua(self.anonymous_domain)}

@@ -91,9 +91,8 @@ class Remains:
         if settle and self._open_entries():
             await self._settle(taken, proven=proven)
         left = sum(1 for row in self._journal.store.entries(self._journal.account) if row.row in self._rows)
-        return Reaped(
-            jid, taken.end is End.RESUMED, max(0.0, time.time() - stored.started), len(self._rows) - left, left
-        )
+        age_s = max(0.0, time.time() - stored.started)
+        return Reaped(jid, taken.end is End.RESUMED, age_s, len(self._rows) - left, left)
 
     def _open_entries(self) -> list[Entry]:
         return [entry for entry in opened(self._queue) if entry.xml]

@@ -22,6 +22,7 @@ from xmppsh.outbox.inbox_store import Arrival, InboxStore
 from xmppsh.outbox.owner import Owner
 from xmppsh.session.bus import Subscription, WaitingRun
 from xmppsh.xmlio.reader import StanzaReader
+from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -147,7 +148,7 @@ class Inbox(Subscription):
         self._timer: asyncio.TimerHandle | None = None
         self._is_writable = True
         self._kept_up_at = 0.0  # when the reader last took all that it was offered, by the monotonic clock
-        self._reader = StanzaReader()  # of what was stored: whole stanzas that were read before
+        self._reader = StanzaReader(Limits().arriving)  # of what was stored: whole stanzas that were read before
         repeats.expect(file.recall())
 
     # ── The reader's side ───────────────────────────────────────────────────────────────────────────────────────

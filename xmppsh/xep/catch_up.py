@@ -18,6 +18,7 @@ from xmppsh.session.settle import Server, server_of
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import StanzaReader
+from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
     from xmppsh.model import Element
@@ -54,22 +55,22 @@ class CatchUp(Interceptor):
     @property
     def comes_before_presence(self) -> bool:
         """On another session of a server that would not bear that much unacknowledged."""
-        self._owes_presence = self._began is not None and self._is_snapshot
-        return self._owes_presence
+        return self._began is not None and self._is_snapshot
 
     def on_live(self) -> None:
         """The first stream, or the next one after a cut."""
         inbound, resumable = self._session.inbound, self._session.resumable
         former, self._generation = self._generation, inbound.generation
-        self._is_snapshot = resumable is not None and server_of(resumable.sm_id) is Server.SNAPSHOT
         if self._began is None:
             self._began = datetime.now(UTC)
         elif former != self._generation:
+            self._owes_presence = self.comes_before_presence
             self._newest = self._inbox.newest_id or self._newest
             inbound.hold_back(MAX_LIVE if self._owes_presence else MAX_STORED)
             self._woken.set()
         elif self._owes_presence:
             self._woken.set()
+        self._is_snapshot = resumable is not None and server_of(resumable.sm_id) is Server.SNAPSHOT
 
     async def run(self) -> None:
         """Ask the archive behind each lost session."""
@@ -113,10 +114,8 @@ class CatchUp(Interceptor):
     def _is_ours(self, message: Element) -> bool:
         """Would it have been delivered to this session?"""
         own, to = self._session.jid, message.attributes.get("to", "")
-        if message.sender.partition("/")[0] == str(own.bare) or message.attributes.get("type") in (
-            "groupchat",
-            "error",
-        ):
+        is_own = message.sender.partition("/")[0] == str(own.bare)
+        if is_own or message.attributes.get("type") in ("groupchat", "error"):
             return False
         return to == str(own) or (to in ("", str(own.bare)) and self._session.gets_messages)
 
@@ -129,5 +128,5 @@ class CatchUp(Interceptor):
             more = element("stanza-id", {"xmlns": ns.SID, "by": str(own.bare), "id": one.archive_id})
         if one.moment is not None:
             more += element("delay", {"xmlns": ns.DELAY, "from": own.domainpart, "stamp": rfc3339(one.moment)})
-        (stanza,) = StanzaReader().feed((one.xml.removesuffix(END) + more + END).encode())
+        (stanza,) = StanzaReader(Limits().arriving).feed((one.xml.removesuffix(END) + more + END).encode())
         return stanza
