@@ -91,22 +91,27 @@ class _Visit:
     async def ended(self, *, is_asked: bool) -> int:
         """Wait for the end; a signal of ours is handed on, a second one kills. is_asked: the first one came already."""
         ending = asyncio.ensure_future(self._process.wait())
-        try:
-            if is_asked:
-                raise asyncio.CancelledError
-            await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            self._tell(self._shutdown.signal_number or signal.SIGTERM)
-            hurry = asyncio.ensure_future(self._shutdown.hurry.wait())
-            await asyncio.wait({ending, hurry}, return_when=asyncio.FIRST_COMPLETED)
-            hurry.cancel()
-            if not ending.done():
-                self._tell(signal.SIGKILL)
-            if self._shutdown.signal_number is None:
-                raise
+        if not is_asked:
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                is_asked = True
+        if is_asked:
+            await self._ask(ending)
         code = await ending
         await self._end_what_is_left()
         return code
+
+    async def _ask(self, ending: asyncio.Task[int]) -> None:
+        """Hand the signal on; kill at the next one. Raises CancelledError where it was no signal."""
+        self._tell(self._shutdown.signal_number or signal.SIGTERM)
+        hurry = asyncio.ensure_future(self._shutdown.hurry.wait())
+        await asyncio.wait({ending, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not ending.done():
+            self._tell(signal.SIGKILL)
+        if self._shutdown.signal_number is None:
+            raise asyncio.CancelledError
 
     def _tell(self, number: int) -> bool:
         """Send a signal; False when nobody is there."""

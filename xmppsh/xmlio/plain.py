@@ -109,9 +109,8 @@ class Runs(Generic[Item]):
         self._is_between = True  # the place is between two stanzas
         self._place = place  # everything before it is dealt with
         self._is_ahead = False  # the reader has not seen what lies right before it
-        self._line = self._moved_line = place[
-            0
-        ]  # of the reader's own; where it was told to go on, behind plain messages
+        # The line of the reader's own, and the one where it was told to go on, behind plain messages.
+        self._line = self._moved_line = place[0]
         self._lines = self._columns = 0  # how much further it is in the input; the columns in that line alone
 
     # ── By the run ──────────────────────────────────────────────────────────────────────────────────────────────
