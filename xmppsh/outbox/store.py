@@ -241,9 +241,7 @@ class Store(Database):
 
     def open_batches(self) -> None:
         """Make stanzas of what is left of this process's batches that were sent; each has the row that its batch told.
-
-        One that waits is still a batch to its process, which will send it as such.
-        """
+        One that waits is still a batch to its process."""
         with self._transaction(durable=False) as database:
             batches.open_up(database, "batch.owner = ? AND fate = 'sent'", (self.owner,))
 
