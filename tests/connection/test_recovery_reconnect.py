@@ -113,14 +113,43 @@ def tries(*outcomes: XmppshError | None) -> tuple[Callable[[float], Any], list[f
     return connect, limits
 
 
-async def test_tries_go_on_with_growing_delays_and_limits_until_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tries_go_on_with_growing_delays_until_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, log = Clock(monkeypatch), []  # type: tuple[Clock, list[str]]
-    connect, limits = tries(ConnectionLost("refused"), errors.LookupFailed("no answer"), ConnectionLost("reset"), None)
+    connect, _ = tries(ConnectionLost("refused"), errors.LookupFailed("no answer"), ConnectionLost("reset"), None)
     await Reconnector(connect).run(ConnectionLost("cut"), None, lambda _, text: log.append(text))
-    assert limits == [reconnect.FIRST_TRY_S * 2**turn for turn in range(4)]
     for turn, slept in enumerate(clock.slept):
         assert FIRST_S * 2**turn / 2 <= slept <= FIRST_S * 2**turn
     assert [text.partition(";")[0] for text in log][:4] == ["cut", "refused", "no answer", "reset"]
+
+
+async def test_a_try_that_hung_gets_twice_the_time_and_one_that_was_refused_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, hangs, limits = Clock(monkeypatch), [False, True, True, False], []  # type: tuple[Clock, list[bool], list[float]]
+
+    async def connect(limit_s: float) -> None:
+        limits.append(limit_s)
+        if not hangs:
+            return
+        if hangs.pop(0):
+            clock.now += limit_s
+            raise errors.DeadlineExceeded("does not answer")
+        raise ConnectionLost("refused")
+
+    await Reconnector(connect).run(None, None, lambda *_: None)
+    assert limits == [reconnect.FIRST_TRY_S * times for times in (1, 1, 2, 4, 4)]
+
+
+async def test_a_long_delay_does_not_swallow_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, tried_at = Clock(monkeypatch), []  # type: tuple[Clock, list[float]]
+
+    async def connect(_limit_s: float) -> None:
+        tried_at.append(clock.now - 1000.0)
+        raise ConnectionLost("refused")
+
+    with pytest.raises(ConnectionLost):
+        await Reconnector(connect).run(None, 30.0, lambda *_: None)
+    assert 29.0 <= tried_at[-1] <= 30.0
 
 
 @pytest.mark.parametrize("give_up_s", [0.0, 1.0, 60.0, 600.0])

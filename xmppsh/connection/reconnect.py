@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from xmppsh.texts import Log
 
 ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead; plus four times the backlog
-FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; each next one gets twice
+FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; the next one gets twice
+LAST_TRY_S = 0.5  # with less time left than that, no more tries are made
 LOOK_S = 5.0  # between two looks at the clock on the wall
 STOPPED_S = 1.0  # a timer that comes later than that tells of us, and not of the server
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
@@ -106,17 +107,21 @@ class Reconnector:
         last = error or ConnectionLost("the connection broke")
         while True:
             wait_s = self._backoff.next_s()
-            if deadline is not None and loop.time() + wait_s > deadline:
-                raise last
+            if deadline is not None:
+                left_s = deadline - loop.time()
+                if left_s < LAST_TRY_S:
+                    raise last
+                wait_s = min(wait_s, left_s / 2)  # a long delay does not swallow what is left
             log(0 if last is error and not is_again else 1, f"{last}; trying again in {wait_s:.1f} s")
             self.next_at = loop.time() + wait_s
             await asyncio.sleep(wait_s)
-            self.next_at = None
+            self.next_at, begun_at = None, loop.time()
             try:
                 await self._connect(limit_s)
                 return int(is_again)
             except XmppshError as failure:
-                limit_s *= 2
+                if loop.time() - begun_at >= limit_s:  # it hung, and was not refused
+                    limit_s *= 2
                 if not may_reconnect(failure, resumed=False):
                     raise
                 last = failure
