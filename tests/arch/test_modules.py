@@ -30,6 +30,7 @@ SHOWN_BY = {
     "e2e/test_endings.py": "cli: report supervise · commands: ending",
     "e2e/test_flood.py": "commands: together",
     "e2e/test_stranded.py": "session: availability",
+    "hostile/test_dane.py": "doctor: dnssec",
     "hostile/test_gates.py": "protocol: negotiation",
     "interop/test_account.py": (
         "commands: block disco entity history presence roster upload · net: put · output: appending"

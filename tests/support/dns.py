@@ -78,7 +78,8 @@ class NameServer:
     """asked: every question in the order it came, such as `SRV _xmpp-client._tcp.example.org`.
 
     otherwise: the reply to what the zone does not hold, in place of NXDOMAIN; follows: aliases are looked up too;
-    ttl_s: of every record; soa: answers without records tell how long that may be remembered.
+    ttl_s: of every record; soa: answers without records tell how long that may be remembered; checks: it checks
+    signatures, and says so (AD); signed, forged: the names that end so are signed, rightly or wrongly.
     """
 
     zone: Zone = field(default_factory=dict)
@@ -86,6 +87,9 @@ class NameServer:
     follows: bool = True
     ttl_s: int = TTL_S
     soa: bool = True
+    checks: bool = False
+    signed: str | None = None
+    forged: str | None = None
     asked: list[str] = field(default_factory=list)
     by_tcp: list[str] = field(default_factory=list)
     port: int = 0
@@ -105,6 +109,8 @@ class NameServer:
         if tcp:
             self.by_tcp.append(question)
         reply = self._reply(kind, name)
+        if self.forged and name.endswith(self.forged) and not query.flags & dns.flags.CD:
+            reply = Fails("SERVFAIL")
         match reply:
             case Silent():
                 return
@@ -125,6 +131,8 @@ class NameServer:
                 yield self._message(query, reply)
 
     def _reply(self, kind: str, name: str) -> Any:
+        if kind == "SOA":
+            return ["ns.example. root.example. 1 3600 600 86400 60"]
         if f"{kind} {name}" in self.zone:
             return self.zone[f"{kind} {name}"]
         if f"CNAME {name}" in self.zone:
@@ -138,6 +146,9 @@ class NameServer:
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         name = query.question[0].name.to_text(omit_final_dot=True)
+        is_signed = name == "." or (self.signed is not None and name.endswith(self.signed))
+        if self.checks and is_signed and query.flags & dns.flags.AD:
+            response.flags |= dns.flags.AD
         kind = dns.rdatatype.to_text(query.question[0].rdtype)
         for _ in range(MAX_HOPS):
             if f"CNAME {name}" not in self.zone:
@@ -155,7 +166,11 @@ class NameServer:
                 response.authority.append(dns.rrset.from_text("org.", self.ttl_s, "IN", "NS", "a.nic.example."))
             case [_, *_] if reply != ["CNAME"]:
                 dotted = [f"{record}." if kind == "SRV" and not record.endswith(".") else record for record in reply]
-                response.answer.append(dns.rrset.from_text(f"{name}.", self.ttl_s, "IN", kind, *dotted))
+                response.answer.append(
+                    dns.rrset.from_text(
+                        query.question[0].name if kind == "SOA" else f"{name}.", self.ttl_s, "IN", kind, *dotted
+                    )
+                )
         if truncated:
             response.flags |= dns.flags.TC
         elif self.soa and (reply == Fails("NXDOMAIN") or reply == []):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from xmppsh.doctor.check_dane import check_signatures
 from xmppsh.errors import ConnectError, ServiceRefused
 from xmppsh.model import brief, is_address, place, u_labels
 from xmppsh.resolve.plan import draw_plan
@@ -12,6 +13,7 @@ from xmppsh.resolve.services import ask_services
 
 if TYPE_CHECKING:
     from xmppsh.doctor.case import Case
+    from xmppsh.doctor.dnssec import Dnssec
     from xmppsh.doctor.report import Report
     from xmppsh.resolve.plan import Plan, Step
     from xmppsh.resolve.services import Services
@@ -20,7 +22,7 @@ GIVEN = ("--host", "--resolve")
 WAY_OUT = "--host HOST[:PORT] connects to a server of your choice"
 
 
-async def check_names(case: Case, report: Report) -> Plan | None:
+async def check_names(case: Case, dnssec: Dnssec, report: Report) -> Plan | None:
     """The plan that would be dialled, None when there is nothing to dial; raises UsageError."""
     options, plan, error = case.options, None, None
     try:
@@ -38,7 +40,7 @@ async def check_names(case: Case, report: Report) -> Plan | None:
     if plan is not None and not plan.asked:
         await _skip_services(plan, case, report)
     else:
-        await _check_services(case, report, error)
+        await _check_services(case, dnssec, report, error)
     if plan is None:
         if error is not None and report.failure is None:
             await report.fail("dns", "plan", error)  # the name servers said something else the second time
@@ -53,21 +55,24 @@ async def check_names(case: Case, report: Report) -> Plan | None:
 
 async def _skip_services(plan: Plan, case: Case, report: Report) -> None:
     source = plan.steps[0].candidate.source
-    for service in case.side.services:
-        await report.skip("dns", f"SRV {service}", f"{source} says where to connect" if source in GIVEN else source)
+    for check in (*(f"SRV {service}" for service in case.side.services), "DNSSEC"):
+        await report.skip("dns", check, f"{source} says where to connect" if source in GIVEN else source)
 
 
-async def _check_services(case: Case, report: Report, error: ConnectError | None) -> None:
+async def _check_services(case: Case, dnssec: Dnssec, report: Report, error: ConnectError | None) -> None:
     """Ask for each service by itself: the plan tells only what became of both."""
     domain, timeout_s = case.options.jid.dial_name, case.options.connect_timeout_s / 2
     wanted = {service: mode for service, mode in case.side.services.items() if case.options.tls in ("auto", mode)}
     questions = (ask_services(domain, mode, case.lookup, timeout_s, _silent) for mode in wanted.values())
-    answers = dict(zip(wanted, await asyncio.gather(*questions), strict=True))
+    proofs = (dnssec.proof(f"{service}.{domain}", "SRV") for service in wanted)
+    found, proved = await asyncio.gather(asyncio.gather(*questions), asyncio.gather(*proofs))
+    answers = dict(zip(wanted, found, strict=True))
     for service in case.side.services:
         if service in answers:
             await _tell(service, answers[service], report, error)
         else:
             await report.skip("dns", f"SRV {service}", f"--tls {case.options.tls} was given")
+    await check_signatures(proved, report)
 
 
 def _silent(_level: int, _text: str) -> None:

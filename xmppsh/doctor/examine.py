@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppsh.doctor.check_certificate import check_protocols
+from xmppsh.doctor.check_dane import check_tlsa
 from xmppsh.doctor.check_dns import check_names
 from xmppsh.doctor.check_hostmeta import PATHS, check_host_meta
 from xmppsh.doctor.check_login import REDIRECTED, check_stream_management, visiting
@@ -12,6 +13,7 @@ from xmppsh.doctor.check_services import check_services
 from xmppsh.doctor.check_stream import check_sasl, check_stream
 from xmppsh.doctor.check_tcp import MODES, check_connections
 from xmppsh.doctor.check_tls import check_same, check_security, check_spare
+from xmppsh.doctor.dnssec import Dnssec
 from xmppsh.doctor.probe import Probe
 from xmppsh.doctor.report import CHECKS, because
 from xmppsh.resolve.options import CLIENTS, SERVERS
@@ -32,7 +34,8 @@ NOT_BEHIND_A_LOGIN = tuple(PATHS)
 async def examine(case: Case, report: Report) -> None:
     """Make every check; raises only what the command line or a file is at fault for."""
     behind = FOR_ALL if case.side is SERVERS else (*FOR_ALL, *FOR_CLIENTS)
-    plan = await check_names(case, report)
+    dnssec = Dnssec(case)
+    plan = await check_names(case, dnssec, report)
     if plan is None or not case.dials:
         await report.skip_groups(("tcp", *behind), DRY if plan is not None else report.because)
         return
@@ -40,7 +43,7 @@ async def examine(case: Case, report: Report) -> None:
     if not places:
         await report.skip_groups(behind, report.because)
         return
-    usable = await _look(case, plan, places, report)
+    usable = await _look(case, plan, places, dnssec, report)
     if case.side is SERVERS:
         return
     reason = report.because if usable is None else case.no_login
@@ -53,7 +56,7 @@ async def examine(case: Case, report: Report) -> None:
     await check_host_meta(case, report)
 
 
-async def _look(case: Case, plan: Plan, places: list[Attempt], report: Report) -> Attempt | None:
+async def _look(case: Case, plan: Plan, places: list[Attempt], dnssec: Dnssec, report: Report) -> Attempt | None:
     """TLS, stream and SASL at every place: whole at its first address, at others as far as TLS.
 
     Gives the first place where one could log in.
@@ -76,6 +79,7 @@ async def _look(case: Case, plan: Plan, places: list[Attempt], report: Report) -
         for probe in firsts.values():
             await check_security(probe, report)
             await check_protocols(probe, report)
+            await check_tlsa(probe, plan, dnssec, report)
         for probe, first in others:
             await check_same(probe, first, report)
         if case.side is CLIENTS:

@@ -20,9 +20,9 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 # The checks of each group, as they are called when they cannot be made at all.
 CHECKS: dict[Group, tuple[str, ...]] = {
-    "dns": (*(f"SRV {service}" for side in (CLIENTS, SERVERS) for service in side.services), "addresses"),
+    "dns": (*(f"SRV {service}" for side in (CLIENTS, SERVERS) for service in side.services), "DNSSEC", "addresses"),
     "tcp": ("connection",),
-    "tls": ("handshake", "names", "chain", "expiry", "certificate", "protocols"),
+    "tls": ("handshake", "names", "chain", "expiry", "certificate", "protocols", "TLSA"),
     "stream": ("header", "features", "limits", "registration"),
     "sasl": ("mechanisms", "channel binding", "choice", "login"),
     "bind": ("resource",),

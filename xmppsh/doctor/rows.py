@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 MARKS: dict[Status, str] = {"ok": "✓", "warn": "!", "fail": "✗", "skip": "·"}
 # What the row of a layer where all is well tells; all names of its checks where none of these is there.
 HEADLINES: dict[Group, tuple[str, ...]] = {
-    "dns": ("SRV", "addresses"),
+    "dns": ("SRV", "DNSSEC", "addresses"),
     "tcp": ("connection", ""),
-    "tls": ("handshake", "expiry"),
+    "tls": ("handshake", "expiry", "TLSA"),
     "stream": ("header",),
     "sasl": ("choice", "login"),
     "bind": ("resource",),

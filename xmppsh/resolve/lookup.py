@@ -18,15 +18,16 @@ from xmppsh.tasks import ended
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import dns.message
 
     NameServer = tuple[str, int]  # address, port
-    Kind = Literal["SRV", "A", "AAAA"]
+    Kind = Literal["SRV", "A", "AAAA", "TLSA", "SOA"]
 
 PATIENCE_S = 0.6  # for one name server, before the next one is asked as well; doubled each round
 MAX_ALIASES = 8  # CNAME records that lead from one name to the next
+AD, CD = 0x0020, 0x0010  # flags of a question: tell whether it is authentic; do not check it (RFC 6840 §5.7, §5.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,25 @@ class Srv:
 
 
 @dataclass(frozen=True, slots=True)
+class Tlsa:
+    """One TLSA record (RFC 6698 §2.1): usage, selector and matching type say what `data` is of a certificate."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+    def __str__(self) -> str:
+        """As a zone file has it."""
+        return f"{self.usage} {self.selector} {self.matching} {self.data.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a name server said; records are Srv, or addresses as text.
+    """What a name server said; records are Srv, Tlsa, or addresses as text.
 
     exists: there is such a name; ttl_s: how long that may be remembered, None: not at all; aliases: the names that
-    CNAME records led to, in order; server: who said so.
+    CNAME records led to, in order; server: who said so; secure: it says that it has checked the signatures (AD).
     """
 
     records: tuple[Any, ...]
@@ -52,6 +67,7 @@ class Answer:
     ttl_s: int | None
     aliases: tuple[str, ...]
     server: str
+    secure: bool = False
 
 
 class Rejected(Exception):
@@ -62,23 +78,28 @@ class Rejected(Exception):
         self.failure, self.word = failure, word
 
 
-async def ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: float) -> Answer:
-    """Ask one question, and on behind aliases; raises NotLookedUp when no name server could tell in time."""
+async def ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: float, flags: int = 0) -> Answer:
+    """Ask one question, and on behind aliases; raises NotLookedUp when no name server could tell in time.
+
+    flags: AD, CD.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     aliases: tuple[str, ...] = ()
-    asked = name
+    asked, secure = name, True
     for hop in range(MAX_ALIASES):
-        answer = await _ask(asked, kind, servers, max(0.0, deadline - loop.time()), timeout_s)
-        aliases += answer.aliases
+        answer = await _ask(asked, kind, flags, servers, max(0.0, deadline - loop.time()), timeout_s)
+        aliases, secure = aliases + answer.aliases, secure and answer.secure
         if answer.records or not answer.exists or not answer.aliases or answer.ttl_s is not None:
             # Put together from several answers it has no TTL of its own.
-            return answer if hop == 0 else replace(answer, aliases=aliases, ttl_s=None)
+            return answer if hop == 0 else replace(answer, aliases=aliases, secure=secure, ttl_s=None)
         asked = answer.aliases[-1]  # this server does not follow aliases itself
     raise NotLookedUp(Trouble("unusable", "CNAME records without end"))
 
 
-async def _ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: float, whole_s: float) -> Answer:
+async def _ask(
+    name: str, kind: Kind, flags: int, servers: Sequence[NameServer], timeout_s: float, whole_s: float
+) -> Answer:
     waiting: dict[asyncio.Task[Answer], NameServer] = {}
     refused: dict[NameServer, Rejected] = {}
     garbage: set[NameServer] = set()
@@ -89,7 +110,7 @@ async def _ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: 
                     break
                 if server in refused:
                     continue
-                waiting[asyncio.create_task(_exchange(name, kind, server, garbage))] = server
+                waiting[asyncio.create_task(_exchange(name, kind, flags, server, garbage))] = server
                 done, _ = await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     where = waiting.pop(task)
@@ -124,7 +145,7 @@ def _trouble(outcomes: dict[NameServer, Rejected]) -> Trouble:
     return Trouble(failure, log)
 
 
-async def _exchange(name: str, kind: Kind, server: NameServer, garbage: set[NameServer]) -> Answer:
+async def _exchange(name: str, kind: Kind, flags: int, server: NameServer, garbage: set[NameServer]) -> Answer:
     """One question to one name server; ends by itself with an answer or Rejected, never by silence."""
     import dns.exception
     import dns.flags
@@ -132,6 +153,7 @@ async def _exchange(name: str, kind: Kind, server: NameServer, garbage: set[Name
 
     try:
         query = dns.message.make_query(name + ".", kind)
+        query.flags |= flags
     except (dns.exception.DNSException, UnicodeError) as error:
         raise NotLookedUp(NO_DNS_NAME) from error
     try:
@@ -227,17 +249,23 @@ def _read(response: dns.message.Message, kind: Kind, server: str) -> Answer:
     except dns.message.ChainTooLong as error:
         raise Rejected("unusable", "sends CNAME records without end") from error
     aliases = tuple(_text(record[0].target) for record in chain.cnames)
-    exists = rcode == dns.rcode.NOERROR
+    exists, secure = rcode == dns.rcode.NOERROR, bool(response.flags & AD)
     if chain.answer is None:
         # RFC 2308 §5: without an SOA record nobody may remember that there is nothing.
-        return Answer((), exists, chain.minimum_ttl if has_soa else None, aliases, server)
-    if kind == "SRV":
-        records: list[Any] = [Srv(it.priority, it.weight, it.port, _text(it.target)) for it in chain.answer]
-    else:
-        records = [it.address for it in chain.answer]
-    return Answer(tuple(records), exists, chain.minimum_ttl, aliases, server)
+        return Answer((), exists, chain.minimum_ttl if has_soa else None, aliases, server, secure)
+    records = tuple(READERS[kind](record) for record in chain.answer)
+    return Answer(records, exists, chain.minimum_ttl, aliases, server, secure)
 
 
 def _text(name: Any) -> str:
     text: str = name.to_text(omit_final_dot=True).lower()
     return text.strip(".")
+
+
+READERS: dict[Kind, Callable[[Any], Any]] = {
+    "SRV": lambda it: Srv(it.priority, it.weight, it.port, _text(it.target)),
+    "A": lambda it: it.address,
+    "AAAA": lambda it: it.address,
+    "TLSA": lambda it: Tlsa(it.usage, it.selector, it.mtype, it.cert),
+    "SOA": str,  # nobody wants more than to know that it came
+}
