@@ -86,7 +86,7 @@ class OwnSessions:
             file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
             readers.append(session.inbox(file, *kinds))
             if "message" in kinds:
-                session.interceptors.append(CatchUp(session, readers[0]))
+                session.interceptors.append(CatchUp(session, readers[0], self._account.trace))
             session.interceptors += plug(session)
 
         options = self._lasting_options(give_up_s=None)

@@ -7,44 +7,49 @@ drop what waits and is archived. What is missing comes before all that arrives o
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.errors import ConnectionLost, XmppshError
+from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
 from xmppsh.session.ports import Interceptor
-from xmppsh.session.settle import Server, server_of
+from xmppsh.session.session import Session
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
+from xmppsh.xmlio.ids import beside
 from xmppsh.xmlio.reader import StanzaReader
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from xmppsh.model import Element
+    from xmppsh.output.trace import Trace
     from xmppsh.session.inbox import Inbox
-    from xmppsh.session.session import Session
     from xmppsh.xep.history import Archived
 
 END = "</message>"
-MAX_STORED, MAX_LIVE = 10_000, 200  # stanzas that are held back: what the server had stored, what comes meanwhile
+MAX_HELD = 200  # stanzas that come meanwhile; nothing is acknowledged as long as they are held back
+TRIES = 3  # to ask, on a connection of their own each
 
 
 class CatchUp(Interceptor):
     """Holds back what arrives on another session until the archive has told what is missing before it.
 
-    On ejabberd it comes before our presence, which has the server deliver its offline store: nothing is acknowledged as
-    long as something is held back, and past 5,000 stanzas it ends the session. Prosody does not deliver its store any
-    more once the archive was asked, so there it comes after the presence. A session that is resumed is complete.
-    inbox: the reader; what it knows already is not missing.
+    It comes before our presence, which has the server deliver its offline store. The archive is asked on a session
+    beside this one: to one that has asked its archive Prosody does not deliver its store, and when that one dies,
+    what it had not acknowledged is not given back. A session that is resumed is complete.
+    inbox: the reader; what it knows already is not missing. trace: gets the XML of both directions.
     """
 
-    def __init__(self, session: Session, inbox: Inbox) -> None:
-        self._session, self._inbox = session, inbox
+    def __init__(self, session: Session, inbox: Inbox, trace: Trace | None = None) -> None:
+        self._session, self._inbox, self._trace = session, inbox, trace
         self._newest: str | None = None  # the archive's id of the last message that came
         self._began: datetime | None = None  # the first session
         self._generation = 0
-        self._is_snapshot = self._owes_presence = False
+        self._owes_presence = self._has_told = False
         self._woken = asyncio.Event()
 
     @property
@@ -54,49 +59,63 @@ class CatchUp(Interceptor):
 
     @property
     def comes_before_presence(self) -> bool:
-        """On another session of a server that would not bear that much unacknowledged."""
-        return self._began is not None and self._is_snapshot
+        """On every session but the first one."""
+        return self._began is not None
 
     def on_live(self) -> None:
         """The first stream, or the next one after a cut."""
-        inbound, resumable = self._session.inbound, self._session.resumable
+        inbound = self._session.inbound
         former, self._generation = self._generation, inbound.generation
         if self._began is None:
             self._began = datetime.now(UTC)
         elif former != self._generation:
-            self._owes_presence = self.comes_before_presence
+            self._owes_presence = True
             self._newest = self._inbox.newest_id or self._newest
-            inbound.hold_back(MAX_LIVE if self._owes_presence else MAX_STORED)
+            inbound.hold_back(MAX_HELD)
             self._woken.set()
         elif self._owes_presence:
             self._woken.set()
-        self._is_snapshot = resumable is not None and server_of(resumable.sm_id) is Server.SNAPSHOT
 
     async def run(self) -> None:
         """Ask the archive behind each lost session."""
         while True:
             await self._woken.wait()
             self._woken.clear()
-            try:
-                await self._fetch()
-            except XmppshError as error:
-                self._session.log(1, f"what the server may have dropped is not known: {error}")
+            await self._fetch_all()
             if not self._woken.is_set():  # else another session is lost, and it goes on from the last page
                 self._session.inbound.let_through()
                 self._announce()
 
     def _announce(self) -> None:
-        if self._owes_presence:
-            with suppress(ConnectionLost):  # then the next stream owes it
-                self._session.announce_again()
-                self._owes_presence = False
+        with suppress(ConnectionLost):  # then the next stream owes it
+            self._session.announce_again()
+            self._owes_presence = False
+
+    async def _fetch_all(self) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                return await self._fetch()
+            except XmppshError as error:
+                has_none = isinstance(error, StanzaError)  # it answers, and has no archive for us
+                if has_none or not left:
+                    return self._tell(error)
+            if self._woken.is_set():
+                return
+
+    def _tell(self, why: XmppshError) -> None:
+        level = 1 if self._has_told else 0
+        self._has_told = True
+        self._session.log(level, f"messages of the time without a session may be missing, the archive has none: {why}")
 
     async def _fetch(self) -> None:
         from xmppsh.xep.history import Wanted, forwards
 
         count, known = 0, self._inbox.known_ids()
         wanted = Wanted(since=self._began if self._newest is None else None)
-        async with aclosing(forwards(self._session, wanted, self._newest)) as pages:
+        async with (
+            _beside(self._session, self._trace) as asking,
+            aclosing(forwards(asking, wanted, self._newest)) as pages,
+        ):
             async for page in pages:
                 held = {self._inbox.stanza_id(one.xml) for one in self._session.inbound.held}
                 missing = self._missing(page.messages, held | known)
@@ -130,3 +149,15 @@ class CatchUp(Interceptor):
             more += element("delay", {"xmlns": ns.DELAY, "from": own.domainpart, "stamp": rfc3339(one.moment)})
         (stanza,) = StanzaReader(Limits().arriving).feed((one.xml.removesuffix(END) + more + END).encode())
         return stanza
+
+
+@asynccontextmanager
+async def _beside(session: Session, trace: Trace | None) -> AsyncIterator[Session]:
+    """A session for questions, which dies with its socket."""
+    options = replace(session.options, jid=beside(session.options.jid), heals=False, resumable_s=None, head_start=None)
+    asking = Session(options, session.log, trace)
+    try:
+        await asking.open()
+        yield asking
+    finally:
+        await asking.close(wait_s=0)
