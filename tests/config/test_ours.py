@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from xmppsh.config.ours import open_private, refuse_foreign_file, refuse_foreign_folder, write_aside
+from xmppsh.config.contacts import read_contacts
+from xmppsh.config.ours import open_private, refuse_foreign_file, refuse_foreign_folder, write_aside, write_output
 from xmppsh.errors import ConfigError, IoError
 from xmppsh.outbox.store import Store
 
@@ -31,6 +32,47 @@ def test_a_file_that_takes_a_part_gets_the_rest_or_tells(tmp_path: Path) -> None
         [sys.executable, "-c", code, str(tmp_path / "f")], capture_output=True, text=True, check=False
     )
     assert (done.stdout, (tmp_path / "f").read_bytes()) == ("File too large\n", b"x" * 10), done.stderr
+
+
+@pytest.mark.parametrize("before", [None, b"kept"])
+def test_what_a_full_disk_cuts_short_leaves_the_file_as_it_was(tmp_path: Path, before: bytes | None) -> None:
+    path = tmp_path / "picture"
+    if before is not None:
+        path.write_bytes(before)
+    code = (
+        "import pathlib, resource, signal, sys\n"
+        "from xmppsh.config.ours import write_output\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "try: write_output(pathlib.Path(sys.argv[1]), b'x' * 20)\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "File too large\n", done.stderr
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == ([("picture", before)] if before else [])
+
+
+def test_what_is_saved_goes_through_a_link_keeps_the_mode_and_fits_a_pipe(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.touch(0o640)
+    link.symlink_to(real)
+    write_output(link, b"new")
+    assert (link.is_symlink(), real.read_bytes(), stat.S_IMODE(real.stat().st_mode)) == (True, b"new", 0o640)
+    reading, writing = os.pipe()
+    write_output(Path(f"/dev/fd/{writing}"), b"new")
+    assert os.read(reading, 10) == b"new"
+
+
+def test_contacts_behind_a_link_or_of_another_user_are_not_read(tmp_path: Path) -> None:
+    ours, link = tmp_path / "ours", tmp_path / "link"
+    ours.write_text("romeo@example.org\tRomeo\n")
+    link.symlink_to(ours)
+    os.mkfifo(tmp_path / "pipe")
+    assert read_contacts(str(ours)) == [("romeo@example.org", "Romeo")]
+    assert [read_contacts(str(tmp_path / name)) for name in ("link", "pipe", "missing")] == [[], [], []]
+    if os.geteuid() == 0:
+        os.chown(ours, MALLORY, MALLORY)
+        assert read_contacts(str(ours)) == []
 
 
 def linked(path: Path) -> None:

@@ -11,6 +11,7 @@ import click
 from xmppsh.commands.attachments import checked_file
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID
+from xmppsh.config.ours import write_output
 from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError, translate
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -73,7 +74,7 @@ async def avatar_get(app: App, whose: Jid, output: str | None) -> AsyncIterator[
         await stdout.write(found.data.decode("utf-8", "surrogateescape"))  # which gives the same bytes again
         return
     with translate(OSError, lambda reason: IoError(f"{output}: {reason.lower()}")):
-        await apart(partial(app.console.path(output).write_bytes, found.data))
+        await apart(partial(write_output, app.console.path(output), found.data))
     yield Avatar(str(whose.bare), found.sha1, found.type, len(found.data), output)
 
 

@@ -87,6 +87,18 @@ def write_aside(path: Path, data: bytes, mode: int = 0o600) -> None:
         aside.unlink(missing_ok=True)
 
 
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file that the user names, as a whole or not at all; what is no file, such as a pipe, as it comes.
+
+    Its mode is what the umask leaves, and of the mode of the file that was there. Raises OSError.
+    """
+    mode = path.stat().st_mode if path.exists() else stat.S_IFREG | 0o666
+    if stat.S_ISREG(mode):
+        write_aside(path.resolve(), data, stat.S_IMODE(mode))
+    else:
+        path.write_bytes(data)
+
+
 def _facts(path: Path) -> list[os.stat_result]:
     """Of the link, where it is one, and of what it leads to; none where nothing is there or may be seen."""
     found: list[os.stat_result] = []

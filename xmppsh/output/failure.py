@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import XmppshError
+from xmppsh.errors import IoError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.ndjson import dumps
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# What a machine may lack at any line of ours, whoever wrote it: no fault of the program.
+SHORTAGES = {
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "end other programs: this machine has no more open files to give",
+    errno.ENOMEM: "end other programs, or allow more memory (ulimit -v)",
+    errno.EAGAIN: "allow more processes (ulimit -u)",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+}
 
 
 def error_text(error: XmppshError, *, as_json: bool) -> str:
@@ -21,11 +33,14 @@ def error_text(error: XmppshError, *, as_json: bool) -> str:
 
 
 def bug(error: Exception, verbose: int, write_error: Callable[[str], None]) -> XmppshError:
-    """A fault of ours, as an error; with -vv its traceback is shown, and nowhere else."""
+    """A fault of ours, as an error, or what the machine lacks; with -vv its traceback is shown, and nowhere else."""
     if verbose >= 2:
         import traceback
 
         write_error("".join(traceback.format_exception(error)))
     if isinstance(error, ImportError):
         return XmppshError(f"xmppsh is not whole: {error}", hint="install xmppsh again: something is missing")
+    if isinstance(error, OSError) and error.errno in SHORTAGES:
+        place = f"{error.filename}: " if error.filename else ""
+        return IoError(place + os_reason(error), hint=SHORTAGES[error.errno])
     return XmppshError(f"internal error: {type(error).__name__}: {error}", hint="-vv shows where; please report it")
