@@ -230,7 +230,8 @@ async def test_each_password_mechanism_logs_in(server: Server, program: Program,
         assert "does not offer SCRAM-SHA-512" in outcome.stderr
     else:
         assert outcome.code == 0
-        assert f"by {mechanism}, TLSv1.3" in outcome.stderr
+        said = outcome.stderr.replace(" (SASL2)", "")  # which the newest servers have
+        assert f"by {mechanism}, TLSv1.3" in said
 
 
 async def test_an_anonymous_session_is_bound(server: Server, program: Program) -> None:
@@ -250,5 +251,5 @@ async def test_the_trace_holds_the_stream_and_no_secret(server: Server, program:
         assert "urn:xmpp:ping" in everything
         assert password not in everything
         assert json.dumps(password) not in everything
-        assert ">***</auth>" in everything
+        assert ">***</auth>" in everything or ">***</initial-response>" in everything
     assert trace.stat().st_mode & 0o077 == 0
