@@ -1,14 +1,16 @@
 """The archive's results count from the archive that was asked alone, and no stamp in them is believed too much."""
 
-from itertools import count
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import cast
 from xml.etree.ElementTree import canonicalize, tostring
 
 import pytest
 
 from xmppsh.errors import ProtocolViolation
-from xmppsh.model import Jid
-from xmppsh.xep.history import MAX_EMPTY, Archived, Page, Wanted, _archived, forwards
+from xmppsh.model import Element, Jid
+from xmppsh.session.session_port import SessionPort
+from xmppsh.xep.history import MAX_EMPTY, Wanted, _archived, forwards
 from xmppsh.xmlio.reader import below, read_element, tree
 
 OWN, ROOM = Jid.parse("a@b"), Jid.parse("room@c")
@@ -86,29 +88,54 @@ def test_of_a_page_what_somebody_else_has_put_between_is_left_out() -> None:
     assert [one.archive_id for one in _archived(page, OWN, OWN, "q")] == ["7", "8"]
 
 
-ONE = Archived("7", MESSAGE, None)
-ENDLESS = {
-    "empty pages": (lambda number: ([], f"{number}", False), MAX_EMPTY, "without a message"),
-    "one page again and again": (lambda _: ([ONE], "7", False), 2, "repeats a page"),
-    "two pages in a circle": (
-        lambda number: ([ONE], str(number % 2), False), 3, "repeats a page",
-    ),
-}  # fmt: skip
+class Archive:
+    """A session with an archive whose pages are written by the test: whether each has a message, its `last`, and
+    whether it says that it is complete."""
+
+    jid = OWN.with_resource("c")
+
+    def __init__(self, page: Callable[[int], tuple[bool, str | None, bool]]) -> None:
+        self.asked = 0
+        self._page = page
+        self._results: list[Element] = []
+        self._query_id = ""
+
+    @contextmanager
+    def collecting(self, query_id: str) -> Iterator[list[Element]]:
+        self._query_id, self._results = query_id, []
+        yield self._results
+
+    async def request(self, *_: object) -> Element:
+        has_message, last, is_complete = self._page(self.asked)
+        self.asked += 1
+        if has_message:
+            result = RESULT.format(sender="a@b", stamp="").replace("'q'", f"'{self._query_id}'")
+            self._results.append(read_element(result))
+        end = "" if last is None else f"<set xmlns='http://jabber.org/protocol/rsm'><last>{last}</last></set>"
+        complete = " complete='true'" if is_complete else ""
+        return read_element(f"<iq type='result'><fin xmlns='urn:xmpp:mam:2'{complete}>{end}</fin></iq>")
+
+
+ENDLESS: dict[str, tuple[Callable[[int], tuple[bool, str | None, bool]], int, str]] = {
+    "empty pages": (lambda number: (False, f"{number}", False), MAX_EMPTY, "without a message"),
+    "one page again and again": (lambda _: (True, "7", False), 2, "repeats a page"),
+    "two pages in a circle": (lambda number: (True, str(number % 2), False), 3, "repeats a page"),
+    "a page without an end": (lambda number: (number == 0, None if number else "7", False), 2, "gave nothing"),
+}
 
 
 @pytest.mark.parametrize(("page", "asked", "says"), ENDLESS.values(), ids=ENDLESS)
-async def test_an_archive_that_never_ends_is_a_fault(
-    page: Any, asked: int, says: str, monkeypatch: pytest.MonkeyPatch
+async def test_an_archive_that_does_not_come_to_an_end_is_a_fault(
+    page: Callable[[int], tuple[bool, str | None, bool]], asked: int, says: str
 ) -> None:
-    numbers = count()
-    pages: list[int] = []
-
-    async def give(*_: Any) -> Any:
-        pages.append(next(numbers))
-        return Page(*page(pages[-1]))
-
-    monkeypatch.setattr("xmppsh.xep.history._page", give)
+    archive = Archive(page)
     with pytest.raises(ProtocolViolation, match=says):
-        async for _ in forwards(None, Wanted()):  # type: ignore[arg-type]
+        async for _ in forwards(cast("SessionPort", archive), Wanted()):
             pass
-    assert len(pages) <= asked + 1
+    assert archive.asked <= asked + 1
+
+
+async def test_the_next_page_is_asked_for_before_one_is_dealt_with() -> None:
+    archive = Archive(lambda number: (True, str(number), number == 2))
+    async with aclosing(forwards(cast("SessionPort", archive), Wanted())) as pages:
+        assert [archive.asked async for _ in pages] == [2, 3, 3]

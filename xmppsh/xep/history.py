@@ -39,6 +39,7 @@ AS_WRITTEN = re.compile(
 )
 MAX_EMPTY = 10  # pages in a row; a server may leave out what has expired
 PAGE = 250  # messages; servers give fewer when they like
+TURNS = 4  # of the loop until a request has left: it is made, queued, written, and sent
 
 
 class Archived(NamedTuple):
@@ -72,23 +73,26 @@ async def forwards(session: SessionPort, wanted: Wanted, after: str | None = Non
     """The pages from the oldest on, or from the message after `after` on. Raises ProtocolViolation for a circle,
     and for pages without a message that do not end.
 
-    While a page is dealt with, the next one is on its way.
+    The server works at the next page while one is read and dealt with.
     """
     seen: set[str] = set()
     empty = 0  # pages in a row
-    asked = asyncio.ensure_future(_page_after(session, wanted, after))
+    asked = asyncio.ensure_future(_after(session, wanted, after))
     try:
         while True:
-            page = await asked
-            last, is_end = page.last, page.is_end or page.last is None
+            answer = await asked
+            last, is_end = answer.last, answer.is_end
             if last in seen:
                 raise ProtocolViolation("the archive repeats a page, and never ends")
+            if last is not None and not is_end:
+                seen.add(last)
+                asked = asyncio.ensure_future(_after(session, wanted, last))
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
+            page = answer.page()
             empty = 0 if page.messages else empty + 1
             if empty == MAX_EMPTY:
                 raise ProtocolViolation("the archive gives page after page without a message, and never ends")
-            if last is not None and not is_end:
-                seen.add(last)
-                asked = asyncio.ensure_future(_page_after(session, wanted, last))
             if page.messages:
                 yield page
             if is_end:
@@ -97,8 +101,8 @@ async def forwards(session: SessionPort, wanted: Wanted, after: str | None = Non
         await ended(asked)
 
 
-async def _page_after(session: SessionPort, wanted: Wanted, after: str | None) -> Page:
-    return await _page(session, wanted, element("after", None, after) if after else None, PAGE)
+async def _after(session: SessionPort, wanted: Wanted, after: str | None) -> _Answer:
+    return await _ask(session, wanted, element("after", None, after) if after else None, PAGE)
 
 
 async def newest(session: SessionPort, wanted: Wanted, count: int) -> list[Archived]:
@@ -107,7 +111,7 @@ async def newest(session: SessionPort, wanted: Wanted, count: int) -> list[Archi
     before: str | None = ""
     while len(found) < count and before is not None:
         asked = element("before", None, before or None)
-        page = await _page(session, wanted, asked, min(PAGE, count - len(found)))
+        page = (await _ask(session, wanted, asked, min(PAGE, count - len(found)))).page()
         found = page.messages + found
         next_before = page.messages[0].archive_id if page.messages and not page.is_end else None
         if next_before == before:
@@ -116,19 +120,42 @@ async def newest(session: SessionPort, wanted: Wanted, count: int) -> list[Archi
     return found[-count:]
 
 
-async def _page(session: SessionPort, wanted: Wanted, position: Xml | None, most: int) -> Page:
+class _Answer(NamedTuple):
+    """What an archive has answered to a query, still to be read; the other fields are those of its page.
+
+    own: whose archive; session_archive: that of our account.
+    """
+
+    results: list[Element]
+    query_id: str
+    own: Jid
+    session_archive: Jid
+    last: str | None
+    is_end: bool
+    total: int | None
+
+    def page(self) -> Page:
+        """Read the messages."""
+        messages = _archived(self.results, self.own, self.session_archive, self.query_id)
+        return Page(messages, self.last, self.is_end, self.total)
+
+
+async def _ask(session: SessionPort, wanted: Wanted, position: Xml | None, most: int) -> _Answer:
+    """Ask for a page. Raises ProtocolViolation for an answer that is none."""
     query_id = new_id()
     paging = element("set", {"xmlns": ns.RSM}, element("max", None, str(most)), position)
     query = element("query", {"xmlns": ns.MAM, "queryid": query_id}, _form(wanted), paging)
     with session.collecting(query_id) as results:
         answer = tree(await session.request("set", wanted.room, query))
     fin = answer.find(f"{{{ns.MAM}}}fin")
-    own = session.jid if wanted.room is None else wanted.room
-    page = _archived(results, own, session.jid.bare, query_id)
     if fin is None:
         raise ProtocolViolation("the archive answered without an end of the page")
+    own = session.jid if wanted.room is None else wanted.room
     last, total = (fin.findtext(f"{{{ns.RSM}}}set/{{{ns.RSM}}}{name}") for name in ("last", "count"))
-    return Page(page, last, fin.get("complete") in ("true", "1"), number(total))
+    is_end = fin.get("complete") in ("true", "1")
+    if last is None and not is_end:  # §4.3: not the end, but a database that failed, as ejabberd tells it
+        raise ProtocolViolation("the archive gave nothing, and does not say that there is nothing", hint="try again")
+    return _Answer(results, query_id, own, session.jid.bare, last, is_end, number(total))
 
 
 def _form(wanted: Wanted) -> Xml | None:
