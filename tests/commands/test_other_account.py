@@ -90,6 +90,20 @@ async def test_without_an_account_the_host_of_the_config_is_for_all(program: Pro
     assert await places(program, OTHER) == [(f"{HOST}:1", "host in the config file")]
 
 
+async def test_without_an_account_the_host_of_the_environment_is_for_accounts_alone(program: Program) -> None:
+    program.env["XMPPSH_HOST"] = "127.0.0.3"
+    assert await places(program, OTHER) == [("a.example.net:5222", f"SRV _xmpp-client._tcp.{OTHER}")]
+    assert await places(program, f"juliet@{OTHER}") == [("127.0.0.3:5222", "XMPPSH_HOST")]
+
+
+async def test_the_doctor_says_who_named_the_host(program: Program) -> None:
+    with refused() as port:
+        program.env["XMPPSH_HOST"] = f"{HOST}:{port}"
+        outcome = await program.run("doctor", f"juliet@{OTHER}")
+    assert "dns: XMPPSH_HOST says where to connect" in outcome.stdout
+    assert "check XMPPSH_HOST" in outcome.stderr
+
+
 async def test_the_doctor_dials_the_other_domains_own_server(configured: Program, tmp_path: Path) -> None:
     with refused() as own, refused() as other:
         write(tmp_path, f"jid = 'juliet@{OWN}'\nhost = '{HOST}:{own}'\n")

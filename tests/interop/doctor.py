@@ -23,7 +23,7 @@ def zone_of(server: Server) -> dict[str, Any]:
 
 
 async def examine(program: Program, server: Server, *arguments: str) -> Outcome:
-    async with serving(NameServer(zone_of(server))) as names:
+    async with serving(NameServer(zone_of(server), checks=True, signed="")) as names:
         return await program.run("--dns", names.place, "doctor", *arguments)
 
 

@@ -116,7 +116,11 @@ class Account:
         """
         in_shell, origin = self.session is not None, self.settings.origin
         own = self.jid if in_shell else self.settings.jid
-        if own is None or own.bare == jid.bare:
+        if own is None:
+            # Whose server XMPPSH_HOST names is not known; a mere domain is looked up.
+            is_foreign = jid.localpart is None and origin("host") is Origin.ENVIRONMENT
+            return Account(self.settings.without(["host"] * is_foreign), self._console, self._storage)
+        if own.bare == jid.bare:
             return self
         left_out = [name for name in OF_ACCOUNT if in_shell or origin(name) > Origin.OPTION]
         if own.domainpart != jid.domainpart:

@@ -52,7 +52,7 @@ async def doctor(app: App, account: Jid | None, s2s: bool) -> AsyncIterator[Reco
     --dry-run, names are looked up but no connection is made.
 
     For an account other than your own, your secrets are not used unless given as options; for another domain, what the
-    config file says about your own server (host, tls, ca, pin, …) is not used either.
+    config file says about your own server (host, tls, ca, pin, …) is not used either, nor is XMPPSH_HOST.
 
     --s2s checks what other servers find: their SRV records, else port 5269, and what answers there, up to the stream
     features. Nothing is sent and nobody logs in.
@@ -113,7 +113,8 @@ async def _case(app: App, account: Jid | None) -> Case:
     if options.policy.insecure:
         app.console.warn(NO_CHECKS)
     options = replace(options, resumable_s=own.resumable_s)
-    return Case(options, app.console.log, app.account.trace, app.console.now, no_login, dials=not app.settings.dry_run)
+    host_by, dials = own.settings.source("host"), not app.settings.dry_run
+    return Case(options, app.console.log, app.account.trace, app.console.now, no_login, dials=dials, host_by=host_by)
 
 
 async def _case_of_servers(app: App, account: Jid | None) -> Case:

@@ -24,7 +24,7 @@ async def explain(app: App, account: Jid | None) -> AsyncIterator[Candidate]:
 
     It shows the order, where each one comes from, the name that its certificate must have, its addresses in the order
     in which they are tried, and the source of those. With -vv, also the queries. For a domain other than your own, what
-    the config file says about your server (host, tls) is not used.
+    the config file says about your server (host, tls) is not used, nor is XMPPSH_HOST.
 
     Example:  xmppsh explain romeo@example.net
     """

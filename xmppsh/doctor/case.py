@@ -10,6 +10,7 @@ from xmppsh.net.dial import Dialler
 from xmppsh.plain import dataclass
 from xmppsh.resolve.addresses import name_look_up
 from xmppsh.resolve.options import CLIENTS
+from xmppsh.resolve.plan import BY_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ class Case:
     """One examination.
 
     options: their jid may be a bare domain; no_login: why there is no login, empty when there is one; dials: False:
-    names are looked up, and that is all; side: for whom the domain's server is examined.
+    names are looked up, and that is all; side: for whom the domain's server is examined; host_by: what named the host.
     """
 
     options: SessionOptions
@@ -40,6 +41,7 @@ class Case:
     no_login: str = ""
     dials: bool = True
     side: Side = CLIENTS
+    host_by: str = BY_HOST
 
     @property
     def lookup(self) -> LookupOptions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from xmppsh.doctor.report import because
 from xmppsh.model import brief, is_address
 
 if TYPE_CHECKING:
@@ -55,19 +54,17 @@ def _words(proof: Proof) -> str:
 async def check_tlsa(probe: Probe, plan: Plan, dnssec: Dnssec, report: Report) -> None:
     """Does the certificate of one place fit the TLSA records of its name and port?"""
     check, candidate = f"TLSA {probe.label}", probe.place.candidate
-    if candidate.tls == "off":
-        return
+    await probe.tls_known.wait()
+    if candidate.tls == "off" or probe.certificate is None:
+        return  # told with the handshake
     if not plan.asked or is_address(candidate.host):
         reason = candidate.source if not plan.asked else "it is an address"
         await report.skip("tls", check, f"no name of the DNS leads there ({reason})")
         return
-    await probe.tls_known.wait()
     name = f"_{candidate.port}._tcp.{candidate.host}"
     proof = await dnssec.proof(name, "TLSA")
     if proof.answer is None or not proof.answer.records:
         await report.skip("tls", check, f"{name} {proof.trouble}" if proof.trouble else f"there is none ({name})")
-    elif probe.certificate is None:
-        await report.skip("tls", check, because(probe.failed))
     else:
         srv = await dnssec.proof(candidate.source.removeprefix("SRV "), "SRV") if plan.given == "srv" else proof
         await _compare(check, name, proof, srv, probe.chain or (probe.certificate,), report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xmppsh.doctor.check_dane import check_signatures
 from xmppsh.errors import ConnectError, ServiceRefused
 from xmppsh.model import brief, is_address, place, u_labels
-from xmppsh.resolve.plan import draw_plan
+from xmppsh.resolve.plan import BY_HOST, draw_plan
 from xmppsh.resolve.services import ask_services
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.resolve.plan import Plan, Step
     from xmppsh.resolve.services import Services
 
-GIVEN = ("--host", "--resolve")
+GIVEN = (BY_HOST, "--resolve")
 WAY_OUT = "--host HOST[:PORT] connects to a server of your choice"
 
 
@@ -55,8 +55,9 @@ async def check_names(case: Case, dnssec: Dnssec, report: Report) -> Plan | None
 
 async def _skip_services(plan: Plan, case: Case, report: Report) -> None:
     source = plan.steps[0].candidate.source
+    reason = f"{case.host_by if source == BY_HOST else source} says where to connect" if source in GIVEN else source
     for check in (*(f"SRV {service}" for service in case.side.services), "DNSSEC"):
-        await report.skip("dns", check, f"{source} says where to connect" if source in GIVEN else source)
+        await report.skip("dns", check, reason)
 
 
 async def _check_services(case: Case, dnssec: Dnssec, report: Report, error: ConnectError | None) -> None:

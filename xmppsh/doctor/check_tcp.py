@@ -99,7 +99,7 @@ def _way(case: Case, place: Attempt) -> str:
 
 def _hint(case: Case) -> str:
     if case.options.hosts:
-        return "check --host, and that the server listens there"
+        return f"check {case.host_by}, and that the server listens there"
     return "check that the server runs and no firewall is in the way; --host HOST:PORT connects elsewhere"
 
 
