@@ -19,6 +19,7 @@ from protocol.playbook import (
 )
 
 from xmppsh.errors import SaslError
+from xmppsh.model import Jid
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import StartTls, Write
 from xmppsh.protocol.ahead import Known, Rung, Surprise
@@ -82,6 +83,13 @@ def test_what_was_presumed_is_confirmed_and_counted_from_enabled_on() -> None:
     assert not stream.is_presumed
     assert feed(stream, "<message/>")[0].number == 1  # type: ignore[union-attr]
     assert stream.learned == known(Rung.STANZAS)
+
+
+def test_no_stanza_goes_ahead_by_a_resource_that_the_server_may_change() -> None:
+    jid = Jid.parse("juliet@example.org/balcón")
+    stream, server = new_stream(known=known(Rung.STANZAS), jid=jid), GoodServer()
+    until(State.AUTHENTICATED, stream, server)
+    assert not stream.takes_stanzas
 
 
 @pytest.mark.parametrize("said", [

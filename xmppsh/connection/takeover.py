@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
 from xmppsh.connection.driver import CLOSE_WAIT_S
-from xmppsh.errors import ConnectionLost, ProtocolError, StreamError
+from xmppsh.errors import ConnectionLost, ProtocolError, StanzaError, StreamError
 from xmppsh.plain import dataclass
+from xmppsh.protocol.binding import is_no_resource
 from xmppsh.protocol.events import SessionResumed
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ async def take_over(
     """
     takeover = _Takeover(options, log, trace)
     if sm is None:
-        return await takeover.run(jid, None)
+        return await takeover.replace(jid)
     try:
         taken = await takeover.run(jid.bare, sm, before_close)
     except (ConnectionLost, StreamError, ProtocolError) as error:
@@ -78,7 +79,7 @@ async def take_over(
         taken = await takeover.run(jid.bare, sm, before_close)
     if (condition := takeover.refused) is not None:
         log(1, f"{jid} is kept, but cannot be resumed ({condition})")
-        return await takeover.run(jid, None)
+        return await takeover.replace(jid)
     return taken
 
 
@@ -90,6 +91,15 @@ class _Takeover:
         self._driver: Driver | None = None
         self._outcome = TakenOver(End.GONE)
         self.refused: str | None = None  # why the session cannot be resumed, though it is there
+
+    async def replace(self, jid: Jid) -> TakenOver:
+        """Bind the resource of `jid` in place of who has it."""
+        try:
+            return await self.run(jid, None)
+        except StanzaError as error:
+            if is_no_resource(error):
+                return TakenOver(End.GONE)
+            raise
 
     async def run(
         self, jid: Jid, sm: StreamManagement | None, before_close: Callable[[Driver], Awaitable[None]] | None = None

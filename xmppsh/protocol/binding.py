@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xmppsh import ns
-from xmppsh.errors import MalformedJid, ProtocolError
+from xmppsh.errors import MalformedJid, ProtocolError, StanzaError
 from xmppsh.model import Jid
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Output, Write
@@ -16,6 +16,11 @@ from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
+
+
+def is_no_resource(error: StanzaError) -> bool:
+    """Can there be no session by this resource, since the server does not take it (RFC 6120 §7.7.2.1)?"""
+    return error.layer == "bind" and error.condition == "bad-request"
 
 
 class Binding(Login):
@@ -51,7 +56,8 @@ class Binding(Login):
         self._bound_ahead = self._acks_offered = True
         outputs = self._bind()
         self.state = State.AUTHENTICATED  # the features come first
-        if known.rung < Rung.STANZAS:
+        # A server may make another resource of one that is not ASCII: its answer says by which address we are there.
+        if known.rung < Rung.STANZAS or not (self._wanted.resourcepart or "").isascii():
             return outputs
         self.is_presumed, self.sm = True, StreamManagement()
         self.jid = self._wanted
@@ -154,7 +160,10 @@ class Binding(Login):
         if event.element.kind != "iq" or event.element.id != self.config.bind_id:
             raise violation(event, self.state)
         if answer.get("type") == "error":
-            raise stanza_error(answer, self.config.jid.domainpart, layer="bind")
+            error = stanza_error(answer, self.config.jid.domainpart, layer="bind")
+            if is_no_resource(error):
+                error.hint = "the server does not take this resource: give the JID another one, or none"
+            raise error
         jid = answer.findtext(f"{{{ns.BIND}}}bind/{{{ns.BIND}}}jid")
         if answer.get("type") != "result" or not jid:
             raise ProtocolError("the server's answer to the resource binding holds no address", layer="bind")

@@ -238,6 +238,11 @@ class Outbound:
             self.journal.open_batches()
         return self.queue.doubt()
 
+    def never_bound(self) -> None:
+        """The session that was to begin does not exist; raises IoError."""
+        if self.journal is not None:
+            self.journal.closed()
+
     def note_handled(self, h: int) -> None:
         """What an `<a h>` or `<resume h>` acknowledges is on disk before it is written; raises IoError."""
         if self.journal is not None:

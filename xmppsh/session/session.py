@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.connection.driver import CLOSE_WAIT_S
-from xmppsh.errors import ConnectionLost, DeadlineExceeded, Unconfirmed, XmppshError
+from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, Unconfirmed, XmppshError
+from xmppsh.protocol.binding import is_no_resource
 from xmppsh.session.outbound import MAX_BATCH_BYTES, MAX_WINDOW
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
@@ -33,6 +34,15 @@ class Session(Streams):
     """A bound session of one account; whoever opens it closes it."""
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Connect, log in, bind; raises what made it impossible, within the connect timeout."""
+        try:
+            await super().open()
+        except StanzaError as error:
+            if is_no_resource(error):
+                self.outbound.never_bound()
+            raise
 
     @property
     def mechanism(self) -> str:
