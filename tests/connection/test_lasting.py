@@ -9,7 +9,7 @@ from protocol.playbook import JULIET, NS, stream_at
 from xmppsh.errors import StreamError
 from xmppsh.outbox.journal import LeftBehind
 from xmppsh.outbox.queue import Entry, Fate
-from xmppsh.outbox.store import StoredSession
+from xmppsh.outbox.stored import StoredSession
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.session.phase import Phase

@@ -1,4 +1,4 @@
-"""What comes while the link is cut, and is more than the server keeps for a session: it is in the archive."""
+"""What no server keeps for a session that was cut for long, or killed: it is fetched from the archive."""
 
 import json
 import signal
@@ -57,3 +57,32 @@ async def test_what_the_server_drops_during_a_cut_is_printed_once_and_in_order(
         last = await program.run("listen", "--drain", "-F", "%b")
         again = last.stdout.splitlines()  # what was printed, and the server has no ack of it, before it
         assert (last.code, again.count("one more"), again[-1]) == (0, 1, "one more"), last.stderr
+
+
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_another_client_is_online(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
+    server: Server = request.getfixturevalue(name)
+    alice, bob = server.account(), server.account()
+    server.befriend(alice, bob)
+    program, bot, given = Program(tmp_path, server, alice), f"{alice.jid}/bot", ["one", "two", "three"]
+    program.env["XMPPSH_JID"] = bot
+    async with Contact(server, alice, "phone"), Contact(server, bob) as friend:
+        await program.run("listen", "--drain")
+        await friend.send(alice.jid, "for the phone alone")
+        async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
+            await friend.wait_for_presence(alice.jid, "available", sender=bot)
+            await friend.send(bot, "seen")
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"seen\n"
+            process.send_signal(signal.SIGSTOP)
+            for body in given:
+                await friend.send(bot, body)
+            await friend.settle()
+            process.kill()
+            await process.wait()
+        last = await program.run("listen", "--drain", "-F", "%b")
+        again = last.stdout.splitlines()  # first what the server has no ack of, though it was printed
+        assert (last.code, again) in ((0, given), (0, ["seen", *given])), last.stderr
+        assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""

@@ -11,7 +11,8 @@ import pytest
 from outbox.workload import ACCOUNT
 
 from xmppsh.outbox.queue import Entry, Fate, Queue
-from xmppsh.outbox.store import Store, StoredStanza
+from xmppsh.outbox.store import Store
+from xmppsh.outbox.stored import StoredStanza
 from xmppsh.protocol.sm import Resumption
 from xmppsh.xmlio.build import Xml
 
@@ -20,7 +21,8 @@ CLAIMS = 40
 CLAIMER = """
 import sys
 from pathlib import Path
-from xmppsh.outbox.store import Store, StoredStanza
+from xmppsh.outbox.store import Store
+from xmppsh.outbox.stored import StoredStanza
 path, me, account, claims = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 store = Store(path, me)
 print(flush=True)

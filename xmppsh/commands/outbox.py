@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.outbox.journal import Journal, UnconfirmedMessage
     from xmppsh.outbox.queue import Entry
-    from xmppsh.outbox.store import StoredStanza
+    from xmppsh.outbox.stored import StoredStanza
     from xmppsh.session.session import Session
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.options import SessionOptions
     from xmppsh.ghosts.dead_session import Reaped
     from xmppsh.ghosts.guard import KnownSession
-    from xmppsh.outbox.journal import Journal, LeftBehind
+    from xmppsh.outbox.journal import Journal
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.registration import Registration
     from xmppsh.session.session import Session
@@ -67,7 +67,8 @@ class OwnSessions:
                 yield session
             return
         journal = self._storage.journal(self._account.jid, checkpoint)
-        left = await self._restored(journal)
+        await self._guard_done(journal)
+        left = journal.restore()
         opening = self._session(options, lambda: journal, before_open=lambda session: session.restore(left))
         async with opening as session:
             yield session
@@ -81,17 +82,19 @@ class OwnSessions:
         from xmppsh.xep.catch_up import CatchUp
 
         readers: list[Inbox] = []
+        behind: list[CatchUp] = []
 
         def read(session: Session) -> None:
             file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
             readers.append(session.inbox(file, *kinds))
-            if "message" in kinds:
-                session.interceptors.append(CatchUp(session, readers[0], self._account.trace))
-            session.interceptors += plug(session)
+            behind.extend(CatchUp(session, readers[0], self._account.trace) for kind in kinds if kind == "message")
+            session.interceptors += [*behind, *plug(session)]
 
         options = self._lasting_options(give_up_s=None)
         try:
-            async with self._session(options, self._journal, before_open=read) as session:
+            async with self._session(options, self._journal, before_open=read, is_next=True) as session:
+                for one in behind:
+                    await one.through()
                 yield session, readers[0]
         finally:
             for reader in readers:
@@ -118,12 +121,11 @@ class OwnSessions:
     def _journal(self) -> Journal:
         return self._storage.journal(self._account.jid)
 
-    async def _restored(self, journal: Journal) -> LeftBehind:
-        """What a killed run left; its guard, which may still be closing its session, is waited for."""
+    async def _guard_done(self, journal: Journal) -> None:
+        """Wait for the guard of a killed run, which may still be closing its session."""
         until = time.monotonic() + self._account.settings.timeout
         while journal.is_guarded() and time.monotonic() < until:  # noqa: ASYNC110 - the guard is another process
             await asyncio.sleep(GUARD_POLL_S)
-        return journal.restore()
 
     @asynccontextmanager
     async def _session(
@@ -132,12 +134,14 @@ class OwnSessions:
         journal: Callable[[], Journal] | None,
         *,
         hasty: bool = False,
+        is_next: bool = False,
         before_open: Callable[[Session], object] = lambda _: None,
     ) -> AsyncIterator[Session]:
         """before_open: makes its readers, so that what comes with the first byte after the bind is theirs.
 
         journal: where stanzas are kept; made once what dead programs left is settled. hasty: after its last ack a
-        one-shot does not wait for the server's `</stream:stream>` (ejabberd's comes 100 ms late).
+        one-shot does not wait for the server's `</stream:stream>` (ejabberd's comes 100 ms late). is_next: goes on
+        where a killed run of the same command was.
         """
         if (begun := self._storage.head_start) is not None:
             begun.speak()  # it may not stand yet: once more a moment later
@@ -154,6 +158,8 @@ class OwnSessions:
             from xmppsh.witness.announcer import Announcer
 
             session.interceptors.append(Announcer(session))
+        if is_next and session.outbound.journal is not None:
+            await self._guard_done(session.outbound.journal)
         drain_s, has_failed = 0.0, False
         try:
             before_open(session)

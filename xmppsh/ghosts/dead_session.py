@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
-    from xmppsh.outbox.store import StoredSession
+    from xmppsh.outbox.stored import StoredSession
     from xmppsh.output.trace import Trace
     from xmppsh.protocol.actions import SessionEvent
     from xmppsh.protocol.sm import StreamManagement

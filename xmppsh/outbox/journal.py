@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from xmppsh.outbox.mark import Mark, Marked
     from xmppsh.outbox.owner import Owner
-    from xmppsh.outbox.store import Store, StoredSession, StoredStanza
+    from xmppsh.outbox.store import Store
+    from xmppsh.outbox.stored import StoredSession, StoredStanza
 
 
 MAX_UNKNOWN = 10_000  # stanzas between two that are stored; a week of answers to a ping each minute
@@ -114,6 +116,8 @@ class Journal:
         self._acked: int | None = None  # the session's h, once there was an ack
         self._has_batches = False  # have any been sent that are not opened up?
         self._done = Done()  # acknowledged batches, not written down yet
+        self.marked: Marked | None = None  # who reads on the session, where its next run is to go on
+        self.left: Mark | None = None  # by its last run, if that is dead
 
     @property
     def store(self) -> Store:
@@ -231,8 +235,12 @@ class Journal:
 
     def bound(self, full_jid: str) -> None:
         """A new session that may outlive its socket begins; a former one of ours is over."""
-        self.closed()
+        former = self._session
+        self._close()
         self._session, self._acked = self.store.open_session(self.account, full_jid), None
+        if self.marked is not None:
+            left = self.store.begin_mark(self._session, full_jid, self.marked.reader, former)
+            self.left = left or self.left
 
     def opened(self, resumption: Resumption | None) -> None:
         """The new session can be resumed, or it cannot."""
@@ -243,6 +251,12 @@ class Journal:
 
     def closed(self) -> None:
         """The session is over, cleanly or not; its stanzas stay."""
+        session = self._session
+        self._close()
+        if session is not None and self.marked is not None:
+            self.store.forget_mark(session, self.marked.reader)
+
+    def _close(self) -> None:
         if self._session is not None:
             self.flush()
             self.store.close_session(self._session)
@@ -251,7 +265,7 @@ class Journal:
     def note_handled(self, h: int) -> None:
         """An `<a h>` follows."""
         if self._session is not None:
-            self.store.note_handled(self._session, h)
+            self.store.note_handled(self._session, h, self.marked)
 
     # ── Stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xmppsh.outbox.owner import Process
-    from xmppsh.outbox.store import StoredSession
+    from xmppsh.outbox.stored import StoredSession
 
 
 @dataclass(frozen=True, slots=True)

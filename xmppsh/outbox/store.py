@@ -12,11 +12,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
-from xmppsh.outbox import batches
+from xmppsh.outbox import batches, mark
 from xmppsh.outbox.database import Database
 from xmppsh.outbox.queue import Batch, Entry, Fate
-from xmppsh.plain import dataclass
-from xmppsh.xmlio.build import Xml
+from xmppsh.outbox.stored import StoredSession, StoredStanza
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xmppsh.outbox.batches import Done, Place
+    from xmppsh.outbox.mark import Mark, Marked
     from xmppsh.protocol.sm import Resumption
 
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
-VERSION, OLDEST = 3, 2
+VERSION, OLDEST = 4, 2
 APPLICATION = 0x786D7070  # "xmpp"
 # AUTOINCREMENT: who hung while its session was closed still knows the ids of then; they must not be somebody else's.
 SCHEMA = (
@@ -47,51 +47,8 @@ CREATE TABLE IF NOT EXISTS progress (only INTEGER PRIMARY KEY CHECK (only = 1), 
 CREATE TABLE IF NOT EXISTS proof (position INTEGER PRIMARY KEY, digest BLOB NOT NULL);
 """
     + batches.BATCHES
+    + mark.MARKS
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """A session that some process has opened.
-
-    acked: the server's h for what we sent; handled: ours for what it sent; owner: the process (owner.py); started, and
-    written, when its last stored stanza left: seconds since the epoch.
-    """
-
-    id: int
-    account: str
-    full_jid: str
-    sm_id: str | None
-    location: str | None
-    max_s: int | None
-    handled: int
-    acked: int
-    started: float
-    owner: str
-    written: float
-
-
-@dataclass(frozen=True, slots=True)
-class StoredStanza:
-    """A stanza without a final fate; wire: its number in its session; stored: seconds since the epoch."""
-
-    row: int
-    session: int | None
-    xml: str
-    kind: str
-    stanza_id: str
-    recipient: str
-    fate: str
-    position: int | None
-    wire: int | None
-    stored: float
-    owner: str
-
-    def entry(self) -> Entry:
-        """As the queue wants it back."""
-        return Entry(
-            0, Xml(self.xml), self.kind, self.stanza_id, self.recipient, Fate(self.fate), self.row, self.position
-        )
 
 
 class Store(Database):
@@ -114,6 +71,19 @@ class Store(Database):
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
+    def begin_mark(self, session: int, full_jid: str, reader: str, former: int | None) -> Mark | None:
+        """The session has a reader; former: it follows this one. Gives the mark that a dead one has left."""
+        with self._transaction(durable=False) as database:
+            if former is None:
+                return mark.begin(database, session, full_jid, reader)
+            mark.go_on(database, session, full_jid, former)
+            return None
+
+    def forget_mark(self, session: int, reader: str) -> None:
+        """The reader has ended cleanly."""
+        with self._transaction(durable=False) as database:
+            mark.forget(database, session, reader)
+
     def note_resumption(self, session: int, resumption: Resumption) -> None:
         """What `<enabled/>` granted, before anything else is sent."""
         row = (resumption.sm_id, resumption.location, resumption.max_s, session)
@@ -127,21 +97,24 @@ class Store(Database):
             rows = self._database.execute(f"SELECT {columns} FROM session WHERE account = ? ORDER BY id", (account,))
             return [StoredSession(*row) for row in rows]
 
-    def note_handled(self, session: int, h: int) -> None:
-        """The inbound count that is about to be acknowledged.
+    def note_handled(self, session: int, h: int, marked: Marked | None = None) -> None:
+        """The inbound count that is about to be acknowledged, and how far the session's reader is.
 
         It survives the death of the process, not a power cut: then the session, whose server may have heard more, is
         gone with the power, and its stanzas are settled by the archive.
         """
         with self._transaction(durable=False) as database:
             database.execute("UPDATE session SET handled = ? WHERE id = ?", (h, session))
+            if marked is not None:
+                mark.move(database, session, marked)
 
     def close_session(self, session: int) -> None:
-        """The session is over; its stanzas stay with what is known of them."""
+        """The session is over; its stanzas stay with what is known of them, and the mark of its reader."""
         with self._transaction(durable=False) as database:
             batches.open_up(database, "batch.session = ?", (session,))
             database.execute("UPDATE stanza SET session = NULL, wire = NULL WHERE session = ?", (session,))
             database.execute("DELETE FROM session WHERE id = ?", (session,))
+            mark.leave(database, session)
 
     # ── Stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────
 

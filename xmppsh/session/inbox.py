@@ -48,7 +48,8 @@ class InboxFile:
     def __init__(self, path: Path, owner: Owner, account: str, reader: str, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.count = self.size = 0  # stanzas that wait, and their XML
-        self._path, self._owner, self._account, self._reader = path, owner, account, reader
+        self.reader = reader
+        self._path, self._owner, self._account = path, owner, account
         self._opened: InboxStore | None = None
         self._next: deque[Arrival] = deque()
         self._last = self._handed_on = 0
@@ -68,7 +69,7 @@ class InboxFile:
     def _store(self) -> InboxStore:
         if self._opened is None:
             self._owner.take(self._account, self._path)
-            self._opened = InboxStore(self._path, self._reader, self._owner.name)
+            self._opened = InboxStore(self._path, self.reader, self._owner.name)
             self._opened.claim(self._owner.is_alive)
             self._owner.forget_dead()
             self.count, self.size = self._opened.size()
@@ -242,6 +243,16 @@ class Inbox(Subscription):
         if self._newest_stored:
             return self._newest_stored
         return next(filter(None, map(self.stanza_id, reversed(self._repeats.read))), "")
+
+    @property
+    def reader(self) -> str:
+        """Which command of which address reads."""
+        return self._file.reader
+
+    @property
+    def newest_kept(self) -> str:
+        """The stanza-id of the newest one that was read or is stored, of those that have one."""
+        return self._newest_stored or self._repeats.newest_id
 
     def known_ids(self) -> set[str]:
         """Those of all that was read lately, or waits."""

@@ -8,6 +8,7 @@ while a server removes foreign ones that claim to be its own (XEP-0359 §6). A s
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_READ = 5_000  # stanzas that are remembered; ejabberd keeps as many unacknowledged
 MAX_UNHEARD = 2 * ACK_EVERY  # an ack may be under way
+MAX_LOOK = ACK_EVERY  # back for the newest one with a stanza-id: for each h at most
 MAX_READ_CHARACTERS = 2 * 1024 * 1024
 
 
@@ -49,6 +51,11 @@ class Repeats:
     def read(self) -> list[str]:
         """What was read lately, in order."""
         return [*self._read]
+
+    @property
+    def newest_id(self) -> str:
+        """The stanza-id of what was read last, of those that have one; empty where lately none had."""
+        return next(filter(None, map(self.stanza_id, islice(reversed(self._read), MAX_LOOK))), "")
 
     @property
     def ids(self) -> set[str]:

@@ -1,7 +1,9 @@
 """After a lost session: what came meanwhile, and the server has not kept for us, is in the archive (XEP-0313).
 
 Measured: Prosody refuses to resume a session for which more than 500 stanzas wait, ejabberd ends one at 5,000, and both
-drop what waits and is archived. What is missing comes before all that arrives on the next session.
+drop what waits and is archived. What is missing comes before all that arrives on the next session. After `kill -9` the
+next run of the same command goes on in the same way from where the dead one was (outbox/mark.py): what that had been
+given and not acknowledged is given back by the server to the account's last session alone, if at all.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from xmppsh.model import Element
+    from xmppsh.outbox.mark import Mark
     from xmppsh.output.trace import Trace
     from xmppsh.session.inbox import Inbox
     from xmppsh.xep.history import Archived
 
 END = "</message>"
 MAX_HELD = 200  # stanzas that come meanwhile; nothing is acknowledged as long as they are held back
+LATE_S = 60.0  # behind the end of a dead run's session: the server's clock is not ours
 TRIES = 3  # to ask, on a connection of their own each
 
 
@@ -46,11 +50,36 @@ class CatchUp(Interceptor):
 
     def __init__(self, session: Session, inbox: Inbox, trace: Trace | None = None) -> None:
         self._session, self._inbox, self._trace = session, inbox, trace
+        self._journal = session.outbound.journal
+        if self._journal is not None:
+            self._journal.marked = self
+        self._left: Mark | None = None  # by a run that died, while that is fetched
         self._newest: str | None = None  # the archive's id of the last message that came
         self._began: datetime | None = None  # the first session
         self._generation = 0
         self._owes_presence = self._has_told = False
-        self._woken = asyncio.Event()
+        self._woken, self._through = asyncio.Event(), asyncio.Event()
+        self._through.set()
+
+    @property
+    def reader(self) -> str:
+        """Who reads (outbox/mark.py: Marked)."""
+        return self._inbox.reader
+
+    @property
+    def newest_kept(self) -> str:
+        """How far (Marked)."""
+        return self._inbox.newest_kept
+
+    @property
+    def full_jid(self) -> str:
+        """The address of the session."""
+        return str(self._session.jid)
+
+    @property
+    def gets_messages(self) -> bool:
+        """Those to the bare address, too (Marked)?"""
+        return self._session.gets_messages
 
     @property
     def wants_messages(self) -> bool:
@@ -59,15 +88,20 @@ class CatchUp(Interceptor):
 
     @property
     def comes_before_presence(self) -> bool:
-        """On every session but the first one."""
+        """On every session but the first one; there `through` is waited for."""
         return self._began is not None
+
+    async def through(self) -> None:
+        """Wait until a dead run's messages are the reader's, or the session is over."""
+        if not self._session.is_over:
+            await self._through.wait()
 
     def on_live(self) -> None:
         """The first stream, or the next one after a cut."""
         inbound = self._session.inbound
         former, self._generation = self._generation, inbound.generation
         if self._began is None:
-            self._began = datetime.now(UTC)
+            self._begin()
         elif former != self._generation:
             self._owes_presence = True
             self._newest = self._inbox.newest_id or self._newest
@@ -76,15 +110,30 @@ class CatchUp(Interceptor):
         elif self._owes_presence:
             self._woken.set()
 
+    def _begin(self) -> None:
+        self._began = datetime.now(UTC)
+        self._left = None if self._journal is None else self._journal.left
+        if self._left is not None:
+            self._newest, self._began = self._left.newest or None, datetime.fromtimestamp(self._left.since, UTC)
+            self._owes_presence = True
+            self._through.clear()
+            self._session.inbound.hold_back(MAX_HELD)
+            self._woken.set()
+
     async def run(self) -> None:
         """Ask the archive behind each lost session."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            await self._fetch_all()
-            if not self._woken.is_set():  # else another session is lost, and it goes on from the last page
-                self._session.inbound.let_through()
-                self._announce()
+        try:
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                await self._fetch_all()
+                if not self._woken.is_set():  # else another session is lost, and it goes on from the last page
+                    self._session.inbound.let_through()
+                    self._announce()
+                    self._left = None
+                    self._through.set()
+        finally:
+            self._through.set()
 
     def _announce(self) -> None:
         with suppress(ConnectionLost):  # then the next stream owes it
@@ -103,7 +152,8 @@ class CatchUp(Interceptor):
                 return
 
     def _tell(self, why: XmppshError) -> None:
-        level = 1 if self._has_told else 0
+        # What a dead run had not acknowledged is given back by a server without an archive, as a rule.
+        level = 1 if self._has_told or self._left is not None else 0
         self._has_told = True
         self._session.log(level, f"messages of the time without a session may be missing, the archive has none: {why}")
 
@@ -111,7 +161,8 @@ class CatchUp(Interceptor):
         from xmppsh.xep.history import Wanted, forwards
 
         count, known = 0, self._inbox.known_ids()
-        wanted = Wanted(since=self._began if self._newest is None else None)
+        until = None if self._left is None else datetime.fromtimestamp(self._left.until + LATE_S, UTC)
+        wanted = Wanted(since=self._began if self._newest is None else None, until=until)
         async with (
             _beside(self._session, self._trace) as asking,
             aclosing(forwards(asking, wanted, self._newest)) as pages,
@@ -132,11 +183,13 @@ class CatchUp(Interceptor):
 
     def _is_ours(self, message: Element) -> bool:
         """Would it have been delivered to this session?"""
-        own, to = self._session.jid, message.attributes.get("to", "")
-        is_own = message.sender.partition("/")[0] == str(own.bare)
-        if is_own or message.attributes.get("type") in ("groupchat", "error"):
+        own, to = self._session.jid.bare, message.attributes.get("to", "")
+        if message.sender.partition("/")[0] == str(own) or message.attributes.get("type") in ("groupchat", "error"):
             return False
-        return to == str(own) or (to in ("", str(own.bare)) and self._session.gets_messages)
+        reads: tuple[CatchUp | Mark, ...] = (self,) if self._left is None else (self, self._left)
+        if to in ("", str(own)):
+            return any(one.gets_messages for one in reads)
+        return any(to == one.full_jid for one in reads)
 
     def _as_sent(self, one: Archived) -> Element | None:
         """As its server would have delivered it: with the archive's id (XEP-0359) and its stamp (XEP-0203)."""

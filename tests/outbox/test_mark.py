@@ -1,0 +1,89 @@
+"""The mark that tells the next run of a command how far a dead one was."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from xmppsh.outbox.journal import Journal
+from xmppsh.outbox.owner import Owner
+from xmppsh.outbox.store import Store
+from xmppsh.protocol.sm import Resumption
+
+ACCOUNT, FULL = "alice@a.example", "alice@a.example/bot"
+
+
+@dataclass
+class Listen:
+    """Who reads (outbox/mark.py: Marked)."""
+
+    newest_kept: str = ""
+    gets_messages: bool = True
+    reader: str = f"listen {ACCOUNT}"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.sqlite"
+
+
+def reading(path: Path, marked: Listen, full_jid: str = FULL) -> Journal:
+    """A run that has begun to read."""
+    journal = Journal(path, Owner(path.parent / "locks"), ACCOUNT)
+    journal.marked = marked
+    journal.bound(full_jid)
+    journal.opened(Resumption("an id"))
+    return journal
+
+
+def died(journal: Journal) -> None:
+    """Its process is dead, and a guard has closed its session."""
+    journal.close()
+    guard = Store(journal.path, "guard")
+    for session in guard.sessions(ACCOUNT):
+        guard.close_session(session.id)
+    guard.close()
+
+
+def test_a_run_goes_on_where_a_dead_one_was_and_none_after_it_does(path: Path) -> None:
+    marked = Listen()
+    first = reading(path, marked)
+    assert first.left is None
+    marked.newest_kept = "the last one"
+    first.note_handled(3)
+    died(first)
+    second = reading(path, Listen(), "alice@a.example/another")
+    assert second.left is not None
+    assert (second.left.newest, second.left.full_jid, second.left.gets_messages) == ("the last one", FULL, True)
+    assert second.left.since < second.left.until
+    second.closed()
+    assert reading(path, Listen()).left is None
+
+
+def test_a_run_that_dies_before_it_has_read_anything_leaves_the_mark_as_it_was(path: Path) -> None:
+    first = reading(path, Listen("the last one"))
+    first.note_handled(3)
+    died(first)
+    second = reading(path, Listen())
+    second.note_handled(1)  # of what has no stanza-id
+    died(second)
+    third = reading(path, Listen())
+    assert third.left is not None
+    assert third.left.newest == "the last one"
+
+
+def test_a_mark_goes_on_with_the_next_session_of_its_process(path: Path) -> None:
+    first = reading(path, Listen("the last one"))
+    first.note_handled(3)
+    first.bound(FULL)
+    died(first)
+    second = reading(path, Listen())
+    assert second.left is not None
+    assert second.left.newest == "the last one"
+
+
+def test_the_mark_of_another_command_and_that_of_a_session_that_lives_are_not_taken(path: Path) -> None:
+    living = reading(path, Listen("of this one"))
+    living.note_handled(3)
+    assert reading(path, Listen(reader=f"connect {ACCOUNT}")).left is None
+    assert reading(path, Listen()).left is None
