@@ -66,7 +66,8 @@ async def check_tlsa(probe: Probe, plan: Plan, dnssec: Dnssec, report: Report) -
     if proof.answer is None or not proof.answer.records:
         await report.skip("tls", check, f"{name} {proof.trouble}" if proof.trouble else f"there is none ({name})")
     else:
-        srv = await dnssec.proof(candidate.source.removeprefix("SRV "), "SRV") if plan.given == "srv" else proof
+        service = f"{probe.service(candidate.tls)}.{plan.tls_name}"
+        srv = await dnssec.proof(service, "SRV") if plan.given == "srv" else proof
         await _compare(check, name, proof, srv, probe.chain or (probe.certificate,), report)
 
 

@@ -200,8 +200,9 @@ class Probe:
             self.group = "tls"
             self.error = TlsError(
                 f"{self.place} is a port for {other.mode}, and {self.mode} was tried",
-                hint=f"--tls {candidate.tls}, or an SRV record for {self._service(candidate.tls)} that names this port",
+                hint=f"--tls {candidate.tls}, or an SRV record for {self.service(candidate.tls)} that names this port",
             )
 
-    def _service(self, tls: str) -> str:
+    def service(self, tls: str) -> str:
+        """The name of the SRV records for what is spoken there."""
         return next(service for service, mode in self.case.side.services.items() if mode == tls)
