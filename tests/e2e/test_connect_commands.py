@@ -76,7 +76,7 @@ async def test_a_room_is_entered_written_to_and_left(server: Server, tmp_path: P
 async def test_a_room_that_lets_nobody_in_says_so(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter("/join tea@nowhere.example.invalid")
-        await stage.shell.shows("xmppsh: the room tea@nowhere.example.invalid ")
+        await stage.shell.shows("xmppsh: nowhere.example.invalid: ")  # Prosody's word, in the room's place
         await stage.shell.prompt()
 
 

@@ -94,7 +94,16 @@ async def test_a_ban_and_a_password_are_told_by_name(
     await inside.settle()
     outcome = await program.run("send", room, "hello", "--room")
     assert outcome.code == 77
-    assert outcome.stderr.startswith(f"xmppsh: the room {room} has banned you")
+    assert outcome.stderr.startswith(f"xmppsh: the room {room} ")
+    assert "banned" in outcome.stderr
+
+
+async def test_a_room_on_a_server_that_ours_does_not_talk_to_has_banned_nobody(program: Program) -> None:
+    room = "team@rooms.elsewhere.example"
+    for command in (["send", room, "hello", "--room"], ["listen", "--room", room]):
+        outcome = await program.run(*command)
+        assert outcome.code == 77, outcome
+        assert outcome.stderr.startswith("xmppsh: rooms.elsewhere.example: "), outcome
 
 
 async def test_a_room_that_is_not_there_is_not_made(program: Program, server: Server, room: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
+from xmppsh.commands.progress import Progress
 from xmppsh.errors import NoInputError
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
@@ -60,46 +61,3 @@ async def uploaded(app: App, session: SessionPort, files: list[tuple[Path, int]]
             )
         urls.append(place.get_url)
     return urls
-
-
-class Progress:
-    """Counts what is done, and shows it on a terminal, unless --quiet."""
-
-    def __init__(self, app: App, label: str, total: int) -> None:
-        import click
-
-        self._shown = app.console.shows_progress and not app.settings.quiet
-        self._bar = click.progressbar(
-            length=max(total, 1), label=label, file=cast("TextIO", _Stderr(app, shown=self._shown))
-        )
-
-    def __enter__(self) -> Progress:
-        self._bar.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.__exit__(None, None, None)
-
-    def __call__(self, count: int) -> None:
-        """So much more is done."""
-        self._bar.update(count)
-
-
-class _Stderr:
-    """What click's bar writes to."""
-
-    def __init__(self, app: App, *, shown: bool) -> None:
-        self._app, self._shown = app, shown
-
-    def write(self, text: str) -> int:
-        """A piece of the bar."""
-        if self._shown:
-            self._app.console.write_error(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """It is there already."""
-
-    def isatty(self) -> bool:
-        """Without a terminal click writes the label alone, which goes nowhere here."""
-        return self._shown

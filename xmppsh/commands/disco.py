@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -9,6 +10,7 @@ import click
 
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
+from xmppsh.commands.progress import listed
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
@@ -106,10 +108,12 @@ async def disco_items(app: App, to: Jid, node: str | None) -> AsyncIterator[Disc
 
     Example:  xmppsh disco items example.org
     """
-    async with app.sessions.one_shot() as session:
-        found = await disco.items(session, to, node)
-    for one in found:
-        yield DiscoItem(one.jid, one.node, one.name, 0)
+    async with (
+        app.sessions.one_shot() as session,
+        aclosing(listed(app, "items", disco.pages_of_items(session, to, node))) as found,
+    ):
+        async for one in found:
+            yield DiscoItem(one.jid, one.node, one.name, 0)
 
 
 @command("disco", "tree")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from xmppsh import ns
-from xmppsh.commands.attachments import Progress
 from xmppsh.commands.base import command
 from xmppsh.commands.params import FILE, JID, MOMENT
+from xmppsh.commands.progress import Counter
 from xmppsh.config.ours import write_aside
 from xmppsh.errors import IoError
 from xmppsh.output.records import message_record
@@ -110,11 +110,11 @@ async def history_export(
             mark = _Mark(None if checkpoint is None else app.console.path(checkpoint), app.console.stdout.fd)
             after = await apart(mark.restore)
             async with aclosing(forwards(session, wanted, after)) as pages:
-                with closing(_Bar(app, mark)) as bar:
+                with closing(Counter(app, "messages")) as counter:
                     async for page in pages:
                         yield _together(app, page.messages, own)
                         await apart(partial(mark.note, page.messages[-1].archive_id, len(page.messages)))
-                        bar.show(page.total)
+                        counter.show(mark.count, page.total)
 
 
 def _record(app: App, one: Archived, own: str) -> MessageRecord:
@@ -133,36 +133,6 @@ def _together(app: App, page: list[Archived], own: str) -> Verbatim:
     return Verbatim(
         "\n".join([one if isinstance(one, str) else printer.line(one, for_terminal=on_terminal) for one in made])
     )
-
-
-class _Bar:
-    """How far an export is, for a terminal on which the messages themselves are not printed."""
-
-    def __init__(self, app: App, mark: _Mark) -> None:
-        self._app, self._mark = app, mark
-        self._is_wanted = app.console.shows_progress and not app.settings.quiet and not app.console.stdout.is_terminal
-        self._bar: Progress | None = None
-        self._shown = 0
-
-    def show(self, total: int | None) -> None:
-        """Another page is printed. total: messages that there are in all; where nobody knows, they are only counted."""
-        if not self._is_wanted:
-            return
-        if self._bar is None and total is not None:
-            self._bar = Progress(self._app, "messages", total)
-            self._bar.__enter__()
-        if self._bar is None:
-            self._app.console.write_error(f"\rmessages  {self._mark.count}")
-        else:
-            self._bar(self._mark.count - self._shown)
-        self._shown = self._mark.count
-
-    def close(self) -> None:
-        """The line ends."""
-        if self._bar is not None:
-            self._bar.__exit__()
-        elif self._shown:
-            self._app.console.write_error("\n")
 
 
 class _Mark:

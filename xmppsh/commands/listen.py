@@ -254,7 +254,9 @@ class _Listener:
             # However long it takes: the program may be stopped meanwhile, and a dead link heals.
             await session.acked(session.broadcast_presence(announced), math.inf)
         if self._rooms is not None:
-            await self._rooms.joined
+            from xmppsh.xep.muc import truly_refused
+
+            await truly_refused(session, self._rooms.joined)
         await tell_ready(console, options.ready_file, options.ready_fd)
         console.log(1, f"listening as {session.jid}")
         if options.drain:

@@ -16,6 +16,7 @@ from xmppsh.errors import DeadlineExceeded, ExitCode, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import OUT_OF_REACH, stanza_error
 from xmppsh.session.requests import FENCE_TIMEOUT_S, may_refuse
+from xmppsh.xep.roster import contacts
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.stanzas import presence
@@ -55,29 +56,41 @@ async def presence_set(app: App, show: str | None, status: str | None, priority:
         if to is None:
             await session.acked(session.broadcast_presence(availability(show, status, priority)))
         else:
-            await _unrefused(session, presence(to=str(to), show=show, status=status, priority=priority), to)
+            available = presence(to=str(to), show=show, status=status, priority=priority)
+            if not await _unrefused(session, available, to):
+                app.console.warn(f"{to.domainpart} does not answer: whether {to} has this presence is not known")
 
 
 async def _send(app: App, kind: str, jid: Jid) -> None:
     async with app.sessions.one_shot() as session:
-        await _unrefused(session, presence(kind, to=str(jid.bare)), jid.bare)
+        if await _unrefused(session, presence(kind, to=str(jid.bare)), jid.bare):
+            return
+        what = "this"
+        if kind == "subscribe" and any(one.jid == str(jid.bare) and one.asks for one in await contacts(session)):
+            what = "the request, which your server keeps,"  # RFC 6121 §3.1.2
+        app.console.warn(f"{jid.domainpart} does not answer: whether {jid.bare} has {what} is not known")
 
 
-async def _unrefused(session: SessionPort, stanza: Xml, to: Jid) -> None:
-    """Send it, and raise what their server, or ours in its place, says against it (RFC 6120 §8.3)."""
+async def _unrefused(session: SessionPort, stanza: Xml, to: Jid) -> bool:
+    """Send it, and raise what their server, or ours in its place, says against it (RFC 6120 §8.3).
+
+    False where their server is silent.
+    """
     async with reading_from(session.subscribe("presence")) as presences:
         await session.acked(session.send(stanza, kind="presence", to=str(to)))
-        await _reached(session, to)
+        answers = await _reached(session, to)
         presences.finish()
         async for answer in presences:
             if answer.attributes.get("type") == "error" and may_refuse(answer.sender, to, session.jid):
                 raise stanza_error(tree(answer), answer.sender or session.jid.domainpart)
+        return answers
 
 
-async def _reached(session: SessionPort, to: Jid) -> None:
+async def _reached(session: SessionPort, to: Jid) -> bool:
     """Wait until their server answers behind what was sent to it; raises StanzaError where ours cannot reach it.
 
-    Not every server tells a client of a presence that came back; whatever answers the ping, and silence, is no error.
+    Not every server tells a client of a presence that came back; whatever answers the ping is no error. False for
+    silence.
     """
     limit_s = min(FENCE_TIMEOUT_S, session.options.timeout_s)
     try:
@@ -86,7 +99,8 @@ async def _reached(session: SessionPort, to: Jid) -> None:
         if error.condition in NO_WAY:
             raise
     except DeadlineExceeded:
-        return
+        return False
+    return True
 
 
 @command("presence", "probe")
@@ -115,7 +129,7 @@ async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
 @command("presence", "subscribe")
 @click.argument("contact", metavar="JID", type=JID)
 async def presence_subscribe(app: App, contact: Jid) -> None:
-    """Ask JID to let you see its presence.
+    """Ask JID to let you see its presence. Until JID answers, `roster list` shows that you have asked.
 
     Example:  xmppsh presence subscribe juliet@example.org
     """

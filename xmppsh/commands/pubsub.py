@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ import click
 from xmppsh.commands.base import command
 from xmppsh.commands.disco import DiscoItem
 from xmppsh.commands.params import FILE, JID, SECONDS
+from xmppsh.commands.progress import listed
 from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, Subscription
 from xmppsh.errors import DataError, ExitCode, XmppshError
 from xmppsh.xep import disco, pubsub
@@ -42,10 +43,10 @@ async def pubsub_nodes(app: App, service: Jid) -> AsyncIterator[DiscoItem]:
     """
     async with app.sessions.one_shot() as session:
         await pubsub.features(session, service)
-        found = await disco.items(session, service)
-    for one in found:
-        if one.node is not None:
-            yield DiscoItem(one.jid, one.node, one.name, 0)
+        async with aclosing(listed(app, "nodes", disco.pages_of_items(session, service))) as found:
+            async for one in found:
+                if one.node is not None:
+                    yield DiscoItem(one.jid, one.node, one.name, 0)
 
 
 class NoItem(XmppshError):
@@ -64,13 +65,15 @@ async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> Asy
 
     Example:  xmppsh pubsub get juliet@example.org urn:xmpp:avatar:metadata
     """
+    is_there = False
     async with app.sessions.one_shot() as session:
         with offered(pubsub.WHAT, str(service)):
-            found = await pubsub.items(session, service, node, item)
-    if item is not None and not found:
+            async with aclosing(listed(app, "items", pubsub.pages_of_items(session, service, node, item))) as found:
+                async for one in found:
+                    yield PubsubItem(str(service), node, one.item_id, one.xml)
+                    is_there = True
+    if item is not None and not is_there:
         raise NoItem(f"{node} of {service} has no item {item!r}", hint=f"xmppsh pubsub get {service} {node}")
-    for one in found:
-        yield PubsubItem(str(service), node, one.item_id, one.xml)
 
 
 @command("pubsub", "publish")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,7 @@ from xmppsh.commands.base import command
 from xmppsh.commands.collecting import reading_from, send_unrefused
 from xmppsh.commands.form_records import FormField, completed, field_record
 from xmppsh.commands.params import JID
+from xmppsh.commands.progress import listed
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -98,9 +99,9 @@ async def room_list(app: App, service: Jid) -> AsyncIterator[Room]:
     async with app.sessions.one_shot() as session:
         with offered(WHAT, str(service)):
             await require(session, service, ns.MUC, WHAT)
-            found = await disco.items(session, service)
-    for one in found:
-        yield Room(one.jid, one.name)
+            async with aclosing(listed(app, "rooms", disco.pages_of_items(session, service))) as found:
+                async for one in found:
+                    yield Room(one.jid, one.name)
 
 
 @command("room", "who")
@@ -113,10 +114,12 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
     Example:  xmppsh room who team@conference.example.org
     """
     async with app.sessions.one_shot() as session:
-        found = await disco.items(session, room.bare)
-        for one in found:
-            yield Occupant(one.jid.partition("/")[2] or one.name or one.jid, None)
-        if found:
+        are_told = False
+        async with aclosing(listed(app, "occupants", disco.pages_of_items(session, room.bare))) as found:
+            async for one in found:
+                yield Occupant(one.jid.partition("/")[2] or one.name or one.jid, None)
+                are_told = True
+        if are_told:
             return
         reading, entering = reading_from(session.subscribe("presence")), inside(session, [room], nick, room_password)
         async with reading as presences, entering as own:

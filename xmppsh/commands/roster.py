@@ -160,7 +160,7 @@ async def roster_import(app: App, file: str | None) -> None:
 
 async def _import(app: App, session: SessionPort, wanted: list[Contact]) -> int:
     """Add what is not there, many at once; returns how many the server refused. Whatever ends it says how far it is."""
-    from xmppsh.commands.attachments import Progress
+    from xmppsh.commands.progress import Progress
 
     there = {one.jid: one for one in await contacts(session)}
     dealt_with = refused = 0

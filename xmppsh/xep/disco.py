@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import ProtocolError
 from xmppsh.plain import dataclass
-from xmppsh.protocol.conditions import number
 from xmppsh.session import caps
+from xmppsh.xep.paging import RESULT_SET, all_of, pages
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
+    from xmppsh.xep.paging import Page
+    from xmppsh.xmlio.build import Xml
 
-RESULT_SET = f"{{{ns.RSM}}}set"
-MAX_PAGES = 1000
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 HASH = re.compile(r"[A-Za-z0-9+/]{27}=")  # base64 of a SHA-1
 
@@ -82,22 +83,18 @@ def _is_promised(query: Tree, node: str) -> bool:
 
 
 async def items(session: SessionPort, to: Jid, node: str | None = None) -> list[Item]:
+    """The items (§4), of all pages."""
+    return await all_of(pages_of_items(session, to, node))
+
+
+def pages_of_items(session: SessionPort, to: Jid, node: str | None = None) -> AsyncGenerator[Page[Item]]:
     """The items (§4), page by page where they come in pages (XEP-0059)."""
-    found: list[Item] = []
-    after: str | None = None
-    for _ in range(MAX_PAGES):
-        paging = None if after is None else element("set", {"xmlns": ns.RSM}, element("after", None, after))
-        query = element("query", {"xmlns": ns.DISCO_ITEMS, "node": node}, paging)
+
+    async def ask(position: Xml | None) -> tuple[list[Item], Tree | None]:
+        query = element("query", {"xmlns": ns.DISCO_ITEMS, "node": node}, position)
         root = tree(await session.request("get", to, query)).find(f"{{{ns.DISCO_ITEMS}}}query")
-        listed = [] if root is None else list(root.iterfind(f"{{{ns.DISCO_ITEMS}}}item"))
-        found += [Item(one.get("jid", ""), one.get("node"), one.get("name")) for one in listed]
-        last = None if root is None else root.findtext(f"{RESULT_SET}/{{{ns.RSM}}}last")
-        if not listed or not last or last == after or len(found) >= _count(root):
-            break
-        after = last
-    return found
+        listed = [] if root is None else root.iterfind(f"{{{ns.DISCO_ITEMS}}}item")
+        found = [Item(one.get("jid", ""), one.get("node"), one.get("name")) for one in listed]
+        return found, None if root is None else root.find(RESULT_SET)
 
-
-def _count(root: Tree | None) -> int:
-    text = None if root is None else root.findtext(f"{RESULT_SET}/{{{ns.RSM}}}count")
-    return number(text) or 0
+    return pages(ask)

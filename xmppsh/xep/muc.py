@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, ExitCode, StanzaError, XmppshError
 from xmppsh.model import Jid
-from xmppsh.protocol.conditions import OUT_OF_REACH, stanza_error
+from xmppsh.protocol.conditions import OUT_OF_REACH, condition_of, stanza_error
 from xmppsh.tasks import ended, unless
+from xmppsh.xep.disco import info
 from xmppsh.xep.missing import NotOffered, require
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 
     from xmppsh.model import Element
     from xmppsh.session.session_port import Reader, SessionPort
@@ -29,9 +30,10 @@ PATIENCE_S = 2.0  # a room that lets us in within that time is one, whatever its
 
 
 class CannotJoin(XmppshError):
-    """A room did not let us in; says why, and what to try."""
+    """A room did not let us in; says why, and what to try. service: the address of the room's server."""
 
     layer = "stanza"
+    service: Jid
 
 
 def join_presence(room: Jid, nick: str, password: str | None = None, *, history: int = 0) -> Xml:
@@ -76,7 +78,10 @@ async def _let_in(session: SessionPort, presences: Reader, room: Jid, nick: str)
 
 async def there(session: SessionPort, room: Jid, entering: Coroutine[Any, Any, T]) -> T:
     """The result of `entering`, which waits for the room's answer to our presence; what is no room never gives one
-    (RFC 6121 §8.5.3.2.2), and then the reason is raised that `why_no_room` has found."""
+    (RFC 6121 §8.5.3.2.2), and then the reason is raised that `why_no_room` has found.
+
+    Raises CannotJoin for a room that refuses us, StanzaError where nobody may speak to its server.
+    """
 
     async def watch() -> None:
         if (why := await why_no_room(session, room)) is not None:
@@ -85,9 +90,33 @@ async def there(session: SessionPort, room: Jid, entering: Coroutine[Any, Any, T
 
     watching = asyncio.ensure_future(watch())
     try:
-        return await unless(watching, asyncio.ensure_future(entering))
+        return await truly_refused(session, unless(watching, asyncio.ensure_future(entering)))
     finally:
         await ended(watching)
+
+
+async def truly_refused(session: SessionPort, entering: Awaitable[T]) -> T:
+    """The result of `entering`, or its refusal from who it is of.
+
+    Our own server answers in the room's place where it does not talk to the room's, and in the same words; then it
+    refuses a question to that server as well.
+    """
+    try:
+        return await entering
+    except CannotJoin as refused:
+        raise await _who_refuses(session, refused) from refused
+
+
+async def _who_refuses(session: SessionPort, refused: CannotJoin) -> XmppshError:
+    try:
+        await info(session, refused.service)
+    except StanzaError as error:
+        if error.condition == refused.condition:
+            error.hint = f"{error.sender} is out of reach for you, so nothing is known of its rooms"
+            return error
+    except XmppshError:
+        return refused  # silence, or a cut
+    return refused
 
 
 async def why_no_room(session: SessionPort, room: Jid) -> XmppshError | None:
@@ -166,26 +195,30 @@ def is_subject(stanza: Element) -> bool:
 
 def refusal(stanza: Element, room: Jid, nick: str) -> XmppshError:
     """Why a room refused us, by name (§7.2)."""
-    error = stanza_error(tree(stanza), str(room.bare))
+    root = tree(stanza)
+    error = stanza_error(root, str(room.bare))
+    told = root.find(f"{{{ns.CLIENT}}}error")
+    text = None if told is None else condition_of(told, ns.STANZA_ERRORS)[1]
+    said = f" ({text})" if text else ""  # a ban, and a policy against new rooms, have the same condition on ejabberd
     match error.condition:
         case "conflict":
-            return _named(room, f"already has someone called {nick}", "--nick NICK", ExitCode.NOPERM, error.condition)
+            what, hint = f"already has someone called {nick}", "--nick NICK"
         case "not-authorized":
-            return _named(room, "wants a password", "--room-password PASSWORD", ExitCode.NOPERM, error.condition)
+            what, hint = "wants a password", "--room-password PASSWORD"
         case "forbidden":
-            return _named(room, "has banned you", "ask its owner", ExitCode.NOPERM, error.condition)
+            what, hint = f"refuses you{said}" if text else "has banned you", "ask its owner"
         case "registration-required":
-            return _named(
-                room, "is for members only", "ask its owner to make you one", ExitCode.NOPERM, error.condition
-            )
+            what, hint = "is for members only", "ask its owner to make you one"
         case "service-unavailable":
-            return _named(room, "is full, or there is no such service", None, error.exit_code, error.condition)
+            return _named(room, f"is full, or there is no such service{said}", None, error.exit_code, error.condition)
         case "item-not-found" | "not-allowed":
-            return _named(room, "does not exist, and may not be made", None, error.exit_code, error.condition)
-    return error
+            return _named(room, f"does not exist, and may not be made{said}", None, error.exit_code, error.condition)
+        case _:
+            return error
+    return _named(room, what, hint, ExitCode.NOPERM, error.condition)
 
 
 def _named(room: Jid, what: str, hint: str | None, code: ExitCode, condition: str | None) -> CannotJoin:
     error = CannotJoin(f"the room {room.bare} {what}", hint=hint, condition=condition)
-    error.exit_code = code
+    error.exit_code, error.service = code, Jid(None, room.domainpart)
     return error

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from xmppsh import ns
 from xmppsh.errors import MalformedJid, StanzaError
 from xmppsh.model import Jid
-from xmppsh.protocol.conditions import number
 from xmppsh.xep.disco import info
 from xmppsh.xep.forms import Form, filled, form_in, submitted
 from xmppsh.xep.missing import NotOffered
+from xmppsh.xep.paging import RESULT_SET, all_of, pages
 from xmppsh.xmlio.build import Xml, element
 from xmppsh.xmlio.reader import children, read_element, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
+    from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Element
     from xmppsh.session.session_port import SessionPort
+    from xmppsh.xep.paging import Page
 
 WHAT = "nodes (XEP-0060)"
-MAX_PAGES = 1000
-RESULT_SET = f"{{{ns.RSM}}}set"
 
 
 class Item(NamedTuple):
@@ -63,22 +63,22 @@ def _query(child: Xml, *others: Xml, owner: bool = False) -> Xml:
 
 
 async def items(session: SessionPort, service: Jid, node: str, item_id: str | None = None) -> list[Item]:
+    """The items of a node (§6.5) on all pages, or that one."""
+    return await all_of(pages_of_items(session, service, node, item_id))
+
+
+def pages_of_items(
+    session: SessionPort, service: Jid, node: str, item_id: str | None = None
+) -> AsyncGenerator[Page[Item]]:
     """The items of a node (§6.5), or that one; page by page where they come in pages (XEP-0059)."""
-    found: list[Item] = []
-    after: str | None = None
-    for _ in range(MAX_PAGES):
-        wanted = None if item_id is None else element("item", {"id": item_id})
-        paging = [] if after is None else [element("set", {"xmlns": ns.RSM}, element("after", None, after))]
-        answer = await session.request("get", service, _query(element("items", {"node": node}, wanted), *paging))
-        page = _items_below(answer, ns.PUBSUB, node)
-        found += page
-        result_set = tree(answer).find(f"{{{ns.PUBSUB}}}pubsub/{RESULT_SET}")
-        last = None if result_set is None else result_set.findtext(f"{{{ns.RSM}}}last")
-        count = None if result_set is None else number(result_set.findtext(f"{{{ns.RSM}}}count"))
-        if not page or not last or last == after or count is None or len(found) >= count:
-            break
-        after = last
-    return found
+    wanted = None if item_id is None else element("item", {"id": item_id})
+
+    async def ask(position: Xml | None) -> tuple[list[Item], Tree | None]:
+        query = _query(element("items", {"node": node}, wanted), *([] if position is None else [position]))
+        answer = await session.request("get", service, query)
+        return _items_below(answer, ns.PUBSUB, node), tree(answer).find(f"{{{ns.PUBSUB}}}pubsub/{RESULT_SET}")
+
+    return pages(ask)
 
 
 async def items_or_none(session: SessionPort, service: Jid, node: str, item_id: str | None = None) -> list[Item]:
