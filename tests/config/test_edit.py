@@ -13,6 +13,7 @@ from xmppsh.errors import ConfigError, IoError
 FILE = '# mine\njid = "a@b"  # me\ntimeout = 3\n\n[profile.work]\n# work\nhost = ["a", "b:1"]\n[profile.default]\n'
 CHANGES = {
     "another value": ("timeout", "5m", None, FILE.replace("timeout = 3", 'timeout = "5m"')),
+    "the comment stays": ("jid", "c#d@e", None, FILE.replace("a@b", "c#d@e")),
     "a flag": ("insecure", True, None, FILE.replace("\n[profile.work]", "\ninsecure = true\n[profile.work]")),
     "several": ("host", ["c", "d"], "work", FILE.replace('["a", "b:1"]', '["c", "d"]')),
     "a new key of a profile": ("tls", "direct", "work", FILE.replace("# work", 'tls = "direct"\n# work')),
@@ -32,6 +33,19 @@ def test_one_line_changes(key: str, value: bool | str | list[str] | None, profil
     if value is not None:
         table = new.tables if profile is None else new.tables["profile"][profile]
         assert table[key] == value
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ca = 'a#b'\t# c\r\ntls = 'auto'\r\n", "ca = \"x\"\t# c\r\ntls = 'auto'\r\n"),
+        ('ca = "\\"#"#c', 'ca = "x"#c\n'),
+        ('ca = """5""" # c\n', 'ca = "x" # c\n'),
+        ("ca = 'none'\n", 'ca = "x"\n'),
+    ],
+)
+def test_what_stands_behind_the_value_and_ends_the_line_stays(before: str, after: str) -> None:
+    assert changed(parsed(Path("c.toml"), before.encode()), "ca", "x", None).text == after
 
 
 @pytest.mark.parametrize(

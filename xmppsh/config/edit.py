@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
+COMMENT = re.compile(r"""(?:[^#"']|"(?:\\.|[^"\\])*"|'[^']*')*?(?P<comment>\s*#.*)?""")  # behind a value, not in it
 
 
 def toml(value: bool | str | list[str]) -> str:
@@ -33,11 +34,12 @@ def changed(document: Document, key: str, value: bool | str | list[str] | None, 
     Raises ConfigError where the key stands in a way that no single line can change.
     """
     lines = document.text.splitlines(keepends=True)
+    end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    line = [] if value is None else [f"{key} = {toml(value)}\n"]
+        lines[-1] += end
+    line = [] if value is None else [f"{key} = {toml(value)}{end}"]
     if (number := document.line(key, profile)) is not None:
-        lines[number - 1 : number] = line
+        lines[number - 1 : number] = [text.removesuffix(end) + _comment(lines[number - 1]) + end for text in line]
     elif profile is None:
         headers = (place for place, text in enumerate(lines) if HEADER.match(text))
         lines[(first := next(headers, len(lines))) : first] = line
@@ -45,13 +47,19 @@ def changed(document: Document, key: str, value: bool | str | list[str] | None, 
         lines[number:number] = line
     elif line:
         name = profile if BARE.fullmatch(profile) else toml(profile)
-        lines += ["\n"] * bool(lines) + [f"[profile.{name}]\n", *line]
+        lines += [end] * bool(lines) + [f"[profile.{name}]{end}", *line]
     wanted = _with(document.tables, key, value, profile)
     with suppress(ConfigError):
         new = parsed(document.path, "".join(lines).encode())
         if new.tables == wanted:
             return new
     raise ConfigError(f"{document.place(key, profile)} cannot be changed in one line", hint=f"edit {document.path}")
+
+
+def _comment(line: str) -> str:
+    """What stands behind the value of a line, with the space before it."""
+    found = COMMENT.fullmatch(line.rstrip("\r\n"))
+    return (found and found["comment"]) or ""
 
 
 def _with(tables: Any, key: str, value: Any, profile: str | None) -> dict[str, Any]:
