@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.config.ours import open_private, write_all
+from xmppsh.config.paths import STATE_HINT
 from xmppsh.errors import IoError, translate
 from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
@@ -43,10 +44,11 @@ class Owner:
     def take(self, account: str, store: Path) -> None:
         """Take the lock, before anything is written to this account's store; raises IoError (74)."""
         line = json.dumps({"account": account, "store": str(store.absolute())}) + "\n"
-        with translate(OSError, lambda reason: IoError(f"{self._folder}: {reason.lower()}")):
-            if self._fd is None:
+        if self._fd is None:
+            with translate(OSError, lambda reason: IoError(f"{self._folder}: {reason.lower()}", hint=STATE_HINT)):
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._fd = self._locked()
+        with translate(OSError, lambda reason: IoError(f"{self._folder}: {reason.lower()}")):
             write_all(self._fd, line.encode())
 
     def _locked(self) -> int:
@@ -103,7 +105,7 @@ def processes(folder: Path, on_closed: Callable[[IoError], None] = lambda _: Non
     alive nor to be dead, and left out.
     """
     found: list[Process] = []
-    with translate(OSError, lambda reason: IoError(f"{folder}: {reason.lower()}")):
+    with translate(OSError, lambda reason: IoError(f"{folder}: {reason.lower()}", hint=STATE_HINT)):
         paths = sorted(folder.glob("*" + SUFFIX), key=_age) if folder.is_dir() else []
         for path in paths:
             try:
