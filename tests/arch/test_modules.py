@@ -37,7 +37,7 @@ SHOWN_BY = {
         " · xep: disco missing roster upload"
     ),
     "interop/test_asked.py": "xep: receipts",
-    "interop/test_catch_up.py": "xep: catch_up",
+    "interop/test_catch_up.py": "xep: catch_up room_gaps",
     "interop/test_doctor.py": (
         "doctor: case check_dns check_hostmeta check_login check_services check_stream check_tcp check_tls"
         " examine probe report"

@@ -80,6 +80,8 @@ class OwnSessions:
         """A lasting session whose arrivals are stored for a slow reader."""
         from xmppsh.session.inbox import InboxFile
         from xmppsh.xep.catch_up import CatchUp
+        from xmppsh.xep.greeting import Greeting
+        from xmppsh.xep.room_gaps import RoomGaps
 
         readers: list[Inbox] = []
         behind: list[CatchUp] = []
@@ -88,7 +90,11 @@ class OwnSessions:
             file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
             readers.append(session.inbox(file, *kinds))
             behind.extend(CatchUp(session, readers[0], self._account.trace) for kind in kinds if kind == "message")
-            session.interceptors += [*behind, *plug(session)]
+            plugged, gaps = plug(session), RoomGaps(session, readers[0])
+            for one in plugged:
+                if isinstance(one, Greeting):
+                    one.on_return = gaps.returns_to
+            session.interceptors += [*behind, gaps, *plugged]
 
         options = self._lasting_options(give_up_s=None)
         try:

@@ -54,6 +54,7 @@ class Inbound:
         self._collections: dict[str, list[Element]] = {}
         self._held: list[tuple[Element, int]] | None = None  # what the readers do not get yet
         self._held_bytes = self._most_held = 0
+        self._holding: set[object] = set()  # for whom
 
     @property
     def generation(self) -> int:
@@ -147,22 +148,37 @@ class Inbound:
         """What is held back, in order."""
         return [] if self._held is None else [stanza for stanza, _ in self._held]
 
-    def hold_back(self, most: int) -> None:
-        """Keep so many that arrive from the readers until `let_through`: something comes before them.
+    def hold_back(self, owner: object, most: int) -> None:
+        """Keep so many that arrive from the readers until every owner lets them through: something comes before them.
 
         With more than that they go through, and it comes late: nothing is acknowledged meanwhile.
         """
         self._most_held = most
+        self._holding.add(owner)
         if self._held is None:
             self._held, self._held_bytes = [], 0
+
+    def drop_held(self, is_known: Callable[[Element], bool]) -> None:
+        """Take what the readers have had already out of what is held back; it is handled."""
+        held, dropped = self._held or [], []
+        if self._held is not None:
+            dropped = [one for one in held if is_known(one[0])]
+            self._held = [one for one in held if one not in dropped]
+        for _, number in dropped:
+            self._wire.mark_handled(number)
 
     def put_before(self, stanzas: Sequence[Element]) -> None:
         """Give the readers these stanzas, which are in nobody's count, before what is held back."""
         for stanza in stanzas:
             self.bus.publish(stanza, (self._generation, UNCOUNTED))
 
-    def let_through(self) -> None:
-        """Give the readers what was held back."""
+    def let_through(self, owner: object) -> None:
+        """Give the readers what was held back, unless somebody else still has something for them before it."""
+        self._holding.discard(owner)
+        if not self._holding:
+            self._release()
+
+    def _release(self) -> None:
         held, self._held = self._held or [], None
         for stanza, number in held:
             self.bus.publish(stanza, (self._generation, number))
@@ -171,7 +187,7 @@ class Inbound:
         held.append((stanza, number))
         self._held_bytes += len(stanza.xml)
         if len(held) > self._most_held or self._held_bytes > MAX_HELD_BYTES:
-            self.let_through()
+            self._release()
 
     def _on_reader_done(self, token: Token, count: int) -> None:
         generation, number = token

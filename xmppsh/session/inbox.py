@@ -101,6 +101,10 @@ class InboxFile:
             self._next.extend(self._store.waiting(self._last, BATCH))
         return list(islice(self._next, most))
 
+    def texts(self) -> list[str]:
+        """The XML of those that wait."""
+        return [one.xml for one in self._store.waiting(0, self.count)] if self.count else []
+
     def skip(self, count: int) -> None:
         """So many of them were handed on and dealt with."""
         skipped = [self._next.popleft() for _ in range(count)]
@@ -141,6 +145,7 @@ class Inbox(Subscription):
         on_trouble: Callable[[IoError], None],
     ) -> None:
         super().__init__(bus, lambda stanza: stanza.kind in kinds)
+        self.reader = file.reader  # which command of which address
         self._reads_messages = "message" in kinds
         self._file, self._repeats, self._on_trouble = file, repeats, on_trouble
         self._newest_stored = ""  # the stanza-id of what was stored last, until something newer is read
@@ -245,11 +250,6 @@ class Inbox(Subscription):
         return next(filter(None, map(self.stanza_id, reversed(self._repeats.read))), "")
 
     @property
-    def reader(self) -> str:
-        """Which command of which address reads."""
-        return self._file.reader
-
-    @property
     def newest_kept(self) -> str:
         """The stanza-id of the newest one that was read or is stored, of those that have one."""
         return self._newest_stored or self._repeats.newest_id
@@ -258,6 +258,11 @@ class Inbox(Subscription):
         """Those of all that was read lately, or waits."""
         seen = map(self.stanza_id, [*self._repeats.read, *self._waiting_xml()])
         return {*seen, *self._repeats.ids, *self._file.recall()}
+
+    def having(self, text: str) -> list[str]:
+        """The XML of all that was read lately, is stored, or waits, and has this text in it, in order."""
+        everything = (*self._repeats.read, *self._file.texts(), *self._waiting_xml())
+        return [xml for xml in everything if text in xml]
 
     def expect(self, stanza_ids: list[str]) -> None:
         """What has these ids may come again."""

@@ -40,12 +40,7 @@ class Repeats:
 
     def stanza_id(self, xml: str) -> str:
         """The one that a stanza has of one's own server, empty where there is none."""
-        if ns.SID not in xml:
-            return ""
-        for child in tree(xml).iterfind(f"{{{ns.SID}}}stanza-id"):
-            if child.get("by") == self._account:
-                return child.get("id", "")
-        return ""
+        return stanza_id(xml, self._account)
 
     @property
     def read(self) -> list[str]:
@@ -86,3 +81,13 @@ class Repeats:
     def is_repeat(self, stanza: Element) -> bool:
         """Was it read on an earlier session?"""
         return bool(self._ids) and self.stanza_id(stanza.xml) in self._ids
+
+
+def stanza_id(xml: str, by: str) -> str:
+    """The id that a stanza has of the archive `by`, empty where there is none."""
+    if ns.SID not in xml:
+        return ""
+    for child in tree(xml).iterfind(f"{{{ns.SID}}}stanza-id"):
+        if child.get("by") == by:
+            return child.get("id", "")
+    return ""

@@ -80,7 +80,8 @@ class Again(Greeting):
         """Enter all of them."""
         self._people.online.clear()
         for bare, nick in self._people.rooms.items():
-            self.session.send_ahead(join_presence(Jid.parse(bare), nick))
+            room = Jid.parse(bare)
+            self.session.send_ahead(join_presence(room, nick, seconds=self.on_return(room, None)))
 
 
 def greetings(session: Session, people: People) -> tuple[Interceptor, ...]:

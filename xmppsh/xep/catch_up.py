@@ -14,15 +14,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from xmppsh import ns
 from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.session import Session
-from xmppsh.texts import rfc3339
-from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import beside
-from xmppsh.xmlio.reader import StanzaReader
-from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from xmppsh.session.inbox import Inbox
     from xmppsh.xep.history import Archived
 
-END = "</message>"
 MAX_HELD = 200  # stanzas that come meanwhile; nothing is acknowledged as long as they are held back
 LATE_S = 60.0  # behind the end of a dead run's session: the server's clock is not ours
 TRIES = 3  # to ask, on a connection of their own each
@@ -105,7 +99,7 @@ class CatchUp(Interceptor):
         elif former != self._generation:
             self._owes_presence = True
             self._newest = self._inbox.newest_id or self._newest
-            inbound.hold_back(MAX_HELD)
+            inbound.hold_back(self, MAX_HELD)
             self._woken.set()
         elif self._owes_presence:
             self._woken.set()
@@ -117,7 +111,7 @@ class CatchUp(Interceptor):
             self._newest, self._began = self._left.newest or None, datetime.fromtimestamp(self._left.since, UTC)
             self._owes_presence = True
             self._through.clear()
-            self._session.inbound.hold_back(MAX_HELD)
+            self._session.inbound.hold_back(self, MAX_HELD)
             self._woken.set()
 
     async def run(self) -> None:
@@ -128,7 +122,7 @@ class CatchUp(Interceptor):
                 self._woken.clear()
                 await self._fetch_all()
                 if not self._woken.is_set():  # else another session is lost, and it goes on from the last page
-                    self._session.inbound.let_through()
+                    self._session.inbound.let_through(self)
                     self._announce()
                     self._left = None
                     self._through.set()
@@ -178,7 +172,9 @@ class CatchUp(Interceptor):
             self._session.log(1, f"{count} messages that the server had dropped are from the archive")
 
     def _missing(self, page: list[Archived], known: set[str]) -> list[Element]:
-        sent = (self._as_sent(one) for one in page if one.archive_id not in known)
+        from xmppsh.xep.history import as_sent
+
+        sent = (as_sent(one, self._session.jid.bare) for one in page if one.archive_id not in known)
         return [one for one in sent if one is not None and self._is_ours(one)]
 
     def _is_ours(self, message: Element) -> bool:
@@ -190,18 +186,6 @@ class CatchUp(Interceptor):
         if to in ("", str(own)):
             return any(one.gets_messages for one in reads)
         return any(to == one.full_jid for one in reads)
-
-    def _as_sent(self, one: Archived) -> Element | None:
-        """As its server would have delivered it: with the archive's id (XEP-0359) and its stamp (XEP-0203)."""
-        if not one.xml.endswith(END):
-            return None  # an empty one
-        own, more = self._session.jid, ""
-        if self._inbox.stanza_id(one.xml) != one.archive_id:
-            more = element("stanza-id", {"xmlns": ns.SID, "by": str(own.bare), "id": one.archive_id})
-        if one.moment is not None:
-            more += element("delay", {"xmlns": ns.DELAY, "from": own.domainpart, "stamp": rfc3339(one.moment)})
-        (stanza,) = StanzaReader(Limits().arriving).feed((one.xml.removesuffix(END) + more + END).encode())
-        return stanza
 
 
 @asynccontextmanager

@@ -26,10 +26,15 @@ REJOIN_S = 30.0  # after a room has thrown us out or refused us
 
 
 class Greeting(Interceptor):
-    """Acts once for each session, not for each link: what a resumed session had said is still true."""
+    """Acts once for each session, not for each link: what a resumed session had said is still true.
+
+    on_return: is told a room that is entered again next, and for how many seconds we may have been out of it, None: as
+    long as the session is lost; gives the seconds for which the room should repeat what was said (xep/room_gaps.py).
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.on_return: Callable[[Jid, float | None], int | None] = lambda *_: None
         self._begun = asyncio.Event()
         self._generation = 0
 
@@ -137,7 +142,7 @@ class Rooms(Greeting):
         """Join all of them."""
         for room in self._in:
             self._in[room] = None
-            self._join(room)
+            self._join(room, self.on_return(room, None) if self.joined.done() else None)
         await asyncio.gather(*map(self._doubt, self._in))
 
     async def _doubt(self, room: Jid) -> None:
@@ -152,9 +157,10 @@ class Rooms(Greeting):
         """Is it our own address in one of the rooms?"""
         return any(name is not None and address == f"{room}/{name}" for room, name in self._in.items())
 
-    def _join(self, room: Jid) -> None:
+    def _join(self, room: Jid, seconds: int | None) -> None:
+        """seconds: for which the room should repeat what was said."""
         self._joining.add(room)
-        self.session.send_ahead(join_presence(room, self._nick, self._password))
+        self.session.send_ahead(join_presence(room, self._nick, self._password, seconds=seconds))
 
     @property
     def wants_messages(self) -> bool:
@@ -184,23 +190,23 @@ class Rooms(Greeting):
             if not self.joined.done():
                 self.joined.set_exception(error)
             else:
-                self._lost(room, str(error))
+                self._lost(room, str(error), 0.0)
             return
         if name is not None:
             self._in[room] = name
             if not self.joined.done() and all(self._in.values()):
                 self.joined.set_result(None)
         elif stanza.attributes.get("type") == "unavailable" and stanza.sender == f"{room}/{self._in[room]}":
-            self._lost(room, f"the room {room} has kicked us out")
+            self._lost(room, f"the room {room} has kicked us out", 0.0)
 
-    def _lost(self, room: Jid, why: str) -> None:
+    def _lost(self, room: Jid, why: str, out_s: float) -> None:
         self._in[room] = None
         self.session.log(0, f"{why}; joining again in {REJOIN_S:.0f} s")
-        asyncio.get_running_loop().call_later(REJOIN_S, self._join_again, room)
+        asyncio.get_running_loop().call_later(REJOIN_S, self._join_again, room, out_s + REJOIN_S)
 
-    def _join_again(self, room: Jid) -> None:
+    def _join_again(self, room: Jid, out_s: float) -> None:
         if not self.session.is_over and not self.session.is_cut and self._in[room] is None:
-            self._join(room)
+            self._join(room, self.on_return(room, out_s))
 
     # ── XEP-0410 ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,7 +215,7 @@ class Rooms(Greeting):
             await asyncio.sleep(SELF_PING_S)
             for room, name in list(self._in.items()):
                 if name is not None and not await self._is_in(room, name):
-                    self._lost(room, f"the room {room} has forgotten us")
+                    self._lost(room, f"the room {room} has forgotten us", SELF_PING_S)
 
     async def _is_in(self, room: Jid, name: str) -> bool:
         try:

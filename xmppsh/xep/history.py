@@ -11,11 +11,13 @@ from xmppsh import ns
 from xmppsh.errors import MalformedJid, ProtocolViolation
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import number
+from xmppsh.session.repeats import stanza_id
 from xmppsh.tasks import ended
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
-from xmppsh.xmlio.reader import below, tree, trees
+from xmppsh.xmlio.reader import StanzaReader, below, tree, trees
+from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -37,6 +39,7 @@ AS_WRITTEN = re.compile(
     r"</forwarded></result></message>",
     re.DOTALL,
 )
+END = "</message>"
 MAX_EMPTY = 10  # pages in a row; a server may leave out what has expired
 PAGE = 250  # messages; servers give fewer when they like
 TURNS = 4  # of the loop until a request has left: it is made, queued, written, and sent
@@ -169,6 +172,23 @@ def _form(wanted: Wanted) -> Xml | None:
         return None
     kind = element("field", {"var": "FORM_TYPE", "type": "hidden"}, element("value", None, ns.MAM))
     return element("x", {"xmlns": ns.DATA_FORMS, "type": "submit"}, kind, *fields)
+
+
+def as_sent(one: Archived, by: Jid, delayed_by: str | None = None) -> Element | None:
+    """As it would have been delivered: with its id in the archive of `by` (XEP-0359) and its stamp (XEP-0203).
+
+    delayed_by: who stamps it, by default the server. None for an empty one.
+    """
+    if not one.xml.endswith(END):
+        return None
+    more = ""
+    if stanza_id(one.xml, str(by)) != one.archive_id:
+        more = element("stanza-id", {"xmlns": ns.SID, "by": str(by), "id": one.archive_id})
+    if one.moment is not None:
+        facts = {"xmlns": ns.DELAY, "from": delayed_by or by.domainpart, "stamp": rfc3339(one.moment)}
+        more += element("delay", facts)
+    (stanza,) = StanzaReader(Limits().arriving).feed((one.xml.removesuffix(END) + more + END).encode())
+    return stanza
 
 
 def _archived(stanzas: list[Element], own: Jid, session_archive: Jid, query_id: str) -> list[Archived]:

@@ -36,10 +36,12 @@ class CannotJoin(XmppshError):
     service: Jid
 
 
-def join_presence(room: Jid, nick: str, password: str | None = None, *, history: int = 0) -> Xml:
-    """Ask to be let in (§7.2); history: how many old messages the room should send."""
+def join_presence(
+    room: Jid, nick: str, password: str | None = None, *, history: int = 0, seconds: int | None = None
+) -> Xml:
+    """Ask to be let in (§7.2); history: how many old messages the room should send; seconds: or those of so long."""
     parts = (
-        element("history", {"maxstanzas": str(history)}),
+        element("history", {"maxstanzas": str(history)} if seconds is None else {"seconds": str(seconds)}),
         None if password is None else element("password", None, password),
     )
     address = str(room.bare.with_resource(nick))
