@@ -125,7 +125,7 @@ async def test_a_bounce_from_the_middle_of_a_long_input_tells_its_line(
     lines = [f"<message to='{bob.jid}' id='i{number}'><body>{number}</body></message>" for number in range(1, 41)]
     lines[24] = f"<message to='nobody@{server.domain}' id='lost'><body>x</body></message>"
     outcome = await program.run(
-        "pipe", "--replies", "--format", "json", "--window", "7", stdin="\n".join(lines).encode()
+        "pipe", "--replies", "--format", "json", "--window", "1", stdin="\n".join(lines).encode()
     )
     assert outcome.code == 80
     assert [(one["line"], one["id"]) for one in outcome.records[:-1]] == [(25, "lost")]

@@ -51,8 +51,9 @@ class Queue:
 
     @property
     def open_count(self) -> int:
-        """How many have no final fate yet."""
-        return self.in_flight + self.waiting_count + len(self._uncertain)
+        """How many of those that were handed in have no final fate yet; the session's own are not counted."""
+        lost = sum(entry.number > 0 for entry in self.lost)
+        return self.last_number - self.acked_count - self.failed_count - lost
 
     @property
     def recent(self) -> list[str]:
