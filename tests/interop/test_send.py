@@ -174,7 +174,7 @@ async def test_a_bad_line_takes_no_good_one_with_it(program: Program, server: Se
         assert stripped.stderr.startswith("xmppsh: 9 characters that XML cannot carry were left out")
         refused = await program.run("send", bob.jid, "--lines", "--control", "refuse", stdin=b"before\n\x1b\nafter\n")
         assert refused.code == 65
-        assert refused.stderr.startswith("xmppsh: line 2 of stdin holds U+001B, which XML cannot carry")
+        assert refused.stderr.startswith("xmppsh: line 2 of stdin holds U+001B at character 1, which XML cannot carry")
         await contact.wait_for_message(lambda one: one.body == "before")
         assert [one.body for one in contact.messages] == ["good", "red", "last", "before"]
 

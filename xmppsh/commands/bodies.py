@@ -37,18 +37,23 @@ class Cleaner:
     def decoded(self, data: bytes, what: str) -> str:
         """The text of some bytes; `what` is how to call them in an error."""
         try:
-            return self.cleaned(data.decode("utf-8"))
+            return self.cleaned(data.decode("utf-8"), what)
         except UnicodeDecodeError as error:
             if self.control == "refuse":
                 raise DataError(
                     f"{what} is not UTF-8 (byte {error.start + 1})", hint="--control strip leaves such bytes out"
                 ) from error
-        return self.cleaned(data.decode("utf-8", "surrogateescape"))
+        return self.cleaned(data.decode("utf-8", "surrogateescape"), what)
 
-    def cleaned(self, text: str) -> str:
-        """The text as it can be sent; with `refuse` as it is, since whoever makes the XML finds the fault."""
-        if self.control == "refuse" or NOT_XML.search(text) is None:
+    def cleaned(self, text: str, what: str = "the text") -> str:
+        """The text as it can be sent; `what` is how to call it in an error."""
+        if (wrong := NOT_XML.search(text)) is None:
             return text
+        if self.control == "refuse":
+            raise DataError(
+                f"{what} holds U+{ord(wrong.group()):04X} at character {wrong.start() + 1}, which XML cannot carry",
+                hint="--control strip leaves such characters out, --control show keeps them visible",
+            )
         if self.control == "show":
             return NOT_XML.sub(lambda match: _visible(match.group()), text)
         kept = NOT_XML.sub("", re.sub(_ESCAPE_SEQUENCE, "", text))
@@ -131,11 +136,6 @@ class Lines:
         text = self._cleaner.decoded(line.removesuffix(b"\r"), f"line {self._count} of stdin")
         if self._count == 1:
             text = text.removeprefix(BOM)
-        if self._cleaner.control == "refuse" and (wrong := NOT_XML.search(text)) is not None:
-            raise DataError(
-                f"line {self._count} of stdin holds U+{ord(wrong.group()):04X}, which XML cannot carry",
-                hint="--control strip leaves such characters out",
-            )
         return text if text.strip() else ""
 
     async def _batches(self, batch_s: float) -> AsyncIterator[str]:

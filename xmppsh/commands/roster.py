@@ -212,12 +212,15 @@ def _parsed(text: str) -> list[Contact]:
             continue
         try:
             given = json.loads(line)
-            jid = str(parse_address(given["jid"]).bare)
+            address = parse_address(given["jid"])
+            jid = str(address.bare)
             name, groups = given.get("name"), tuple(given.get("groups") or ())
             if not all(isinstance(one, str) for one in (name or "", *groups)):
                 raise DataError("name and groups are texts")
             asks = given.get("ask") is True
-            found[jid] = Contact(jid, name, groups, str(given.get("subscription") or "none"), asks)
+            # ejabberd keeps an item with a resource beside that of the bare address, which is the contact's own.
+            if address.resourcepart is None or jid not in found:
+                found[jid] = Contact(jid, name, groups, str(given.get("subscription") or "none"), asks)
         except (ValueError, KeyError, TypeError, XmppshError) as error:
             why = str(error) if isinstance(error, XmppshError) else "it is not a contact as `roster export` prints it"
             raise DataError(f"line {number}: {why}") from error
