@@ -41,6 +41,9 @@ def test_a_stamp_that_no_calendar_knows_is_none(stamp: str) -> None:
 
 INNER = {
     "as servers write it": "<message xmlns='jabber:client' to='x@y'><body>a &lt; b</body></message>",
+    "with its attributes in another order": (
+        "<message to='x@y' id='1' xmlns='jabber:client' from='a@b/c' type='chat'><body>a</body></message>"
+    ),
     "empty": "<message xmlns='jabber:client' to='x@y'/>",
     "without a namespace of its own": "<message to='x@y'><body>c</body></message>",
     "with a forwarded one inside": (

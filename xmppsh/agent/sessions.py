@@ -31,7 +31,7 @@ class AgentSessions:
         self._pool, self._account, self._console, self._storage = pool, account, console, storage
 
     @asynccontextmanager
-    async def one_shot(self, *, heals: bool = False) -> AsyncIterator[BorrowedSession]:
+    async def one_shot(self, *, heals: bool = False, acks: bool = True) -> AsyncIterator[BorrowedSession]:
         """The account's open session, which others may have as well."""
         async with self._pool.session(self._account, self._console, self._storage) as session:
             yield session

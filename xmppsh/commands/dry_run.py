@@ -185,7 +185,7 @@ class DrySessions:
         self._account, self._console = account, console
 
     @asynccontextmanager
-    async def one_shot(self, *, heals: bool = False) -> AsyncIterator[DrySession]:
+    async def one_shot(self, *, heals: bool = False, acks: bool = True) -> AsyncIterator[DrySession]:
         """A session that prints."""
         session = DrySession(self._account, self._console)
         try:

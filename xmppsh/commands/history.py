@@ -100,7 +100,7 @@ async def history_export(
     """
     app.printer.format = "json"
     wanted = _wanted(app, partner, room, since, until)
-    async with app.sessions.one_shot() as session:
+    async with app.sessions.one_shot(acks=False) as session:
         with offered(WHAT, str(room or session.jid.domainpart)):
             own = str(session.jid.bare)
             if last is not None:

@@ -41,7 +41,7 @@ class OwnSessions:
         self._account, self._console, self._storage = account, console, storage
 
     @asynccontextmanager
-    async def one_shot(self, *, heals: bool = False) -> AsyncIterator[Session]:
+    async def one_shot(self, *, heals: bool = False, acks: bool = True) -> AsyncIterator[Session]:
         """A session beside the account's own address, for one command."""
         state = self._storage.state_if_any
         options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self._account.options
@@ -49,6 +49,7 @@ class OwnSessions:
         options = replace(
             options,
             jid=beside(options.jid),
+            acks=acks,
             known=known,
             tokens=None if heals or state is None else state / "tokens.json",
             head_start=self._storage.head_start,

@@ -44,10 +44,11 @@ class Sessions(Protocol):
 
     shared: Session | None
 
-    def one_shot(self, *, heals: bool = False) -> AbstractAsyncContextManager[SessionPort]:
+    def one_shot(self, *, heals: bool = False, acks: bool = True) -> AbstractAsyncContextManager[SessionPort]:
         """A session at an address beside the account's own.
 
-        heals: it survives a cut; otherwise it dies with its socket.
+        heals: it survives a cut; otherwise it dies with its socket. acks: False where much is asked for and nothing
+        else sent: what is answered needs no acknowledgement (XEP-0198), and a server need not keep what it sends.
         """
 
     def lasting(self, checkpoint: Path | None = None) -> AbstractAsyncContextManager[BulkSessionPort]:

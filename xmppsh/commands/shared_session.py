@@ -25,7 +25,7 @@ class SharedSession:
         self._session = session
 
     @asynccontextmanager
-    async def one_shot(self, *, heals: bool = False) -> AsyncIterator[Session]:
+    async def one_shot(self, *, heals: bool = False, acks: bool = True) -> AsyncIterator[Session]:
         """The open one."""
         yield self._session
 

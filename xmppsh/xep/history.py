@@ -31,11 +31,13 @@ RESULT, FORWARDED = f"{{{ns.MAM}}}result", f"{{{ns.FORWARD}}}forwarded"
 MESSAGE, DELAY = f"{{{ns.CLIENT}}}message", f"{{{ns.DELAY}}}delay"
 _VALUE = r"'([^'<>&\t\r\n]*+)'"  # with nothing to decode in it
 _ATTRIBUTES = rf"(?: (?!xmlns)[a-z:]++={_VALUE.replace('(', '(?:')})*+"
+_NAMESPACE = f" xmlns='{ns.CLIENT}'"
+_STANDING_ALONE = rf"{_ATTRIBUTES}{_NAMESPACE}{_ATTRIBUTES}"  # Prosody's tables have no order
 _DELAY = rf"(?:<delay(?: stamp={_VALUE}| from={_VALUE}| xmlns='({ns.DELAY})')*+/>)?+"
 # A result as servers write it, with its delay before or behind the message.
 AS_WRITTEN = re.compile(
     rf"<message{_ATTRIBUTES}><result(?: id={_VALUE}| queryid={_VALUE}| xmlns='({ns.MAM})')*+>"
-    rf"<forwarded xmlns='{ns.FORWARD}'>{_DELAY}(<message{_ATTRIBUTES} xmlns='{ns.CLIENT}'>.*</message>){_DELAY}"
+    rf"<forwarded xmlns='{ns.FORWARD}'>{_DELAY}(<message{_STANDING_ALONE}>.*</message>){_DELAY}"
     r"</forwarded></result></message>",
     re.DOTALL,
 )
