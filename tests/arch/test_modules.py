@@ -16,6 +16,7 @@ SHOWN_BY = {
     "agent/test_agent.py": "agent: allowed borrowed commands pool request running server sessions streams thin",
     "arch/test_documents.py": "commands: schema · cli: help",
     "commands/test_completion.py": "commands: candidates",
+    "commands/test_pipe_apart.py": "xmlio: apart",
     "commands/test_registry.py": "commands: spec",
     "commands/test_send.py": "commands: bodies order",
     "commands/test_sessions.py": "commands: session_records",

@@ -116,6 +116,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
         ended = error
     finally:
         stop_watching()
+        await stanzas.close()
     if isinstance(ended, XmppshError):
         console.report(ended)  # the summary is the last line
     summary = _summary(run)

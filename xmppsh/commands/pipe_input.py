@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from xmppsh.commands.bodies import BOM, MAX_BODY_BYTES
 from xmppsh.commands.kinds import parse_address
+from xmppsh.commands.pipe_apart import Apart
 from xmppsh.errors import DataError, UsageError, XmlError, XmppshError
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.plain import PlainReader
@@ -17,16 +19,18 @@ from xmppsh.xmlio.reader import StanzaReader, read_element
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from xmppsh.model import Element, Jid
     from xmppsh.output.streams import InputStream
+    from xmppsh.xmlio.apart import Read
     from xmppsh.xmlio.plain import Plain
     from xmppsh.xmlio.splitter import Limits
 
 Kind = Literal["auto", "xml", "json", "lines"]
 KINDS: tuple[Kind, ...] = ("auto", "xml", "json", "lines")
 TEXTS = ("body", "subject", "thread", "lang")  # of a JSON object, each a string
+LONG_BYTES = 512 * 1024  # of input, which is worth a process of its own
 _STANZA = re.compile(rb"\n\s*(?=<(?:message|presence|iq)[\s/>])")
 
 
@@ -34,7 +38,7 @@ class PipeInput:
     """The stanzas of the input, in order. A bad one raises XmlError with its place.
 
     skip: is told of a bad one instead, and reading goes on; None: it ends there. to: for the formats that have no
-    recipient of their own.
+    recipient of their own. apart: the process that checks a long input.
     """
 
     def __init__(
@@ -50,12 +54,26 @@ class PipeInput:
         self._source, self._kind, self._limits = source, kind, limits
         self._root, self._to, self._skip = root, to, skip
         self._line = b""
+        self._found: AsyncGenerator[Element | Plain] | None = None
+        self.apart: Apart | None = None
+        self._tried_apart = False
+
+    async def close(self) -> None:
+        """Read no more, and end what was begun to read it."""
+        if self._found is not None:
+            await self._found.aclose()
+        if self.apart is not None:
+            self.apart.close()
 
     def source(self, stanza: Element) -> bytes:
         """What the stanza that was read last is in the input: the line, or the element itself."""
         return stanza.xml.encode() if self._kind == "xml" else self._line
 
-    async def __aiter__(self) -> AsyncIterator[Element | Plain]:
+    def __aiter__(self) -> AsyncIterator[Element | Plain]:
+        self._found = self._all()
+        return self._found
+
+    async def _all(self) -> AsyncGenerator[Element | Plain]:
         head = b""
         if self._kind == "auto":
             while not head.strip() and (chunk := await self._source.read()):
@@ -67,11 +85,12 @@ class PipeInput:
         if self._kind == "lines" and self._to is None:
             raise UsageError("lines say nothing of their recipient", hint="--to JID, or --input xml or json")
         if self._kind != "xml":
-            found: AsyncIterator[Element | Plain] = self._by_lines(head)
+            read: AsyncGenerator[Element | Plain] = self._by_lines(head)
         else:
-            found = self._xml(head) if self._skip is None else self._sound_xml(head)
-        async for one in found:
-            yield one
+            read = self._xml(head) if self._skip is None else self._sound_xml(head)
+        async with aclosing(read) as found:
+            async for one in found:
+                yield one
 
     def _fault(self, error: XmlError) -> None:
         """Go on after a bad stanza, or raise it."""
@@ -81,24 +100,40 @@ class PipeInput:
 
     # ── XML ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _xml(self, head: bytes) -> AsyncIterator[Element | Plain]:
+    async def _xml(self, head: bytes) -> AsyncGenerator[Element | Plain]:
         """Plain messages by the run; the first fault ends it."""
-        reader = PlainReader(self._limits, root=self._root)
-        chunk, more = head, True
-        while more:
-            if reader.holds and not self._source.is_ready:
-                found, error = reader.release()
-            else:
-                chunk = chunk or await self._source.read()
-                more = bool(chunk)
-                found, error = reader.feed(chunk, final=not more)
-                chunk = b""
-            for one in found:
-                yield one
-            if error is not None:
-                raise error
+        async with aclosing(self._reads(head)) as reads:
+            async for found, error in reads:
+                for one in found:
+                    yield one
+                if error is not None:
+                    raise error
 
-    async def _sound_xml(self, head: bytes) -> AsyncIterator[Element]:
+    async def _reads(self, head: bytes) -> AsyncGenerator[Read]:
+        """Input is read here, and as soon as it is long, in a process of its own."""
+        reader = PlainReader(self._limits, root=self._root)
+        chunk, more, read_bytes = head, True, 0
+        while more:
+            if read_bytes >= LONG_BYTES and (rest := reader.rest()) is not None and (apart := await self._helper()):
+                async with aclosing(apart.read(self._source, self._limits, self._root, *rest)) as reads:
+                    async for one in reads:
+                        yield one
+                return
+            if reader.holds and not self._source.is_ready:
+                yield reader.release()
+                continue
+            chunk = chunk or await self._source.read()
+            more, read_bytes = bool(chunk), read_bytes + len(chunk)
+            yield reader.feed(chunk, final=not more)
+            chunk = b""
+
+    async def _helper(self) -> Apart | None:
+        """The process for long input, once it is there: what comes before that is not waited with."""
+        if not self._tried_apart:
+            self._tried_apart, self.apart = True, Apart.start()
+        return self.apart if self.apart is not None and await self.apart.is_up() else None
+
+    async def _sound_xml(self, head: bytes) -> AsyncGenerator[Element]:
         """Each stanza for itself; what is wrong is left out."""
         reader, before = StanzaReader(self._limits, root=self._root), 0
         read = 0  # lines of the input before this chunk
@@ -140,7 +175,7 @@ class PipeInput:
 
     # ── JSON and lines ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _by_lines(self, head: bytes) -> AsyncIterator[Element]:
+    async def _by_lines(self, head: bytes) -> AsyncGenerator[Element]:
         number, rest, more = 0, head, True
         while more:
             chunk = await self._source.read()

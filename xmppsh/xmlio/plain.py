@@ -109,6 +109,7 @@ class Runs(Generic[Item]):
         self._is_between = True  # the place is between two stanzas
         self._place = place  # everything before it is dealt with
         self._is_ahead = False  # the reader has not seen what lies right before it
+        self._has_seen = False  # has the reader seen anything?
         # The line of the reader's own, and the one where it was told to go on, behind plain messages.
         self._line = self._moved_line = place[0]
         self._lines = self._columns = 0  # how much further it is in the input; the columns in that line alone
@@ -193,6 +194,7 @@ class Runs(Generic[Item]):
         self, data: bytes, *, is_whole: bool, final: bool = False
     ) -> tuple[list[Plain | Item], XmlError | None]:
         """is_whole: it ends behind an end tag."""
+        self._has_seen = True
         if self._is_ahead:
             self._reader.skip()
             self._line += 1
@@ -225,8 +227,10 @@ class PlainReader(Runs[Element]):
     The end of what it is given may be the beginning of a plain message: it is held back, and `release` reads it.
     """
 
-    def __init__(self, limits: Limits, *, root: str | None = None) -> None:
+    def __init__(self, limits: Limits, *, root: str | None = None, place: Place = (1, 1)) -> None:
+        """place: where it begins in a longer input, of which it gets what stands behind plain messages."""
         super().__init__(StanzaReader(limits, root=root), limits, ODD)
+        self._place, self._is_ahead = place, place != (1, 1)
         self._allows_plain = root is None or root.rpartition("}")[2] != "message"
         self._held = b""
 
@@ -241,6 +245,11 @@ class PlainReader(Runs[Element]):
     def holds(self) -> bool:
         """Is something held back?"""
         return bool(self._held)
+
+    def rest(self) -> tuple[bytes, Place] | None:
+        """What is held back, and where it begins, for another reader to go on with; None where that one would have to
+        know more than that plain messages came before."""
+        return None if self._has_seen else (self._held, self._place)
 
     def release(self) -> tuple[list[Plain | Element], XmlError | None]:
         """Read what is held back: nothing more comes for a while."""
