@@ -131,6 +131,13 @@ def test_a_server_that_took_scram_does_not_get_the_password(rung: Rung) -> None:
     assert b"PLAIN" not in written(outputs)
 
 
+def test_what_is_remembered_alone_refuses_no_login() -> None:
+    odd = Known(frozenset({"PLAIN"}), frozenset(), "SCRAM-SHA-1", True, Limits().stanza_bytes, Rung.BIND)
+    stream, server = new_stream(known=odd), GoodServer()
+    until(State.SECURED, stream, server)
+    assert b'mechanism="SCRAM-SHA-1"' in written(feed(stream, HEADER + mechanisms("PLAIN", "SCRAM-SHA-1")))
+
+
 def test_a_session_that_may_outlive_its_socket_is_never_presumed() -> None:
     stream, server = new_stream(known=known(Rung.STANZAS), resumable_s=120), GoodServer()
     until(State.AUTHENTICATED, stream, server)

@@ -207,7 +207,11 @@ class Negotiation:
         if not offer.possible(self.config.credentials):
             return []
         self._guessed = offer
-        return self._log_in(offer)
+        try:
+            return self._log_in(offer)
+        except SaslError:  # such as a downgrade, by what is remembered alone: what the server says now decides
+            self._guessed = None
+            return []
 
     def _log_in(self, offer: sasl.Offer) -> list[Output]:
         self._exchange = self._begin(offer)
