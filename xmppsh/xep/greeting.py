@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshError
+from xmppsh.protocol.conditions import OUT_OF_REACH, UNKNOWN
 from xmppsh.session.ports import Interceptor
 from xmppsh.tasks import running
 from xmppsh.xep.carbons import enabling
@@ -221,8 +222,8 @@ class Rooms(Greeting):
         try:
             await self.session.request("get", room.with_resource(name), element("ping", {"xmlns": ns.PING}))
         except StanzaError as error:
-            # §3.3: these come from a client or a server that knows no pings, so we are in.
-            return error.condition in ("service-unavailable", "feature-not-implemented", "item-not-found")
+            # §3.3: of a client that knows no pings, so we are in; and where the room is out of reach, nobody knows.
+            return error.condition in (*UNKNOWN, "item-not-found", *OUT_OF_REACH)
         except XmppshError:
             return True  # nobody knows; the next one tells
         return True
