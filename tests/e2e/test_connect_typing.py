@@ -155,6 +155,7 @@ async def test_a_message_that_bounces_is_named(server: Server, tmp_path: Path) -
         await stage.shell.prompt(f"nobody@{server.domain}")
         await stage.shell.enter("are you there?")
         assert "service-unavailable" in await stage.shell.shows("xmppsh: “are you there?”: nobody@")
+        await stage.shell.shows("you ✗ ")
         await stage.is_alive()
 
 

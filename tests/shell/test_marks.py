@@ -86,3 +86,11 @@ async def test_what_is_to_be_shown_now_ends_the_waiting(monkeypatch: pytest.Monk
     await asyncio.sleep(0)
     marks.hurry()
     assert await asyncio.wait_for(waiting, 1) is None
+
+
+def test_an_error_from_whom_it_was_written_to_says_that_a_message_came_back() -> None:
+    marks = asked("a", "b")
+    for sender, stanza_id, news in ((OTHER, "a", []), (ROMEO, "a", [{"a"}]), (ROMEO, "a", [])):
+        error = read_element(f"<message xmlns='jabber:client' from='{sender}' id='{stanza_id}' type='error'/>")
+        assert [set(one.ids) for one in marks.came_back(error)] == news
+    assert (marks.of("a"), marks.of("b")) == ("came back", None)

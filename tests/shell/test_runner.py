@@ -103,3 +103,12 @@ def test_a_mistyped_command_of_the_shell_is_answered_with_the_right_one() -> Non
     with pytest.raises(UsageError) as caught:
         parse("quti", "")
     assert caught.value.hint == "/quit"
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "hint"), [("nonsense", "", "/help lists them"), ("room", "foo", "/help room")]
+)
+def test_a_word_like_no_command_leads_to_the_shell_s_own_help(name: str, tail: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(name, tail)
+    assert (caught.value.hint or "").startswith(hint)

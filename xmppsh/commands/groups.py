@@ -92,7 +92,10 @@ def unknown(name: str, path: Path = (), prefix: str = "xmppsh ", others: Iterabl
 
     near = difflib.get_close_matches(name.lower(), [*children(path), *others], n=1, cutoff=0.6)
     whole = " ".join([*path, name])
-    asked = f"{prefix}{' '.join([*path, near[0]])}" if near else f"xmppsh {' '.join([*path, '--help'])}"
+    if near:
+        asked = prefix + " ".join([*path, near[0]])
+    else:
+        asked = " ".join(("/help", *path) if prefix == "/" else ("xmppsh", *path, "--help"))
     return UsageError(f"{whole!r} is not a command", hint=asked)
 
 

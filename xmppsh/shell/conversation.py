@@ -39,7 +39,7 @@ SILENT = (
 REPLACES = f"{{{ns.CORRECTION}}}replace"
 OURS = r"[\s*]*you\b"  # what our own messages begin with; a nickname or account that does is written out
 ELSEWHERE = "elsewhere"  # said by another client of ours
-MARKS = {ELSEWHERE: "", "waits": "…", "acked": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗"}
+MARKS = {ELSEWHERE: "", "waits": "…", "acked": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗", "came back": "✗"}
 KINDS_OF_MARKS = {
     ELSEWHERE: "good",
     "waits": "mark",
@@ -47,6 +47,7 @@ KINDS_OF_MARKS = {
     "delivered": "good",
     "read": "name",
     "failed": "bad",
+    "came back": "bad",
 }
 
 

@@ -83,6 +83,11 @@ class Marks:
                     self._release(one)
         return News(sender, frozenset(ids), mark)
 
+    def came_back(self, stanza: Element) -> list[News]:
+        """What an error tells about a message of ours (RFC 6120 §8.3)."""
+        news = self._told(stanza.sender.partition("/")[0], "came back", stanza.id or "")
+        return [news] if news.ids else []
+
     # ── A moment's patience ─────────────────────────────────────────────────────────────────────────────────────
 
     async def soon(self, stanza_id: str, partner: str) -> str | None:

@@ -88,7 +88,8 @@ class People:
 
     def addresses(self) -> Iterator[tuple[str, str]]:
         """Everybody who could be written to, with a word about each: who has written last comes first."""
-        yield from ((bare, "has written") for bare in reversed(self._strangers))
+        ours = {bare for bare, _ in self.own}
+        yield from ((bare, "has written") for bare in reversed(self._strangers) if bare not in ours)
         yield from ((bare, "room") for bare in self.rooms)
         yield from self.contacts.items()
         yield from self.own

@@ -27,7 +27,7 @@ from xmppsh.shell.fates import Fates
 from xmppsh.shell.history import LineHistory, history_file
 from xmppsh.shell.interpreter import Interpreter, Quit
 from xmppsh.shell.line import Command, Text, Xml, classify, pasted
-from xmppsh.shell.marks import Marks
+from xmppsh.shell.marks import Marks, News
 from xmppsh.shell.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.prompt import make_prompt
 from xmppsh.shell.runner import keeps_text
@@ -241,8 +241,7 @@ class Repl:
     # ── What arrives ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _show_message(self, stanza: Element) -> None:
-        for news in self._marks.note(stanza):
-            self._conversation.mark(news.partner, news.ids, news.mark)
+        self._mark(self._marks.note(stanza))
         await self._fates.shown()  # what was said before stands above its answer
         shown = unwrapped(self._app, self._session, stanza)
         assert isinstance(shown, MessageRecord)
@@ -257,7 +256,12 @@ class Repl:
         else:
             self._prompt.app.invalidate()
 
+    def _mark(self, told: list[News]) -> None:
+        for news in told:
+            self._conversation.mark(news.partner, news.ids, news.mark)
+
     def _tell_bounce(self, stanza: Element) -> bool:
+        self._mark(self._marks.came_back(stanza))
         if self._sent.place_of(stanza) is None and not self._interpreter.reports_bounces:
             report(self._app, bounce(stanza))
         return True

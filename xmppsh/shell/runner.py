@@ -110,7 +110,7 @@ def find(name: str, tail: str) -> tuple[Path | str, str]:
         path, tail = (*path, word), rest
     if path not in COMMANDS:
         error = unknown(name, (), "/", BUILTINS)
-        hint = error.hint if error.hint != "/--help" else "/help lists them; // at the start sends a slash"
+        hint = error.hint if error.hint != "/help" else "/help lists them; // at the start sends a slash"
         raise UsageError(f"/{name} is not a command", hint=hint)
     if (why := COMMANDS[path].not_in_shell) is not None:
         raise UsageError(f"/{' '.join(path)} does not run in the shell: {why}")
