@@ -1,10 +1,13 @@
 """A link that says nothing: when it is asked, when it is given up, and what counts as a sign of life."""
 
 import asyncio
+from dataclasses import replace
 
+import pytest
 from connection.paper import Cut, ack
 from protocol.playbook import NS
 
+from xmppsh.errors import Unconfirmed
 from xmppsh.session.outbound import MAX_LIVES
 from xmppsh.session.phase import Phase
 
@@ -98,3 +101,28 @@ async def test_a_server_that_resumes_and_never_acknowledges_makes_no_progress(se
         session.outbound.progress.clear()
         session.resumed(0)
     assert not session.outbound.progress.is_set()
+
+
+async def test_a_cut_that_may_still_heal_is_no_silence_of_the_server(session: Cut) -> None:
+    session.options = replace(session.options, give_up_s=10.0)
+    session.bound()
+    number = session.message("m1")
+    await asyncio.sleep(0)
+    session.cut()
+    healed = asyncio.Event()
+    session.connection._healing = asyncio.ensure_future(healed.wait())  # type: ignore[assignment]
+    waiting = asyncio.ensure_future(session.acked(number, timeout_s=0.0))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done(), "the time for an acknowledgement is over, that for the cut is not"
+    session.resumed(0).hear(ack(1))
+    healed.set()
+    await waiting
+
+
+async def test_a_server_that_is_silent_on_a_working_link_is_given_up_after_the_timeout(session: Cut) -> None:
+    session.options = replace(session.options, give_up_s=10.0)
+    session.bound()
+    number = session.message("m1")
+    with pytest.raises(Unconfirmed):
+        await session.acked(number, timeout_s=0.0)

@@ -172,6 +172,9 @@ class Session(Streams):
                 async with asyncio.timeout(timeout_s):
                     await progress.wait()
             except TimeoutError:
+                await self.connection.healed(self.options.give_up_s or 0.0)  # a cut has a time of its own
+                if progress.is_set():
+                    continue
                 silence = DeadlineExceeded(
                     f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer"
                 )
