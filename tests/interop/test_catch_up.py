@@ -52,7 +52,7 @@ async def test_what_the_server_drops_during_a_cut_is_printed_once_and_in_order(
             await friend.settle()
             healing = time.monotonic()
             cut.release()
-            shown = await friend.wait_for_presence(alice.jid, "available", since=healing)
+            shown = await friend.wait_for_presence(alice.jid, "available", 90, since=healing)
             await friend.send(f"{alice.jid}{to}", str(COUNT + 10))
             await friend.send(room, str(SAID), type="groupchat")
             assert process.stdout is not None

@@ -184,7 +184,7 @@ class Bus:
 
     on_taken(token, count) is called when every reader of a stanza is done, or of so many, of which the token is the
     first one's; on_full and on_room when the readers lag; on_unread when a message has come that nobody reads.
-    until_ack(): how many stanzas may be dealt with before their acknowledgement is due.
+    until_ack(): how many stanzas may be dealt with before their acknowledgement is due. is_full: the readers lag.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._on_taken, self._on_full, self._on_room = on_taken, on_full, on_room
         self._waiting_bytes = 0
-        self._full = False
+        self.is_full = False
 
     def subscribe(self, wanted: Callable[[Element], bool]) -> Subscription:
         """Begin to read what arrives from now on."""
@@ -235,8 +235,8 @@ class Bus:
         return True
 
     def _hold_if_full(self) -> None:
-        if self._waiting_bytes > MAX_WAITING_BYTES and not self._full:
-            self._full = True
+        if self._waiting_bytes > MAX_WAITING_BYTES and not self.is_full:
+            self.is_full = True
             self._on_full()
 
     def release(self, arrival: Waiting) -> None:
@@ -274,8 +274,8 @@ class Bus:
 
     def _shrink(self, size_bytes: int) -> None:
         self._waiting_bytes -= size_bytes
-        if self._full and self._waiting_bytes <= MAX_WAITING_BYTES // 2:
-            self._full = False
+        if self.is_full and self._waiting_bytes <= MAX_WAITING_BYTES // 2:
+            self.is_full = False
             self._on_room()
 
     def end(self, error: XmppshError | None) -> None:

@@ -53,8 +53,8 @@ class Inbound:
         self._high_water = 0  # the highest number of an inbound stanza
         self._collections: dict[str, list[Element]] = {}
         self._held: list[tuple[Element, int]] | None = None  # what the readers do not get yet
-        self._held_bytes = self._most_held = 0
-        self._holding: set[object] = set()  # for whom
+        self._held_bytes = 0
+        self._holding: dict[object, tuple[int, bool]] = {}  # for whom, how many, need the link not be read meanwhile
 
     @property
     def generation(self) -> int:
@@ -67,6 +67,7 @@ class Inbound:
         self._high_water = received
         if self._held is not None:
             self._held, self._held_bytes = [], 0  # unacknowledged, so the server has it still
+            self._read_on()
 
     def on_arrival(self, event: StanzaArrived | RunArrived) -> None:
         """One stanza arrived, or messages together."""
@@ -148,15 +149,16 @@ class Inbound:
         """What is held back, in order."""
         return [] if self._held is None else [stanza for stanza, _ in self._held]
 
-    def hold_back(self, owner: object, most: int) -> None:
+    def hold_back(self, owner: object, most: int, *, stops_reading: bool = False) -> None:
         """Keep so many that arrive from the readers until every owner lets them through: something comes before them.
 
-        With more than that they go through, and it comes late: nothing is acknowledged meanwhile.
+        Past that the link is not read, where no owner needs it; else they go through, and it comes late. Nothing is
+        acknowledged meanwhile.
         """
-        self._most_held = most
-        self._holding.add(owner)
+        self._holding[owner] = (most, stops_reading)
         if self._held is None:
             self._held, self._held_bytes = [], 0
+        self._look_at_held()
 
     def drop_held(self, is_known: Callable[[Element], bool]) -> None:
         """Take what the readers have had already out of what is held back; it is handled."""
@@ -174,20 +176,35 @@ class Inbound:
 
     def let_through(self, owner: object) -> None:
         """Give the readers what was held back, unless somebody else still has something for them before it."""
-        self._holding.discard(owner)
+        self._holding.pop(owner, None)
         if not self._holding:
             self._release()
 
     def _release(self) -> None:
         held, self._held = self._held or [], None
+        self._read_on()
         for stanza, number in held:
             self.bus.publish(stanza, (self._generation, number))
 
     def _hold_one(self, stanza: Element, number: int, held: list[tuple[Element, int]]) -> None:
         held.append((stanza, number))
         self._held_bytes += len(stanza.xml)
-        if len(held) > self._most_held or self._held_bytes > MAX_HELD_BYTES:
+        self._look_at_held()
+
+    def _look_at_held(self) -> None:
+        if self._held is None:
+            return
+        most = max(most for most, _ in self._holding.values())
+        if len(self._held) <= most and self._held_bytes <= MAX_HELD_BYTES:
+            return
+        if not all(stops for _, stops in self._holding.values()):
             self._release()
+        elif not self.readers_lag:
+            self._hold(True)
+
+    def _read_on(self) -> None:
+        if self.readers_lag and not self.bus.is_full:
+            self._hold(False)
 
     def _on_reader_done(self, token: Token, count: int) -> None:
         generation, number = token

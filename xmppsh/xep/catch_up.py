@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.session import Session
+from xmppsh.session.settle import Server, server_of
 from xmppsh.xmlio.ids import beside
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from xmppsh.session.inbox import Inbox
     from xmppsh.xep.history import Archived
 
-MAX_HELD = 200  # stanzas that come meanwhile; nothing is acknowledged as long as they are held back
+# Stanzas that come meanwhile, and are not acknowledged: Prosody keeps 500, ejabberd ends a session at 5,000.
+MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
 LATE_S = 60.0  # behind the end of a dead run's session: the server's clock is not ours
 TRIES = 3  # to ask, on a connection of their own each
 
@@ -99,8 +101,7 @@ class CatchUp(Interceptor):
         elif former != self._generation:
             self._owes_presence = True
             self._newest = self._inbox.newest_id or self._newest
-            inbound.hold_back(self, MAX_HELD)
-            self._woken.set()
+            self._hold_back()
         elif self._owes_presence:
             self._woken.set()
 
@@ -111,8 +112,13 @@ class CatchUp(Interceptor):
             self._newest, self._began = self._left.newest or None, datetime.fromtimestamp(self._left.since, UTC)
             self._owes_presence = True
             self._through.clear()
-            self._session.inbound.hold_back(self, MAX_HELD)
-            self._woken.set()
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        resumable = self._session.resumable
+        most = MAX_HELD[Server.EXACT if resumable is None else server_of(resumable.sm_id)]
+        self._session.inbound.hold_back(self, most, stops_reading=True)
+        self._woken.set()
 
     async def run(self) -> None:
         """Ask the archive behind each lost session."""
@@ -152,22 +158,24 @@ class CatchUp(Interceptor):
         self._session.log(level, f"messages of the time without a session may be missing, the archive has none: {why}")
 
     async def _fetch(self) -> None:
-        from xmppsh.xep.history import Wanted, forwards
+        from xmppsh.xep.history import Wanted, forwards, newest
 
-        count, known = 0, self._inbox.known_ids()
+        count, known, inbound = 0, self._inbox.known_ids(), self._session.inbound
         until = None if self._left is None else datetime.fromtimestamp(self._left.until + LATE_S, UTC)
         wanted = Wanted(since=self._began if self._newest is None else None, until=until)
-        async with (
-            _beside(self._session, self._trace) as asking,
-            aclosing(forwards(asking, wanted, self._newest)) as pages,
-        ):
-            async for page in pages:
-                held = {self._inbox.stanza_id(one.xml) for one in self._session.inbound.held}
-                missing = self._missing(page.messages, held | known)
-                count += len(missing)
-                self._session.inbound.put_before(missing)
-                self._inbox.expect([self._inbox.stanza_id(one.xml) for one in missing])
-                self._newest = page.messages[-1].archive_id
+        async with _beside(self._session, self._trace) as asking:
+            # What comes later comes to this session as well: an archive that grows would have to be read for ever.
+            end = {one.archive_id for one in await newest(asking, wanted, 1)}
+            async with aclosing(forwards(asking, wanted, self._newest)) as pages:
+                async for page in pages:
+                    held = {self._inbox.stanza_id(one.xml) for one in inbound.held}
+                    missing = self._missing(page.messages, held | known)
+                    count += len(missing)
+                    inbound.put_before(missing)
+                    self._inbox.expect([self._inbox.stanza_id(one.xml) for one in missing])
+                    self._newest = page.messages[-1].archive_id
+                    if end & {one.archive_id for one in page.messages}:
+                        break
         if count:
             self._session.log(1, f"{count} messages that the server had dropped are from the archive")
 

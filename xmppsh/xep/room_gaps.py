@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
 
-MAX_HELD = 200  # stanzas that come while the archive is asked
+MAX_HELD = 400  # stanzas that come while the archive is asked; Prosody keeps 500 unacknowledged
 UNNOTICED_S = 120.0  # a link may have been dead for that long before it is cut
 
 Signs = set[tuple[str, str]]  # of messages: the archive and the id there, the sender and the id of the stanza
