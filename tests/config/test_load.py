@@ -170,7 +170,7 @@ def test_a_mistyped_key_is_answered_with_the_right_one(home: Home) -> None:
     ("XMPPSH_TIMEOUT", "x", "XMPPSH_TIMEOUT: 'x' is not a number of seconds"),
     ("XMPPSH_JID", "@", "XMPPSH_JID: '@' is not an XMPP address: nothing precedes the @"),
     ("XMPPSH_HOST", "a b:0", "XMPPSH_HOST: '0' is not a port (1 to 65535)"),
-    ("XMPPSH_VERBOSE", "-1", "XMPPSH_VERBOSE: '-1' is not a number"),
+    ("XMPPSH_VERBOSE", "-1", "XMPPSH_VERBOSE: '-1' is not a whole number from 0 to 999999999"),
 ])  # fmt: skip
 def test_a_fault_of_the_environment_names_the_variable(home: Home, variable: str, text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -137,6 +137,6 @@ def choice(name: str, allowed: tuple[Word, ...]) -> Callable[[str], Word]:
 
 def integer(text: str) -> int:
     """A whole number from zero up."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise UsageError(f"{text!r} is not a number")
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise UsageError(f"{text!r} is not a whole number from 0 to 999999999")
     return int(text)
