@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
+from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshError
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.session import Session
 from xmppsh.session.settle import Server, server_of
@@ -145,8 +145,8 @@ class CatchUp(Interceptor):
             try:
                 return await self._fetch()
             except XmppshError as error:
-                has_none = isinstance(error, StanzaError)  # it answers, and has no archive for us
-                if has_none or not left:
+                # It has no archive for us, or does not answer; else the connection is to blame.
+                if not left or isinstance(error, StanzaError | DeadlineExceeded):
                     return self._tell(error)
             if self._woken.is_set():
                 return
