@@ -29,3 +29,14 @@ def test_who_was_written_to_is_told_the_last_one_first_and_each_once() -> None:
     sent.add_batch(2, batch(0, 7))
     sent.add_batch(9, batch(1, 1))
     assert list(sent.addresses()) == ["a1@b", "a0@b", "a2@b", "c@d"]
+
+
+def test_an_id_that_the_input_repeats_may_be_answered_as_often_and_by_whom_it_went_to() -> None:
+    sent = Remembered()
+    for to in ("a@b", "a@b", "c@d"):
+        sent.add("same", Sent(1, to, is_request=False))
+    sent.add_batch(2, batch(1, 1))
+    same, once = sent.find("same"), sent.find("i1")
+    assert same is not None
+    assert once is not None
+    assert [(found.awaited, found.to) for found in (same, once)] == [(3, None), (1, "a1@b")]

@@ -17,7 +17,7 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.requests import domains_of, is_answer
+from xmppsh.session.requests import domains_of, is_answer, may_refuse
 from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.ids import Series, new_id
 from xmppsh.xmlio.plain import Plain
@@ -269,20 +269,23 @@ class Run:
                 await self.on_reply(reply)
 
     def _answered(self, session: SessionPort, stanza: Element, sent: Sent) -> PipeReply | None:
-        """Count what answers a stanza; None for what does not."""
+        """Count what answers a stanza, each once; None for what does not answer it, or comes from who may not."""
         stanza_id, kind = stanza.id or "", stanza.attributes.get("type")
+        if not sent.awaited:
+            return None
+        try:
+            to = Jid.parse(sent.to) if sent.to else None
+        except XmppshError:
+            to = None
         if sent.is_request:
-            try:
-                to = Jid.parse(sent.to) if sent.to else None
-            except XmppshError:
-                to = None
             if not is_answer(stanza, stanza_id, to, session.jid):
                 return None
             self._open_requests.discard(stanza_id)
             if not self._open_requests:
                 self._all_answered.set()
-        elif kind != "error":
+        elif kind != "error" or (to is not None and not may_refuse(stanza.sender, to, session.jid)):
             return None
+        sent.awaited -= 1
         error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart) if kind == "error" else None
         if error is not None:
             self._bounced += 1

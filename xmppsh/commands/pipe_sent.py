@@ -17,12 +17,21 @@ MAX_MEAN_BYTES = 800  # of the messages of a batch that is kept as it is
 
 
 class Sent:
-    """A stanza that was sent: what knows its answer."""
+    """A stanza that was sent: what knows its answer.
 
-    __slots__ = ("is_request", "line", "to")
+    awaited: how many answers may still come for its id, which the input may repeat; to: None where the same id went to
+    several.
+    """
 
-    def __init__(self, line: int, to: str, *, is_request: bool) -> None:
-        self.line, self.to, self.is_request = line, to, is_request
+    __slots__ = ("awaited", "is_request", "line", "to")
+
+    def __init__(self, line: int, to: str | None, *, is_request: bool) -> None:
+        self.line, self.to, self.is_request, self.awaited = line, to, is_request, 1
+
+    def follows(self, before: Sent) -> None:
+        """One of the same id was sent before."""
+        self.awaited += before.awaited
+        self.to = self.to if self.to == before.to else None
 
 
 class Remembered:
@@ -40,9 +49,12 @@ class Remembered:
         self._add(stanza_id, sent)
 
     def _add(self, stanza_id: str, sent: Sent) -> None:
+        to = sent.to
+        if (before := self._by_id.get(stanza_id)) is not None:
+            sent.follows(before)
         _put(self._by_id, stanza_id, sent)
-        if sent.to and not sent.is_request:  # a message, or a directed presence, may bounce
-            _put(self._addressed, sent.to, None)
+        if to and not sent.is_request:  # a message, or a directed presence, may bounce
+            _put(self._addressed, to, None)
 
     def add_batch(self, line: int, messages: list[bytes]) -> None:
         """Messages are sent, of which the first begins in this line, with the white space before it."""
