@@ -9,7 +9,7 @@ import click
 
 from xmppsh.commands.base import command
 from xmppsh.commands.params import JID
-from xmppsh.errors import ExitCode, XmppshError
+from xmppsh.errors import ExitCode, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -84,6 +84,8 @@ async def bookmarks_add(
 
     Example:  xmppsh bookmarks add team@conference.example.org --autojoin
     """
+    if room.localpart is None:
+        raise UsageError(f"{room} is not the address of a room", hint=f"ROOM@{room.domainpart}")
     async with app.sessions.one_shot() as session:
         one = await _marked(session, room) or Bookmark(room.bare)
         given = {"name": name, "nick": nick, "autojoin": autojoin, "password": room_password}

@@ -13,7 +13,7 @@ import click
 from xmppsh.commands.base import command
 from xmppsh.commands.kinds import parse_address
 from xmppsh.commands.params import FILE, JID
-from xmppsh.errors import DataError, ExitCode, NoInputError, Partial, StanzaError, XmppshError
+from xmppsh.errors import DataError, ExitCode, NoInputError, Partial, StanzaError, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -72,9 +72,9 @@ def _record(one: Contact) -> RosterContact:
 
 async def _existing(session: SessionPort, jid: Jid) -> Contact:
     for one in await contacts(session):
-        if one.jid == str(jid):
+        if one.jid in (str(jid), str(jid.bare)):  # ejabberd keeps what another client adds with a resource
             return one
-    raise NoSuchContact(f"{jid} is not in the roster")
+    raise NoSuchContact(f"{jid.bare} is not in the roster")
 
 
 @command("roster", "list")
@@ -98,8 +98,10 @@ async def roster_add(app: App, contact: Jid, name: str | None, groups: tuple[str
 
     Example:  xmppsh roster add juliet@example.org --name Juliet --group Friends
     """
+    if not all(groups):
+        raise UsageError("a group has a name", hint="--group NAME")  # RFC 6121 §2.3.3; Prosody keeps one without
     async with app.sessions.one_shot() as session:
-        await session.request("set", None, setting(str(contact), name, groups))
+        await session.request("set", None, setting(str(contact.bare), name, groups))
 
 
 @command("roster", "rename")
@@ -217,6 +219,7 @@ def _parsed(text: str) -> list[Contact]:
             name, groups = given.get("name"), tuple(given.get("groups") or ())
             if not all(isinstance(one, str) for one in (name or "", *groups)):
                 raise DataError("name and groups are texts")
+            groups = tuple(filter(None, groups))  # a server that keeps one without a name exports it
             asks = given.get("ask") is True
             # ejabberd keeps an item with a resource beside that of the bare address, which is the contact's own.
             if address.resourcepart is None or jid not in found:

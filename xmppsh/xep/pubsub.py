@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
-from xmppsh.errors import MalformedJid, StanzaError
+from xmppsh.errors import ExitCode, MalformedJid, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.xep.disco import info
 from xmppsh.xep.forms import Form, filled, form_in, submitted
@@ -39,6 +39,13 @@ class Event(NamedTuple):
     node: str
     item_id: str | None = None
     xml: str | None = None
+
+
+class NotSubscribed(XmppshError):
+    """There is no subscription that could end (§6.2.3.2)."""
+
+    exit_code = ExitCode.NOUSER
+    layer = "stanza"
 
 
 async def features(session: SessionPort, service: Jid) -> list[str]:
@@ -181,8 +188,13 @@ async def subscribe(session: SessionPort, service: Jid, node: str, jid: Jid) -> 
 
 
 async def unsubscribe(session: SessionPort, service: Jid, node: str, jid: Jid) -> None:
-    """Subscribe no more (§6.2)."""
-    await session.request("set", service, _query(element("unsubscribe", {"node": node, "jid": str(jid)})))
+    """Subscribe no more (§6.2); raises NotSubscribed where there is no subscription."""
+    try:
+        await session.request("set", service, _query(element("unsubscribe", {"node": node, "jid": str(jid)})))
+    except StanzaError as error:
+        if error.condition != "unexpected-request":
+            raise
+        raise NotSubscribed(f"{jid} has not subscribed to {node} of {service}", condition=error.condition) from error
 
 
 def events_in(message: Element, service: Jid, node: str) -> list[Event]:
