@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,6 +15,7 @@ from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
 MIN_FILE_BYTES = 512  # SQLite's smallest page
@@ -25,6 +27,8 @@ MAGIC = b"SQLite format 3\0"
 
 class Database:
     """One file in WAL mode. Every method commits before it returns; raises IoError (74) when the disk does not take it.
+    One that does not wait leaves the commit to a thread: `committing` ends with it, or with the IoError, and what is
+    done to the file next waits for that.
 
     application, version: what the file is marked with (SQLite's application_id and user_version). schema: the
     statements that make the tables, and add those that are missing in a file of a version from `oldest` on.
@@ -33,18 +37,23 @@ class Database:
     def __init__(self, path: Path, application: int, version: int, schema: str, oldest: int | None = None) -> None:
         self.path, self._application = path, application
         self._is_durable: bool | None = None  # are transactions synced? None: as SQLite has it
+        self.committing: Future[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
         self._versions = range(version if oldest is None else oldest, version + 1)
         with self._guarded():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_foreign()
             self._refuse_remains()
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             found = self._check_kind()
             if not found:
                 path.chmod(0o600)  # an empty file that was there
             self._database.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            # Debian's SQLite fills each page with zeros that is not used any more, and writes that to the disk: as much
+            # again as what is stored. FAST does it where a page is written anyway.
+            self._database.execute("PRAGMA secure_delete = FAST")
             self._database.execute("PRAGMA foreign_keys = ON")
             if found != version:
                 marks = f"PRAGMA application_id = {application};\nPRAGMA user_version = {version};"
@@ -98,10 +107,21 @@ class Database:
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal in."""
+        if self._thread is not None:
+            self._thread.shutdown()
         self._database.close()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
+        """Use the file in here."""
+        if self.committing is not None:
+            self.committing.exception()  # who began it is told
+            self.committing = None
+        with self._translated():
+            yield
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.ProgrammingError:
@@ -116,16 +136,31 @@ class Database:
             raise IoError(f"{self.path}: {os_reason(error)}") from error
 
     @contextmanager
-    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, durable: bool, waits: bool = True) -> Iterator[sqlite3.Connection]:
         with self._guarded():
             if durable is not self._is_durable:
                 self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._is_durable = durable
             self._database.execute("BEGIN IMMEDIATE")
-            try:
+            with self._undoing():
                 yield self._database
-            except BaseException:  # whatever it was, half a transaction must not stay
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
+                if waits:
+                    self._database.execute("COMMIT")
+            if not waits:
+                self._thread = self._thread or ThreadPoolExecutor(1)
+                self.committing = self._thread.submit(self._commit)
+
+    @contextmanager
+    def _undoing(self) -> Iterator[None]:
+        """Whatever happens in here, half a transaction does not stay."""
+        try:
+            yield
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _commit(self) -> None:
+        """In the thread. SQLite lets Python's other threads run while it waits for the disk."""
+        with self._translated(), self._undoing():
             self._database.execute("COMMIT")

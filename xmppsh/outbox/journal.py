@@ -20,6 +20,7 @@ from xmppsh.xmlio.build import Xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from xmppsh.outbox.mark import Mark, Marked
@@ -272,13 +273,20 @@ class Journal:
     def _is_stored(self, item: Entry | Batch) -> bool:
         return bool(item.number) and (self._everything or item.kind == "message")
 
-    def write(self, new: Sequence[Entry | Batch], sent: Sequence[Entry | Batch], first_wire: int) -> None:
-        """New entries are stored; those that leave now, all of them stored or new, get their numbers."""
+    def write(
+        self, new: Sequence[Entry | Batch], sent: Sequence[Entry | Batch], first_wire: int, *, waits: bool = True
+    ) -> Future[None] | None:
+        """New entries are stored; those that leave now, all of them stored or new, get their numbers.
+
+        waits: else it is stored when what is returned is done, which raises IoError then.
+        """
         fresh = [item for item in new if item.row is None and self._is_stored(item)]
         if fresh or any(item.row is not None for item in sent):
             done, self._done = self._done, Done()
             self._has_batches = self._has_batches or any(isinstance(item, Batch) for item in sent)
-            self.store.write(self.account, fresh, self._session, sent, first_wire, self._acked, done)
+            self.store.write(self.account, fresh, self._session, sent, first_wire, self._acked, done, waits=waits)
+            return self.store.committing
+        return None
 
     def finish(self, items: Sequence[Entry | Batch], acked: int | None = None) -> None:
         """Final fates; acked: the session's h, which the next stored stanza takes along when none of these is one.

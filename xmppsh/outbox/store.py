@@ -127,17 +127,18 @@ class Store(Database):
         wire: int,
         acked: int | None = None,
         done: Done | None = None,
+        *,
+        waits: bool = True,
     ) -> None:
         """Store new entries, and give those that leave now their numbers on the wire, from `wire` on.
 
-        acked: the session's h by now; acks of stanzas that nobody stored are written nowhere else. done: batches that
-        are acknowledged.
+        acked: the session's h by now. done: acknowledged batches. waits: else it is `committing` when this returns.
         """
         wires: dict[int, int] = {}
         for item in sent:
             wires[id(item)] = wire
             wire += item.count
-        with self._transaction(durable=True) as database:
+        with self._transaction(durable=True, waits=waits) as database:
             # The session is gone when the guard has closed it, since this process hung.
             there = database.execute("SELECT id FROM session WHERE id = ?", (session,)).fetchone() if sent else None
             here = None if there is None else session

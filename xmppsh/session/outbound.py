@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -19,6 +20,7 @@ from xmppsh.xmlio.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from xmppsh.model import Jid
     from xmppsh.outbox.journal import Journal
@@ -49,6 +51,7 @@ class Outbound:
         self._may_write = self._is_over = False
         self._new: list[Entry | Batch] = []  # not on disk yet
         self._scheduled = False
+        self._storing: tuple[Future[None], list[Entry | Batch]] | None = None  # what leaves when it is on the disk
         self._written = self._asked_up_to = self._settled = 0  # entries, the session's own included
         self._ack_pings: dict[str, int] = {}
         self._lives = 0  # since the last ack
@@ -81,6 +84,7 @@ class Outbound:
 
     def let_flow(self, may_write: bool) -> None:
         """The stream is live and everything uncertain settled, or not (any more)."""
+        self._finish_storing()
         self._may_write = may_write
         if may_write:
             self.schedule()
@@ -93,23 +97,42 @@ class Outbound:
 
     def _pump(self) -> None:
         self._scheduled = False
-        if self._is_over:
+        if self._is_over or self._storing is not None:
             return
-        batch: list[Entry | Batch] = []
+        leaving: list[Entry | Batch] = []
         if self._may_write:
-            batch = self.queue.peek(self.pace.window(MAX_WINDOW) - self.queue.in_flight)
-        stored = False
+            leaving = self.queue.peek(self.pace.window(MAX_WINDOW) - self.queue.in_flight)
         with self.ending_if_full():
-            self._store(batch)
-            stored = True
-        if stored:
-            self._write(self.queue.send(batch))
-            self.ask_for_ack()
+            self._store(leaving)
 
-    def _store(self, batch: Sequence[Entry | Batch]) -> None:
+    def _store(self, leaving: list[Entry | Batch]) -> None:
+        """Store what is new, and what leaves once that is done. The disk is waited for beside the loop where there are
+        batches: the next ones are made ready meanwhile."""
         new, self._new = self._new, []
-        if self.journal is not None and (new or batch):
-            self.journal.write(new, batch, self._wire.next_number)
+        stored = None
+        if self.journal is not None and (new or leaving):
+            waits = not any(isinstance(item, Batch) for item in new)
+            stored = self.journal.write(new, leaving, self._wire.next_number, waits=waits)
+        if stored is None:
+            self._on_stored(leaving)
+            return
+        self._storing = stored, leaving
+        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, self._finish_storing, stored)
+        stored.add_done_callback(lambda _: tell())
+
+    def _finish_storing(self, which: Future[None] | None = None) -> None:
+        """What is being stored is stored, and leaves before anything else happens. which: this alone is meant."""
+        if self._storing is None or which not in (None, self._storing[0]):
+            return
+        (stored, leaving), self._storing = self._storing, None
+        with self.ending_if_full():
+            stored.result()
+            self._on_stored(leaving)
+            self.schedule()
+
+    def _on_stored(self, leaving: list[Entry | Batch]) -> None:
+        self._write(self.queue.send(leaving))
+        self.ask_for_ack()
 
     @contextmanager
     def ending_if_full(self) -> Iterator[None]:
@@ -140,6 +163,7 @@ class Outbound:
         """A stanza of the session's own, before everything queued; raises ConnectionLost when the link is cut."""
         if not self._wire.is_up:
             raise ConnectionLost("the connection is cut")
+        self._finish_storing()  # its numbers on the wire are given
         self.queue.add_own(stanza)
         self._wire.write(stanza)
         self._note_written(1)
@@ -184,6 +208,7 @@ class Outbound:
 
     def ask_for_ack(self, *, idle: bool = False) -> None:
         """Ask how far the server is, if anything was written since the last time. idle: whether it is there at all."""
+        self._finish_storing()
         if not self._wire.is_up or (self._asked_up_to == self._written and not idle):
             return
         self._asked_up_to = self._written
@@ -222,13 +247,18 @@ class Outbound:
         if self.journal is not None:
             self.journal.finish(items, self._wire.acked)
             if self.journal.owes and self._flushing is None:
-                self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+                self._flush_later()
         self.schedule()
+
+    def _flush_later(self) -> None:
+        self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
 
     def _flush(self) -> None:
         """Write down what no other write has taken along."""
         self._flushing = None
-        if self.journal is not None and not self._is_over:
+        if self._storing is not None:
+            self._flush_later()
+        elif self.journal is not None and not self._is_over:
             with self.ending_if_full():
                 self.journal.flush()
 
