@@ -66,6 +66,7 @@ async def test_a_card_is_changed_field_by_field_and_shown_to_others(
     found = {one["name"]: one["value"] for one in await records(bob, "vcard", "get", alice.jid)}
     assert found == {"FN": "Alice <A>", "N.FAMILY": "A", "NICKNAME": "al"}
     assert (await failed(program, "vcard", "set", "F N=x"))[0] == 64
+    assert await failed(program, "vcard", "set", "FNN=x") == (64, "xmppsh: a vCard has no field FNN")
     assert await failed(program, "vcard", "set", "EMAIL=a@b") == (64, "xmppsh: EMAIL has parts, and no text of its own")
 
 

@@ -22,6 +22,12 @@ CARD = f"{{{ns.VCARD}}}vCard"
 NO_CARD = ("item-not-found", "service-unavailable", "feature-not-implemented")
 LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 MAX_DEPTH = 3
+# What a card has (XEP-0054 §5); a server may drop what it does not know, and says nothing.
+KNOWN = (
+    "ADR", "AGENT", "BDAY", "CATEGORIES", "CLASS", "DESC", "EMAIL", "FN", "GEO", "JABBERID", "KEY", "LABEL", "LOGO",
+    "MAILER", "N", "NICKNAME", "NOTE", "ORG", "PHOTO", "PRODID", "REV", "ROLE", "SORT-STRING", "SOUND", "TEL", "TITLE",
+    "TZ", "UID", "URL",
+)  # fmt: skip
 # XEP-0054's elements that hold others, each with the one that is mostly meant: servers drop a text that stands in them.
 PARTS = {"N": "FAMILY", "ADR": "STREET", "TEL": "NUMBER", "EMAIL": "USERID", "GEO": "LAT", "ORG": "ORGNAME"}
 
@@ -67,6 +73,9 @@ async def change(session: SessionPort, given: Mapping[str, str]) -> None:
         names = path.upper().split(".")
         if len(names) > MAX_DEPTH or not all(names) or not LETTERS.issuperset("".join(names)):
             raise UsageError(f"{path!r} is not a vCard field", hint="such as FN, NICKNAME, URL, EMAIL.USERID, N.FAMILY")
+        known = (*KNOWN, *(one.name for one in root.children))
+        if value and names[0] not in known and not names[0].startswith("X-"):
+            raise UsageError(f"a vCard has no field {names[0]}", hint=f"one of {', '.join(KNOWN)}")
         if names[-1] in PARTS and value:
             raise UsageError(f"{path} has parts, and no text of its own", hint=f"{path}.{PARTS[names[-1]]}={value}")
         root.put(names, value)
