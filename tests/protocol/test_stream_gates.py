@@ -208,9 +208,10 @@ def test_an_answer_that_binds_nothing_ends_the_stream(answer: str) -> None:
     assert fault_of(outputs).exit_code == 76
 
 
-def test_a_bound_jid_that_is_none_is_the_server_s_fault() -> None:
+@pytest.mark.parametrize("address", ["@@example.org", "juliet@evil.example"])
+def test_a_bound_jid_that_is_none_or_of_another_domain_is_the_server_s_fault(address: str) -> None:
     stream, _ = stream_at(State.BINDING)
-    error = fault_of(feed(stream, BIND_RESULT.replace("juliet@", "@@")))
+    error = fault_of(feed(stream, BIND_RESULT.replace("juliet@example.org", address)))
     assert (error.exit_code, error.layer) == (76, "bind")
 
 

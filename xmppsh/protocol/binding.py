@@ -173,6 +173,8 @@ class Binding(Login):
             raise ProtocolError(f"the server bound an address that is none: {error.reason}", layer="bind") from error
         if bound.resourcepart is None:
             raise ProtocolError("the server bound an address without a resource", layer="bind")
+        if bound.domainpart != self.config.jid.domainpart:  # its certificate speaks for ours alone
+            raise ProtocolError(f"the server bound an address of another domain: {bound.bare}", layer="bind")
         if self.is_presumed and bound != self.jid:
             raise Surprise("it binds another address than the one it was asked for")
         self.jid = bound
