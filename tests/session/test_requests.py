@@ -165,3 +165,18 @@ def test_anything_else_is_refused_politely(request_xml: str) -> None:
 def test_the_server_s_own_request_is_answered_without_an_address() -> None:
     ping = "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>"
     assert response_to(read_element(ping)) == '<iq type="result" id="1"/>'
+
+
+async def test_a_fence_on_a_session_that_is_lost_proves_nothing() -> None:
+    for lost in (True, False):
+        asker = Asker()
+        fence = asyncio.ensure_future(asker.requests.fence({"example.org"}))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        (asked,) = asker.sent
+        if lost:
+            asker.requests.fail(ConnectionLost("the session was lost"))
+        else:
+            stanza_id = read_element(asked).id
+            assert asker.requests.answer(answer("example.org", stanza_id=stanza_id or "", kind="error"))
+        assert await fence is not lost

@@ -35,9 +35,9 @@ class BorrowedRequests:
         self.was_answered = True
         return answer
 
-    async def fence(self, domains: Iterable[str]) -> None:
+    async def fence(self, domains: Iterable[str]) -> bool:
         """Wait until every bounce that these domains send at once has come."""
-        await self._requests.fence(domains, self._timeout_s)
+        return await self._requests.fence(domains, self._timeout_s)
 
 
 class BorrowedSession:

@@ -149,7 +149,7 @@ class DrySession:
         """Nothing is written."""
         raise DryRunEnds
 
-    async def fence(self, domains: Iterable[str]) -> None:
+    async def fence(self, domains: Iterable[str]) -> bool:
         """Nobody answers."""
         raise DryRunEnds
 

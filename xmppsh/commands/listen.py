@@ -264,12 +264,14 @@ class _Listener:
             arrivals.finish()
 
     async def _drain(self, session: SessionPort) -> None:
-        """Wait until nothing more comes: the server answers a ping after what it had for us, or soon after that."""
+        """Wait until nothing more comes: the server answers a ping after what it had for us, or soon after that.
+
+        A session that is lost meanwhile has proved nothing: on the next one it is asked again, after our presence.
+        """
         for _ in range(FENCE_TRIES):
             before = self._arrived
-            await session.requests.fence({session.jid.domainpart})
-            await session.requests.fence({session.jid.domainpart})
-            if self._arrived == before:
+            answered = [await session.requests.fence({session.jid.domainpart}) for _ in range(2)]
+            if all(answered) and self._arrived == before and not session.is_cut:
                 return
 
     async def _print_together(self, arrivals: Reader, most: int | None) -> int:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.errors import DeadlineExceeded, MalformedJid, XmppshError
+from xmppsh.errors import ConnectionLost, DeadlineExceeded, MalformedJid, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import UNKNOWN, stanza_error, unknown_request
 from xmppsh.xmlio.build import element
@@ -142,15 +142,20 @@ class Requests:
         """An IQ to our own account that goes before everything queued; its answer, a result or an error."""
         return await self.exchange(iq_type, None, payload, ahead=True)
 
-    async def fence(self, domains: Iterable[str], timeout_s: float | None = None) -> None:
-        """Wait until every bounce that these domains send at once has come: each answers a ping after our stanzas."""
+    async def fence(self, domains: Iterable[str], timeout_s: float | None = None) -> bool:
+        """Wait until every bounce that these domains send at once has come: each answers a ping after our stanzas.
+
+        Returns False where the session was lost meanwhile.
+        """
         limit_s = min(FENCE_TIMEOUT_S, self._sender.timeout_s if timeout_s is None else timeout_s)
         ping = element("ping", {"xmlns": ns.PING})
         pings = (self.exchange("get", Jid.parse(domain), ping, limit_s) for domain in domains)
-        for outcome in await asyncio.gather(*pings, return_exceptions=True):
+        outcomes = await asyncio.gather(*pings, return_exceptions=True)
+        for outcome in outcomes:
             # Any answer will do, and a domain that gives none in time cannot bounce in time either.
             if isinstance(outcome, BaseException) and not isinstance(outcome, XmppshError):
                 raise outcome
+        return not any(isinstance(outcome, ConnectionLost) for outcome in outcomes)
 
     def answer(self, stanza: Element) -> bool:
         """Give an inbound IQ to the request that it answers; False when there is none."""

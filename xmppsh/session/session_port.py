@@ -28,8 +28,8 @@ class RequestsPort(Protocol):
     ) -> Element:
         """Send an IQ and give its result; raises StanzaError, DeadlineExceeded, ConnectionLost."""
 
-    async def fence(self, domains: Iterable[str]) -> None:
-        """Wait until every bounce that these domains send at once has come."""
+    async def fence(self, domains: Iterable[str]) -> bool:
+        """Wait until every bounce that these domains send at once has come; False where the session was lost."""
 
 
 class Reader(Protocol):
