@@ -18,6 +18,7 @@ from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshE
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.session import Session
 from xmppsh.session.settle import Server, server_of
+from xmppsh.tasks import first
 from xmppsh.xmlio.ids import beside
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 # Stanzas that come meanwhile, and are not acknowledged: Prosody keeps 500, ejabberd ends a session at 5,000.
 MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
 LATE_S = 60.0  # behind the end of a dead run's session: the server's clock is not ours
-TRIES = 3  # to ask, on a connection of their own each
+TRIES, RETRY_S = 2, 2.0  # to ask, on a connection of their own each; from one to the next
 
 
 class CatchUp(Interceptor):
@@ -127,7 +128,8 @@ class CatchUp(Interceptor):
                 await self._woken.wait()
                 self._woken.clear()
                 await self._fetch_all()
-                if not self._woken.is_set():  # else another session is lost, and it goes on from the last page
+                # Else another session is lost, or is about to be, and it goes on from the last page.
+                if not self._woken.is_set() and not self._session.is_cut:
                     self._session.inbound.let_through(self)
                     self._announce()
                     self._left = None
@@ -142,12 +144,15 @@ class CatchUp(Interceptor):
 
     async def _fetch_all(self) -> None:
         for left in reversed(range(TRIES)):
+            if self._session.is_cut:
+                return  # the next stream wakes us
             try:
                 return await self._fetch()
             except XmppshError as error:
                 # It has no archive for us, or does not answer; else the connection is to blame.
                 if not left or isinstance(error, StanzaError | DeadlineExceeded):
                     return self._tell(error)
+            await first(self._woken.wait(), timeout_s=RETRY_S)
             if self._woken.is_set():
                 return
 
