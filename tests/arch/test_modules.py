@@ -32,6 +32,7 @@ SHOWN_BY = {
     "e2e/test_flood.py": "commands: together",
     "e2e/test_stranded.py": "session: availability",
     "hostile/test_dane.py": "doctor: dnssec",
+    "hostile/test_express.py": "cli: express · express: link session sessions waits · session: outcome",
     "hostile/test_gates.py": "protocol: negotiation",
     "interop/test_account.py": (
         "commands: block disco entity history presence roster upload · net: put · output: appending"
@@ -53,8 +54,8 @@ SHOWN_BY = {
     "interop/test_own_nodes.py": (
         "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
     ),
+    "interop/test_pipe.py": "commands: pipe pipe_input pipe_proof pipe_run ports · session: collecting",
     "e2e/test_connect_script.py": "commands: collecting sources · shell: run script",
-    "interop/test_pipe.py": "commands: pipe pipe_input pipe_proof pipe_run ports",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_room.py": "commands: adhoc form_records room · xep: muc",
     "interop/test_login.py": "commands: login",

@@ -3,7 +3,7 @@
 A step's reply is one of these or a tuple of them, done in order:
 
 - text or bytes: written as it is. In text `{good}` is the answer of a server that behaves, `{id}` and `{to}` are the
-  request's, `{port}` is this server's port and `{other}` the second server's;
+  request's, `{resource}` what a bind asks for, `{port}` is this server's port and `{other}` the second server's;
 - a value of `Deed`;
 - a function of (connection, good) that gives another reply.
 """

@@ -208,6 +208,7 @@ class Connection(threading.Thread):
         payload = iq[0].tag if len(iq) else ""
         if payload.endswith("xmpp-bind}bind"):
             jid = f"<jid>{USER}@{DOMAIN}/r1</jid>"
+            facts["resource"] = iq[0].findtext("{*}resource") or "r1"
             bound = f"<iq type='result' id='{facts['id']}'>{BIND.removesuffix('/>')}>{jid}</bind></iq>"
             self._reply("bind", bound, facts)
         elif payload == "{urn:xmpp:ping}ping":

@@ -13,6 +13,9 @@ ALWAYS = (
     " inspect ast dis tokenize linecache textwrap ntpath locale"
     " xmppsh.witness.announcer"
 )
+WITHOUT_LOOP = (
+    "asyncio ssl socket selectors logging concurrent.futures xmppsh.session.session xmppsh.connection.connect"
+)
 MAIN = """
 import atexit, sys
 from xmppsh.cli.__main__ import main
@@ -33,3 +36,18 @@ async def test_a_cold_command_loads_what_it_needs(server: Server, name: str, tmp
     done = await finish(process)
     unwanted = set(ALWAYS.split()) | (set() if name == "send" else {"sqlite3"})
     assert (done.code, unwanted & set(done.stderr.split())) == (0, set())
+
+
+@pytest.mark.either_server
+async def test_from_the_third_contact_on_a_message_needs_no_event_loop(server: Server, tmp_path: Path) -> None:
+    account = server.account()
+    program = Program(tmp_path, server, account)
+    loaded: list[set[str]] = []
+    for number in range(4):
+        process = await program.start_as((sys.executable, "-c", MAIN), "send", account.jid, f"hello {number}")
+        done = await finish(process)
+        assert done.code == 0
+        loaded.append(set(done.stderr.split()))
+    unwanted = set(WITHOUT_LOOP.split())
+    assert ["asyncio" in one for one in loaded[:2]] == [True, True]
+    assert [unwanted & one for one in loaded[2:]] == [set(), set()]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from xmppsh.outbox.queue import Fate
+from xmppsh.session.collecting import Collecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element, Jid
     from xmppsh.session.bus import Subscription
     from xmppsh.session.session import Session
+    from xmppsh.session.session_port import Collect, Reader
     from xmppsh.xmlio.build import Xml
 
 AnySubscription = TypeVar("AnySubscription", bound="Subscription")
@@ -129,6 +132,10 @@ class BorrowedSession:
         await self._session.acked(number, timeout_s, lambda: self.unproven_count)
         self._was_acked = True
 
+    async def through(self, number: int, domains: Iterable[str]) -> None:
+        """Wait for `acked`, and until every bounce that these domains send at once has come."""
+        await asyncio.gather(self.acked(number), self.requests.fence(domains))
+
     async def written(self) -> None:
         """Wait until everything has been handed to the network."""
         await self._session.written()
@@ -156,6 +163,10 @@ class BorrowedSession:
     def subscribe(self, *kinds: str) -> Subscription:
         """Read stanzas of these kinds that arrive from now on."""
         return self._read(self._session.subscribe(*kinds))
+
+    def beside(self, *work: tuple[Reader, Collect]) -> Collecting:
+        """Hand each reader to its function for as long as a block runs."""
+        return Collecting(*work)
 
     def bounces(self) -> Subscription:
         """Read the messages that came back with an error."""

@@ -75,7 +75,7 @@ def main() -> None:
     from xmppsh.later import later
 
     # Needed late, or not at all: these, and what they load themselves.
-    later("asyncio", "copy", "inspect", "linecache", "locale", "ntpath", "textwrap")
+    later("asyncio", "copy", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:
         from xmppsh.cli.run import main as run_main

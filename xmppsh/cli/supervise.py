@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ def run_work(work: Work) -> int:
         if not settings.dry_run:
             console.contents = read_ahead(settings, env)
         _begin(work, app)
+        if (code := _without_loop(work, app)) is not None:
+            return code
         with _guarded(work, app):
             gc.enable()
             with asyncio.Runner() as runner:
@@ -90,6 +93,19 @@ def _begin(work: Work, app: App) -> None:
 
             app.storage.hashing = Hashing(state / "salts.json", account, app.console.log)
             app.storage.hashing.begin(password)
+
+
+def _without_loop(work: Work, app: App) -> int | None:
+    """The exit code of what could be done so, within the same time; else None."""
+    if app.storage.head_start is None or app.storage.head_start.place is None:
+        return None
+    from xmppsh.cli.express import run_express
+
+    begun = time.monotonic()
+    if (code := run_express(work, app)) is None:
+        left_s = app.settings.connect_timeout - (time.monotonic() - begun)
+        app.account.settings = app.settings.with_values(connect_timeout=max(0.0, left_s))
+    return code
 
 
 @contextmanager

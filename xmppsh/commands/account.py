@@ -89,7 +89,7 @@ class Account:
 
     def lookup_options(self) -> LookupOptions:
         """The settings as the looking up of names wants them."""
-        import socket
+        from _socket import AF_INET, AF_INET6, AF_UNSPEC
 
         from xmppsh.resolve.options import LookupOptions
 
@@ -97,7 +97,7 @@ class Account:
         return LookupOptions(
             tuple(server for given in settings.dns for server in given),
             settings.resolve,
-            socket.AF_INET if settings.ipv4 else socket.AF_INET6 if settings.ipv6 else socket.AF_UNSPEC,
+            AF_INET if settings.ipv4 else AF_INET6 if settings.ipv6 else AF_UNSPEC,
             settings.proxy is not None,
             None if (state := self._storage.state_if_any) is None else state / "srv.json",
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.commands.kinds import ANSWERS
 from xmppsh.errors import DeadlineExceeded, Partial, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import not_a_room, stanza_error
@@ -30,7 +32,6 @@ class Delivery:
 
     def __init__(self, recipients: list[Jid], wait: Wait, message_type: str, stanza_id: str | None = None) -> None:
         self.recipients, self.wait = recipients, wait
-        self.answered = asyncio.Event()
         self.count = 0
         self.acked = False
         self.failed: dict[str, XmppshError] = {}
@@ -39,6 +40,11 @@ class Delivery:
         self._replied: set[Jid] = set()
         self._message_type, self._stanza_id = message_type, stanza_id
         self._to: dict[str, Jid] = {}
+
+    @cached_property
+    def answered(self) -> asyncio.Event:
+        """Made where it is waited for: it needs asyncio."""
+        return asyncio.Event()
 
     def stanzas(self, new_id: Callable[[], str]) -> list[tuple[str, str, Jid]]:
         """The id, the origin-id and the recipient of each stanza of one message; the id is the user's, if he gave one.
@@ -110,6 +116,8 @@ class Delivery:
             self._check()
 
     def _check(self) -> None:
+        if self.wait.what not in ANSWERS:
+            return
         if self._to.keys() <= self._done() | self.failed.keys():
             self.answered.set()
 

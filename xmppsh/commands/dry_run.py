@@ -12,6 +12,7 @@ from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
 from xmppsh.config.secrets import find_password, password_setting
 from xmppsh.errors import ConnectError, ConnectionLost, SaslError
 from xmppsh.model import Credentials, Jid
+from xmppsh.session.collecting import Collecting
 from xmppsh.session.responder import with_caps
 from xmppsh.session.session_port import DryRunEnds
 from xmppsh.xmlio.build import element
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.inbox_store import Arrival
     from xmppsh.session.bus import WaitingRun
     from xmppsh.session.session import Session
+    from xmppsh.session.session_port import Collect, Reader
     from xmppsh.xmlio.build import Xml
 
 NOBODY = Jid("you", "example.org")  # where no account is given
@@ -145,6 +147,10 @@ class DrySession:
         """Nobody acknowledges."""
         raise DryRunEnds
 
+    async def through(self, number: int, domains: Iterable[str]) -> None:
+        """The same."""
+        raise DryRunEnds
+
     async def written(self) -> None:
         """Nothing is written."""
         raise DryRunEnds
@@ -167,6 +173,10 @@ class DrySession:
     def subscribe(self, *kinds: str) -> DryReader:
         """Nothing arrives."""
         return DryReader()
+
+    def beside(self, *work: tuple[Reader, Collect]) -> Collecting:
+        """As on a session that is there."""
+        return Collecting(*work)
 
     def bounces(self) -> DryReader:
         """Nothing comes back."""

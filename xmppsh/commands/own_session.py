@@ -44,20 +44,23 @@ class OwnSessions:
     async def one_shot(self, *, heals: bool = False, acks: bool = True) -> AsyncIterator[Session]:
         """A session beside the account's own address, for one command."""
         state = self._storage.state_if_any
-        options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self._account.options
-        known = None if heals or state is None else state / "servers.json"
-        options = replace(
+        options = self._lasting_options(give_up_s=self._account.settings.timeout) if heals else self.hasty_options
+        journal = None if state is None and not heals else self._journal
+        options = replace(options, jid=beside(options.jid), acks=acks and options.acks)
+        async with self._session(options, journal, hasty=not heals) as session:
+            yield session
+
+    @property
+    def hasty_options(self) -> SessionOptions:
+        """For a session that dies with its socket: with what earlier ones have left, and what was begun early."""
+        state, options = self._storage.state_if_any, self._account.options
+        return replace(
             options,
-            jid=beside(options.jid),
-            acks=acks,
-            known=known,
-            tokens=None if heals or state is None else state / "tokens.json",
+            known=None if state is None else state / "servers.json",
+            tokens=None if state is None else state / "tokens.json",
             head_start=self._storage.head_start,
             hashing=self._storage.hashing,
         )
-        journal = None if state is None and not heals else self._journal
-        async with self._session(options, journal, hasty=not heals) as session:
-            yield session
 
     @asynccontextmanager
     async def lasting(self, checkpoint: Path | None = None) -> AsyncIterator[Session]:

@@ -8,7 +8,6 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.commands.collecting import Collecting
 from xmppsh.commands.pipe_proof import Proof
 from xmppsh.commands.pipe_sent import Remembered, Sent
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
@@ -116,7 +115,7 @@ class Run:
         collect = partial(self._collect, session)
         readers = (session.bounces(), collect), (session.subscribe("iq", "presence"), collect)
         try:
-            async with Collecting(*readers) as collecting:
+            async with session.beside(*readers) as collecting:
                 try:
                     await self._send_all(session, stanzas)
                 except XmlError as error:

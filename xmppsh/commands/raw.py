@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.base import command
-from xmppsh.commands.collecting import Collecting
 from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import DeadlineExceeded, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
@@ -62,14 +61,14 @@ class _Exchange:
     async def run(self, session: SessionPort) -> None:
         """Send them; wait for the acks, for the answers, and for what bounces at once."""
         read = partial(self._read, session)
-        async with Collecting((session.bounces(), read), (session.subscribe("iq", "presence"), read)):
+        async with session.beside((session.bounces(), read), (session.subscribe("iq", "presence"), read)):
             number = 0
             for one in self._elements:
                 to = one.attributes.get("to", "")
                 # Nothing is added to it: the outbox gets a name for it that is not in it.
                 number = session.send(verbatim(one), kind=one.kind, stanza_id=new_id(), to=to)
             bouncing = (one.attributes["to"] for one in self._elements if one.kind != "iq" and one.attributes.get("to"))
-            await asyncio.gather(session.acked(number), session.requests.fence(domains_of(bouncing)))
+            await session.through(number, domains_of(bouncing))
             await self._wait(session.options.timeout_s)
 
     async def _wait(self, timeout_s: float) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.commands.base import argument, command, option
-from xmppsh.commands.collecting import Collecting
 from xmppsh.commands.order import Options, Order, order_of
 from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, UsageError, XmppshError
 from xmppsh.output.ndjson import dumps
@@ -21,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from xmppsh.commands.app import App
-    from xmppsh.commands.collecting import Collect
     from xmppsh.commands.delivery import Delivery
-    from xmppsh.session.session_port import Reader, SessionPort
+    from xmppsh.session.session_port import Collect, Reader, Reading, SessionPort
 
 WINDOW = 1000  # unacknowledged messages of --lines; past it stdin is not read
 
@@ -178,14 +175,14 @@ async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
             yield Sent(stanza_id, str(recipient), delivery.acked)
 
 
-def _collecting(session: SessionPort, delivery: Delivery) -> Collecting:
+def _collecting(session: SessionPort, delivery: Delivery) -> Reading:
     """Reads what comes back while the messages are sent."""
     work: list[tuple[Reader, Collect]] = [(session.bounces(), partial(delivery.collect_bounces, session))]
     if delivery.wait.what == "delivered":
         work.append((session.receipts(), delivery.collect_receipts))
     if delivery.wait.what == "reply":
         work.append((session.subscribe("message"), partial(delivery.collect_replies, session)))
-    return Collecting(*work)
+    return session.beside(*work)
 
 
 async def _send(app: App, session: SessionPort, order: Order) -> None:
@@ -209,7 +206,7 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
         if delivery.wait.what == "sent":
             return await session.written()
         domains = {recipient.domainpart for recipient in delivery.recipients}
-        await asyncio.gather(session.acked(number), session.requests.fence(domains))
+        await session.through(number, domains)
         delivery.acked = True
         if delivery.wait.what in ("delivered", "reply"):
             await delivery.wait_for_answers(options.wait.seconds or session.options.timeout_s)

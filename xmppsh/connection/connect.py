@@ -31,7 +31,6 @@ from xmppsh.protocol.table import State
 from xmppsh.resolve.addresses import name_look_up
 from xmppsh.resolve.plan import dial_plan
 from xmppsh.resolve.services import forget
-from xmppsh.xmlio.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -239,28 +238,18 @@ class Connector:
 
     def _on_token(self, token: Token | None) -> None:
         client, tokens = self._client, self._tokens
-        if client is None or tokens is None:
-            return
-        if token is not None:
-            tokens.put(client.id, token)
-        elif client.token is not None:
-            self._log(1, "the server does not take the FAST token any more: the password goes on")
-            tokens.drop(client.token)
+        if client is not None and tokens is not None:
+            tokens.note(client, token)
 
     def learn(self, stream: Stream) -> None:
         """The stream is live: remember what its server offered."""
-        former = self._known
-        learned = stream.learned
-        if former is not None and (former.rung is Rung.NOTHING or learned.rung < former.rung):
-            learned = replace(learned, rung=former.rung)
-        if learned != former and (servers := self._servers) is not None:
-            servers.put(str(self.options.jid.bare), learned)
+        if (servers := self._servers) is not None:
+            servers.learn(str(self.options.jid.bare), self._known, stream)
 
     def mistrust(self, stream: Stream) -> None:
         """This stream went ahead of the server's answers, and ended: the next one waits for them."""
-        known = stream.config.known
-        if known is not None and (servers := self._servers) is not None:
-            servers.put(str(self.options.jid.bare), replace(known, rung=Rung.NOTHING))
+        if (servers := self._servers) is not None:
+            servers.mistrust(str(self.options.jid.bare), stream)
 
     def _forget(self, plan: Plan) -> bool:
         """Where a remembered plan leads nowhere, the DNS may know better by now."""
@@ -273,21 +262,14 @@ class Connector:
     def _begin(self, connected: Connected, link: Link) -> Opening:
         options, attempt = self.options, connected.attempt
         self._client = None if (tokens := self._tokens) is None else tokens.client()
-        config = StreamConfig(
+        config = options.stream_config(
             self._jid,
-            options.credentials,
-            tls=attempt.candidate.tls,
-            limits=options.limits,
-            acks=options.acks,
-            resumable_s=options.resumable_s,
-            registers=self.on_registration is not None,
-            resume=self._resume,
-            bind_id=new_id(),
+            attempt.candidate.tls,
             known=self._known,
-            modern=self._is_modern,
             client=self._client,
-            pbkdf2=None if options.hashing is None else options.hashing.pbkdf2,
-            resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line
+            modern=self._is_modern,
+            resume=self._resume,
+            registers=self.on_registration is not None,
         )
         on_registration = self.on_registration or (lambda *_: None)
         opening = Opening(

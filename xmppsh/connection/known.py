@@ -7,6 +7,7 @@ step by step for a week; the mechanism that it took stays known, as the least th
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.kept import KeptFile
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from xmppsh.protocol.stream import Stream
     from xmppsh.texts import Log
 
 MAX_SERVERS = 64
@@ -55,6 +57,19 @@ class KnownServers:
         }
         newest = sorted(entries.items(), key=lambda item: item[1]["seen"])[-MAX_SERVERS:]
         self._file.write(dict(newest))
+
+    def learn(self, account: str, former: Known | None, stream: Stream) -> None:
+        """The stream is live: remember what its server offered. former: what it was begun with."""
+        learned = stream.learned
+        if former is not None and (former.rung is Rung.NOTHING or learned.rung < former.rung):
+            learned = replace(learned, rung=former.rung)
+        if learned != former:
+            self.put(account, learned)
+
+    def mistrust(self, account: str, stream: Stream) -> None:
+        """This stream went ahead of the server's answers, and ended: the next one waits for them."""
+        if (known := stream.config.known) is not None:
+            self.put(account, replace(known, rung=Rung.NOTHING))
 
 
 def _are_names(*names: object) -> bool:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import socket
+from _socket import AF_UNSPEC
 from dataclasses import field
 from typing import TYPE_CHECKING
 
 from xmppsh.net.tls import TlsPolicy
 from xmppsh.plain import dataclass
+from xmppsh.protocol.negotiation import StreamConfig
 from xmppsh.resolve.options import LookupOptions
+from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Literal
 
     from xmppsh.config.proxy import Proxy
     from xmppsh.connection.hashing import Hashing
     from xmppsh.model import Credentials, Jid, TlsMode
     from xmppsh.net.head_start import HeadStart
+    from xmppsh.protocol.ahead import Known
+    from xmppsh.protocol.fast import Client
+    from xmppsh.protocol.sm import StreamManagement
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class SessionOptions:
     hosts: tuple[tuple[str, int | None], ...] = ()
     tls: TlsMode = "auto"
     policy: TlsPolicy = field(default_factory=TlsPolicy)
-    family: int = socket.AF_UNSPEC
+    family: int = AF_UNSPEC
     proxy: Proxy | None = None  # names are looked up over there
     lookup: LookupOptions = field(default_factory=LookupOptions)  # its family and proxy are the ones above
     connect_timeout_s: float = 10.0
@@ -46,3 +52,32 @@ class SessionOptions:
     hashing: Hashing | None = None  # the hash of the password, which was begun already
     tokens: Path | None = None  # where FAST tokens are kept (tokens.py); None: none is asked for
     give_up_s: float | None = None  # end when a cut lasts longer; None: never, the user is there to decide
+
+    def stream_config(
+        self,
+        jid: Jid,
+        tls: Literal["direct", "starttls", "off"],
+        *,
+        known: Known | None,
+        client: Client | None,
+        modern: bool = True,
+        resume: StreamManagement | None = None,
+        registers: bool = False,
+    ) -> StreamConfig:
+        """What one stream to bind this address is begun with; the rest as in StreamConfig."""
+        return StreamConfig(
+            jid,
+            self.credentials,
+            tls=tls,
+            limits=self.limits,
+            acks=self.acks,
+            resumable_s=self.resumable_s,
+            registers=registers,
+            resume=resume,
+            bind_id=new_id(),
+            known=known,
+            modern=modern,
+            client=client,
+            pbkdf2=None if self.hashing is None else self.hashing.pbkdf2,
+            resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line
+        )

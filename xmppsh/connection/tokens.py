@@ -29,7 +29,8 @@ class KeptTokens:
     """The token of one account (a bare JID), and the id that the account has here. now: seconds since 1970."""
 
     def __init__(self, path: Path, account: str, password: str, log: Log, now: Callable[[], float] = time.time) -> None:
-        self._file, self._account, self._password, self._now = KeptFile(path, _is_entry, log), account, password, now
+        self._file, self._log = KeptFile(path, _is_entry, log), log
+        self._account, self._password, self._now = account, password, now
 
     def client(self) -> Client:
         """Who we are, with a token that is likely to be good."""
@@ -39,6 +40,14 @@ class KeptTokens:
         token = Token(entry["mechanism"], entry["token"], entry["expiry"], entry["by"])
         is_good = self._is_for_us(entry) and not self._has_expired(token)
         return Client(entry["id"], token if is_good else None)
+
+    def note(self, client: Client, token: Token | None) -> None:
+        """The server has issued a token to this one, or takes none any more (None)."""
+        if token is not None:
+            self.put(client.id, token)
+        elif client.token is not None:
+            self._log(1, "the server does not take the FAST token any more: the password goes on")
+            self.drop(client.token)
 
     def put(self, client_id: str, token: Token) -> None:
         """Keep it in the place of the former one."""

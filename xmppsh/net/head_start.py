@@ -8,8 +8,8 @@ more of us than the domain. Where this time's stream would begin in another way,
 
 from __future__ import annotations
 
+import _socket
 import contextlib
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xmppsh.config.kept import KeptFile
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from xmppsh.model import TlsMode
@@ -34,7 +35,7 @@ class HeadStart:
 
     def __init__(self, path: Path, account: str, asked: str, log: Log) -> None:
         self._file, self._account, self._asked = KeptFile(path, _is_entry, log), account, asked
-        self._begun: tuple[str, int, socket.socket] | None = None
+        self._begun: tuple[str, int, _socket.socket] | None = None
         self.begun_at = 0.0  # in the loop's time
         self.wanted = b""  # how this time's stream begins in the clear
         self.said = b""
@@ -52,7 +53,8 @@ class HeadStart:
         if entry is None or entry["asked"] != self._asked or not 0 <= time.time() - entry["seen"] < MAX_AGE_S:
             return
         address, port = entry["address"], entry["port"]
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+        sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         sock.setblocking(False)
         with contextlib.suppress(OSError):  # such as BlockingIOError: it is under way
             sock.connect((address, port))
@@ -69,7 +71,22 @@ class HeadStart:
                 return
             self.said = words
 
+    @property
+    def place(self) -> tuple[str, int, TlsMode] | None:
+        """Where a connection was begun to: address, port, and how TLS came there the last time; None where none was."""
+        if self._begun is None:
+            return None
+        return (*self._begun[:2], self._former[self._account].get("tls"))
+
     def take(self, address: str, port: int, tls: TlsMode) -> socket.socket | None:
+        """The same as `take_raw`, as asyncio wants it."""
+        if (raw := self.take_raw(address, port, tls)) is None:
+            return None
+        import socket
+
+        return socket.socket(fileno=raw.detach())
+
+    def take_raw(self, address: str, port: int, tls: TlsMode) -> _socket.socket | None:
         """The connection to this place, which may still be on its way, with what was `said` on it; None where none was
         begun, or long ago, or where another thing was said than what is wanted there."""
         if self._begun is None or self._begun[:2] != (address, port):
@@ -83,10 +100,13 @@ class HeadStart:
 
     def remember(self, attempt: Attempt) -> None:
         """This place took us."""
-        address, port, tls = attempt.address, attempt.candidate.port, attempt.candidate.tls
+        self.remember_place(attempt.address, attempt.candidate.port, attempt.candidate.tls)
+
+    def remember_place(self, address: str, port: int, tls: TlsMode) -> None:
+        """The same."""
         self.close()
         now, former = time.time(), self._former.get(self._account)
-        entry = {"asked": self._asked, "address": address, "port": port, "seen": now}
+        entry = {"asked": self._asked, "address": address, "port": port, "tls": tls, "seen": now}
         entry["words"] = self.wanted.decode() if tls == "starttls" else ""
         if former is not None and {**former, "seen": now} == entry and now - former["seen"] < MAX_AGE_S / 2:
             return
@@ -104,5 +124,6 @@ def _is_entry(entry: Any) -> bool:
     match entry:
         case {"asked": str(), "address": str(), "port": int(), "seen": int() | float()}:
             words = entry.get("words", "")
-            return isinstance(words, str) and len(words) <= MAX_WORDS
+            is_mode = entry.get("tls", "direct") in ("direct", "starttls", "off")
+            return is_mode and isinstance(words, str) and len(words) <= MAX_WORDS
     return False

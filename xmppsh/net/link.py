@@ -11,6 +11,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
+from xmppsh.net.tls import is_plain_name
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -225,9 +227,5 @@ class Link(asyncio.Protocol):
 
 
 def _encoded(name: str) -> str:
-    """The name for the handshake; plain ASCII as bytes, for which Python does not load its IDNA codec.
-
-    Only names that the codec would leave as they are (RFC 1035 §2.3.4): it refuses the others.
-    """
-    plain = name.isascii() and all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
-    return cast("str", name.encode()) if plain else name
+    """The name for the handshake; plain ASCII as bytes, for which Python does not load its IDNA codec."""
+    return cast("str", name.encode()) if is_plain_name(name) else name

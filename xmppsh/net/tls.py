@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _ssl
 import hashlib
 import os
-import ssl
+import ssl  # loaded at its first use (cli/__main__.py): a cold `send` does without it
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xmppsh.errors import (
     ConfigError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ALPN, ALPN_OF_SERVERS = "xmpp-client", "xmpp-server"  # XEP-0368 §2
+TLS_1_2 = 0x0303  # RFC 5246 §6.2.1; ssl.TLSVersion.TLSv1_2
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
 NO_ISSUER = (20, 21)  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, …_UNABLE_TO_VERIFY_LEAF_SIGNATURE
 NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
@@ -63,16 +65,25 @@ class TlsPolicy:
 def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
     """The SSLContext for one connection; raises NoInputError or ConfigError for files that do not serve."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = False  # RFC 9525 §6.3
+    if direct:
+        context.set_alpn_protocols([policy.alpn])
+    set_up(context, policy)
+    return context
+
+
+def set_up(context: Any, policy: TlsPolicy) -> None:
+    """Whom a context trusts, and as whom it speaks: one of `ssl`, or of its part in C, which express/ uses.
+
+    PROTOCOL_TLS_CLIENT has it check the chain and the name, so it is the exceptions that are made here.
+    """
+    context.minimum_version = TLS_1_2
+    context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT  # RFC 9525 §6.3; hostname_checks_common_name = False
     if policy.versions is not None:
         context.minimum_version, context.maximum_version = policy.versions
         context.set_ciphers("ALL:@SECLEVEL=0")  # else OpenSSL itself refuses what is old
-    if direct:
-        context.set_alpn_protocols([policy.alpn])
     if policy.insecure or policy.pins:
         context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context.verify_mode = _ssl.CERT_NONE
     elif policy.ca is not None:
         with _readable(policy, policy.ca) as ca:
             _load(policy.ca, lambda: context.load_verify_locations(cafile=ca), "certificate authority")
@@ -85,7 +96,6 @@ def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
                 lambda: context.load_cert_chain(certificate or "", key, password=_no_password),
                 "certificate",
             )
-    return context
 
 
 @contextmanager
@@ -123,17 +133,22 @@ def _load(path: Path, load: Callable[[], None], what: str) -> None:
         raise NoInputError(f"{path}: {os_reason(error)}") from error
 
 
-def _load_system_authorities(context: ssl.SSLContext) -> None:
+def _load_system_authorities(context: Any) -> None:
     """SSL_CERT_FILE and SSL_CERT_DIR are honoured; else the hashed folder, which costs nothing to load."""
-    paths = ssl.get_default_verify_paths()
-    overridden = os.environ.get(paths.openssl_cafile_env) or os.environ.get(paths.openssl_capath_env)
-    if not overridden and paths.capath is not None and any(name.endswith(".0") for name in os.listdir(paths.capath)):
-        context.load_verify_locations(capath=paths.capath)
+    file_env, _, folder_env, folder = _ssl.get_default_verify_paths()
+    given = os.environ.get(file_env)
+    overridden = given or os.environ.get(folder_env)
+    if not overridden and os.path.isdir(folder) and any(name.endswith(".0") for name in os.listdir(folder)):
+        context.load_verify_locations(capath=folder)
         return
-    given = os.environ.get(paths.openssl_cafile_env)
     if given and not os.path.isfile(given):
-        raise NoInputError(f"{given}: no such file or directory", hint=f"{paths.openssl_cafile_env} names it")
+        raise NoInputError(f"{given}: no such file or directory", hint=f"{file_env} names it")
     context.set_default_verify_paths()
+
+
+def is_plain_name(name: str) -> bool:
+    """Is it plain ASCII that Python's IDNA codec would leave as it is (RFC 1035 §2.3.4)? It refuses the others."""
+    return name.isascii() and all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
 
 
 def check_pin(policy: TlsPolicy, certificate: bytes | None, domain: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from _socket import AF_INET, AF_INET6, AF_UNSPEC  # `socket` itself costs milliseconds
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -44,7 +44,7 @@ class LookupOptions:
 
     servers: tuple[tuple[str, int], ...] = ()
     overrides: tuple[Override, ...] = ()
-    family: int = socket.AF_UNSPEC
+    family: int = AF_UNSPEC
     proxied: bool = False
     cache: Path | None = None
     side: Side = CLIENTS
@@ -53,7 +53,7 @@ class LookupOptions:
 
     def allows(self, address: str) -> bool:
         """May this address be dialled, by -4 and -6?"""
-        return self.family in (socket.AF_UNSPEC, socket.AF_INET6 if ":" in address else socket.AF_INET)
+        return self.family in (AF_UNSPEC, AF_INET6 if ":" in address else AF_INET)
 
     def asking_first(self, server: str) -> LookupOptions:
         """The same, with the name server that has answered in front (as `place` shows it): others may be dead."""

@@ -11,22 +11,25 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.errors import ConnectionLost, DeadlineExceeded, MalformedJid, XmppshError
+from xmppsh.errors import ConnectionLost, MalformedJid, XmppshError
 from xmppsh.model import Jid
-from xmppsh.protocol.conditions import UNKNOWN, stanza_error, unknown_request
+from xmppsh.session.outcome import no_answer, refused
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
-from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from xmppsh.errors import StanzaError
     from xmppsh.model import Element
     from xmppsh.session.ports import Sender
     from xmppsh.xmlio.build import Xml
 
 FENCE_TIMEOUT_S = 5.0  # how long a bounce from another server is waited for
+
+
+def request_of(iq_type: str, stanza_id: str, to: Jid | None, payload: Xml | None) -> Xml:
+    """A request: `get` or `set`; to: None for our own account."""
+    return element("iq", {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}, payload)
 
 
 def is_answer(stanza: Element, stanza_id: str, to: Jid | None, own: Jid) -> bool:
@@ -95,26 +98,16 @@ class Requests:
         StanzaError for an error, DeadlineExceeded for silence, ConnectionLost when the session ends before.
         """
         answer = await self.exchange(iq_type, to, payload, timeout_s)
-        if answer.attributes.get("type") == "error":
-            raise unknown_request(self._refusal(answer), payload or "")
+        if (error := refused(answer, self._sender.jid, payload or "")) is not None:
+            raise error
         return answer
-
-    def _refusal(self, answer: Element) -> StanzaError:
-        """The error; of our own account, which is there, our server speaks when it says that nobody knows a request."""
-        own, root = self._sender.jid, tree(answer)
-        error = stanza_error(root, answer.sender or own.domainpart)
-        return (
-            stanza_error(root, own.domainpart)
-            if error.condition in UNKNOWN and error.sender == str(own.bare)
-            else error
-        )
 
     async def exchange(
         self, iq_type: str, to: Jid | None, payload: Xml | None, timeout_s: float | None = None, *, ahead: bool = False
     ) -> Element:
         """Send an IQ and give its answer, a result or an error. ahead: before everything that is queued."""
         stanza_id = new_id()
-        stanza = element("iq", {"type": iq_type, "id": stanza_id, "to": None if to is None else str(to)}, payload)
+        stanza = request_of(iq_type, stanza_id, to, payload)
         return await self.exchange_stanza(stanza, stanza_id, to, timeout_s, ahead=ahead)
 
     async def exchange_stanza(
@@ -129,11 +122,7 @@ class Requests:
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
-            raise DeadlineExceeded(
-                f"{to or self._sender.jid.domainpart} did not answer within {timeout_s:.3g} s",
-                layer="stanza",
-                hint="--timeout S waits longer",
-            ) from None
+            raise no_answer(to or self._sender.jid.domainpart, timeout_s) from None
         finally:
             self._open.pop(stanza_id, None)
             future.cancel()

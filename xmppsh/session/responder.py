@@ -162,6 +162,21 @@ def _refusal(stanza: Element, condition: str) -> Xml:
     return element(stanza.kind, {"type": "error", **address}, element("error", {"type": "cancel"}, why))
 
 
+def answer_at_once(request: Element, own: Jid, facts: Facts, *, is_last: bool = True) -> Xml | None:
+    """The answer; None where it has to be looked up first who asks, unless nothing more is looked up (`is_last`)."""
+    if _is_push(request, own):
+        return element("iq", {"type": "result", "id": request.id, "to": request.sender or None})
+    entry, is_own = _entry(request), _is_own(request, own)
+    if entry is None or not entry[0].for_contacts or is_own or is_last:
+        return response_to(request, to_contact=is_own, facts=facts)
+    return None
+
+
+def _is_own(request: Element, own: Jid) -> bool:
+    """Our own account, its other clients, and its server, which know all of this anyway."""
+    return (_jid(request.sender) or own).bare in (own.bare, Jid(None, own.domainpart))
+
+
 class Responder:
     """Answers the requests of others; for what only contacts are told, the roster is asked who they are.
 
@@ -189,11 +204,10 @@ class Responder:
 
     def respond(self, request: Element) -> None:
         """Answer it now, or when it is known who asks."""
-        if _is_push(request, self._requests.jid):
-            return self._give(element("iq", {"type": "result", "id": request.id, "to": request.sender or None}))
-        entry = _entry(request)
-        if entry is None or not entry[0].for_contacts or self._is_own(request) or len(self._waiting) >= MAX_WAITING:
-            return self._give(self._response(request, to_contact=self._is_own(request)))
+        facts = Facts(int(time.monotonic() - self._used_at), self.also)
+        answer = answer_at_once(request, self._requests.jid, facts, is_last=len(self._waiting) >= MAX_WAITING)
+        if answer is not None:
+            return self._give(answer)
         self._waiting.append(request)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(self._look())
@@ -201,11 +215,6 @@ class Responder:
     def _give(self, answer: Xml) -> None:
         if is_sendable(answer):
             self._answer(answer)
-
-    def _is_own(self, request: Element) -> bool:
-        """Our own account, its other clients, and its server, which know all of this anyway."""
-        own = self._requests.jid
-        return (_jid(request.sender) or own).bare in (own.bare, Jid(None, own.domainpart))
 
     async def _look(self) -> None:
         try:

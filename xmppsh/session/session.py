@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.connection.driver import CLOSE_WAIT_S
-from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, Unconfirmed, XmppshError
+from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
 from xmppsh.protocol.binding import is_no_resource
+from xmppsh.session.collecting import Collecting
 from xmppsh.session.outbound import MAX_BATCH_BYTES, MAX_WINDOW
+from xmppsh.session.outcome import no_ack, unsettled
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
 from xmppsh.tasks import first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from xmppsh.errors import IoError
     from xmppsh.model import Element, Jid
     from xmppsh.outbox.queue import Entry
     from xmppsh.session.bus import Subscription
     from xmppsh.session.inbox import Inbox, InboxFile
+    from xmppsh.session.session_port import Collect, Reader
     from xmppsh.xmlio.build import Xml
 
 
@@ -166,7 +169,7 @@ class Session(Streams):
         timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
         while queue.settled_up_to < number:
             if self.is_over:
-                raise _unsettled(count(), self.error)
+                raise unsettled(count(), self.error)
             progress.clear()
             try:
                 async with asyncio.timeout(timeout_s):
@@ -175,12 +178,13 @@ class Session(Streams):
                 await self.connection.healed(self.options.give_up_s or 0.0)  # a cut has a time of its own
                 if progress.is_set():
                     continue
-                silence = DeadlineExceeded(
-                    f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer"
-                )
-                raise _unsettled(count(), self.connection.last_error or silence) from None
+                raise unsettled(count(), self.connection.last_error or no_ack(timeout_s)) from None
         if any(entry.number <= number for entry in queue.lost):
-            raise _unsettled(count(), None)
+            raise unsettled(count(), None)
+
+    async def through(self, number: int, domains: Iterable[str]) -> None:
+        """Wait for `acked`, and until every bounce that these domains send at once has come."""
+        await asyncio.gather(self.acked(number), self.requests.fence(domains))
 
     async def written(self) -> None:
         """Wait until everything has been handed to the network."""
@@ -246,6 +250,10 @@ class Session(Streams):
         bus, repeats = self.inbound.bus, Repeats(str(self.options.jid.bare))
         return bus.add(Inbox(bus, kinds, file, repeats, tell))
 
+    def beside(self, *work: tuple[Reader, Collect]) -> Collecting:
+        """Hand each reader to its function for as long as a block runs."""
+        return Collecting(*work)
+
     def bounces(self) -> Subscription:
         """Read the messages that came back with an error (RFC 6120 §8.3)."""
         return self.inbound.bus.subscribe(
@@ -255,15 +263,3 @@ class Session(Streams):
     def receipts(self) -> Subscription:
         """Read delivery receipts (XEP-0184)."""
         return self.inbound.bus.subscribe(lambda stanza: stanza.kind == "message" and ns.RECEIPTS in stanza.xml)
-
-
-def _unsettled(count: int, cause: XmppshError | None) -> XmppshError:
-    """The error for `count` stanzas whose fate is not known to be good."""
-    if count == 0:
-        return cause or ConnectionLost("the session is over")
-    what = "1 stanza was" if count == 1 else f"{count} stanzas were"
-    why = "" if cause is None else f": {cause}"
-    return Unconfirmed(
-        f"{what} written and never acknowledged{why}",
-        hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
-    )

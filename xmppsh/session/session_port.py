@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from contextlib import AbstractContextManager
 
     from xmppsh.connection.options import SessionOptions
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from xmppsh.outbox.inbox_store import Arrival
     from xmppsh.session.bus import WaitingRun
     from xmppsh.xmlio.build import Xml
+
+    Collect = Callable[["Reader"], Awaitable[None]]
 
 
 class DryRunEnds(Exception):
@@ -66,6 +68,19 @@ class Reader(Protocol):
 
     def finish(self) -> None:
         """Read what waits, and then no more."""
+
+
+class Reading(Protocol):
+    """A block during which readers are read."""
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Let the readers go."""
+
+    async def finish(self) -> None:
+        """See all that has come by now."""
 
 
 class SessionPort(Protocol):
@@ -126,6 +141,9 @@ class SessionPort(Protocol):
     async def acked(self, number: int, timeout_s: float | None = None) -> None:
         """Wait until the server has handled everything up to stanza `number`."""
 
+    async def through(self, number: int, domains: Iterable[str]) -> None:
+        """Wait for `acked`, and until every bounce that these domains send at once has come."""
+
     async def written(self) -> None:
         """Wait until everything has been handed to the network."""
 
@@ -142,6 +160,9 @@ class SessionPort(Protocol):
 
     def subscribe(self, *kinds: str) -> Reader:
         """Read stanzas of these kinds that arrive from now on."""
+
+    def beside(self, *work: tuple[Reader, Collect]) -> Reading:
+        """Hand each reader to its function for as long as a block runs."""
 
     def bounces(self) -> Reader:
         """Read the messages that came back with an error."""

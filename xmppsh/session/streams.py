@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from xmppsh.connection.lasting import Connection
 from xmppsh.connection.reconnect import may_reconnect
-from xmppsh.errors import ConnectionLost, DataError, XmppshError
+from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.sm import MODULUS
 from xmppsh.session.availability import Availability
 from xmppsh.session.inbound import Inbound
 from xmppsh.session.outbound import Outbound
+from xmppsh.session.outcome import refuse_too_big
 from xmppsh.session.phase import CAN_ANSWER, CAN_HEAL, CAN_SEND, Phase, Turn, after
 from xmppsh.session.reconcile import Reconciler
 from xmppsh.session.requests import Requests
@@ -148,8 +149,7 @@ class Streams:
     def _check(self, size_bytes: int) -> None:
         if self._phase not in CAN_SEND:
             raise self.error or ConnectionLost("the session is over")
-        if size_bytes > (limit := self.connection.max_stanza_bytes):
-            raise DataError(f"the stanza has {size_bytes} bytes, and {limit} are allowed", condition="policy-violation")
+        refuse_too_big(size_bytes, self.connection.max_stanza_bytes)
 
     def broadcast_presence(self, availability: Xml) -> int:
         """Tell our presence to all who may see it; a new session after a lost one does it again."""

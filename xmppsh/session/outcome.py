@@ -1,0 +1,59 @@
+"""What a session says of stanzas that have no good end: the same sentences, whichever way they went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Unconfirmed
+from xmppsh.protocol.conditions import UNKNOWN, stanza_error, unknown_request
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from xmppsh.errors import StanzaError, XmppshError
+    from xmppsh.model import Element, Jid
+
+
+def unsettled(count: int, cause: XmppshError | None) -> XmppshError:
+    """The error for `count` stanzas whose fate is not known to be good."""
+    if count == 0:
+        return cause or ConnectionLost("the session is over")
+    what = "1 stanza was" if count == 1 else f"{count} stanzas were"
+    why = "" if cause is None else f": {cause}"
+    return Unconfirmed(
+        f"{what} written and never acknowledged{why}",
+        hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
+    )
+
+
+def no_ack(timeout_s: float) -> DeadlineExceeded:
+    """The server did not acknowledge anything for so long."""
+    return DeadlineExceeded(f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer")
+
+
+def no_answer(to: Jid | str, timeout_s: float) -> DeadlineExceeded:
+    """Who was asked did not answer for so long."""
+    return DeadlineExceeded(
+        f"{to} did not answer within {timeout_s:.3g} s", layer="stanza", hint="--timeout S waits longer"
+    )
+
+
+def refuse_too_big(size_bytes: int, limit_bytes: int) -> None:
+    """Raise DataError for a stanza that the server would not take (XEP-0478)."""
+    if size_bytes > limit_bytes:
+        raise DataError(
+            f"the stanza has {size_bytes} bytes, and {limit_bytes} are allowed", condition="policy-violation"
+        )
+
+
+def refused(answer: Element, own: Jid, payload: str) -> StanzaError | None:
+    """The error that an answer to a request is, None for a result. payload: of the request; own: our full JID.
+
+    Of our own account, which is there, our server speaks when it says that nobody knows a request.
+    """
+    if answer.attributes.get("type") != "error":
+        return None
+    root = tree(answer)
+    error = stanza_error(root, answer.sender or own.domainpart)
+    if error.condition in UNKNOWN and error.sender == str(own.bare):
+        error = stanza_error(root, own.domainpart)
+    return unknown_request(error, payload)
