@@ -26,6 +26,22 @@ def test_a_stanza_of_just_the_limit_passes_and_one_byte_more_does_not() -> None:
         assert error == ("policy-violation", 1, len(ROOT) + 1)
 
 
+def test_an_answer_may_be_as_long_as_a_long_roster_and_nothing_else_may() -> None:
+    items = "".join(
+        f"<item jid='contact{n}@example.net' name='A contact'><group>G</group></item>" for n in range(20_000)
+    )
+    query = f"<query xmlns='jabber:iq:roster'>{items}</query>"
+    limits = Limits().arriving
+    answer, push = (f"<iq type='{kind}' id='r'>{query}</iq>" for kind in ("result", "set"))
+    (_, stanza), error = read_stream([OPEN, answer.encode()], limits)
+    assert error is None
+    assert isinstance(stanza, Element)
+    assert len(children(read_element(children(stanza)[0]))) == 20_000
+    assert read_stream([OPEN, push.encode()], limits)[1] is not None
+    longer = answer.replace("A contact", "A contact " + "x" * 250)
+    assert read_stream([OPEN, longer.encode()], limits)[1] == ("policy-violation", 1, len(ROOT) + 1)
+
+
 def test_the_size_counts_bytes_not_characters() -> None:
     stanza = f"<message>{'é' * 10}</message>".encode()
     assert read_stream([OPEN, stanza], Limits(stanza_bytes=len(stanza)))[1] is None

@@ -203,8 +203,8 @@ class StanzaReader:
 
 
 def read_element(xml: str, limits: Limits | None = None) -> Element:
-    """Read exactly one element of any namespace; raises XmlError. limits: else those of what arrives."""
-    reader = StanzaReader(limits or Limits().arriving, any_element=True)
+    """Read exactly one element of any namespace; raises XmlError. limits: else those of what stands in what arrives."""
+    reader = StanzaReader(limits or Limits().within, any_element=True)
     elements = reader.feed(xml.encode("utf-8", "surrogatepass"))
     reader.end()
     if len(elements) != 1:
@@ -232,7 +232,7 @@ def children(element: Element) -> list[str]:
 
 def below(element: Element, levels: int) -> list[Element]:
     """The elements that stand so many levels below this one, each standing alone, in order."""
-    reader = Splitter(Limits().arriving)
+    reader = Splitter(Limits().within)
     reader.parse(f"<x xmlns='{ns.CLIENT}'>".encode())
     reader.top = 2 + levels
     reader.ignores_text = True

@@ -25,6 +25,7 @@ MAX_TOP = 3  # a root of the user's inside the reader's own, and no deeper
 _ASSUMED = {"": ns.CLIENT, "xml": "http://www.w3.org/XML/1998/namespace"}
 _TAG_NAME = re.compile(rb"<[^\s/>]+")
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
+ROSTER_BYTES = 4 * 1024 * 1024  # some 35,000 contacts
 ADDED_BYTES = 16 * 1024  # addresses, ids and stamps, which a server adds to what it passes on
 MEASURE_BYTES = 16 * 1024  # an unfinished element is measured again when it has grown by so much
 _ESCAPES = (b"&quot;", b"&apos;", b"&amp;", b"&lt;", b"&gt;")
@@ -35,6 +36,7 @@ class Limits:
     """What one side may send; sizes in bytes."""
 
     stanza_bytes: int = 256 * 1024
+    answer_bytes: int = 256 * 1024  # of an IQ's result
     pending_bytes: int = 1024 * 1024  # between two elements, white space included
     depth: int = 64  # levels of one stanza, itself included
     attributes: int = 256  # of one element
@@ -44,9 +46,15 @@ class Limits:
     def arriving(self) -> Limits:
         """What the server may send us: when it writes a stanza anew, a quote may grow to six bytes, so each character
         counts as the sender wrote it. A stanza that is refused comes again after each login, so what servers take from
-        one another (Prosody: 512 KiB) is taken, and what they add to it.
+        one another (Prosody: 512 KiB) is taken, and what they add to it. A roster comes whole, however long it is.
         """
-        return replace(self, escaped=True, stanza_bytes=2 * self.stanza_bytes + ADDED_BYTES)
+        stanza_bytes = 2 * self.stanza_bytes + ADDED_BYTES
+        return replace(self, escaped=True, stanza_bytes=stanza_bytes, answer_bytes=max(stanza_bytes, ROSTER_BYTES))
+
+    @property
+    def within(self) -> Limits:
+        """What an element may hold that has arrived: as much as the largest."""
+        return replace(self.arriving, stanza_bytes=self.arriving.answer_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,7 @@ class Splitter:
         return self._base + len(self._buffer) - self._last_end
 
     _last_end = 0
+    _allowed_bytes = 0  # of the open element
     _measured = 0  # how long an unfinished element was when its escapes were counted
 
     def forget_pending(self) -> None:
@@ -141,10 +150,10 @@ class Splitter:
     def _measure(self) -> None:
         """Refuse an unfinished element that is too big already."""
         size = len(self._buffer)
-        if size <= self.limits.stanza_bytes or (self.limits.escaped and size < self._measured + MEASURE_BYTES):
+        if size <= self._allowed_bytes or (self.limits.escaped and size < self._measured + MEASURE_BYTES):
             return
         self._measured = size
-        if self._length(self._buffer) > self.limits.stanza_bytes:
+        if self._length(self._buffer) > self._allowed_bytes:
             raise self._too_big()
 
     def _length(self, whole: bytes | bytearray) -> int:
@@ -155,7 +164,7 @@ class Splitter:
     def _too_big(self) -> XmlError:
         line, column = self._place
         return XmlError(
-            f"an element is larger than {self.limits.stanza_bytes} bytes",
+            f"an element is larger than {self._allowed_bytes} bytes",
             condition="policy-violation",
             line=line,
             column=column,
@@ -198,6 +207,8 @@ class Splitter:
         self._start = self._parser.CurrentByteIndex
         self._place = (self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1)
         self._name, self._attributes, self._childless = name, attributes, True
+        is_answer = name.rpartition("}")[2] == "iq" and attributes.get("type") == "result"
+        self._allowed_bytes = self.limits.answer_bytes if is_answer else self.limits.stanza_bytes
         self._own = frozenset(self._declared)
         self._parser.CharacterDataHandler = None  # text inside is the element's own matter
 
@@ -222,7 +233,7 @@ class Splitter:
             end = self._buffer.index(b">", index - self._base) + 1  # an end tag holds no other ">"
         whole = bytes(self._buffer[start:end])
         self._measured = 0
-        if len(whole) > self.limits.stanza_bytes and self._length(whole) > self.limits.stanza_bytes:
+        if len(whole) > self._allowed_bytes and self._length(whole) > self._allowed_bytes:
             raise self._too_big()
         xml = self._standing_alone(whole)
         attributes = {_qualified(name): value for name, value in self._attributes.items()}
