@@ -15,7 +15,7 @@ from pathlib import Path
 
 from xmppsh.errors import ConnectError, SaslError, StreamError
 from xmppsh.ghosts import guard as module
-from xmppsh.ghosts.guard import Guard, KnownSession, is_stopped
+from xmppsh.ghosts.guard import Guard, KnownSession, is_held_up
 from xmppsh.model import Jid
 from xmppsh.protocol.sm import ResumableSession, Resumption
 
@@ -31,12 +31,12 @@ def note(line: str) -> None:
         file.write(line + "\n")
 
 
-def is_stopped_and_noted(pid: int) -> bool:
+def is_held_up_and_noted(pid: int) -> bool:
     note("silence")
-    return is_stopped(pid)
+    return is_held_up(pid)
 
 
-module.is_stopped = is_stopped_and_noted
+module.is_held_up = is_held_up_and_noted
 
 
 async def close_sessions(names: frozenset[str], _known: KnownSession | None) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support.until import DEADLINE_S, is_running, until
 
+from xmppsh.ghosts.guard import is_held_up
+
 ROOT = Path(__file__).parents[2]
 HEARTBEAT_S = 0.15  # three of them missed by a loaded machine would look like a stuck loop
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
@@ -163,6 +165,22 @@ async def test_a_program_that_is_stopped_for_many_heartbeats_is_left_alone(tmp_p
         await program.kill()  # it is guarded as before
         await program.guard_ends()
         assert program.noted("close") == ["close four one three two"]
+
+
+async def test_a_program_that_waits_for_the_system_is_held_up_and_one_that_sleeps_is_not() -> None:
+    """vfork() leaves the parent in the state of one that waits for a disk, until the child has ended."""
+    for wait, expected in (("ctypes.PyDLL(None).vfork()", True), ("None", False)):
+        code = f"import ctypes, signal; print(flush=True); {wait}; signal.pause()"
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        try:
+            assert program.stdout is not None
+            await program.stdout.readline()
+            await until(lambda pid=program.pid, wanted=expected: is_held_up(pid) is wanted, "its state")
+        finally:
+            os.killpg(program.pid, signal.SIGKILL)
+            await program.wait()
 
 
 async def test_the_sessions_of_a_stuck_loop_are_closed_the_program_is_told_and_a_later_death_counts(

@@ -9,8 +9,8 @@ through no pipe and to no file. It waits at one end of a socket pair; the other 
     bye      all is closed, the guard may go
 
 End of file without a goodbye means death, or an end of which the server could not be told. Heartbeats that stay out
-mean a stuck loop, unless the program is stopped (Ctrl-Z, SIGSTOP, a debugger): who is stopped goes on one day. A
-suspended machine suspends both.
+mean a stuck loop, unless the program is stopped (Ctrl-Z, SIGSTOP, a debugger) or waits for a busy disk: then it goes on
+one day. A suspended machine suspends both.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class _Watch:
             self._beating, self._missed = True, 0
 
     def _on_silence(self) -> None:
-        self._missed = 0 if is_stopped(self._program) else self._missed + 1
+        self._missed = 0 if is_held_up(self._program) else self._missed + 1
         if self._missed == MISSED_HEARTBEATS:
             with suppress(OSError):
                 self._channel.send(TAKING_OVER, socket.MSG_DONTWAIT)
@@ -251,8 +251,8 @@ class _Watch:
                 await asyncio.sleep(wait_s)
 
 
-def is_stopped(pid: int) -> bool:
-    """Is the process stopped by a signal or a debugger? False where the system does not tell."""
+def is_held_up(pid: int) -> bool:
+    """Is the process stopped by a signal or a debugger, or does it wait for a disk? False where nobody tells."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state = file.read().rpartition(b")")[2].strip()
@@ -260,4 +260,4 @@ def is_stopped(pid: int) -> bool:
         import subprocess
 
         state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, check=False).stdout.strip()
-    return state[:1] in (b"T", b"t")
+    return state[:1] in (b"T", b"t", b"D", b"U")  # U: of macOS, as D is of Linux
