@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,7 +14,7 @@ from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
     from pathlib import Path
 
 MIN_FILE_BYTES = 512  # SQLite's smallest page
@@ -147,6 +146,8 @@ class Database:
                 if waits:
                     self._database.execute("COMMIT")
             if not waits:
+                from concurrent.futures import ThreadPoolExecutor  # and with it logging: who stores one message waits
+
                 self._thread = self._thread or ThreadPoolExecutor(1)
                 self.committing = self._thread.submit(self._commit)
 
