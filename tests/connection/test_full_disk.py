@@ -19,7 +19,7 @@ class FullDisk:
         self.fails, self.is_full = fails, False
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        def call(*_: Any) -> None:
+        def call(*_: Any, **__: Any) -> None:
             if self.is_full and name == self.fails:
                 raise IoError("database or disk is full")
 

@@ -97,17 +97,19 @@ async def test_an_export_imported_elsewhere_gives_the_same_roster_however_often(
     assert len(again.splitlines()) == sum('"C <' in one for one in again.splitlines()) == 20
 
 
+@pytest.mark.parametrize("server", ["prosody"], indirect=True)  # ejabberd takes whatever can be written
 async def test_a_contact_that_the_server_refuses_is_told_and_the_others_are_added(
     program: Program, alice: Account
 ) -> None:
-    # Prosody lets nobody be a contact of himself, ejabberd wants groups to have a name.
-    odd = [{"jid": alice.jid}, {"jid": "c@example.org", "groups": [""]}]
-    lines = [{"jid": "a@example.org"}, *odd, {"jid": "b@example.org"}]
+    own = {"jid": alice.jid}  # Prosody lets nobody be a contact of himself
+    lines = [{"jid": "a@example.org"}, own, {"jid": "c@example.org", "groups": [""]}, {"jid": "b@example.org"}]
     outcome = await program.run("roster", "import", stdin="\n".join(map(json.dumps, lines)).encode())
     assert outcome.code == 80, outcome.stderr
-    assert outcome.stderr.startswith((f"xmppsh: {alice.jid}: ", "xmppsh: c@example.org: ")), outcome.stderr
+    assert outcome.stderr.startswith(f"xmppsh: {alice.jid}: "), outcome.stderr
     assert "\nxmppsh: 1 of 4 contacts were refused\n" in outcome.stderr
-    assert {"a@example.org", "b@example.org"} <= {one["jid"] for one in await records(program, "roster", "list")}
+    assert {"a@example.org", "b@example.org", "c@example.org"} == {
+        one["jid"] for one in await records(program, "roster", "list")
+    }
 
 
 async def test_a_bad_line_of_an_import_is_named_and_nothing_is_added(program: Program) -> None:
