@@ -13,6 +13,7 @@ from support.contact import Contact
 from support.faults import reset_both
 from support.program import Program
 from support.servers import Server
+from support.until import until
 
 KEPT = 300  # unacknowledged, for a session
 COUNT = KEPT + 60
@@ -84,6 +85,9 @@ async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_
     async with Contact(server, alice, "phone"), Contact(server, bob) as friend:
         await program.run("listen", "--drain")
         await friend.send(alice.jid, "for the phone alone")
+        await friend.settle()
+        this_second = int(time.time())
+        await until(lambda: time.time() >= this_second + 1, "the next second, since Prosody's archive knows no less")
         async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
             await friend.wait_for_presence(alice.jid, "available", sender=bot)
             await friend.send(bot, "seen")
