@@ -93,7 +93,8 @@ class OwnSessions:
         def read(session: Session) -> None:
             file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
             readers.append(session.inbox(file, *kinds))
-            behind.extend(CatchUp(session, readers[0], self._account.trace) for kind in kinds if kind == "message")
+            if "message" in kinds:
+                behind.append(CatchUp(session, readers[0], self._account.trace))
             plugged, gaps = plug(session), RoomGaps(session, readers[0])
             for one in plugged:
                 if isinstance(one, Greeting):

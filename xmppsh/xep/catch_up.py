@@ -166,6 +166,7 @@ class CatchUp(Interceptor):
         from xmppsh.xep.history import Wanted, forwards, newest
 
         count, known, inbound = 0, self._inbox.known_ids(), self._session.inbound
+        held: dict[str, str] = {}  # the stanza-ids of what comes meanwhile, by its XML: each is looked for once
         until = None if self._left is None else datetime.fromtimestamp(self._left.until + LATE_S, UTC)
         wanted = Wanted(since=self._began if self._newest is None else None, until=until)
         async with _beside(self._session, self._trace) as asking:
@@ -173,8 +174,8 @@ class CatchUp(Interceptor):
             end = {one.archive_id for one in await newest(asking, wanted, 1)}
             async with aclosing(forwards(asking, wanted, self._newest)) as pages:
                 async for page in pages:
-                    held = {self._inbox.stanza_id(one.xml) for one in inbound.held}
-                    missing = self._missing(page.messages, held | known)
+                    held |= {one.xml: self._inbox.stanza_id(one.xml) for one in inbound.held if one.xml not in held}
+                    missing = self._missing(page.messages, known.union(held.values()))
                     count += len(missing)
                     inbound.put_before(missing)
                     self._inbox.expect([self._inbox.stanza_id(one.xml) for one in missing])
