@@ -112,9 +112,9 @@ class Session:
         """Write what is queued, wait for the server, and do what follows; raises TimeoutError, Stopped."""
         try:
             data = self._link.receive(deadline)
-        except TimeoutError:
-            raise
         except OSError as error:  # ssl's are
+            if isinstance(error, TimeoutError) and error.errno is None:
+                raise  # the deadline's; the kernel's (ETIMEDOUT) is a lost link
             reason = error.strerror or str(error) or type(error).__name__
             return self._do(self._stream.handle(ev.LinkLost(reason)))
         self._do(self._stream.receive(data) if data else self._stream.handle(ev.LinkLost()))
