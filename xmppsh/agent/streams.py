@@ -6,7 +6,6 @@ blocking; a socket is asked for each call. What cannot be opened (another user's
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import os
@@ -16,7 +15,7 @@ import stat
 from contextlib import suppress
 
 from xmppsh.errors import ClosedOutput, IoError
-from xmppsh.output.streams import CHUNK_BYTES, PIPE_BUF, InputStream, OutputStream
+from xmppsh.output.streams import CHUNK_BYTES, PIPE_BUF, InputStream, OutputStream, writable
 from xmppsh.texts import os_reason
 
 MAX_ERRORS_BYTES = 1024 * 1024  # of a client that does not read its stderr; what comes after them is dropped
@@ -61,12 +60,7 @@ class Descriptor:
 
     async def writable(self) -> None:
         """Wait until there may be room."""
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_writer(self.fd, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_writer(self.fd)
+        await writable(self.fd)
 
     def close(self) -> None:
         """Give up what was opened for it."""

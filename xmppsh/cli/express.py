@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from xmppsh.commands.app import App
     from xmppsh.commands.base import Work
 
-SIGNAL_BASE = 128
-
 
 class WaitedOutput(OutputStream):
     """stdout; a slow reader is waited for."""
@@ -52,11 +50,8 @@ def run_express(work: Work, app: App) -> int | None:
         gc.freeze()
         gc.enable()
         return _run(work, app, waits)
-    except Declined:
-        return None if waits.number is None else SIGNAL_BASE + waits.number
-    except Stopped:
-        assert waits.number is not None
-        return SIGNAL_BASE + waits.number
+    except (Declined, Stopped):
+        return waits.code
     finally:
         waits.close()
 
@@ -67,7 +62,7 @@ def _run(work: Work, app: App, waits: Waits) -> int:
     journal = partial(storage.journal, account.jid)
     sessions: Any = Express(options, journal, waits, console.log, account.warn_when_insecure)
     code = at_once(work.run(replace(app, console=replace(console, stdout=WaitedOutput(1, waits)), sessions=sessions)))
-    return (code or ExitCode.OK) if waits.number is None else SIGNAL_BASE + waits.number
+    return waits.code or code or ExitCode.OK
 
 
 def _is_plain(work: Work, app: App) -> bool:

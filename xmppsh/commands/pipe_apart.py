@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import xmppsh
 from xmppsh.errors import IoError, XmppshError
-from xmppsh.output.streams import InputStream
+from xmppsh.output.streams import InputStream, writable
 from xmppsh.tasks import running
 from xmppsh.xmlio.apart import ANSWER, FEED, LAST, RELEASE, answered, made_of, request
 
@@ -120,17 +120,9 @@ class Apart:
             try:
                 left = left[os.write(self._requests, left) :]
             except BlockingIOError:
-                await self._writable()
+                await writable(self._requests)
             except BrokenPipeError:
                 return  # the end of its answers tells it
-
-    async def _writable(self) -> None:
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_writer(self._requests, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_writer(self._requests)
 
     async def _answer(self) -> Read | None:
         """The next answer; None at the end."""

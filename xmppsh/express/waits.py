@@ -41,6 +41,11 @@ class Waits:
             if number != _signal.SIGHUP or handler != _signal.SIG_IGN:
                 _signal.signal(number, self._note)
 
+    @property
+    def code(self) -> int | None:
+        """The exit code of a program that the signal ends, as a shell counts; None where none has come."""
+        return None if self.number is None else 128 + self.number
+
     def _note(self, number: int, _frame: object) -> None:
         self._came += 1
         self.number = self.number or number

@@ -217,3 +217,13 @@ class InputStream:
             if len(data) > limit_bytes:
                 raise IoError(f"the input is longer than {limit_bytes} bytes")
         return bytes(data)
+
+
+async def writable(fd: int) -> None:
+    """Wait until a descriptor that does not block may have room."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(fd, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_writer(fd)
