@@ -57,7 +57,7 @@ async def entered(monkeypatch: pytest.MonkeyPatch, end: str | None, *, is_lost: 
     monkeypatch.setattr(greeting, "SELF_PING_S", 0)
     monkeypatch.setattr(greeting, "REJOIN_S", 0)
     server = Server(end)
-    rooms = Rooms(cast("Session", server), (ROOM,), "bob", None)
+    rooms = Rooms(cast("Session", server), (ROOM,), "bob", None, lambda *_: 0)
     rooms.on_live()
     running = asyncio.ensure_future(rooms.run())
     async with asyncio.timeout(15):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session_port import Reader, SessionPort
     from xmppsh.xep.greeting import Rooms
     from xmppsh.xep.receipts import Receipts
+    from xmppsh.xep.room_gaps import RoomGaps
 
 MAX_INBOX_MIB = 1024 * 1024
 FENCE_TRIES = 100
@@ -228,12 +229,12 @@ class _Listener:
             raise NoInputError(f"--exec: {words[0]}: no such program", hint="give its path, or correct PATH")
         return Jobs(self._app.console, words, self._options.jobs)
 
-    def _plug(self, session: Session) -> Sequence[Interceptor]:
+    def _plug(self, session: Session, gaps: RoomGaps) -> Sequence[Interceptor]:
         from xmppsh.xep.greeting import Carbons, Inactive, Rooms
 
         options = self._options
         nick = options.nick or session.options.jid.localpart or "xmppsh"
-        self._rooms = Rooms(session, options.rooms, nick, options.room_password)
+        self._rooms = Rooms(session, options.rooms, nick, options.room_password, gaps.returns_to)
         wants_carbons = "message" in options.kinds and not options.no_carbons
         wanted = ((Carbons, wants_carbons), (Inactive, options.inactive))
         plugged: list[Interceptor] = [self._rooms, *(kind(session) for kind, is_wanted in wanted if is_wanted)]

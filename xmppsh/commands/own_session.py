@@ -84,7 +84,6 @@ class OwnSessions:
         """A lasting session whose arrivals are stored for a slow reader."""
         from xmppsh.session.inbox import InboxFile
         from xmppsh.xep.catch_up import CatchUp
-        from xmppsh.xep.greeting import Greeting
         from xmppsh.xep.room_gaps import RoomGaps
 
         readers: list[Inbox] = []
@@ -95,11 +94,8 @@ class OwnSessions:
             readers.append(session.inbox(file, *kinds))
             if "message" in kinds:
                 behind.append(CatchUp(session, readers[0], self._account.trace))
-            plugged, gaps = plug(session), RoomGaps(session, readers[0])
-            for one in plugged:
-                if isinstance(one, Greeting):
-                    one.on_return = gaps.returns_to
-            session.interceptors += [*behind, gaps, *plugged]
+            gaps = RoomGaps(session, readers[0])
+            session.interceptors += [*behind, gaps, *plug(session, gaps)]
 
         options = self._lasting_options(give_up_s=None)
         try:

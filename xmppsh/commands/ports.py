@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import BulkSessionPort, Reader, RequestsPort, SessionPort
+    from xmppsh.xep.room_gaps import RoomGaps
 
 MIB = 1024 * 1024
 INBOX_BYTES = 64 * MIB
 
 
-Plug: TypeAlias = "Callable[[Session], Sequence[Interceptor]]"
+Plug: TypeAlias = "Callable[[Session, RoomGaps], Sequence[Interceptor]]"
 
 
-def nothing(_: Session) -> Sequence[Interceptor]:
+def nothing(_session: Session, _gaps: RoomGaps) -> Sequence[Interceptor]:
     """Plug in nothing."""
     return ()
 
@@ -66,5 +67,5 @@ class Sessions(Protocol):
         """A lasting session with the stanzas of these kinds that arrive on it, from the first byte after the bind on.
 
         command: whose next run is given what this one could not hand on; inbox_bytes: of what may wait on disk; plug:
-        makes what sees every stanza first, beside the witness.
+        makes what sees every stanza first, beside the witness; who enters a room again tells the gaps of it.
         """

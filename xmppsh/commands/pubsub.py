@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import SessionPort
+    from xmppsh.xep.room_gaps import RoomGaps
 
 SERVICE = click.argument("service", type=JID)
 NODE = click.argument("node")
@@ -199,7 +200,7 @@ async def pubsub_watch(
 
     watching: list[Watching] = []
 
-    def plug(session: Session) -> Sequence[Interceptor]:
+    def plug(session: Session, _: RoomGaps) -> Sequence[Interceptor]:
         watching.append(Watching(session, service, node))
         return watching
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -93,7 +94,8 @@ async def open_shell(
     aliases = Aliases(kept, exists)
     desk = Desk(People(), Palette(colors=colors), console.stdin, stream, aliases, ours, accepted, tells)
     try:
-        reading = app.sessions.reading("connect", "message", plug=lambda session: greetings(session, desk.people))
+        plug = partial(greetings, desk.people)
+        reading = app.sessions.reading("connect", "message", plug=plug)
         async with reading as (session, arrivals):
             await _run(app, session, arrivals, desk, fd, stop_on_error=stop_on_error, vi=vi)
     finally:

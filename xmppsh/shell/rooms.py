@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
     from xmppsh.shell.people import People
+    from xmppsh.xep.room_gaps import RoomGaps
 
 HISTORY = 20  # messages that were said before
 
@@ -72,18 +73,18 @@ def leave(session: Session, people: People, room: Jid) -> None:
 class Again(Greeting):
     """A session that begins anew is in no room: it enters those of the lost one."""
 
-    def __init__(self, session: Session, people: People) -> None:
+    def __init__(self, session: Session, people: People, gaps: RoomGaps) -> None:
         super().__init__(session)
-        self._people = people
+        self._people, self._gaps = people, gaps
 
     async def greet(self) -> None:
         """Enter all of them."""
         self._people.online.clear()
         for bare, nick in self._people.rooms.items():
             room = Jid.parse(bare)
-            self.session.send_ahead(join_presence(room, nick, seconds=self.on_return(room, None)))
+            self.session.send_ahead(join_presence(room, nick, seconds=self._gaps.returns_to(room, None)))
 
 
-def greetings(session: Session, people: People) -> tuple[Interceptor, ...]:
+def greetings(people: People, session: Session, gaps: RoomGaps) -> tuple[Interceptor, ...]:
     """What the shell's session says whenever it begins: that it wants carbons, and is in its rooms."""
-    return (Carbons(session), Again(session, people))
+    return (Carbons(session), Again(session, people, gaps))

@@ -12,9 +12,10 @@ import asyncio
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshError
+from xmppsh.plain import dataclass
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.session import Session
 from xmppsh.session.settle import Server, server_of
@@ -35,13 +36,36 @@ MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
 LATE_S = 60.0  # behind the end of a dead run's session: the server's clock is not ours
 TRIES, RETRY_S = 2, 2.0  # to ask, on a connection of their own each; from one to the next
 
+Recipient: TypeAlias = "CatchUp | Mark"  # this run, and one that died
+
+
+@dataclass(slots=True)
+class Gap:
+    """What the reader lacks: the archive has it behind the message with the id `newest`, or since a moment.
+
+    newest: the id there of the last message that the reader had; empty where it had none.
+    until: when a dead run's session was closed; None: it is all missing. readers: whose messages they are.
+    """
+
+    newest: str
+    since: datetime
+    until: datetime | None
+    readers: tuple[Recipient, ...]
+
 
 class CatchUp(Interceptor):
     """Holds back what arrives on another session until the archive has told what is missing before it.
 
-    It comes before our presence, which has the server deliver its offline store. The archive is asked on a session
-    beside this one: to one that has asked its archive Prosody does not deliver its store, and when that one dies,
-    what it had not acknowledged is not given back. A session that is resumed is complete.
+    A session is complete, or it has a gap and is not available yet:
+
+        the first session       complete; with a gap where a dead run has left a mark, and `through` waits for its end
+        another one begins      it has a gap, which begins where the last one did when that was not filled yet
+        the link is back        complete as before, or the archive is asked again from the last page on
+        the archive has told    complete: what was held back follows, and then our presence
+
+    Our presence has the server deliver its offline store, so it comes last. The archive is asked on a session beside
+    this one: to one that has asked its archive Prosody does not deliver its store, and when that one dies, what it had
+    not acknowledged is not given back. A session that is resumed is complete.
     inbox: the reader; what it knows already is not missing. trace: gets the XML of both directions.
     """
 
@@ -50,13 +74,11 @@ class CatchUp(Interceptor):
         self._journal = session.outbound.journal
         if self._journal is not None:
             self._journal.marked = self
-        self._left: Mark | None = None  # by a run that died, while that is fetched
-        self._newest: str | None = None  # the archive's id of the last message that came
-        self._began: datetime | None = None  # the first session
-        self._generation = 0
-        self._owes_presence = self._has_told = False
-        self._woken, self._through = asyncio.Event(), asyncio.Event()
-        self._through.set()
+        self._gap: Gap | None = None  # the last one, before the first stream none
+        self._generation = 0  # of the session
+        self._complete, self._woken = asyncio.Event(), asyncio.Event()
+        self._complete.set()
+        self._has_told = False  # that something may be missing
 
     @property
     def reader(self) -> str:
@@ -86,120 +108,123 @@ class CatchUp(Interceptor):
     @property
     def comes_before_presence(self) -> bool:
         """On every session but the first one; there `through` is waited for."""
-        return self._began is not None
+        return self._gap is not None
 
     async def through(self) -> None:
         """Wait until a dead run's messages are the reader's, or the session is over."""
         if not self._session.is_over:
-            await self._through.wait()
+            await self._complete.wait()
+
+    # ── The phases ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_live(self) -> None:
         """The first stream, or the next one after a cut."""
-        inbound = self._session.inbound
-        former, self._generation = self._generation, inbound.generation
-        if self._began is None:
+        former, self._generation = self._generation, self._session.inbound.generation
+        if self._gap is None:
             self._begin()
         elif former != self._generation:
-            self._owes_presence = True
-            self._newest = self._inbox.newest_id or self._newest
+            self._gap = self._next_gap(self._gap)
             self._hold_back()
-        elif self._owes_presence:
+        elif not self._complete.is_set():
             self._woken.set()
 
     def _begin(self) -> None:
-        self._began = datetime.now(UTC)
-        self._left = None if self._journal is None else self._journal.left
-        if self._left is not None:
-            self._newest, self._began = self._left.newest or None, datetime.fromtimestamp(self._left.since, UTC)
-            self._owes_presence = True
-            self._through.clear()
-            self._hold_back()
+        left = None if self._journal is None else self._journal.left
+        if left is None:
+            self._gap = Gap("", datetime.now(UTC), None, (self,))
+            return
+        since, until = (datetime.fromtimestamp(moment, UTC) for moment in (left.since, left.until + LATE_S))
+        self._gap = Gap(left.newest, since, until, (self, left))
+        self._hold_back()
+
+    def _next_gap(self, last: Gap) -> Gap:
+        readers = (self,) if self._complete.is_set() else last.readers
+        return Gap(self._inbox.newest_id or last.newest, last.since, None, readers)
 
     def _hold_back(self) -> None:
         resumable = self._session.resumable
         most = MAX_HELD[Server.EXACT if resumable is None else server_of(resumable.sm_id)]
         self._session.inbound.hold_back(self, most, stops_reading=True)
+        self._complete.clear()
         self._woken.set()
 
     async def run(self) -> None:
-        """Ask the archive behind each lost session."""
+        """Fill one gap after the other."""
         try:
             while True:
                 await self._woken.wait()
                 self._woken.clear()
-                await self._fetch_all()
+                await self._fill()
                 # Else another session is lost, or is about to be, and it goes on from the last page.
                 if not self._woken.is_set() and not self._session.is_cut:
-                    self._session.inbound.let_through(self)
-                    self._announce()
-                    self._left = None
-                    self._through.set()
+                    self._end_gap()
         finally:
-            self._through.set()
+            self._complete.set()
 
-    def _announce(self) -> None:
-        with suppress(ConnectionLost):  # then the next stream owes it
+    def _end_gap(self) -> None:
+        self._session.inbound.let_through(self)
+        with suppress(ConnectionLost):  # then the next stream ends it
             self._session.announce_again()
-            self._owes_presence = False
+            self._complete.set()
 
-    async def _fetch_all(self) -> None:
+    # ── A gap ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _fill(self) -> None:
         for left in reversed(range(TRIES)):
-            if self._session.is_cut:
+            if self._session.is_cut or self._gap is None:
                 return  # the next stream wakes us
             try:
-                return await self._fetch()
+                return await self._fetch(self._gap)
             except XmppshError as error:
                 # It has no archive for us, or does not answer; else the connection is to blame.
                 if not left or isinstance(error, StanzaError | DeadlineExceeded):
-                    return self._tell(error)
+                    return self._tell(self._gap, error)
             await first(self._woken.wait(), timeout_s=RETRY_S)
             if self._woken.is_set():
                 return
 
-    def _tell(self, why: XmppshError) -> None:
+    def _tell(self, gap: Gap, why: XmppshError) -> None:
         # What a dead run had not acknowledged is given back by a server without an archive, as a rule.
-        level = 1 if self._has_told or self._left is not None else 0
+        level = 1 if self._has_told or gap.until is not None else 0
         self._has_told = True
         self._session.log(level, f"messages of the time without a session may be missing, the archive has none: {why}")
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, gap: Gap) -> None:
         from xmppsh.xep.history import Wanted, forwards, newest
 
         count, known, inbound = 0, self._inbox.known_ids(), self._session.inbound
         held: dict[str, str] = {}  # the stanza-ids of what comes meanwhile, by its XML: each is looked for once
-        until = None if self._left is None else datetime.fromtimestamp(self._left.until + LATE_S, UTC)
-        wanted = Wanted(since=self._began if self._newest is None else None, until=until)
+        wanted = Wanted(since=None if gap.newest else gap.since, until=gap.until)
         async with _beside(self._session, self._trace) as asking:
             # What comes later comes to this session as well: an archive that grows would have to be read for ever.
             end = {one.archive_id for one in await newest(asking, wanted, 1)}
-            async with aclosing(forwards(asking, wanted, self._newest)) as pages:
+            async with aclosing(forwards(asking, wanted, gap.newest)) as pages:
                 async for page in pages:
                     held |= {one.xml: self._inbox.stanza_id(one.xml) for one in inbound.held if one.xml not in held}
-                    missing = self._missing(page.messages, known.union(held.values()))
+                    missing = self._missing(gap, page.messages, known.union(held.values()))
                     count += len(missing)
                     inbound.put_before(missing)
                     self._inbox.expect([self._inbox.stanza_id(one.xml) for one in missing])
-                    self._newest = page.messages[-1].archive_id
+                    gap.newest = page.messages[-1].archive_id
                     if end & {one.archive_id for one in page.messages}:
                         break
         if count:
             self._session.log(1, f"{count} messages that the server had dropped are from the archive")
 
-    def _missing(self, page: list[Archived], known: set[str]) -> list[Element]:
+    def _missing(self, gap: Gap, page: list[Archived], known: set[str]) -> list[Element]:
         from xmppsh.xep.history import as_sent
 
         sent = (as_sent(one, self._session.jid.bare) for one in page if one.archive_id not in known)
-        return [one for one in sent if one is not None and self._is_ours(one)]
+        return [one for one in sent if one is not None and self._is_for(gap.readers, one)]
 
-    def _is_ours(self, message: Element) -> bool:
-        """Would it have been delivered to this session?"""
+    def _is_for(self, readers: tuple[Recipient, ...], message: Element) -> bool:
+        """Would it have been delivered to one of them?"""
         own, to = self._session.jid.bare, message.attributes.get("to", "")
         if message.sender.partition("/")[0] == str(own) or message.attributes.get("type") in ("groupchat", "error"):
             return False
-        reads: tuple[CatchUp | Mark, ...] = (self,) if self._left is None else (self, self._left)
         if to in ("", str(own)):
-            return any(one.gets_messages for one in reads)
-        return any(to == one.full_jid for one in reads)
+            return any(one.gets_messages for one in readers)
+        return any(to == one.full_jid for one in readers)
 
 
 @asynccontextmanager

@@ -27,15 +27,10 @@ REJOIN_S = 30.0  # after a room has thrown us out or refused us
 
 
 class Greeting(Interceptor):
-    """Acts once for each session, not for each link: what a resumed session had said is still true.
-
-    on_return: is told a room that is entered again next, and for how many seconds we may have been out of it, None: as
-    long as the session is lost; gives the seconds for which the room should repeat what was said (xep/room_gaps.py).
-    """
+    """Acts once for each session, not for each link: what a resumed session had said is still true."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.on_return: Callable[[Jid, float | None], int | None] = lambda *_: None
         self._begun = asyncio.Event()
         self._generation = 0
 
@@ -120,11 +115,21 @@ class Watching(Greeting):
 class Rooms(Greeting):
     """Joins rooms, and again when a session or a room has lost us.
 
+    on_return: is told a room that is entered again next, and for how many seconds we may have been out of it, None: as
+    long as the session is lost; gives the seconds for which the room should repeat what was said (xep/room_gaps.py).
     joined: is done once we are in all of them for the first time, or has the reason why not.
     """
 
-    def __init__(self, session: Session, rooms: tuple[Jid, ...], nick: str, password: str | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        rooms: tuple[Jid, ...],
+        nick: str,
+        password: str | None,
+        on_return: Callable[[Jid, float | None], int],
+    ) -> None:
         super().__init__(session)
+        self._on_return = on_return
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._nick, self._password = nick, password
         self._in: dict[Jid, str | None] = {room.bare: None for room in rooms}  # our nick in each; None: not in
@@ -143,7 +148,7 @@ class Rooms(Greeting):
         """Join all of them."""
         for room in self._in:
             self._in[room] = None
-            self._join(room, self.on_return(room, None) if self.joined.done() else None)
+            self._join(room, self._on_return(room, None) if self.joined.done() else None)
         await asyncio.gather(*map(self._doubt, self._in))
 
     async def _doubt(self, room: Jid) -> None:
@@ -207,7 +212,7 @@ class Rooms(Greeting):
 
     def _join_again(self, room: Jid, out_s: float) -> None:
         if not self.session.is_over and not self.session.is_cut and self._in[room] is None:
-            self._join(room, self.on_return(room, out_s))
+            self._join(room, self._on_return(room, out_s))
 
     # ── XEP-0410 ────────────────────────────────────────────────────────────────────────────────────────────────
 

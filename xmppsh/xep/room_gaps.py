@@ -55,7 +55,7 @@ class RoomGaps(Interceptor):
         return False
 
     def returns_to(self, room: Jid, out_s: float | None) -> int:
-        """A room is entered again (Greeting.on_return)."""
+        """A room is entered again (Rooms.on_return)."""
         now, name = time.monotonic(), str(room.bare)
         if name in self._entered:
             self._done(name)
