@@ -75,6 +75,11 @@ async def test_an_option_puts_its_element_into_the_message(
     assert payload.attrib == attributes
 
 
+async def test_an_empty_reaction_takes_reactions_back(program: Program) -> None:
+    (message,) = await sent(program, "a@b", "--react", "", "--reply-to", "m1")
+    assert len(message.find("{urn:xmpp:reactions:0}reactions") or ()) == 0
+
+
 async def test_the_quotation_is_marked_for_clients_that_know_replies(program: Program) -> None:
     (message,) = await sent(program, "a@b", "--reply-to", "m1", "--quote", "a\nb", "yes")
     part = message.find("{urn:xmpp:fallback:0}fallback/{urn:xmpp:fallback:0}body")
@@ -98,6 +103,7 @@ REFUSED: dict[str, tuple[list[str], bytes, int, str]] = {
     "--batch without --lines": (["a@b", "x", "--batch", "1"], b"", 64, "--batch is for --lines"),
     "--react without a message": (["a@b", "--react", "x"], b"", 64, "--react says which message"),
     "--nick without --room": (["a@b", "x", "--nick", "n"], b"", 64, "--nick and --room-password are for --room"),
+    "a file without addresses": (["--to-file", "/dev/null", "x"], b"", 65, "/dev/null holds no address"),
     "--attach of nothing": (["a@b", "--attach", "/nowhere"], b"", 66, "/nowhere: no such file"),
     "--attach of a folder": (["a@b", "--attach", "/"], b"", 66, "/: is not a regular file"),
     "--wait of nothing": (["a@b", "x", "--wait", "acked:3"], b"", 64, "--wait: 'acked:3' is not sent"),

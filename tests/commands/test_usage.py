@@ -36,6 +36,11 @@ BAD = {
     "bad template": (["-n", "-F", "%q", "ping"], "-F: %q is not a verb", "one of %f"),
     "no such subcommand": (["help", "disco", "foo"], "'disco foo' is not a command", "xmppsh disco --help"),
     "no language": (["-n", "send", "a@b", "x", "--lang", "x y"], "--lang: 'x y' is not a language tag", "--lang en"),
+    "an id that is empty": (["-n", "send", "a@b", "x", "--replace", ""], "--replace is empty", ""),
+    "lines and a file": (["-n", "send", "a@b", "--lines", "--attach", "f"], "--lines takes the text from stdin", ""),
+    "taken back and corrected": (["-n", "send", "a@b", "--retract", "m1", "--replace", "m2"], "--retract takes", ""),
+    "a file for later": (["-n", "send", "a@b", "x", "--queue", "--attach", "f"], "--queue is for texts", ""),
+    "no room": (["-n", "send", "rooms.b", "x", "--room"], "rooms.b is not the address of a room", "ROOM@SERVICE"),
     "lines and text": (["-n", "send", "--lines", "a@b", "x"], "--lines takes the text from stdin", ""),
 }
 

@@ -193,3 +193,21 @@ async def test_queue_stores_what_the_server_is_not_there_for(program: Program, s
         assert (await program.run("outbox", "flush")).code == 0
         await contact.wait_for_message(lambda one: one.body == "later")
     assert (await program.run("outbox", "list")).stdout == ""
+
+
+async def test_what_is_flushed_is_told_when_it_comes_back_and_is_said_in_its_room(
+    program: Program, server: Server, room: str, inside: Contact
+) -> None:
+    nobody, nowhere = f"nobody@{server.domain}", f"none@{server.conference}"
+    there = program.env["XMPPSH_HOST"]
+    program.env["XMPPSH_HOST"] = f"{server.host}:1"
+    for arguments in ([nobody, "lost"], ["--room", nowhere, "kept"], ["--room", "--nick", "juliet", room, "said"]):
+        assert (await program.run("send", "--queue", *arguments)).code == 81
+    program.env["XMPPSH_HOST"] = there
+    outcome = await program.run("outbox", "flush")
+    await inside.wait_for_message(lambda one: (one.sender, one.body) == (f"{room}/juliet", "said"))
+    assert (outcome.code, outcome.stderr.splitlines()[2]) == (80, "xmppsh: 2 of 3 messages failed")
+    assert f"xmppsh: {nobody}: service-unavailable\n" in outcome.stderr
+    assert f"xmppsh: the room {nowhere} does not exist\n" in outcome.stderr
+    listed = await program.run("outbox", "list", "--format", "json")
+    assert [(one["to"], one["state"]) for one in listed.records] == [(nowhere, "queued")]

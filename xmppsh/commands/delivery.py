@@ -18,6 +18,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xmppsh.commands.console import Console
     from xmppsh.commands.kinds import Wait
     from xmppsh.model import Element
     from xmppsh.session.session_port import Reader, SessionPort
@@ -55,9 +56,15 @@ class Delivery:
         for recipient in self.recipients:
             origin = new_id()
             made.append((self._stanza_id or origin, origin, recipient))
-        self.count += len(made)
-        self._to |= {_key(stanza_id, recipient): recipient for stanza_id, _, recipient in made}
+            self.expect(self._stanza_id or origin, recipient)
         return made
+
+    def expect(self, stanza_id: str, recipient: Jid) -> str:
+        """A stanza with this id goes to this recipient; its key."""
+        key = _key(stanza_id, recipient)
+        self.count += 1
+        self._to[key] = recipient
+        return key
 
     # ── What comes back ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,6 +170,19 @@ class Delivery:
         if len(errors) == self.count:
             return errors[0]
         return Partial(f"{len(errors)} of {self.count} messages failed", hint=errors[0].hint)
+
+    def judge(self, console: Console, *, each: bool = False) -> None:
+        """Raise the error that decides the exit code, once the others are told. each: the command has told of them."""
+        if (verdict := self.verdict()) is None:
+            return
+        for error in self.failed.values():
+            if error is verdict or each:
+                continue
+            if console.as_json:
+                console.report(error)
+            else:
+                console.warn(str(error))
+        raise verdict
 
 
 def _key(stanza_id: str, recipient: Jid) -> str:

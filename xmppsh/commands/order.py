@@ -19,7 +19,7 @@ from xmppsh.commands.bodies import (
 )
 from xmppsh.commands.delivery import Delivery
 from xmppsh.commands.kinds import parse_address, parse_uri
-from xmppsh.errors import NoInputError, Partial, UsageError
+from xmppsh.errors import DataError, NoInputError, Partial, UsageError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 from xmppsh.tasks import apart
@@ -132,15 +132,7 @@ class Order:
 
     def judge(self, app: App) -> None:
         """Raise what decides the exit code."""
-        if (verdict := self.delivery.verdict()) is not None:
-            for error in self.delivery.failed.values():
-                if error is verdict or self.options.each:
-                    continue
-                if app.console.as_json:
-                    app.console.report(error)
-                else:
-                    app.console.warn(str(error))
-            raise verdict
+        self.delivery.judge(app.console, each=self.options.each)
         if self.lines is not None and self.lines.fault is not None:
             raise self.lines.fault
         if self.cleaner.stripped:
@@ -155,9 +147,10 @@ class Order:
 async def order_of(app: App, options: Options) -> Order:
     """Everything that can be wrong with the command line is found here, before anything is dialled."""
     recipients, words, said = await _recipients(app, options)
+    if not recipients:
+        raise DataError(f"{options.to_file} holds no address")
     check_text_options(words, lines=options.lines, batch_s=options.batch)
-    if options.lines and options.stanza_id is not None:
-        raise UsageError("--lines takes the text from stdin, and makes the ids")
+    _check(options, recipients)
     order = Order(options, recipients, words, _message(options, recipients, said))
     if options.lines:
         order.lines = Lines(app.console.stdin, order.cleaner, options.batch, empty=options.empty)
@@ -191,6 +184,24 @@ async def _from_file(app: App, path: str | None) -> list[Jid]:
     except (OSError, UnicodeDecodeError) as error:
         raise NoInputError(f"{path}: {os_reason(error) if isinstance(error, OSError) else 'not UTF-8'}") from error
     return [parse_address(line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _check(options: Options, recipients: list[Jid]) -> None:
+    """Raise UsageError for what contradicts itself, and for an empty id: a variable that a script forgot to set."""
+    ids = {"id": options.stanza_id, "replace": options.replaced, "reply-to": options.reply_to}
+    for name, value in [*ids.items(), ("retract", options.retract), *(("oob", url) for url in options.oob)]:
+        if value == "":
+            raise UsageError(f"--{name} is empty")
+    if options.lines and (options.stanza_id or options.attach):
+        raise UsageError("--lines takes the text from stdin, and makes the ids: --id and --attach are not for it")
+    if options.retract and (options.replaced or options.react):
+        raise UsageError("--retract takes a message back: --replace and --react are not for it")
+    if options.queue and (options.attach or options.room_password):
+        raise UsageError("--queue is for texts: a file or a password cannot be stored for later")
+    if options.room and (wrong := [one for one in recipients if one.localpart is None or one.resourcepart is not None]):
+        raise UsageError(
+            f"{wrong[0]} is not the address of a room", hint="ROOM@SERVICE, and --nick NICK for your name there"
+        )
 
 
 def _message(options: Options, recipients: list[Jid], said: dict[str, str]) -> Message:

@@ -10,6 +10,7 @@ import click
 
 from xmppsh import ns
 from xmppsh.commands.base import command
+from xmppsh.commands.resending import own_id, resent
 from xmppsh.errors import Unconfirmed, UsageError
 from xmppsh.outbox.owner import for_people
 from xmppsh.outbox.queue import Fate
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 
     from xmppsh.commands.app import App
     from xmppsh.outbox.journal import Journal, UnconfirmedMessage
-    from xmppsh.outbox.queue import Entry
     from xmppsh.outbox.stored import StoredStanza
-    from xmppsh.session.session import Session
 
 
 BODY_CHARACTERS = 60  # of a message's text, in the list
@@ -88,7 +87,7 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim
 
     The server's archive is asked first: what has arrived is only crossed off. A message the archive cannot account for
     is sent again only if you give its ID; one that is already being settled is left alone. With --dry-run it prints
-    what might be sent.
+    what might be sent. As with send, what comes back decides the exit code.
 
     Example:  xmppsh outbox retry
     """
@@ -98,14 +97,15 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim
         for stanza in left:
             yield Verbatim(stanza.xml)
     elif left:
-        await _retry(app, left, ids)
+        await resent(app, left, ids)
 
 
 @command("outbox", "flush")
 async def outbox_flush(app: App) -> AsyncIterator[Verbatim]:
     """Send what is queued: messages that have definitely not arrived, such as those of send --queue.
 
-    With --dry-run it prints them.
+    What is for a room is said in it; where the room lets nobody in, it stays queued. As with send, what comes back
+    decides the exit code. With --dry-run it prints them.
 
     Example:  xmppsh outbox flush
     """
@@ -115,7 +115,7 @@ async def outbox_flush(app: App) -> AsyncIterator[Verbatim]:
         for stanza in left:
             yield Verbatim(stanza.xml)
     elif left:
-        await _retry(app, left, tuple(_id(stanza) for stanza in left))
+        await resent(app, left, tuple(own_id(stanza) for stanza in left))
 
 
 @command("outbox", "drop")
@@ -146,15 +146,10 @@ def _journal(app: App) -> Iterator[Journal]:
         journal.close()
 
 
-def _id(stanza: StoredStanza) -> str:
-    """What the user knows it by: its own id, where it has one."""
-    return read_element(stanza.xml).id or stanza.stanza_id
-
-
 def _listed(journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
     """The unconfirmed messages with these ids, or all; raises UsageError for an id that none has."""
-    listed = [message for message in journal.unconfirmed() if not ids or _id(message.stored) in ids]
-    if missing := set(ids) - {_id(message.stored) for message in listed}:
+    listed = [message for message in journal.unconfirmed() if not ids or own_id(message.stored) in ids]
+    if missing := set(ids) - {own_id(message.stored) for message in listed}:
         raise UsageError(f"the outbox holds no message {min(missing)!r}", hint="xmppsh outbox list")
     return listed
 
@@ -166,7 +161,7 @@ def _free(app: App, journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedM
     if settled and ids:
         message, who = settled[0]
         raise Unconfirmed(
-            f"{who} is finding out whether the message {_id(message.stored)!r} has arrived",
+            f"{who} is finding out whether the message {own_id(message.stored)!r} has arrived",
             hint="wait for its end; xmppsh outbox list shows what is left",
         )
     if settled:
@@ -175,15 +170,11 @@ def _free(app: App, journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedM
     return [message for message in listed if message.settled_by is None]
 
 
-def _with_ids(left: list[StoredStanza], ids: tuple[str, ...]) -> list[StoredStanza]:
-    return [stanza for stanza in left if not ids or _id(stanza) in ids]
-
-
 def _entry(one: UnconfirmedMessage) -> OutboxEntry:
     stanza = one.stored
     stored = rfc3339(datetime.fromtimestamp(stanza.stored, UTC), "seconds")
     return OutboxEntry(
-        id=_id(stanza),
+        id=own_id(stanza),
         to=stanza.recipient,
         state="queued" if stanza.fate == Fate.QUEUED else "uncertain",
         owner=None if one.settled_by is None else for_people(one.settled_by),
@@ -195,58 +186,3 @@ def _entry(one: UnconfirmedMessage) -> OutboxEntry:
 
 def _body(stanza: StoredStanza) -> str:
     return tree(read_element(stanza.xml)).findtext(f"{{{ns.CLIENT}}}body") or ""
-
-
-async def _retry(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> None:
-    from xmppsh.session.session import Session
-
-    async with app.sessions.one_shot() as session:
-        assert isinstance(session, Session)  # --dry-run was dealt with
-        journal = session.outbound.journal
-        assert journal is not None
-        # Not before: the session's start settles what a dead process left, and another retry may be at work.
-        taken = journal.take_over(_with_ids(journal.abandoned(), ids))
-        _tell_of_others(app, journal, seen, taken)
-        again = await _settled(session, journal, taken, blindly=bool(ids))
-        session.resend(again)
-        await session.acked(session.sent_count)
-    checking = app.storage.journal(app.account.jid)
-    try:
-        unknown = len(checking.abandoned_of(taken))
-    finally:
-        checking.close()
-    if unknown:
-        raise Unconfirmed(
-            f"of {unknown} messages nobody can tell whether they have arrived",
-            hint="xmppsh outbox retry ID sends one again, xmppsh outbox drop ID forgets it",
-        )
-
-
-def _tell_of_others(app: App, journal: Journal, seen: list[StoredStanza], taken: list[StoredStanza]) -> None:
-    there = {stanza.row for stanza in journal.store.entries(journal.account)}
-    lost = [stanza for stanza in seen if stanza.row not in {one.row for one in taken}]
-    if others := sum(1 for stanza in lost if stanza.row in there):
-        app.console.warn(f"another xmppsh has taken over {others} of {len(seen)} messages, and settles them")
-    if gone := len(lost) - others:
-        app.console.log(1, f"{gone} of {len(seen)} messages were settled meanwhile")
-
-
-async def _settled(session: Session, journal: Journal, taken: list[StoredStanza], *, blindly: bool) -> list[Entry]:
-    """Strike off what has arrived; what is to be sent again."""
-    from xmppsh.session.archive import by_archive
-    from xmppsh.session.settle import Step
-
-    entries = [stanza.entry() for stanza in taken]
-    doubted = [entry for entry in entries if entry.fate is not Fate.QUEUED]
-    for number, entry in enumerate(doubted, 1):
-        entry.number, entry.fate = number, Fate.UNCERTAIN
-    try:
-        for entry, fate in zip(
-            doubted, await by_archive(session, doubted, frozenset(), Step.SEVERAL_LOOKS), strict=True
-        ):
-            entry.fate = Fate.QUEUED if blindly and fate is Fate.UNCERTAIN else fate
-    finally:
-        journal.finish([entry for entry in entries if entry.fate is Fate.ACKED])
-        journal.change([entry for entry in entries if entry.fate is not Fate.ACKED])
-        journal.store.keep([entry for entry in entries if entry.fate is Fate.UNCERTAIN])  # settled no more
-    return [entry for entry in entries if entry.fate is Fate.QUEUED]

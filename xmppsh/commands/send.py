@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.commands.base import argument, command, option
 from xmppsh.commands.order import Options, Order, order_of
-from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, UsageError, XmppshError
+from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, XmppshError
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -110,7 +110,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @option("--reply-to", metavar="ID", help="Reply to the message with this id (XEP-0461).")
 @option("--quote", metavar="TEXT", help="With --reply-to: its text, for clients without replies.")
 @option("--retract", metavar="ID", help="Retract your message with this id (XEP-0424).")
-@option("--react", metavar="EMOJI", multiple=True, help="With --reply-to: react to it (XEP-0444).")
+@option("--react", metavar="EMOJI", multiple=True, help="With --reply-to: react to it (XEP-0444); '' takes it back.")
 @option("--pre", is_flag=True, help="Preformatted: clients show the text as it is (XEP-0393).")
 @option("--empty", is_flag=True, help="Allow an empty text; with --lines, empty lines.")
 @option(
@@ -140,8 +140,6 @@ async def send(app: App, **options: Any) -> AsyncIterator[Record]:
               uptime | xmppsh send admin@example.net --subject "$(hostname)"
     """
     order = await order_of(app, Options(**options))
-    if not order.recipients:
-        return
     async with aclosing(_carried_out(app, order)) as records:
         async for record in records:
             yield record
@@ -194,7 +192,7 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
         from xmppsh.commands.attachments import uploaded
 
         urls = await uploaded(app, session, order.files)
-    async with _in_rooms(session, order):
+    async with _in_rooms(app, session, order):
         # Whoever does not want to know the fate is not told of it by the outbox later.
         kind = "" if delivery.wait.what == "sent" else "message"
         number = 0
@@ -224,27 +222,28 @@ async def _ask_for_carbons(session: SessionPort) -> None:
         return  # then only an answer to this very session is seen
 
 
-def _in_rooms(session: SessionPort, order: Order) -> AbstractAsyncContextManager[object]:
+def _in_rooms(app: App, session: SessionPort, order: Order) -> AbstractAsyncContextManager[object]:
     """Inside the rooms, with --room; they are left at the end."""
     if not order.options.room:
         return nullcontext()
     from xmppsh.xep.muc import inside
 
-    return inside(session, order.recipients, order.options.nick, order.options.room_password)
+    options = order.options
+    return inside(session, order.recipients, options.nick, options.room_password, waits=not app.settings.dry_run)
 
 
 async def _stored(app: App, order: Order) -> list[QueuedMessage]:
     """Keep the messages in the outbox, for `outbox flush`; raises IoError when they cannot be stored."""
     from xmppsh.outbox.queue import Entry
 
-    if order.files:
-        raise UsageError("a file cannot be stored for later; --queue is for texts")
+    nick = order.options.nick if order.options.room else None
     entries: list[Entry] = []
     stored: list[QueuedMessage] = []
     async for message in order.messages():
         for stanza_id, origin, recipient in order.delivery.stanzas(new_id):
             xml = message.xml(str(recipient), stanza_id, origin)
-            entries.append(Entry(len(entries) + 1, xml, "message", origin, str(recipient)))
+            to = recipient if nick is None else recipient.with_resource(nick)  # `outbox flush` joins by it
+            entries.append(Entry(len(entries) + 1, xml, "message", origin, str(to)))
             stored.append(QueuedMessage(stanza_id, str(recipient), queued=True))
     journal = app.storage.journal(app.account.jid)
     try:

@@ -61,7 +61,6 @@ async def join(
     presences: a reader of presence that was made before. Raises CannotJoin, NotOffered, DeadlineExceeded.
     """
     session.send(join_presence(room, nick, password), to=str(room))
-    await session.wait_for_window(2**31)  # --dry-run prints it here
     try:
         async with asyncio.timeout(timeout_s):
             return await there(session, room, _let_in(session, presences, room, nick))
@@ -144,11 +143,12 @@ async def why_no_room(session: SessionPort, room: Jid) -> XmppshError | None:
 
 @asynccontextmanager
 async def inside(
-    session: SessionPort, rooms: Sequence[Jid], nick: str | None, password: str | None
+    session: SessionPort, rooms: Sequence[Jid], nick: str | None, password: str | None, *, waits: bool = True
 ) -> AsyncIterator[str]:
     """In the rooms, for as long as the block runs; gives our name in the last one.
 
-    nick: by default the name of the account. Raises what `join` raises.
+    nick: by default the name of the account. waits: not with --dry-run, where no room answers.
+    Raises what `join` raises.
     """
     presences = session.subscribe("presence")
     joined: list[tuple[Jid, str]] = []
@@ -156,6 +156,9 @@ async def inside(
     try:
         for room in rooms:
             joined.append((room, wanted))
+            if not waits:
+                session.send(join_presence(room, wanted, password), to=str(room))
+                continue
             name = await join(session, presences, room, wanted, password, session.options.timeout_s)
             joined[-1] = (room, name)
         yield name

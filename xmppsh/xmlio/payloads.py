@@ -42,10 +42,9 @@ def retraction(stanza_id: str) -> Xml:
 
 
 def reactions(stanza_id: str, emoji: Iterable[str]) -> Xml:
-    """Our reactions to the message with that id, all of them (XEP-0444 §4)."""
-    return element(
-        "reactions", {"xmlns": ns.REACTIONS, "id": stanza_id}, *(element("reaction", None, one) for one in emoji)
-    )
+    """Our reactions to the message with that id, all of them; without one they are taken back (XEP-0444 §4)."""
+    given = (element("reaction", None, one) for one in emoji if one)
+    return element("reactions", {"xmlns": ns.REACTIONS, "id": stanza_id}, *given)
 
 
 def store_hint() -> Xml:
