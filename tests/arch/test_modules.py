@@ -60,7 +60,7 @@ SHOWN_BY = {
     "interop/test_room.py": "commands: adhoc form_records room · xep: muc",
     "interop/test_login.py": "commands: login",
     "interop/test_send.py": (
-        "commands: account attachments delivery own_session · output: failure printer · xmlio: payloads"
+        "commands: account attachments delivery own_session resending · output: failure printer · xmlio: payloads"
     ),
     "interop/test_witness.py": "commands: witness",
     "playground/test_services.py": (
