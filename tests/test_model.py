@@ -210,6 +210,8 @@ def test_what_is_no_host_and_port_is_refused(text: str, sentence: str) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("::1", True), ("[::1]", True), ("192.0.2.1", True), ("192.0.2", False), ("example.com", False), ("[::1", False),
+    ("fe80::1%eth0", True), ("fe80::1%", False), ("fe80::1%a%b", False), ("192.0.2.1%eth0", False), ("::1/64", False),
+    ("::ffff:192.0.2.1", True), ("192.0.2.01", False), ("1.1.1.\u0661", False), ("1.1.1.1\0", False), ("\ud800", False),
 ])  # fmt: skip
 def test_an_address_is_told_from_a_name(text: str, expected: bool) -> None:
     assert is_address(text) is expected

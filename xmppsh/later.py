@@ -13,6 +13,8 @@ from types import ModuleType
 class _Later(ModuleType):
     def __getattr__(self, name: str) -> object:
         """What is not there yet: the module itself is loaded, in this very place."""
+        if name == "__path__":
+            raise AttributeError(name)  # `from … import` asks whether it is a package; those have it from the start
         self.__class__ = ModuleType  # type: ignore[assignment]  # it is a module like any other from now on
         assert self.__spec__ is not None
         assert self.__spec__.loader is not None
@@ -20,13 +22,18 @@ class _Later(ModuleType):
         return getattr(self, name)
 
 
-def later(*names: str) -> None:
-    """Load these at their first use; those that are loaded already stay as they are."""
+def later(*names: str, **known: object) -> None:
+    """Load these at their first use; those that are loaded already stay as they are. known: values of theirs that can
+    be had before that."""
     for name in names:
         spec = None if name in sys.modules else find_spec(name)
         if spec is not None and spec.loader is not None:
             sys.modules[name] = module = module_from_spec(spec)
+            vars(module).update(known)
             module.__class__ = _Later
+            parent, _, child = name.rpartition(".")
+            if parent:
+                setattr(sys.modules[parent], child, module)
 
 
 def load_rest() -> None:

@@ -14,6 +14,7 @@ from xmppsh.config.load import load
 from xmppsh.config.paths import (
     config_file,
     expanded,
+    file_name,
     home,
     refuse_readable_by_others,
     state_folder,
@@ -225,3 +226,11 @@ def test_a_state_folder_that_can_be_made_is_taken_and_not_made(tmp_path: Path) -
     env = {"STATE_DIRECTORY": str(tmp_path / "a" / "b")}
     assert writable_state(state_folder(env)) == tmp_path / "a" / "b"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("romeo_1@a-b.example", "romeo_1@a-b.example"), ("a/b@c", "a%2Fb@c"), ("ä@c", "%C3%A4@c"), ("a b%", "a%20b%25"),
+    ("\u00b2@c", "%C2%B2@c"), ("[::1]", "%5B%3A%3A1%5D"), ("~x", "~x"),
+])  # fmt: skip
+def test_an_account_s_file_is_called_like_it_where_a_file_system_takes_the_name(name: str, expected: str) -> None:
+    assert file_name(name) == expected

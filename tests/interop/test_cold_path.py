@@ -15,6 +15,7 @@ ALWAYS = (
 )
 WITHOUT_LOOP = (
     "asyncio ssl socket selectors logging concurrent.futures xmppsh.session.session xmppsh.connection.connect"
+    " ctypes ipaddress urllib.parse xml.etree.ElementTree"
 )
 MAIN = """
 import atexit, sys

@@ -7,6 +7,10 @@ import gc
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 SOFTWARE = 70  # errors.ExitCode.SOFTWARE, which may be what cannot be loaded
 
 
@@ -60,6 +64,14 @@ def _completion() -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
+def _quote(*bytes_and_safe: Any) -> str:
+    """urllib's `quote_from_bytes`. pathlib imports it for `as_uri`, which hardly anybody calls."""
+    import urllib.parse
+
+    urllib.parse.quote("")  # has it loaded
+    return urllib.parse.quote_from_bytes(*bytes_and_safe)
+
+
 def main() -> None:
     """Start xmppsh."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
@@ -76,6 +88,7 @@ def main() -> None:
 
     # Needed late, or not at all: these, and what they load themselves.
     later("asyncio", "copy", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
+    later("urllib.parse", quote_from_bytes=_quote)
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:
         from xmppsh.cli.run import main as run_main

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
 
 from xmppsh.config.values import positive_seconds
 from xmppsh.errors import MalformedJid, UsageError
@@ -25,6 +24,8 @@ def parse_uri(text: str) -> tuple[Jid, dict[str, str]]:
     """
     if not text.lower().startswith("xmpp:"):
         return Jid.parse(text), {}
+    from urllib.parse import unquote  # most addresses are none
+
     path, _, query = text[len("xmpp:") :].partition("#")[0].partition("?")
     if path.startswith("//"):
         path = path[2:].partition("/")[2]  # RFC 5122 §2.3: an authority names our own account

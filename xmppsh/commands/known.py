@@ -6,11 +6,10 @@ The shell writes it when it has asked for the roster. In the shell what is known
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
 
 from xmppsh.config.contacts import read_contacts
 from xmppsh.config.ours import replace_private
-from xmppsh.config.paths import refuse_foreign_state, state_folder
+from xmppsh.config.paths import file_name, refuse_foreign_state, state_folder
 from xmppsh.errors import XmppshError
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Known(Protocol):
 
 def cache_file(state: Path, account: str) -> Path:
     """Where the contacts of an account (a bare JID) are."""
-    return state / "roster" / f"{quote(account, safe='@.')}"
+    return state / "roster" / file_name(account)
 
 
 def write_contacts(state: Path, account: str, contacts: Iterable[tuple[str, str]]) -> None:

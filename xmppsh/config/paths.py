@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Env = Mapping[str, str]
 
 PROGRAM = "xmppsh"
+_HARMLESS = dict.fromkeys(map(ord, "@._-~"), "x")  # as letters and digits are (RFC 3986 §2.3)
 
 
 class _Kind(NamedTuple):
@@ -37,6 +38,15 @@ CONFIG = _Kind("CONFIGURATION_DIRECTORY", "XDG_CONFIG_HOME", ".config")
 STATE = _Kind("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
 STATE_FOLDERS = ("locks", "outbox", "inbox", "history", "roster")
 STATE_HINT = "set STATE_DIRECTORY or XDG_STATE_HOME to a folder that this user may write"
+
+
+def file_name(name: str) -> str:
+    """What the file of an account or a profile is called: percent-encoded where a file system might not take it."""
+    if name.isascii() and name.translate(_HARMLESS).isalnum():
+        return name
+    from urllib.parse import quote  # it takes long to load
+
+    return quote(name, safe="@.")
 
 
 def home(env: Env) -> Path | None:

@@ -7,8 +7,8 @@ its place has to be known. The file is opened, and the lock taken, when there is
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
+from xmppsh.config.paths import file_name
 from xmppsh.errors import IoError
 from xmppsh.outbox.batches import Done
 from xmppsh.outbox.damage import DamagedStore, moved_aside
@@ -34,7 +34,7 @@ MAX_UNKNOWN = 10_000  # stanzas between two that are stored; a week of answers t
 
 def account_file(state: Path, account: str) -> Path:
     """Where an account's outbox lies below the state folder."""
-    return state / "outbox" / f"{quote(account, safe='@.')}.sqlite"
+    return state / "outbox" / f"{file_name(account)}.sqlite"
 
 
 @dataclass(frozen=True, slots=True)

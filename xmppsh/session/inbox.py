@@ -15,8 +15,8 @@ from collections import deque
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
+from xmppsh.config.paths import file_name
 from xmppsh.errors import IoError
 from xmppsh.outbox.inbox_store import Arrival, InboxStore
 from xmppsh.outbox.owner import Owner
@@ -58,7 +58,7 @@ class InboxFile:
     def of(cls, state: Path, jid: Jid, command: str, max_bytes: int) -> InboxFile:
         """For a command that reads as `jid`, below the state folder."""
         folder, account = state / "inbox", str(jid.bare)
-        path = folder / f"{quote(account, safe='@.')}.sqlite"
+        path = folder / f"{file_name(account)}.sqlite"
         return cls(path, Owner(folder / "locks", "reader"), account, f"{command} {jid}", max_bytes)
 
     def recall(self) -> set[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from prompt_toolkit.history import History
 
 from xmppsh.config.ours import open_private, replace_private, write_all
+from xmppsh.config.paths import file_name
 from xmppsh.errors import IoError
 from xmppsh.shell.secret_lines import is_secret
 from xmppsh.texts import os_reason
@@ -24,7 +24,7 @@ KEPT_BYTES = 4 * 1024 * 1024
 
 def history_file(state: Path, name: str) -> Path:
     """Where the lines of a profile or an account are."""
-    return state / "history" / quote(name, safe="@.")
+    return state / "history" / file_name(name)
 
 
 class LineHistory(History):

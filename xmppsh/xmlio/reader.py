@@ -219,10 +219,12 @@ def tree(element: Element | str) -> Tree:
 
 def trees(elements: Sequence[Element | str]) -> list[Tree]:
     """The same of many: to parse them together takes a third of the time."""
-    from xml.etree.ElementTree import fromstring
+    from _elementtree import XMLParser  # type: ignore[import-not-found] # what ElementTree wraps: that takes milliseconds
 
+    parser = XMLParser()
     xml = "".join([one if isinstance(one, str) else one.xml for one in elements])
-    return list(fromstring(f"<x xmlns='{ns.CLIENT}'>{xml}</x>"))
+    parser.feed(f"<x xmlns='{ns.CLIENT}'>{xml}</x>")
+    return list(parser.close())
 
 
 def children(element: Element) -> list[str]:
