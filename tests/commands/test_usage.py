@@ -40,6 +40,8 @@ BAD = {
     "lines and a file": (["-n", "send", "a@b", "--lines", "--attach", "f"], "--lines takes the text from stdin", ""),
     "taken back and corrected": (["-n", "send", "a@b", "--retract", "m1", "--replace", "m2"], "--retract takes", ""),
     "a file for later": (["-n", "send", "a@b", "x", "--queue", "--attach", "f"], "--queue is for texts", ""),
+    "no type": (["-n", "listen", "--type", "cat"], "--type: 'cat' is not a type of stanzas", "one of chat, normal"),
+    "a room's answer": (["-n", "send", "r@b", "x", "--room", "--wait", "reply"], "--room is for --type groupchat", ""),
     "no room": (["-n", "send", "rooms.b", "x", "--room"], "rooms.b is not the address of a room", "ROOM@SERVICE"),
     "lines and text": (["-n", "send", "--lines", "a@b", "x"], "--lines takes the text from stdin", ""),
 }

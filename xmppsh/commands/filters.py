@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 # What says that somebody types, has received or has read something, and what servers add to any message.
 NOISE = frozenset({ns.CHAT_STATES, ns.RECEIPTS, ns.CHAT_MARKERS})
+TYPES = (
+    *("chat", "normal", "headline", "groupchat", "error"),
+    *("available", "unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"),
+    *("get", "set", "result"),
+)
 BESIDE = frozenset({ns.HINTS, ns.SID, ns.DELAY, ns.OLD_DELAY, ns.OCCUPANT_ID, ns.MUC_USER})
 
 
@@ -56,6 +61,14 @@ class Filter:
             and (not self.types or record.type in self.types)
             and (self.xpath is None or bool(self.xpath(record.xml)))
         )
+
+
+def types_of_stanzas(given: tuple[str, ...]) -> tuple[str, ...]:
+    """What `--type` names; raises UsageError for what no stanza has (RFC 6121 §4.7.1, §5.2.2, RFC 6120 §8.2.3)."""
+    for one in given:
+        if one not in TYPES:
+            raise UsageError(f"--type: {one!r} is not a type of stanzas", hint="one of " + ", ".join(TYPES))
+    return given
 
 
 def is_noise(record: MessageRecord) -> bool:

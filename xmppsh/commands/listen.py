@@ -14,7 +14,7 @@ import click
 from xmppsh.commands.appearing import WITHOUT_MESSAGES, answer_to, appearing, availability
 from xmppsh.commands.base import command
 from xmppsh.commands.ending import open_fd, tell_ready, until
-from xmppsh.commands.filters import Filter, pattern
+from xmppsh.commands.filters import Filter, pattern, types_of_stanzas
 from xmppsh.commands.params import FILE, JID, KINDS, SECONDS
 from xmppsh.commands.ports import MIB
 from xmppsh.commands.together import Together
@@ -171,7 +171,7 @@ class _Listener:
             from xmppsh.xmlio.xpath import compiled
 
             xpath = compiled(options.xpath)
-        senders, recipients, types = options.senders, options.recipients, options.types
+        senders, recipients, types = options.senders, options.recipients, types_of_stanzas(options.types)
         return Filter(senders, recipients, types, pattern(options.body), xpath, options.everything)
 
     @property

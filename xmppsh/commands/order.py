@@ -18,7 +18,7 @@ from xmppsh.commands.bodies import (
     whole,
 )
 from xmppsh.commands.delivery import Delivery
-from xmppsh.commands.kinds import parse_address, parse_uri
+from xmppsh.commands.kinds import ANSWERS, parse_address, parse_uri
 from xmppsh.errors import DataError, NoInputError, Partial, UsageError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
@@ -198,6 +198,8 @@ def _check(options: Options, recipients: list[Jid]) -> None:
         raise UsageError("--retract takes a message back: --replace and --react are not for it")
     if options.queue and (options.attach or options.room_password):
         raise UsageError("--queue is for texts: a file or a password cannot be stored for later")
+    if options.room and (options.kind not in (None, "groupchat") or options.wait.what in ANSWERS):
+        raise UsageError("--room is for --type groupchat, and --wait sent or acked: a room answers nobody")
     if options.room and (wrong := [one for one in recipients if one.localpart is None or one.resourcepart is not None]):
         raise UsageError(
             f"{wrong[0]} is not the address of a room", hint="ROOM@SERVICE, and --nick NICK for your name there"

@@ -203,8 +203,7 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
             await session.wait_for_window(WINDOW)
         if delivery.wait.what == "sent":
             return await session.written()
-        domains = {recipient.domainpart for recipient in delivery.recipients}
-        await session.through(number, domains)
+        await session.through(number, delivery.fences)
         delivery.acked = True
         if delivery.wait.what in ("delivered", "reply"):
             await delivery.wait_for_answers(options.wait.seconds or session.options.timeout_s)

@@ -62,7 +62,7 @@ async def vcard_get(app: App, whose: Jid | None) -> AsyncIterator[VcardField]:
         found = await vcard.fields(session, whose)
         owner = str(session.jid.bare if whose is None else whose.bare)
     if not found:
-        raise NoCard(f"{owner} has no card (XEP-0054)", hint="xmppsh vcard set FN=… makes one of ours")
+        raise NoCard(f"{owner} has no card (XEP-0054)", hint=None if whose else "xmppsh vcard set FN=…")
     for name, value in found:
         yield VcardField(owner, name, value)
 

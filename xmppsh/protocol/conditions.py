@@ -81,7 +81,9 @@ def unknown_request(error: StanzaError, payload: str) -> StanzaError:
 
 
 def not_a_room(error: StanzaError) -> StanzaError:
-    """The error of a message of type groupchat, with a hint where its recipient is no room."""
+    """The error of a message of type groupchat, with a hint where its recipient is no room, or one we are not in."""
     if error.condition == "service-unavailable" and "@" in error.sender:
         error.hint = f"{error.sender} is not a room, as far as its server knows: leave out --type groupchat"
+    elif error.condition == "not-acceptable":  # XEP-0045 §7.4
+        error.hint = "--room joins the room first"
     return error
