@@ -70,7 +70,9 @@ class Together:
     def _lines(self, messages: list[str], starts: Sequence[Start | None], now: Callable[[], datetime]) -> list[str]:
         """What is printed of the next ones, up to one that may be a copy of another client's message; empty for one
         that is left out."""
-        end = next((at for at, xml in enumerate(messages) if ns.CARBONS in xml), len(messages))
+        end = len(messages)
+        if ns.CARBONS in "".join(messages):
+            end = next(at for at, xml in enumerate(messages) if ns.CARBONS in xml)
         if self._app.printer.is_json and self._filter.is_open:
             lines = together.lines(messages[:end], starts[:end], now, self._own)
             return [one + "\n" if isinstance(one, str) else self._line(one) for one in lines]

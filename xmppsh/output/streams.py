@@ -78,6 +78,8 @@ class OutputStream:
             return 0
         text = "".join(records)
         data = text.encode("utf-8", "surrogateescape")
+        if len(data) <= self._room() and self._write_piece(data):
+            return len(records)
         # Of ASCII the sizes are known already.
         coded = records if len(data) == len(text) else [one.encode("utf-8", "surrogateescape") for one in records]
         sizes, begin = list(map(len, coded)), 0

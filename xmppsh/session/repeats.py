@@ -8,7 +8,7 @@ while a server removes foreign ones that claim to be its own (XEP-0359 §6). A s
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -34,8 +34,8 @@ class Repeats:
 
     def __init__(self, account: str) -> None:
         self._account = account
-        self._read: deque[str] = deque()  # XML
-        self._characters = self._unstored = 0
+        self._read: deque[Sequence[str]] = deque()  # XML, in the pieces that were noted
+        self._count = self._characters = self._unstored = 0
         self._ids: set[str] = set()
 
     def stanza_id(self, xml: str) -> str:
@@ -45,12 +45,13 @@ class Repeats:
     @property
     def read(self) -> list[str]:
         """What was read lately, in order."""
-        return [*self._read]
+        return [*chain.from_iterable(self._read)]
 
     @property
     def newest_id(self) -> str:
         """The stanza-id of what was read last, of those that have one; empty where lately none had."""
-        return next(filter(None, map(self.stanza_id, islice(reversed(self._read), MAX_LOOK))), "")
+        newest = islice(chain.from_iterable(map(reversed, reversed(self._read))), MAX_LOOK)
+        return next(filter(None, (self.stanza_id(xml) for xml in newest if ns.SID in xml)), "")
 
     @property
     def ids(self) -> set[str]:
@@ -59,11 +60,14 @@ class Repeats:
 
     def note_read(self, stanzas: Sequence[str]) -> None:
         """These were read; they may be delivered again as long as the server has not heard of that."""
-        self._read.extend(stanzas)
+        self._read.append(stanzas)
         self._unstored += len(stanzas)
+        self._count += len(stanzas)
         self._characters += sum(map(len, stanzas))
-        while len(self._read) > MAX_READ or self._characters > MAX_READ_CHARACTERS:
-            self._characters -= len(self._read.popleft())
+        while self._count > MAX_READ or self._characters > MAX_READ_CHARACTERS:
+            oldest = self._read.popleft()
+            self._count -= len(oldest)
+            self._characters -= sum(map(len, oldest))
 
     def may_be_among(self, stanzas: Iterable[str]) -> bool:
         """May one of these have been read already?"""
@@ -71,12 +75,12 @@ class Repeats:
 
     def to_store(self) -> list[str]:
         """What was read since this was asked for last, and of which the server may not have heard yet."""
-        count, self._unstored = min(self._unstored, MAX_UNHEARD, len(self._read)), 0
-        return [self._read[at] for at in range(-count, 0)]
+        count, self._unstored = min(self._unstored, MAX_UNHEARD), 0
+        return self.read[-count:] if count else []
 
     def expect(self, stanza_ids: Iterable[str] = ()) -> None:
         """Another session begins: what was read lately may come again, and what has these ids."""
-        self._ids.update(filter(None, (*map(self.stanza_id, self._read), *stanza_ids)))
+        self._ids.update(filter(None, (*map(self.stanza_id, self.read), *stanza_ids)))
 
     def is_repeat(self, stanza: Element) -> bool:
         """Was it read on an earlier session?"""

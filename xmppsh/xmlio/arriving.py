@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from xmppsh import ns
 from xmppsh.model import Element
@@ -152,9 +152,9 @@ class _Starts:
     def of(self, text: str, *, is_clean: bool) -> Start | None:
         """The parts of one; None where it is not plain. is_clean: it holds nothing that is to be decoded."""
         if (shape := self._shape) is not None:
-            pieces: list[str | None] = text.split(shape.quote, shape.count)  # type: ignore[assignment]  # grows
+            pieces: list[Any] = text.split(shape.quote, shape.count)
             if pieces[: shape.count : 2] == shape.outside and len(pieces) == shape.count + 1:
-                content = cast("str", pieces[-1])
+                content: str = pieces[-1]
                 if content[:1] == ">" and (is_clean or _is_literal(text[: -len(content)])):
                     pieces.append(None)
                     return shape.start(pieces)
@@ -192,5 +192,5 @@ def _of_result(start: Start | None) -> Start | None:
 
 def _run(plain: Plain, end: bytes) -> Run:
     tags = end.decode()
-    messages = [f"{one}{tags}" for one in end.join(plain.messages).decode().split(tags)]
-    return Run([one.lstrip() for one in messages], list(plain.starts))
+    messages = [f"{one.lstrip()}{tags}" for one in end.join(plain.messages).decode().split(tags)]
+    return Run(messages, list(plain.starts))
