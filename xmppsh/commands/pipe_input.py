@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from xmppsh.commands.bodies import BOM, MAX_BODY_BYTES
-from xmppsh.commands.kinds import parse_address
 from xmppsh.commands.pipe_apart import Apart
+from xmppsh.commands.pipe_lines import Lines
 from xmppsh.errors import DataError, UsageError, XmlError, XmppshError
-from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.plain import PlainReader
-from xmppsh.xmlio.reader import StanzaReader, read_element
-from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message
+from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["auto", "xml", "json", "lines"]
 KINDS: tuple[Kind, ...] = ("auto", "xml", "json", "lines")
-TEXTS = ("body", "subject", "thread", "lang")  # of a JSON object, each a string
 LONG_BYTES = 512 * 1024  # of input, which is worth a process of its own
 _STANZA = re.compile(rb"\n\s*(?=<(?:message|presence|iq)[\s/>])")
 
@@ -175,67 +171,19 @@ class PipeInput:
 
     # ── JSON and lines ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _by_lines(self, head: bytes) -> AsyncGenerator[Element]:
-        number, rest, more = 0, head, True
+    async def _by_lines(self, head: bytes) -> AsyncGenerator[Element | Plain]:
+        reader = Lines(is_json=self._kind == "json", to=self._to, limits=self._limits, skip=self._skip)
+        read, rest, more = 0, head, True
         while more:
             chunk = await self._source.read()
             more = bool(chunk)
             *lines, rest = (rest + chunk).split(b"\n") if more else [*rest.split(b"\n"), b""]
-            for line in lines:
-                number += 1
-                if line.strip() and (stanza := self._of_line(line.removesuffix(b"\r"), number)) is not None:
-                    yield stanza
+            for one in reader.read(lines):
+                self._line = reader.current
+                yield one
+            read += len(lines)
             if len(rest) > MAX_BODY_BYTES:
-                raise XmlError(f"it is longer than {MAX_BODY_BYTES} bytes", line=number + 1, column=1)
-
-    def _of_line(self, line: bytes, number: int) -> Element | None:
-        self._line = line
-        try:
-            text = line.decode("utf-8")
-            if number == 1:
-                text = text.removeprefix(BOM)
-            stanza = (
-                self._of_json(text)
-                if self._kind == "json"
-                else read_element(self._message(text, self._to), self._limits)
-            )
-            return _moved(stanza, number - stanza.line)
-        except UnicodeDecodeError as error:
-            self._fault(XmlError("it is not UTF-8", line=number, column=error.start + 1))
-        except json.JSONDecodeError as error:
-            self._fault(XmlError(f"it is not JSON: {error.msg.lower()}", line=number, column=error.colno))
-        except XmppshError as error:
-            reason = error.reason if isinstance(error, XmlError) else str(error)  # its place is in the string, not here
-            self._fault(XmlError(reason, line=number, column=1))
-        return None
-
-    @staticmethod
-    def _message(body: str | None, to: Jid | None, **facts: Any) -> str:
-        stanza_id = facts.pop("id", None) or new_id()
-        message = Message(body, **facts)
-        return message.xml("" if to is None else str(to), stanza_id)
-
-    def _of_json(self, text: str) -> Element:
-        """`{"to", "body", "type", "subject", "thread", "lang", "id"}`, or `{"xml": "<message/>"}`."""
-        given = json.loads(text)
-        if not isinstance(given, dict):
-            raise DataError("a JSON object is wanted")
-        if unknown := set(given) - {"xml", "to", "type", "id", *TEXTS}:
-            raise DataError(f"{min(unknown)!r} is not a field of a message")
-        if wrong := [name for name, value in given.items() if value is not None and not isinstance(value, str)]:
-            raise DataError(f"{wrong[0]!r} is not text")
-        if given.get("xml") is not None:
-            stanza = read_element(given["xml"], self._limits)
-            if not stanza.is_stanza:
-                raise DataError(f"<{stanza.kind}> is not a stanza")
-            return stanza
-        if (kind := given.get("type") or "chat") not in MESSAGE_TYPES:
-            raise DataError(f"{kind!r} is not a type of a message", hint=", ".join(MESSAGE_TYPES))
-        to = parse_address(given["to"]) if given.get("to") else self._to
-        if to is None:
-            raise DataError("it has no recipient (to)", hint="--to JID")
-        texts = {name: given.get(name) for name in TEXTS if name != "body"}
-        return read_element(self._message(given.get("body"), to, type=kind, id=given.get("id"), **texts), self._limits)
+                raise XmlError(f"it is longer than {MAX_BODY_BYTES} bytes", line=read + 1, column=1)
 
 
 def _moved(stanza: Element, lines: int) -> Element:

@@ -148,11 +148,15 @@ class Run:
             try:
                 self._send(session, found, position)
             except XmlError as error:
-                if self.skip is None:
-                    raise
-                self.skip(error)
+                self._bad(error)
         if position < done:
             raise XmlError(f"the input has {position} stanzas, and {done} are confirmed: is it the same input?")
+
+    def _bad(self, error: XmlError) -> None:
+        """Go on after a bad stanza, or raise it."""
+        if self.skip is None:
+            raise error
+        self.skip(error)
 
     def _took(self, found: Element | Plain, done: int) -> None:
         """Prove what an earlier run has sent, and one stanza by itself; a batch is proved when it is cut."""
@@ -180,25 +184,24 @@ class Run:
             if self._proof is not None:
                 self._proof.took_batch(plain.messages[at : at + len(batch)])
                 self._proof.note(is_batch=True)
-            read = self.read
-            try:
-                self._send_batch(session, batch, before + at + 1, line)
-            except DataError as error:  # a message that is too big; those before it are sent
-                line, column = plain.place_of(at + self.read - read)
-                raise XmlError(str(error), condition="", line=line, column=column) from error
+            self._send_batch(session, batch, before + at + 1, line, plain, at)
             line += b"".join(batch).count(b"\n")
             at += len(batch)
             await asyncio.sleep(0)  # it leaves while the next ones are read
 
-    def _send_batch(self, session: BulkSessionPort, batch: list[bytes], position: int, line: int) -> None:
-        """position: of the first of them; line: where the white space before it begins."""
+    def _send_batch(
+        self, session: BulkSessionPort, batch: list[bytes], position: int, line: int, plain: Plain, at: int
+    ) -> None:
+        """position: of the first of them; line: where the white space before it begins; at: where it is in `plain`."""
         try:
             session.send_batch(batch, position)
-        except DataError:
+        except DataError as error:  # one that is too big
             if len(batch) == 1:
-                raise
+                where, column = plain.place_of(at)
+                self._bad(XmlError(str(error), condition="", line=where, column=column))
+                return
             for number, message in enumerate(batch):
-                self._send_batch(session, [message], position + number, line)
+                self._send_batch(session, [message], position + number, line, plain, at + number)
                 line += message.count(b"\n")
             return
         self.read += len(batch)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.plain import dataclass
-from xmppsh.xmlio.build import Xml, element, with_child
+from xmppsh.xmlio.build import Xml, attribute_xml, element, escape, with_child
 from xmppsh.xmlio.plain import END
 from xmppsh.xmlio.reader import tree
 
@@ -64,6 +65,10 @@ class Message:
 
         origin: its origin-id, which no other stanza has; None for an id that no other has.
         """
+        return with_child(self.bare(to, stanza_id), origin_id(origin or stanza_id))
+
+    def bare(self, to: str, stanza_id: str | None) -> Xml:
+        """The same without an origin-id, and perhaps without an id: whoever sends it gives it these."""
         parts: list[Xml | None] = [
             None if self.subject is None else element("subject", None, self.subject),
             None if self.body is None else element("body", None, self.body),
@@ -71,10 +76,22 @@ class Message:
             *(element("x", {"xmlns": ns.OOB}, element("url", None, url)) for url in self.oob),
             element("request", {"xmlns": ns.RECEIPTS}) if self.receipt else None,
             *self.payloads,
-            origin_id(origin or stanza_id),
         ]
         kind = None if self.type == "normal" else self.type
         return element("message", {"to": to, "type": kind, "id": stanza_id, "xml:lang": self.lang}, *parts)
+
+
+def with_body(body: str, to: str, kind: str = "chat", lang: str | None = None, stanza_id: str | None = None) -> Xml:
+    """What `bare` gives of a message with a body alone, for many that differ in that and the id; raises DataError."""
+    tag, before, behind = _around_body(to, kind, lang)
+    given = "" if stanza_id is None else attribute_xml("id", stanza_id)
+    return Xml(f"{tag}{given}{before}{escape(body)}{behind}")
+
+
+@lru_cache(maxsize=1000)
+def _around_body(to: str, kind: str, lang: str | None) -> tuple[str, str, str]:
+    tag, before, behind = Message("@", kind, lang=lang).bare(to, None).partition("><body>")
+    return tag, before, behind.removeprefix("@")
 
 
 def presence(
