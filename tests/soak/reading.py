@@ -1,16 +1,13 @@
-"""Runs of `listen`: restarted under fire, after a long absence, with a reader that stops. Each message comes once."""
+"""Runs of `listen`: after a long absence, in a flood, with a reader that stops. Each message comes once."""
 
 import asyncio
 import contextlib
 import fcntl
 import os
-import random
 import signal
 import sqlite3
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,119 +18,23 @@ from support.flood import DOMAIN, FloodServer
 from support.program import COMMAND, Program, as_a_shell_sees_it
 from support.servers import Account, Server
 
-from soak.result import DELIVERED, Count, Result, count
+from soak.fire import PADDING, SETTLE_S, Fire, numbers
+from soak.result import DELIVERED, Result, count
 from soak.stage import message
 
-PER_SECOND, BATCH = 500, 25
-RESTARTS = 20
-LONGEST_RUN_S = 1.5
-QUIET_S = 10
-READY_S, END_S, SETTLE_S = 60.0, 60.0, 120.0
+READY_S, END_S = 60.0, 60.0
 MANY, FLOOD = 15_000, 50_000
 MAX_KIB = 64 * 1024
 READ_FIRST, PAUSE_S = 8_000, 60.0
 STORE_BATCH = 500
-PADDING = 120
 PIPE_BYTES = 4096  # so that a reader that stops is noticed at once
 BODY_ONLY = ("-F", "%b")
-
-
-def numbers(lines: Iterable[str]) -> list[int]:
-    """The numbers of whole lines that were printed."""
-    return [int(line.split(" ")[0]) for line in lines]
-
-
-class Fire:
-    """A peer that sends numbered messages to an address, so many a second as far as the server takes them."""
-
-    def __init__(self, contact: Contact, to: str) -> None:
-        self.sent = 0
-        self._contact, self._to = contact, to
-
-    async def run(self, messages: int | None = None) -> None:
-        """Send that many, or until this task is cancelled between two batches."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        while messages is None or self.sent < messages:
-            batch = [message(self._to, self.sent + at, PADDING).strip() for at in range(BATCH)]
-            self.sent += BATCH
-            for stanza in batch:
-                self._contact.client.send_raw(stanza)
-            if self.sent % PER_SECOND == 0:
-                await self._contact.settle(SETTLE_S)  # a slow server would have minutes of them before it
-            await asyncio.sleep(max(0.0, began + self.sent / PER_SECOND - loop.time()))
-
-    def bounced(self) -> list[int]:
-        """The numbers that came back to the sender."""
-        return [int(one.body.split(" ")[0]) for one in self._contact.messages if one.type == "error" and one.body]
-
-
-async def restarts(server: Server, folder: Path, *, seed: int, runs: int = RESTARTS) -> Result:
-    """`listen -j USER/bot` again and again, while a peer writes to that very address."""
-    folder.mkdir(parents=True)
-    source, began = random.Random(seed), time.monotonic()
-    account = server.account()
-    program, out = Program(folder, server, account), folder / "printed"
-    codes: set[int] = set()
-    async with Contact(server, server.account()) as contact:
-        fire = Fire(contact, f"{account.jid}/bot")
-        firing = asyncio.create_task(fire.run())
-        for number in range(runs):
-            codes.add(
-                await _one_run(program, account, out, folder / f"ready-{number}", source.uniform(0, LONGEST_RUN_S))
-            )
-        firing.cancel()
-        await asyncio.gather(firing, return_exceptions=True)
-        await contact.settle(SETTLE_S)
-        last = await _listen(program, out, "-j", f"{account.jid}/bot", "listen", "-W", str(QUIET_S), *BODY_ONLY)
-        codes.add(as_a_shell_sees_it(await asyncio.wait_for(last.wait(), QUIET_S + END_S + READY_S)))
-        await contact.settle(SETTLE_S)
-        bounced = fire.bounced()
-    printed = numbers(out.read_text().splitlines())
-    return _judged_restarts(server, seed, fire.sent, printed, bounced, codes, time.monotonic() - began, runs)
-
-
-def _judged_restarts(
-    server: Server,
-    seed: int,
-    sent: int,
-    printed: list[int],
-    bounced: list[int],
-    codes: set[int],
-    took_s: float,
-    runs: int,
-) -> Result:
-    times = Counter([*printed, *bounced])
-    again = [number for number, often in times.items() for _ in range(often - 1)]
-    counted = Count([number for number in range(sent) if number not in times], again, [])
-    note = f"{len(printed)} printed, {len(bounced)} bounced"
-    result = Result(server.name, f"listen restarted ×{runs}", seed, sent, counted, took_s, runs + 1, 0, note)
-    result.demand(not counted.lost, "lost")
-    result.demand(not again, "printed twice, or printed and bounced")
-    result.demand(codes == {0, 143}, f"exit codes {sorted(codes)}")
-    return result
-
-
-async def _one_run(program: Program, account: Account, out: Path, ready: Path, for_s: float) -> int:
-    process = await _listen(
-        program, out, "-j", f"{account.jid}/bot", "listen", "--ready-file", str(ready), *BODY_ONLY
-    )  # fmt: skip
-    await _ready(ready, process)
-    await asyncio.sleep(for_s)
-    if process.returncode is None:
-        process.terminate()
-    return as_a_shell_sees_it(await asyncio.wait_for(process.wait(), END_S))
 
 
 async def _ready(file: Path, process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(READY_S):
         while not file.exists() and process.returncode is None:  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.02)
-
-
-async def _listen(program: Program, out: Path, *arguments: str) -> asyncio.subprocess.Process:
-    with out.open("ab") as stdout, out.with_name("stderr").open("ab") as stderr:
-        return await program.start(*arguments, stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr)
 
 
 async def backlog(server: Server, folder: Path, *, seed: int, messages: int = MANY) -> Result:

@@ -19,7 +19,8 @@ from support.servers import Options, Server
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
 from soak.load import LOADS, QUIET_S, SLOW, series
-from soak.reading import MANY, backlog, flood, restarts, stopped_reader
+from soak.reading import MANY, backlog, flood, stopped_reader
+from soak.restarts import WAYS, restarts
 from soak.result import Count, Result, table
 from soak.withheld import withheld_acks
 
@@ -87,7 +88,8 @@ class Plan:
 
     def _reading(self, server: Server) -> Iterator[tuple[str, Run]]:
         """A reader takes what it is given, and the server gives it more than it keeps by default."""
-        yield "restarts", partial(restarts, server, seed=self.seeds[0])
+        for way in WAYS:
+            yield "restarts", partial(restarts, server, seed=self.seeds[0], way=way)
         yield "backlog", partial(backlog, server, seed=self.seeds[0])
         for kill in (False, True):
             yield "pauses", partial(stopped_reader, server, seed=self.seeds[0], kill=kill)

@@ -10,7 +10,8 @@ from support.servers import Server
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
 from soak.load import LOADS, loaded
-from soak.reading import flood, restarts, stopped_reader
+from soak.reading import flood, stopped_reader
+from soak.restarts import WAYS, Way, restarts
 from soak.result import Result
 from soak.withheld import withheld_acks
 
@@ -124,8 +125,11 @@ async def test_withheld_acks_bound_the_window_and_the_memory(tmp_path: Path, see
 
 
 @pytest.mark.long
-async def test_a_listen_that_is_restarted_prints_each_message_once(server: Server, tmp_path: Path, seed: int) -> None:
-    assert_kept(await restarts(server, tmp_path / "run", seed=seed, runs=2))
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+async def test_a_listen_that_is_ended_again_and_again_loses_nothing(
+    server: Server, tmp_path: Path, seed: int, way: Way
+) -> None:
+    assert_kept(await restarts(server, tmp_path / "run", seed=seed, way=way, runs=2))
 
 
 @pytest.mark.long

@@ -82,16 +82,20 @@ class OwnSessions:
         self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing
     ) -> AsyncIterator[tuple[Session, Inbox]]:
         """A lasting session whose arrivals are stored for a slow reader."""
-        from xmppsh.session.inbox import InboxFile
+        from xmppsh.session.inbox_file import InboxFile
         from xmppsh.xep.catch_up import CatchUp
         from xmppsh.xep.room_gaps import RoomGaps
 
+        files: list[InboxFile] = []
         readers: list[Inbox] = []
         behind: list[CatchUp] = []
 
+        def tell(why: str) -> None:
+            self._console.log(1, f"after kill -9 the last messages may be printed twice: {why}")
+
         def read(session: Session) -> None:
-            file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes)
-            readers.append(session.inbox(file, *kinds))
+            files.append(InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes, tell))
+            readers.append(session.inbox(files[0], *kinds))
             if "message" in kinds:
                 behind.append(CatchUp(session, readers[0], self._account.trace))
             gaps = RoomGaps(session, readers[0])
@@ -104,8 +108,9 @@ class OwnSessions:
                     await one.through()
                 yield session, readers[0]
         finally:
-            for reader in readers:
+            for reader, file in zip(readers, files, strict=False):
                 reader.close()
+                file.end(is_acked=not self._storage.left_open)
 
     @asynccontextmanager
     async def before_login(self) -> AsyncIterator[Registration]:

@@ -1,9 +1,9 @@
 """The inbox: what arrives for a reader that is slower than the server is stored, acknowledged, and handed on later.
 
-While the reader keeps up, no file is touched. What has waited for LAG_S is stored (outbox/inbox_store.py) and counts
-as handled from then on; it is handed on in order, before anything newer, and what a process that died had not handed
-on comes first in the next run of the same command. Past `max_bytes` nothing more is stored, and the link is not read
-until the reader has caught up.
+While the reader keeps up, nothing is stored, and what it has read is noted alone (inbox_file.py). What has waited for
+LAG_S is stored (outbox/inbox_store.py) and counts as handled from then on; it is handed on in order, before anything
+newer, and what a process that died had not handed on comes first in the next run of the same command. Past `max_bytes`
+nothing more is stored, and the link is not read until the reader has caught up.
 """
 
 from __future__ import annotations
@@ -13,120 +13,25 @@ import math
 import time
 from collections import deque
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from xmppsh.config.paths import file_name
 from xmppsh.errors import IoError
-from xmppsh.outbox.inbox_store import Arrival, InboxStore
-from xmppsh.outbox.owner import Owner
+from xmppsh.outbox.inbox_store import Arrival
 from xmppsh.session.bus import Subscription, WaitingRun
 from xmppsh.xmlio.reader import StanzaReader
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Sequence
 
-    from xmppsh.model import Element, Jid
+    from xmppsh.model import Element
     from xmppsh.session.bus import Bus, Waiting
+    from xmppsh.session.inbox_file import InboxFile
     from xmppsh.session.repeats import Repeats
 
 LAG_S = 1.0  # a reader that leaves a stanza waiting for longer is slow
 SLOW_LAG_S = 0.1  # as long as something is stored: what arrives is stored after it
 SLOW_COUNT = 400  # stanzas, with the same end: Prosody keeps 500 unacknowledged ones at most
-BATCH = 100  # stanzas that are read from the file at a time
-PRUNE_EVERY = 1000  # stanzas handed on
-
-
-class InboxFile:
-    """Where an inbox keeps what waits; the file is opened when it is there already, or something is to be stored.
-
-    account: the own bare JID. reader: which command of which address reads. max_bytes: of XML that waits.
-    """
-
-    def __init__(self, path: Path, owner: Owner, account: str, reader: str, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.count = self.size = 0  # stanzas that wait, and their XML
-        self.reader = reader
-        self._path, self._owner, self._account = path, owner, account
-        self._opened: InboxStore | None = None
-        self._next: deque[Arrival] = deque()
-        self._last = self._handed_on = 0
-
-    @classmethod
-    def of(cls, state: Path, jid: Jid, command: str, max_bytes: int) -> InboxFile:
-        """For a command that reads as `jid`, below the state folder."""
-        folder, account = state / "inbox", str(jid.bare)
-        path = folder / f"{file_name(account)}.sqlite"
-        return cls(path, Owner(folder / "locks", "reader"), account, f"{command} {jid}", max_bytes)
-
-    def recall(self) -> set[str]:
-        """Claim what a dead process left; the stanza-ids of all that is known. Raises IoError."""
-        return self._store.stanza_ids() if self._path.exists() else set()
-
-    @property
-    def _store(self) -> InboxStore:
-        if self._opened is None:
-            self._owner.take(self._account, self._path)
-            self._opened = InboxStore(self._path, self.reader, self._owner.name)
-            self._opened.claim(self._owner.is_alive)
-            self._owner.forget_dead()
-            self.count, self.size = self._opened.size()
-        return self._opened
-
-    @property
-    def is_full(self) -> bool:
-        """Does as much wait as may?"""
-        return self.size >= self.max_bytes
-
-    def add(self, arrivals: list[Arrival], read: list[Arrival]) -> None:
-        """Store what arrived, and that others were `read` without having been stored. Raises IoError."""
-        if read:
-            self._store.note_read(read)
-        self._store.add(arrivals)
-        self.count += len(arrivals)
-        self.size += sum(len(one.xml) for one in arrivals)
-
-    def next(self) -> Arrival | None:
-        """The next one to hand on."""
-        if not self.ahead(1):
-            return None
-        self._last = self._next[0].row
-        return self._next.popleft()
-
-    def ahead(self, most: int) -> list[Arrival]:
-        """The next ones to hand on, at most so many; they stay the next ones."""
-        if self.count and not self._next:
-            self._next.extend(self._store.waiting(self._last, BATCH))
-        return list(islice(self._next, most))
-
-    def texts(self) -> list[str]:
-        """The XML of those that wait."""
-        return [one.xml for one in self._store.waiting(0, self.count)] if self.count else []
-
-    def skip(self, count: int) -> None:
-        """So many of them were handed on and dealt with."""
-        skipped = [self._next.popleft() for _ in range(count)]
-        if skipped:
-            self._last = skipped[-1].row
-            self.read(*skipped)
-
-    def read(self, *arrivals: Arrival) -> None:
-        """They were handed on and dealt with."""
-        self._store.read(*arrivals)
-        self.count -= len(arrivals)
-        self.size -= sum(len(one.xml) for one in arrivals)
-        before, self._handed_on = self._handed_on, self._handed_on + len(arrivals)
-        if before // PRUNE_EVERY != self._handed_on // PRUNE_EVERY:
-            self._store.prune()
-
-    def close(self) -> None:
-        """Close the file; what waits in it is the next run's."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-        self._owner.close()
 
 
 class Inbox(Subscription):
@@ -172,8 +77,7 @@ class Inbox(Subscription):
             arrival, self._stored = self._stored, None
             self._file.read(arrival)
         elif self._current is not None:
-            self._repeats.note_read([self._current.element.xml])
-            self._newest_stored = ""
+            self._note_read([self._current.element.xml])
         super().done()
 
     def stored(self, most: int) -> list[Arrival]:
@@ -198,11 +102,16 @@ class Inbox(Subscription):
         """So many of these messages are dealt with; what waits while the reader keeps up waits for us alone."""
         if keeps_up:
             self._kept_up_at = time.monotonic()
-        self._repeats.note_read(run.run.messages[run.at : run.at + count])
-        self._newest_stored = ""
+        self._note_read(run.run.messages[run.at : run.at + count])
         self._bus.release_run(run, count)
         if run.is_done:
             self._waiting.popleft()
+
+    def _note_read(self, stanzas: Sequence[str]) -> None:
+        """Before anything of it is acknowledged."""
+        self._file.note_handed_on(stanzas)
+        self._repeats.note_read(stanzas)
+        self._newest_stored = ""
 
     def keep(self) -> Arrival | None:
         """Store what was read last, for somebody who deals with it while more is read; it is given up by `forget`.

@@ -17,6 +17,7 @@ from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Element
 
@@ -24,6 +25,7 @@ MAX_READ = 5_000  # stanzas that are remembered; ejabberd keeps as many unacknow
 MAX_UNHEARD = 2 * ACK_EVERY  # an ack may be under way
 MAX_LOOK = ACK_EVERY  # back for the newest one with a stanza-id: for each h at most
 MAX_READ_CHARACTERS = 2 * 1024 * 1024
+COPIES, IN_COPY = ("received", "sent"), f"{{{ns.FORWARD}}}forwarded/{{{ns.CLIENT}}}message"
 
 
 class Repeats:
@@ -40,7 +42,7 @@ class Repeats:
 
     def stanza_id(self, xml: str) -> str:
         """The one that a stanza has of one's own server, empty where there is none."""
-        return stanza_id(xml, self._account)
+        return own_stanza_id(xml, self._account)
 
     @property
     def read(self) -> list[str]:
@@ -89,9 +91,20 @@ class Repeats:
 
 def stanza_id(xml: str, by: str) -> str:
     """The id that a stanza has of the archive `by`, empty where there is none."""
+    return _id_in(tree(xml), by) if ns.SID in xml else ""
+
+
+def own_stanza_id(xml: str, account: str) -> str:
+    """The id that a stanza has of the own account's archive; a copy (XEP-0280) has that of the message in it."""
     if ns.SID not in xml:
         return ""
-    for child in tree(xml).iterfind(f"{{{ns.SID}}}stanza-id"):
-        if child.get("by") == by:
-            return child.get("id", "")
-    return ""
+    root = tree(xml)
+    if ns.CARBONS not in xml or root.get("from", account) != account:  # nobody else makes copies for us (§11)
+        return _id_in(root, account)
+    copies = (one for kind in COPIES for one in root.iterfind(f"{{{ns.CARBONS}}}{kind}/{IN_COPY}"))
+    return next(filter(None, (_id_in(one, account) for one in (root, *copies))), "")
+
+
+def _id_in(message: Tree, by: str) -> str:
+    found = message.iterfind(f"{{{ns.SID}}}stanza-id")
+    return next((child.get("id", "") for child in found if child.get("by") == by), "")

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from xmppsh.model import Element, Jid
     from xmppsh.outbox.queue import Entry
     from xmppsh.session.bus import Subscription
-    from xmppsh.session.inbox import Inbox, InboxFile
+    from xmppsh.session.inbox import Inbox
+    from xmppsh.session.inbox_file import InboxFile
     from xmppsh.session.session_port import Collect, Reader
     from xmppsh.xmlio.build import Xml
 
