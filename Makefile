@@ -67,6 +67,7 @@ bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks.pipes
 	$(BIN)/python -m benchmarks.listens
 	$(BIN)/python -m benchmarks.draws
+	$(BIN)/python -m benchmarks.shell
 	$(BIN)/python -m benchmarks.agent
 	$(BIN)/python -m benchmarks.archive
 

@@ -28,9 +28,12 @@ XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 
 
 class Pipes:
-    """One run of the table: its folder, its sink, its input. flood: what the sink sends to an account of that name."""
+    """One run of the table: its folder, its sink, its input.
 
-    def __init__(self, folder: Path, count: int, flood: int = 50_000) -> None:
+    flood: what the sink sends to an account of that name; roster: the items of everybody's.
+    """
+
+    def __init__(self, folder: Path, count: int, flood: int = 50_000, roster: str = "") -> None:
         self.folder, self.count = folder, count
         words = [*OPENSSL.format(DOMAIN).split(), f"subjectAltName=DNS:{DOMAIN}"]
         subprocess.run(words, cwd=folder, check=True, capture_output=True)
@@ -46,7 +49,9 @@ class Pipes:
             stanzas.writelines(lines)
         with (folder / "lines.txt").open("w") as texts:
             texts.writelines(f"{body.format(n)}\n" for n in range(count))
+        (folder / "roster.xml").write_text(roster)
         command = [sys.executable, "-m", "benchmarks.sink", str(folder / "both.pem"), "--flood", str(flood)]
+        command += ["--roster", str(folder / "roster.xml")]
         self.sink = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.port = self.told()["port"]
 

@@ -1,7 +1,7 @@
 """A server that takes and acknowledges everything, so that the client is what is measured. `python -m benchmarks.sink`.
 
 STARTTLS, PLAIN with any password, bind, XEP-0198; the answer to every IQ of ours is a result. An account named `flood`
-gets FLOOD messages behind the acknowledgement of its first presence. It prints
+gets FLOOD messages behind the acknowledgement of its first presence; everybody has the contacts of ROSTER. It prints
 lines of JSON: its port, then what each client has sent.
 """
 
@@ -31,6 +31,7 @@ BIND = (
 ASK = re.compile(rb"<r xmlns=(?:'urn:xmpp:sm:3'|\"urn:xmpp:sm:3\") ?/>")
 ENABLE = re.compile(rb"<enable xmlns=['\"]urn:xmpp:sm:3")  # and not the one of carbons
 IQ = re.compile(rb"<iq\b[^>]*>")
+REQUEST = re.compile(IQ.pattern + rb"(?:<query xmlns=['\"]jabber:iq:roster)?")
 ID = re.compile(rb"\bid=[\"']([^\"']*)")
 CHUNK_BYTES = 256 * 1024
 say = partial(print, flush=True)
@@ -39,8 +40,8 @@ say = partial(print, flush=True)
 class Client:
     """One connection, in a thread of its own."""
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, flood: int) -> None:
-        self._sock, self._context, self._flood = sock, context, flood
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, flood: int, roster: bytes) -> None:
+        self._sock, self._context, self._flood, self._roster = sock, context, flood, roster
         self._rest = b""
         self._handled = 0
         self._user = ""
@@ -109,7 +110,7 @@ class Client:
         """Count the stanzas of a stretch, and answer its IQ."""
         messages, presences = data.count(b"</message>"), data.count(b"<presence")
         self.messages += messages
-        requests = IQ.findall(data)
+        requests = REQUEST.findall(data)
         if self._counts:
             self._handled += messages + presences + len(requests)
         answers = [self._result(request) for request in requests]
@@ -128,6 +129,11 @@ class Client:
         found = ID.search(request)
         stanza_id = found[1] if found else b""
         jid = f"{self._user}@{DOMAIN}/r"
+        if b"jabber:iq:roster" in request:
+            return b"<iq type='result' id='%s'><query xmlns='jabber:iq:roster'>%s</query></iq>" % (
+                stanza_id,
+                self._roster,
+            )
         bound = f"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{jid}</jid></bind>" if not self._counts else ""
         return b"<iq type='result' id='%s'>%s</iq>" % (stanza_id, bound.encode())
 
@@ -137,7 +143,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sink")
     parser.add_argument("certificate", type=Path, help="PEM with the key and the chain")
     parser.add_argument("--flood", type=int, default=50_000, metavar="N")
+    parser.add_argument("--roster", type=Path, metavar="FILE", help="items of a roster, in XML")
     arguments = parser.parse_args()
+    roster = b"" if arguments.roster is None else arguments.roster.read_bytes()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.certificate)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -145,7 +153,7 @@ def main() -> None:
         while True:
             sock, _ = server.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client = Client(sock, context, arguments.flood)
+            client = Client(sock, context, arguments.flood, roster)
             threading.Thread(target=client.run, daemon=True).start()
 
 

@@ -19,7 +19,7 @@ from xmppsh.commands import COMMANDS, GROUPS, children
 from xmppsh.commands.completion import SCRIPTS
 from xmppsh.commands.groups import load
 from xmppsh.commands.known import cache_file, write_contacts
-from xmppsh.config.contacts import read_contacts
+from xmppsh.config.contacts import MAX_SHOWN, read_contacts
 
 ROOT = Path(__file__).parents[2]
 FILES = {"bash": "xmppsh.bash", "zsh": "_xmppsh", "fish": "xmppsh.fish"}
@@ -185,6 +185,21 @@ def test_the_table_says_what_click_says(
             wanted = [asked.format_completion(one) for one in asked.get_completions(before, last)]
             assert at_once.splitlines() == wanted, line
     assert told >= len(lines) * least
+
+
+def test_what_the_first_of_many_contacts_have_in_common_is_not_typed_as_if_all_had_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contacts = [(f"c{'r' if number < 2500 else 's'}{number}@example.org", "") for number in range(3000)]
+    write_contacts(home / "xmppsh", "romeo@example.net", contacts)
+    for name, value in (Program(home).env | {"XMPPSH_JID": "romeo@example.net"}).items():
+        monkeypatch.setenv(name, value)
+    shown = values("send c")
+    assert len(shown) == MAX_SHOWN
+    assert {jid[:2] for jid in shown} == {"cr", "cs"}  # so that a shell types no `r`
+    at_once = answer({**os.environ, "COMP_WORDS": "xmppsh send c", "COMP_CWORD": "c"})
+    assert at_once is not None
+    assert [row.removeprefix("plain,").partition("\t")[0] for row in at_once.splitlines()] == shown
 
 
 def test_the_tab_key_loads_neither_click_nor_the_commands() -> None:

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.document import Document
 
 from xmppsh.commands import COMMANDS
@@ -92,8 +92,17 @@ def test_a_menu_of_5000_contacts_is_there_at_once() -> None:
     people.set_contacts(Contact(f"contact-{number}@example.org", f"Name {number}") for number in range(5000))
     menu(people, "/ping x")  # the module of the command is loaded
     began = time.process_time()
-    assert len(menu(people, "/ping con")) == MAX_SHOWN
+    assert len(menu(people, "/ping con")) == MAX_SHOWN + 1
     assert time.process_time() - began < 0.05
+
+
+@pytest.mark.parametrize("line", ["/to ", "/send "])
+def test_what_the_rows_of_a_long_menu_have_in_common_is_not_typed_as_if_all_had_it(line: str) -> None:
+    people = People()
+    people.set_contacts(Contact(f"{'a' if number < 4000 else 'b'}{number}@example.org") for number in range(5000))
+    found = list(LineCompleter(people).get_completions(Document(line), CompleteEvent()))
+    assert get_common_complete_suffix(Document(line), found) == ""
+    assert found[-1].display_meta_text == "there are more: type on"
 
 
 def test_a_name_of_the_network_cannot_harm_the_menu() -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 
-from xmppsh.config.contacts import read_contacts
+from xmppsh.config.contacts import at_most, read_contacts
 
 FILE = os.path.join(os.path.dirname(__file__), "tab.txt")
 BREAK = "\f"  # before each section, which begins with the words of its command
 EVERYWHERE = "*"  # the section of the global options
 QUOTES = frozenset("'\"\\")
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@.-_")  # an address of these alone is a file name as it stands
-MAX_ADDRESSES = 500  # as in commands/params.py
 # What else could name the account or the folders; then it is worked out the long way.
 ELSEWHERE = ("XMPPSH_PROFILE", "STATE_DIRECTORY", "CONFIGURATION_DIRECTORY")
 
@@ -142,7 +141,7 @@ class Line:
         if kind != "jid":
             raise NotHere
         begin = last.casefold()
-        return [row for row in self._addresses() if row[0].casefold().startswith(begin)][:MAX_ADDRESSES]
+        return at_most([row for row in self._addresses() if row[0].casefold().startswith(begin)])
 
     def _addresses(self) -> list[tuple[str, str]]:
         """The contacts in the cache of the account, or of all accounts where none is named (commands/known.py)."""

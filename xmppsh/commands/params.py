@@ -11,6 +11,7 @@ import click
 
 from xmppsh.commands.base import OPTIONS
 from xmppsh.commands.kinds import ANSWERS, Wait, parse_address, read_wait
+from xmppsh.config.contacts import MAX_SHOWN, at_most
 from xmppsh.config.values import UNITS_S, nearest, positive_seconds
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from click.shell_completion import CompletionItem
-
-
-MAX_ADDRESSES = 1000  # that complete at once: nobody looks through more
 
 
 def completion_item(value: str, **facts: Any) -> CompletionItem:
@@ -42,15 +40,16 @@ class JidType(click.ParamType[Jid]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Whom the running shell knows; else the contacts of this command line's account, from a cache."""
+        begin = incomplete.casefold()
         if ctx.obj is not None:
-            known = ctx.obj.addresses()
+            fits = ((jid, about) for jid, about in ctx.obj.addresses() if jid.casefold().startswith(begin))
+            found = list(islice(fits, MAX_SHOWN))
         else:
             from xmppsh.commands.known import cached_addresses
 
             known = cached_addresses(ctx.find_root().meta.get(OPTIONS, {}), os.environ)
-        begin = incomplete.casefold()
-        found = ((jid, about) for jid, about in known if jid.casefold().startswith(begin))
-        return [completion_item(jid, help=about or None) for jid, about in islice(found, MAX_ADDRESSES)]
+            found = at_most([(jid, about) for jid, about in known if jid.casefold().startswith(begin)])
+        return [completion_item(jid, help=about or None) for jid, about in found]
 
 
 def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:

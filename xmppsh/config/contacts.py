@@ -5,6 +5,16 @@ from __future__ import annotations
 import os
 
 MAX_BYTES = 16 * 1024 * 1024
+MAX_SHOWN = 1000  # that complete at once: nobody looks through more
+
+
+def at_most(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Not more of them than MAX_SHOWN.
+
+    The first and the last one by the alphabet are among them: a shell types what all answers have in common, which must
+    be what all addresses have in common.
+    """
+    return rows if len(rows) <= MAX_SHOWN else [*rows[: MAX_SHOWN - 2], min(rows), max(rows)]
 
 
 def read_contacts(path: str) -> list[tuple[str, str]]:

@@ -43,8 +43,11 @@ class LineCompleter(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """What could stand at the cursor."""
-        text = document.text_before_cursor
-        yield from islice(self._completions(text, complete_event), MAX_SHOWN)
+        found = iter(self._completions(document.text_before_cursor, complete_event))
+        yield from islice(found, MAX_SHOWN)
+        if next(found, None) is not None:
+            # It inserts nothing: what the rows begin with is not what all begin with, and must not be typed for us.
+            yield Completion("", display="…", display_meta="there are more: type on")
 
     def _completions(self, text: str, event: CompleteEvent) -> Iterable[Completion]:
         match classify(text):
@@ -71,9 +74,9 @@ class LineCompleter(Completer):
             below = [(one, facts.help) for one, facts in children(path).items()]
             return _shown(_starting(below, incomplete), len(incomplete))
         if path == (name,) and is_own(name, tail):
-            items = list(self._of_builtin(name, words, incomplete))
+            items = list(islice(self._of_builtin(name, words, incomplete), MAX_SHOWN + 1))
         elif path in COMMANDS and COMMANDS[path].not_in_shell is None:
-            items = list(self._of_click(path, words, incomplete))
+            items = list(islice(self._of_click(path, words, incomplete), MAX_SHOWN + 1))
         else:
             return ()
         if any(item.type == "file" for item in items):

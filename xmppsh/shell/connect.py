@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,7 @@ from xmppsh.commands.own_session import OwnSessions
 from xmppsh.commands.params import account_argument
 from xmppsh.config.kept import KeptFile
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
+from xmppsh.later import load_rest
 from xmppsh.shell.aliases import Aliases, is_line
 from xmppsh.shell.desk import Desk
 from xmppsh.shell.look import Palette, wants_color
@@ -23,6 +26,7 @@ from xmppsh.shell.rooms import greetings
 from xmppsh.shell.runner import exists
 from xmppsh.shell.script import run_script
 from xmppsh.shell.streamview import StreamView
+from xmppsh.tasks import apart, running
 
 if TYPE_CHECKING:
     from xmppsh.commands.app import App
@@ -96,10 +100,25 @@ async def open_shell(
     try:
         plug = partial(greetings, desk.people)
         reading = app.sessions.reading("connect", "message", plug=plug)
-        async with reading as (session, arrivals):
+        load_rest()  # by one thread alone, before there is a second one
+        loading = [] if fd is None else [apart(_load_prompt)]
+        async with running(*loading), reading as (session, arrivals):
             await _run(app, session, arrivals, desk, fd, stop_on_error=stop_on_error, vi=vi)
     finally:
         stop_watching()
+
+
+def _load_prompt() -> None:
+    """prompt_toolkit costs more than all the rest: in a thread it loads while the server is waited for.
+
+    What an import makes stays, so nothing is searched for garbage meanwhile.
+    """
+    gc.disable()
+    try:
+        import_module("prompt_toolkit")
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def _run(
@@ -109,7 +128,7 @@ async def _run(
         if fd is None:
             await run_script(app, session, arrivals, desk, stop_on_error=stop_on_error)
         else:
-            from xmppsh.shell.repl import run_repl  # prompt_toolkit costs more than all the rest
+            from xmppsh.shell.repl import run_repl
 
             await run_repl(app, session, arrivals, desk, fd, vi=vi)
     except ClosedOutput:
