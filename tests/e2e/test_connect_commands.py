@@ -80,6 +80,26 @@ async def test_a_room_that_lets_nobody_in_says_so(prosody: Server, tmp_path: Pat
         await stage.shell.prompt()
 
 
+async def test_a_room_with_a_password_is_entered_with_it(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        room = f"tea-{tmp_path.name[-8:]}@{prosody.conference}".lower()
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.shows("as me; others: 0")
+        await stage.contact.send_raw(
+            f"<presence to='{room}/guest'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/guest")
+        await stage.shell.enter(f"/room config {room} muc#roomconfig_roomsecret=secret")
+        await stage.shell.enter("/leave")
+        await stage.shell.prompt()
+        await stage.shell.enter(f"/join {room} guest --room-password wrong")
+        await stage.shell.shows(f"try: /join {room} --room-password PASSWORD")
+        await stage.shell.enter(f"/join {room} guest --room-password secret")
+        await stage.shell.shows(f"try: /join {room} NICK")
+        await stage.shell.enter(f"/join {room} me --room-password=secret")
+        await stage.shell.shows("as me; others: 1")
+
+
 async def test_who_and_presence(server: Server, tmp_path: Path) -> None:
     async with at_prompt(server, tmp_path) as stage:
         await stage.shell.enter("/presence away back at six")

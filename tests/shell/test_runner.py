@@ -5,6 +5,7 @@ import pytest
 from xmppsh.commands.base import Work
 from xmppsh.commands.groups import load
 from xmppsh.errors import MalformedJid, UsageError
+from xmppsh.shell.own_commands import words_of
 from xmppsh.shell.runner import help_text, is_own, parse, split_words, text_words
 
 
@@ -112,3 +113,8 @@ def test_a_word_like_no_command_leads_to_the_shell_s_own_help(name: str, tail: s
     with pytest.raises(UsageError) as caught:
         parse(name, tail)
     assert (caught.value.hint or "").startswith(hint)
+
+
+def test_an_apostrophe_of_a_status_opens_no_quote() -> None:
+    assert words_of("presence", "away I'm out") == ["away", "I'm", "out"]
+    assert words_of("presence", 'away "back at six"') == ["away", "back at six"]

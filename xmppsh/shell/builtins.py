@@ -22,7 +22,10 @@ BUILTINS: dict[str, Builtin] = {
     "last": Builtin("/last [N]", "Show the last N messages with the target again [10].", "/last 20", ("jid",)),
     "who": Builtin("/who [ROOM]", "Show which contacts are online, or who is in a room.", "/who", ("room",)),
     "join": Builtin(
-        "/join ROOM [NICK]", "Join a room and write to it.", "/join tea@rooms.example.net juliet", ("room",)
+        "/join ROOM [NICK]",
+        "Join a room and write to it; --room-password P.",
+        "/join tea@rooms.example.net juliet",
+        ("room",),
     ),
     "leave": Builtin("/leave [ROOM]", "Leave a room.", "/leave", ("room",)),
     "presence": Builtin(

@@ -129,15 +129,18 @@ class OwnCommands:
         await self._print(shown or "(nobody)\n")
 
     async def _join(self, words: list[str]) -> None:
+        words, password = without_option(words, "--room-password")
         if not words:
             raise UsageError("/join: which room?", hint=BUILTINS["join"].example)
+        if len(words) > 2:
+            raise UsageError("/join takes a room and a nick after it", hint="/help join")
         room = parse_address(words[0])
         if room.localpart is None and "." not in room.domainpart:
             service = next(iter(self._desk.people.services), f"rooms.{self._session.jid.domainpart}")
             raise UsageError(f"/join: {words[0]} has no @", hint=f"/join {words[0]}@{service}")
         own = self._session.jid.localpart or "guest"
         nick = words[1] if len(words) > 1 else room.resourcepart or own
-        await rooms.join(self._session, self._desk.people, room, nick)
+        await rooms.join(self._session, self._desk.people, room, nick, password)
         self.aim(room.bare)
         if self._desk.conversation is not None:
             others = len(self._desk.people.online.get(str(room.bare), {}).keys() - {nick})
@@ -274,13 +277,29 @@ class OwnCommands:
         raise Quit
 
 
+def without_option(words: list[str], name: str) -> tuple[list[str], str | None]:
+    """The words without this option and its value, and the value; raises UsageError where that is missing."""
+    for at, word in enumerate(words):
+        given, equals, value = word.partition("=")
+        if given != name:
+            continue
+        if equals:
+            return [*words[:at], *words[at + 1 :]], value
+        if at + 1 == len(words):
+            raise UsageError(f"{name} needs a value")
+        return [*words[:at], *words[at + 2 :]], words[at + 1]
+    return words, None
+
+
 def words_of(name: str, tail: str) -> list[str]:
     """The words behind a command of the shell's own; raises UsageError."""
     try:
         words = shlex.split(tail)
     except ValueError as error:
+        if name == "presence":  # "I'm out" is a text
+            return tail.split()
         raise UsageError(f"/{name}: {str(error).lower()}") from None
-    most = {"quit": 0, "join": 2, "help": 3, "presence": 1000}.get(name, 1)
+    most = {"quit": 0, "join": 4, "help": 3, "presence": 1000}.get(name, 1)
     if len(words) > most:
         what = "nothing" if most == 0 else "one word" if most == 1 else f"{most} words"
         raise UsageError(f"/{name} takes {what} after it", hint=f"/help {name}")

@@ -22,6 +22,7 @@ class People:
         self.contacts: dict[str, str] = {}
         self.online: dict[str, dict[str, str]] = {}  # bare → resource → how it is available ("" or away, dnd, …)
         self.rooms: dict[str, str] = {}  # joined → our nick
+        self.room_passwords: dict[str, str] = {}  # of those of them that want one
         self.bookmarks: list[str] = []
         self.services: list[str] = []  # of our server, where rooms are
         self.own: tuple[tuple[str, str], ...] = ()  # our account and its server, each with a word about it

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import DeadlineExceeded, UsageError
 from xmppsh.model import Jid
 from xmppsh.xep.greeting import Carbons, Greeting
-from xmppsh.xep.muc import SELF, join_presence, leave_presence, refusal, statuses, there
+from xmppsh.xep.muc import SELF, CannotJoin, join_presence, leave_presence, refusal, statuses, there
 
 if TYPE_CHECKING:
     from xmppsh.model import Element
@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from xmppsh.xep.room_gaps import RoomGaps
 
 HISTORY = 20  # messages that were said before
+# What to try here, by the condition with which a room refuses.
+HINTS = {
+    "conflict": "/join {room} NICK",
+    "not-authorized": "/join {room} --room-password PASSWORD",
+    "item-not-found": "/room list {service}",
+    "not-allowed": "/room list {service}",
+}
 
 
-async def join(session: Session, people: People, room: Jid, nick: str) -> None:
+async def join(session: Session, people: People, room: Jid, nick: str, password: str | None = None) -> None:
     """Enter a room, which may be a new one; returns once it has let us in.
 
     Raises CannotJoin for a refusal, NotOffered for what is no room, DeadlineExceeded for silence, and MalformedJid for
@@ -28,8 +35,11 @@ async def join(session: Session, people: People, room: Jid, nick: str) -> None:
     """
     arrivals = session.subscribe("presence")
     bare = str(room.bare)
-    entering = join_presence(room, nick, history=HISTORY)
+    entering = join_presence(room, nick, password, history=HISTORY)
     people.rooms[bare] = nick  # before the occupants come
+    people.room_passwords.pop(bare, None)
+    if password is not None:
+        people.room_passwords[bare] = password
     entered = False
 
     async def let_in() -> None:
@@ -43,6 +53,11 @@ async def join(session: Session, people: People, room: Jid, nick: str) -> None:
         async with asyncio.timeout(session.options.timeout_s):
             await there(session, room, let_in())
             entered = True
+    except CannotJoin as error:
+        error.hint = (
+            HINTS.get(error.condition or "", error.hint or "").format(room=bare, service=room.domainpart) or None
+        )
+        raise
     except TimeoutError:
         raise DeadlineExceeded(f"{room.bare} does not let us in: no answer", layer="stanza") from None
     finally:
@@ -66,6 +81,7 @@ def leave(session: Session, people: People, room: Jid) -> None:
     nick = people.rooms.pop(bare, None)
     if nick is None:
         raise UsageError(f"{room} is not a room you have joined here", hint="/join ROOM")
+    people.room_passwords.pop(bare, None)
     people.online.pop(bare, None)
     session.send(leave_presence(room, nick), kind="presence", to=bare)
 
@@ -82,7 +98,8 @@ class Again(Greeting):
         self._people.online.clear()
         for bare, nick in self._people.rooms.items():
             room = Jid.parse(bare)
-            self.session.send_ahead(join_presence(room, nick, seconds=self._gaps.returns_to(room, None)))
+            password, away_s = self._people.room_passwords.get(bare), self._gaps.returns_to(room, None)
+            self.session.send_ahead(join_presence(room, nick, password, seconds=away_s))
 
 
 def greetings(people: People, session: Session, gaps: RoomGaps) -> tuple[Interceptor, ...]:
