@@ -8,8 +8,8 @@ import pytest
 from playground.clients import visitor
 
 from xmppsh.cli.main import parse
-from xmppsh.commands.base import Work
 from xmppsh.errors import ExitCode
+from xmppsh.registry.base import Work
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import xmppsh.app.dry_run
 import xmppsh.cli.run
 import xmppsh.cli.supervise
-import xmppsh.commands.dry_run
 import xmppsh.config.load
 import xmppsh.resolve.plan
 import xmppsh.xep.muc  # noqa: F401 - loaded before the forks

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from xmppsh.commands import COMMANDS, SECTIONS
-from xmppsh.commands.groups import load
 from xmppsh.commands.topics import EXIT_CODES, SIGNALS
 from xmppsh.config.schema import SETTING_GROUPS, SETTINGS
+from xmppsh.registry import COMMANDS, SECTIONS
+from xmppsh.registry.groups import load
 
 FOLDER = Path(__file__).parents[2] / "man"
 ABOUT = "the command-line shell for XMPP"

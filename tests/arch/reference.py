@@ -10,10 +10,10 @@ import click
 
 from xmppsh.cli.help import BREAK, FILE
 from xmppsh.cli.main import parse
-from xmppsh.commands import COMMANDS, GROUPS, SECTIONS
-from xmppsh.commands.groups import load
 from xmppsh.commands.topics import EXIT_CODES, SIGNALS, VERBS
 from xmppsh.config.schema import SETTING_GROUPS, SETTINGS
+from xmppsh.registry import COMMANDS, GROUPS, SECTIONS
+from xmppsh.registry.groups import load
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference.md"
 HEAD = """# Reference

@@ -4,11 +4,11 @@ import click
 
 from xmppsh.cli.main import build_group
 from xmppsh.cli.tab import BREAK, EVERYWHERE, FILE
-from xmppsh.commands import COMMANDS, GROUPS, children
-from xmppsh.commands.clicked import _GlobalOption
-from xmppsh.commands.groups import group, load
-from xmppsh.commands.params import JID, FileType, JidType
 from xmppsh.config.schema import BY_NAME
+from xmppsh.registry import COMMANDS, GROUPS, children
+from xmppsh.registry.clicked import _GlobalOption
+from xmppsh.registry.groups import group, load
+from xmppsh.registry.params import JID, FileType, JidType
 
 __all__ = ["FILE", "table"]
 

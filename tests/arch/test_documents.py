@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from xmppsh.commands import COMMANDS, GROUPS
 from xmppsh.config.schema import SETTINGS
 from xmppsh.errors import ExitCode
+from xmppsh.registry import COMMANDS, GROUPS
 
 ROOT = Path(__file__).parents[2]
 TESTS = {

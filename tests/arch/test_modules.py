@@ -15,10 +15,10 @@ TESTS = {path.relative_to(ROOT / "tests").as_posix(): path for path in (ROOT / "
 SHOWN_BY = {
     "agent/test_agent.py": "agent: allowed borrowed commands pool request running server sessions streams thin",
     "arch/test_documents.py": "commands: schema · cli: help",
-    "commands/test_completion.py": "commands: candidates",
+    "commands/test_completion.py": "app: candidates",
     "commands/test_pipe_apart.py": "xmlio: apart",
-    "commands/test_registry.py": "commands: spec",
-    "commands/test_send.py": "commands: bodies order",
+    "registry/test_registry.py": "registry: spec",
+    "commands/test_send.py": "commands/send: bodies order send",
     "commands/test_sessions.py": "commands: session_records",
     "commands/test_usage.py": "cli: run · __main__",
     "config/test_load.py": "config: ahead document",
@@ -28,8 +28,8 @@ SHOWN_BY = {
     "e2e/test_connect_cut.py": "shell: fates sent",
     "e2e/test_connect_ends.py": "shell: failure repl",
     "e2e/test_connect_line.py": "shell: lexer",
-    "e2e/test_endings.py": "cli: report supervise · commands: ending",
-    "e2e/test_flood.py": "commands: together",
+    "e2e/test_endings.py": "cli: report supervise · commands/listen: ending",
+    "e2e/test_flood.py": "commands/listen: together",
     "e2e/test_stranded.py": "session: availability",
     "hostile/test_dane.py": "doctor: dnssec",
     "hostile/test_express.py": "cli: express · express: link session sessions waits · session: outcome",
@@ -47,20 +47,22 @@ SHOWN_BY = {
     "interop/test_explain.py": "commands: explain",
     "interop/test_iq_raw_ping.py": "commands: iq ping raw · output: verbatim · xmlio: xpath",
     "interop/test_listen.py": (
-        "commands: appearing filters jobs listen · session: session_port streams · xep: carbons greeting"
+        "commands: appearing · commands/listen: filters jobs listen · session: session_port streams"
+        " · xep: carbons greeting"
     ),
-    "interop/test_outbox.py": "commands: outbox storage · outbox: database registry",
+    "interop/test_outbox.py": "commands: outbox · app: storage · outbox: database registry",
     "interop/test_own_account.py": "commands: own_account · session: registration · xep: register",
     "interop/test_own_nodes.py": (
         "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
     ),
-    "interop/test_pipe.py": "commands: pipe pipe_input pipe_proof pipe_run ports · session: collecting",
-    "e2e/test_connect_script.py": "commands: collecting sources · shell: run script",
+    "interop/test_pipe.py": "commands/pipe: pipe input proof run · app: ports · session: collecting",
+    "e2e/test_connect_script.py": "commands: collecting · app: sources · shell: run script",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_room.py": "commands: adhoc form_records room · xep: muc",
     "interop/test_login.py": "commands: login",
     "interop/test_send.py": (
-        "commands: account attachments delivery own_session resending · output: failure printer · xmlio: payloads"
+        "app: account own_session · commands: attachments resending · commands/send: delivery"
+        " · output: failure printer · xmlio: payloads"
     ),
     "interop/test_witness.py": "commands: witness",
     "playground/test_services.py": (
@@ -70,7 +72,7 @@ SHOWN_BY = {
     "protocol/test_ahead.py": "protocol: binding",
     "protocol/test_resumption.py": "protocol: resuming",
     "shell/test_aliases.py": "shell: secret_lines",
-    "shell/test_complete.py": "shell: rooms vocabulary · commands: shared_session",
+    "shell/test_complete.py": "shell: rooms vocabulary · app: shared_session",
 }
 
 

@@ -15,11 +15,11 @@ from support.program import Program
 
 from xmppsh.cli.main import build_group
 from xmppsh.cli.tab import answer
-from xmppsh.commands import COMMANDS, GROUPS, children
 from xmppsh.commands.completion import SCRIPTS
-from xmppsh.commands.groups import load
-from xmppsh.commands.known import cache_file, write_contacts
 from xmppsh.config.contacts import MAX_SHOWN, read_contacts
+from xmppsh.registry import COMMANDS, GROUPS, children
+from xmppsh.registry.groups import load
+from xmppsh.registry.known import cache_file, write_contacts
 
 ROOT = Path(__file__).parents[2]
 FILES = {"bash": "xmppsh.bash", "zsh": "_xmppsh", "fish": "xmppsh.fish"}

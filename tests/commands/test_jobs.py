@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from xmppsh.commands.jobs import Jobs, environment
+from xmppsh.commands.listen.jobs import Jobs, environment
 from xmppsh.errors import DataError
 from xmppsh.output.records import record
 from xmppsh.xmlio.reader import read_element

@@ -9,9 +9,9 @@ from support.dns import HOST, NameServer, serving
 from support.places import refused
 from support.program import Program
 
-from xmppsh.commands.app import App
-from xmppsh.commands.console import Console
-from xmppsh.commands.shutdown import Shutdown
+from xmppsh.app.app import App
+from xmppsh.app.console import Console
+from xmppsh.app.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.model import Credentials, Jid
 from xmppsh.output.streams import InputStream, OutputStream

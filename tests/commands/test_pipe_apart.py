@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from xmppsh.commands.pipe_apart import Apart
-from xmppsh.commands.pipe_input import PipeInput
+from xmppsh.commands.pipe.apart import Apart
+from xmppsh.commands.pipe.input import PipeInput
 from xmppsh.errors import IoError, XmlError
 from xmppsh.model import Element
 from xmppsh.output.streams import InputStream
@@ -126,7 +126,7 @@ async def test_its_death_is_an_error_and_no_end_of_the_input(tmp_path: Path, apa
 
 PARENT = """
 import asyncio, time
-from xmppsh.commands.pipe_apart import Apart
+from xmppsh.commands.pipe.apart import Apart
 print(asyncio.run(asyncio.to_thread(Apart.start)).pid, flush=True)
 time.sleep(60)
 """

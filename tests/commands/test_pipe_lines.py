@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from xmppsh.commands.pipe_lines import EVERYWHERE_BYTES, MAX_TOGETHER, Lines
+from xmppsh.commands.pipe.lines import EVERYWHERE_BYTES, MAX_TOGETHER, Lines
 from xmppsh.errors import XmlError, XmppshError
 from xmppsh.model import Element, Jid
 from xmppsh.xmlio.ids import Series

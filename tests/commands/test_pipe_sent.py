@@ -2,7 +2,7 @@
 
 import pytest
 
-from xmppsh.commands.pipe_sent import MAX_REMEMBERED, Remembered, Sent
+from xmppsh.commands.pipe.sent import MAX_REMEMBERED, Remembered, Sent
 
 
 def batch(first: int, count: int, size: int = 0) -> list[bytes]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from xmppsh.commands.app import App
-from xmppsh.commands.console import Console
-from xmppsh.commands.shutdown import Shutdown
+from xmppsh.app.app import App
+from xmppsh.app.console import Console
+from xmppsh.app.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.output.streams import InputStream, OutputStream
 from xmppsh.xmlio.reader import read_element

@@ -9,7 +9,7 @@ import pytest
 from support.program import Program
 from support.terminal import Terminal
 
-from xmppsh.commands.known import write_contacts
+from xmppsh.registry.known import write_contacts
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

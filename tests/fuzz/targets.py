@@ -10,12 +10,12 @@ import dns.exception
 import dns.message
 
 from xmppsh.agent import request
-from xmppsh.commands.kinds import parse_uri
 from xmppsh.config.document import parsed
 from xmppsh.config.load import settings_of
 from xmppsh.doctor import check_hostmeta
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
+from xmppsh.registry.kinds import parse_uri
 from xmppsh.resolve import lookup
 from xmppsh.shell.line import classify, pasted
 from xmppsh.xep.forms import filled, form_in

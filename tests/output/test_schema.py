@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from xmppsh.commands.record_types import all_types
 from xmppsh.output.record import Record
 from xmppsh.output.records import record
 from xmppsh.output.schema import schema
+from xmppsh.registry.record_types import all_types
 from xmppsh.xmlio.reader import read_element
 
 EXAMPLES = re.findall(r"^- `([a-z-]+)`: `(\{.*?\})`$", (Path(__file__).parents[2] / "docs/cli.md").read_text(), re.M)

@@ -6,7 +6,7 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.document import Document
 
-from xmppsh.commands import COMMANDS
+from xmppsh.registry import COMMANDS
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.complete import MAX_SHOWN, LineCompleter
 from xmppsh.shell.people import People

@@ -2,9 +2,9 @@
 
 import pytest
 
-from xmppsh.commands.base import Work
-from xmppsh.commands.groups import load
 from xmppsh.errors import MalformedJid, UsageError
+from xmppsh.registry.base import Work
+from xmppsh.registry.groups import load
 from xmppsh.shell.own_commands import words_of
 from xmppsh.shell.runner import help_text, is_own, parse, split_words, text_words
 

@@ -7,10 +7,10 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from xmppsh.commands.app import App
-from xmppsh.commands.console import Console
-from xmppsh.commands.progress import listed
-from xmppsh.commands.shutdown import Shutdown
+from xmppsh.app.app import App
+from xmppsh.app.console import Console
+from xmppsh.app.progress import listed
+from xmppsh.app.shutdown import Shutdown
 from xmppsh.config.load import load
 from xmppsh.errors import ProtocolViolation
 from xmppsh.output.streams import InputStream, OutputStream

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.groups import load
+from xmppsh.registry.groups import load
 
 if TYPE_CHECKING:
-    from xmppsh.commands import Path
-    from xmppsh.commands.base import Work
+    from xmppsh.registry import Path
+    from xmppsh.registry.base import Work
 
 # Beside each its parameters that forbid it, or `parameter=value`.
 ALLOWED: dict[Path, tuple[str, ...]] = {
@@ -55,9 +55,9 @@ ALLOWED: dict[Path, tuple[str, ...]] = {
 }
 # What these commands import while they run.
 ALSO_NEEDED = (
-    "xmppsh.commands.delivery",
-    "xmppsh.commands.own_session",
-    "xmppsh.commands.record_types",
+    "xmppsh.commands.send.delivery",
+    "xmppsh.app.own_session",
+    "xmppsh.registry.record_types",
     "xmppsh.connection.options",
     "xmppsh.net.tls",
     "xmppsh.outbox.journal",

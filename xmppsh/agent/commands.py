@@ -13,20 +13,20 @@ import click
 
 from xmppsh import __version__
 from xmppsh.agent.thin import STATUS, STOP, connected, request, runtime_folder, send, socket_path
-from xmppsh.commands.base import command
-from xmppsh.commands.params import SECONDS
 from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import SECONDS
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from xmppsh.commands.app import App
-    from xmppsh.commands.console import Console
+    from xmppsh.app.app import App
+    from xmppsh.app.console import Console
 
 IDLE_S = 600.0
 ANSWER_S = 10.0

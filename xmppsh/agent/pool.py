@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.agent.borrowed import BorrowedSession
-from xmppsh.commands.account import Account
-from xmppsh.commands.own_session import OwnSessions
-from xmppsh.commands.shutdown import Shutdown
-from xmppsh.commands.storage import Storage
+from xmppsh.app.account import Account
+from xmppsh.app.own_session import OwnSessions
+from xmppsh.app.shutdown import Shutdown
+from xmppsh.app.storage import Storage
 from xmppsh.config.schema import PASSWORDS
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.model import Jid
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Any
 
-    from xmppsh.commands.console import Console
+    from xmppsh.app.console import Console
     from xmppsh.connection.options import SessionOptions
     from xmppsh.session.session import Session
 

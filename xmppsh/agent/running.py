@@ -14,17 +14,17 @@ from xmppsh import __version__
 from xmppsh.agent.allowed import FIRST_WORDS, is_allowed
 from xmppsh.agent.sessions import AgentSessions
 from xmppsh.agent.streams import ClientErrors, ClientInput, ClientOutput, Descriptor
-from xmppsh.commands.account import Account
-from xmppsh.commands.app import App
-from xmppsh.commands.base import HelpAsked, Work
-from xmppsh.commands.console import Console
-from xmppsh.commands.groups import WIDTH, Root
-from xmppsh.commands.shutdown import Shutdown
-from xmppsh.commands.storage import Storage
+from xmppsh.app.account import Account
+from xmppsh.app.app import App
+from xmppsh.app.console import Console
+from xmppsh.app.shutdown import Shutdown
+from xmppsh.app.storage import Storage
 from xmppsh.config.secrets import password_setting
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
 from xmppsh.output.failure import bug
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import HelpAsked, Work
+from xmppsh.registry.groups import WIDTH, Root
 from xmppsh.tasks import apart
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.ports import INBOX_BYTES, Plug, nothing
+from xmppsh.app.ports import INBOX_BYTES, Plug, nothing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from xmppsh.agent.borrowed import BorrowedSession
     from xmppsh.agent.pool import Pool
-    from xmppsh.commands.account import Account
-    from xmppsh.commands.console import Console
-    from xmppsh.commands.ports import BeforeLogin
-    from xmppsh.commands.storage import Storage
+    from xmppsh.app.account import Account
+    from xmppsh.app.console import Console
+    from xmppsh.app.ports import BeforeLogin
+    from xmppsh.app.storage import Storage
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
 

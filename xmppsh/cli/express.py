@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.commands.own_session import OwnSessions
+from xmppsh.app.own_session import OwnSessions
 from xmppsh.errors import ExitCode
 from xmppsh.express.sessions import Declined, Express
 from xmppsh.express.waits import Stopped, Waits
@@ -19,8 +19,8 @@ from xmppsh.output.streams import OutputStream
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from xmppsh.commands.app import App
-    from xmppsh.commands.base import Work
+    from xmppsh.app.app import App
+    from xmppsh.registry.base import Work
 
 
 class WaitedOutput(OutputStream):

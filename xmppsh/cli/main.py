@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppsh.commands.base import HelpAsked, NothingAsked
-from xmppsh.commands.clicked import usage_error
-from xmppsh.commands.groups import WIDTH, Root
+from xmppsh.registry.base import HelpAsked, NothingAsked
+from xmppsh.registry.clicked import usage_error
+from xmppsh.registry.groups import WIDTH, Root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xmppsh.commands.base import Work
     from xmppsh.errors import UsageError
+    from xmppsh.registry.base import Work
 
 
 def build_group() -> Root:

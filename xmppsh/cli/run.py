@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.cli.report import report, write_error, write_output
-from xmppsh.commands.base import NothingAsked
-from xmppsh.commands.words import plain_work
 from xmppsh.errors import ExitCode, IoError, XmppshError
+from xmppsh.registry.base import NothingAsked
+from xmppsh.registry.words import plain_work
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
-    from xmppsh.commands.base import Work
+    from xmppsh.registry.base import Work
 
 SIGNAL_BASE = 128  # what a shell adds to the number of the signal that a program died of
 DYING = [SIGNAL_BASE + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]

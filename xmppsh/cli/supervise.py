@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from xmppsh.app.app import App
+from xmppsh.app.console import Console
+from xmppsh.app.own_session import OwnSessions
+from xmppsh.app.shutdown import Shutdown
 from xmppsh.cli.report import LiveErrors, report, write_error
-from xmppsh.commands.app import App
-from xmppsh.commands.console import Console
-from xmppsh.commands.own_session import OwnSessions
-from xmppsh.commands.shutdown import Shutdown
 from xmppsh.config.ahead import read_ahead
 from xmppsh.config.schema import BY_NAME
 from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
@@ -27,8 +27,8 @@ from xmppsh.output.streams import InputStream, OutputStream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xmppsh.commands.base import Work
     from xmppsh.ghosts.guard import KnownSession
+    from xmppsh.registry.base import Work
 
 SIGINT_CODE = 130
 
@@ -48,7 +48,7 @@ def run_work(work: Work) -> int:
         app.printer.check()
         work.check_output()
         if work.account and settings.dry_run:
-            from xmppsh.commands.dry_run import check_account
+            from xmppsh.app.dry_run import check_account
 
             check_account(app.account, console)
         elif work.account:

@@ -144,7 +144,7 @@ class Line:
         return at_most([row for row in self._addresses() if row[0].casefold().startswith(begin)])
 
     def _addresses(self) -> list[tuple[str, str]]:
-        """The contacts in the cache of the account, or of all accounts where none is named (commands/known.py)."""
+        """The contacts in the cache of the account, or of all accounts where none is named (registry/known.py)."""
         env = self._env
         account = (self._account or env.get("XMPPSH_JID", "")).partition("/")[0]
         if any(env.get(name) for name in ELSEWHERE) or not PLAIN.issuperset(account):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
-from xmppsh.commands.base import command
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.commands.params import JID
 from xmppsh.errors import ExitCode, StanzaError, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 from xmppsh.xep import disco
 from xmppsh.xep.forms import Form, form_in, reported_in, split, submitted
 from xmppsh.xep.missing import NotOffered, offered
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from xml.etree.ElementTree import Element as Tree
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml

@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.progress import Progress
+from xmppsh.app.progress import Progress
 from xmppsh.errors import NoInputError
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
@@ -14,7 +14,7 @@ from xmppsh.texts import os_reason
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.session.session_port import SessionPort
 
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh.commands.attachments import checked_file
-from xmppsh.commands.base import command
-from xmppsh.commands.params import FILE, JID
 from xmppsh.config.ours import write_output
 from xmppsh.errors import ExitCode, IoError, UsageError, XmppshError, translate
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import FILE, JID
 from xmppsh.tasks import apart
 from xmppsh.xep import avatar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
-from xmppsh.commands.base import command
-from xmppsh.commands.params import JID
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 from xmppsh.xep.missing import offered
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
@@ -20,7 +20,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
 
 WHAT = "blocking (XEP-0191)"

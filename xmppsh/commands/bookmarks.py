@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.params import JID
 from xmppsh.errors import ExitCode, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 from xmppsh.xep.bookmarks import Bookmark, bookmarks, forget, keep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
 

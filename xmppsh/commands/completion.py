@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import command
+from xmppsh.registry.base import command
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 # Bash cuts words at @, = and : too. What stands before the last cut must not be in what it is given.
 BASH = r"""# Completion of xmppsh for bash; `eval "$(xmppsh completion bash)"` in ~/.bashrc, or a file of

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.shell_completion import CompletionItem
 
-from xmppsh.commands.base import command
 from xmppsh.config.load import document_of, settings_of
 from xmppsh.config.paths import writable_config
 from xmppsh.config.schema import BY_NAME, SETTINGS, Origin
@@ -18,11 +17,12 @@ from xmppsh.output import safe
 from xmppsh.output.record import NOT_JSON, Record
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.config.document import Document
     from xmppsh.config.schema import Setting
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.params import JID
-from xmppsh.commands.progress import listed
+from xmppsh.app.progress import listed
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 from xmppsh.xep import disco
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 MAX_ITEMS = 10_000  # of a tree
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.account import NO_CHECKS
-from xmppsh.commands.base import command
-from xmppsh.commands.params import JID
-from xmppsh.commands.produced import produced
+from xmppsh.app.account import NO_CHECKS
+from xmppsh.app.produced import produced
 from xmppsh.config.schema import MONITORS
 from xmppsh.config.secrets import find_password
 from xmppsh.errors import SaslError
 from xmppsh.model import Credentials, Jid, u_labels
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 from xmppsh.tasks import apart
 from xmppsh.undumpable import keep_memory_private
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from xmppsh.commands.account import Account
-    from xmppsh.commands.app import App
-    from xmppsh.commands.console import Console
+    from xmppsh.app.account import Account
+    from xmppsh.app.app import App
+    from xmppsh.app.console import Console
     from xmppsh.doctor.case import Case
     from xmppsh.doctor.report import Check
     from xmppsh.doctor.shown import Shown

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.candidates import Candidate, candidates, plan_of
-from xmppsh.commands.params import JID
+from xmppsh.app.candidates import Candidate, candidates, plan_of
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
 
 

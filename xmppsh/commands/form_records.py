@@ -14,7 +14,7 @@ from xmppsh.tasks import apart
 from xmppsh.xep.forms import Field, Form, checked, filled
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands import COMMANDS, GROUPS
-from xmppsh.commands.base import command
-from xmppsh.commands.groups import Root, group, load, unknown
 from xmppsh.commands.topics import TOPICS
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.registry import COMMANDS, GROUPS
+from xmppsh.registry.base import command
+from xmppsh.registry.groups import Root, group, load, unknown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 
 @command("help")

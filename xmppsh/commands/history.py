@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from xmppsh import ns
-from xmppsh.commands.base import command
-from xmppsh.commands.params import FILE, JID, MOMENT
-from xmppsh.commands.progress import Counter
+from xmppsh.app.progress import Counter
 from xmppsh.config.ours import write_aside
 from xmppsh.errors import IoError
 from xmppsh.output.records import message_record
 from xmppsh.output.together import lines
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.registry.base import command
+from xmppsh.registry.params import FILE, JID, MOMENT
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xep.history import Wanted, forwards, newest
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
     from xmppsh.output.record import Record
     from xmppsh.output.records import MessageRecord

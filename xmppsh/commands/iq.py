@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.commands.base import argument, command, option
 from xmppsh.errors import DataError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import argument, command, option
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.reader import children, read_element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
 
 

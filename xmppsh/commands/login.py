@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.params import account_argument
 from xmppsh.config.load import document_of, settings_of
 from xmppsh.config.paths import writable_config
 from xmppsh.config.schema import BY_NAME, Origin
 from xmppsh.config.secrets import keep_in_keyring
 from xmppsh.errors import UsageError
+from xmppsh.registry.base import command
+from xmppsh.registry.params import account_argument
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.config.document import Document
     from xmppsh.model import Jid
 

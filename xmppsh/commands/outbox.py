@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
-from xmppsh.commands.base import command
 from xmppsh.commands.resending import own_id, resent
 from xmppsh.errors import Unconfirmed, UsageError
 from xmppsh.outbox.owner import for_people
@@ -19,13 +18,14 @@ from xmppsh.output.record import Record
 from xmppsh.output.records import clock
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.reader import read_element, tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.outbox.journal import Journal, UnconfirmedMessage
     from xmppsh.outbox.stored import StoredStanza
 

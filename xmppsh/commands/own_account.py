@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xmppsh import ns
-from xmppsh.commands.base import command
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.commands.params import FILE
 from xmppsh.config.secrets import first_password, next_password
 from xmppsh.errors import StanzaError, UsageError
 from xmppsh.model import Jid
+from xmppsh.registry.base import command
+from xmppsh.registry.params import FILE
 from xmppsh.xep import register
 from xmppsh.xep.forms import split
 from xmppsh.xep.missing import NotOffered, offered, require
@@ -20,7 +20,7 @@ from xmppsh.xep.missing import NotOffered, offered, require
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 NOT_SHOWN = "…"  # of a password that --dry-run does not ask for
 

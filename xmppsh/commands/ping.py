@@ -9,17 +9,17 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from xmppsh import ns
-from xmppsh.commands.base import argument, command, option
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import argument, command, option
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
 
 

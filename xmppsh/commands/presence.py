@@ -9,12 +9,12 @@ import click
 
 from xmppsh import ns
 from xmppsh.commands.appearing import SHOWS, availability
-from xmppsh.commands.base import command
 from xmppsh.commands.collecting import reading_from
-from xmppsh.commands.params import JID
 from xmppsh.errors import DeadlineExceeded, ExitCode, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import OUT_OF_REACH, stanza_error
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 from xmppsh.session.requests import FENCE_TIMEOUT_S, may_refuse
 from xmppsh.xep.roster import contacts
 from xmppsh.xmlio.build import element
@@ -24,7 +24,7 @@ from xmppsh.xmlio.stanzas import presence
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.output.records import StanzaRecord
     from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import command
+from xmppsh.app.progress import listed
 from xmppsh.commands.disco import DiscoItem
-from xmppsh.commands.params import FILE, JID, SECONDS
-from xmppsh.commands.progress import listed
 from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, Subscription
 from xmppsh.errors import DataError, ExitCode, XmppshError
+from xmppsh.registry.base import command
+from xmppsh.registry.params import FILE, JID, SECONDS
 from xmppsh.xep import disco, pubsub
 from xmppsh.xep.forms import split
 from xmppsh.xep.missing import offered
@@ -23,7 +23,7 @@ from xmppsh.xmlio.reader import read_element
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
@@ -195,7 +195,7 @@ async def pubsub_watch(
     Example:  xmppsh pubsub watch pubsub.example.org news --format json
     """
     from xmppsh.commands.appearing import WITHOUT_MESSAGES
-    from xmppsh.commands.ending import tell_ready, until
+    from xmppsh.commands.listen.ending import tell_ready, until
     from xmppsh.xep.greeting import Watching
 
     watching: list[Watching] = []

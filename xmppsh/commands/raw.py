@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import command
 from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import DeadlineExceeded, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
+from xmppsh.registry.base import command
 from xmppsh.session.requests import domains_of, is_answer
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.ids import new_id
@@ -21,7 +21,7 @@ from xmppsh.xmlio.reader import StanzaReader, tree
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.session.session_port import Reader, SessionPort
 

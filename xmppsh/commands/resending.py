@@ -6,15 +6,15 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.delivery import Delivery
-from xmppsh.commands.kinds import Wait
+from xmppsh.commands.send.delivery import Delivery
 from xmppsh.errors import Unconfirmed, XmppshError
 from xmppsh.model import Jid
 from xmppsh.outbox.queue import Fate
+from xmppsh.registry.kinds import Wait
 from xmppsh.xmlio.reader import read_element
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
     from xmppsh.outbox.stored import StoredStanza

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
-from xmppsh.commands.base import command
+from xmppsh.app.progress import listed
 from xmppsh.commands.collecting import reading_from, send_unrefused
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.commands.params import JID
-from xmppsh.commands.progress import listed
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import JID
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
 from xmppsh.xep.missing import offered, require
@@ -29,7 +29,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.kinds import parse_address
-from xmppsh.commands.params import FILE, JID
 from xmppsh.errors import DataError, ExitCode, NoInputError, Partial, StanzaError, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.kinds import parse_address
+from xmppsh.registry.params import FILE, JID
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xep.roster import Contact, contacts, removing, setting
@@ -25,7 +25,7 @@ from xmppsh.xmlio.stanzas import presence
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
 
@@ -162,7 +162,7 @@ async def roster_import(app: App, file: str | None) -> None:
 
 async def _import(app: App, session: SessionPort, wanted: list[Contact]) -> int:
     """Add what is not there, many at once; returns how many the server refused. Whatever ends it says how far it is."""
-    from xmppsh.commands.progress import Progress
+    from xmppsh.app.progress import Progress
 
     there = {one.jid: one for one in await contacts(session)}
     dealt_with = refused = 0

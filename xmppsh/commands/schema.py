@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.params import RECORD
 from xmppsh.output.schema import DIALECT
 from xmppsh.output.schema import schema as schema_of
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.registry.base import command
+from xmppsh.registry.params import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 
 @command("schema")
@@ -28,7 +28,7 @@ async def schema(app: App, record: str | None) -> AsyncIterator[Verbatim]:
 
     Example:  xmppsh schema message
     """
-    from xmppsh.commands.record_types import all_types
+    from xmppsh.registry.record_types import all_types
 
     types = all_types()
     document: dict[str, Any] = {"$schema": DIALECT}

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh import ns
-from xmppsh.commands.base import command
 from xmppsh.commands.session_records import Closed, HeldRecord, ReapedRecord, SessionRecord
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid
 from xmppsh.output.verbatim import Verbatim
+from xmppsh.registry.base import command
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.connection.options import SessionOptions
     from xmppsh.ghosts.dead_session import Reaped
     from xmppsh.outbox.registry import HeldSession

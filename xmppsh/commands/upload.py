@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh.commands.attachments import checked_file, uploaded
-from xmppsh.commands.base import command
-from xmppsh.commands.params import FILE
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import FILE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.params import SECONDS
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.output.records import clock
 from xmppsh.plain import dataclass
+from xmppsh.registry.base import command
+from xmppsh.registry.params import SECONDS
 from xmppsh.texts import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.errors import XmppshError
     from xmppsh.model import Jid
     from xmppsh.witness.judgement import Tell

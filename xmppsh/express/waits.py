@@ -22,7 +22,7 @@ class Stopped(BaseException):
 
 
 class Waits:
-    """Takes the signals over, as commands/shutdown.py does on a loop, until it is closed. number: the first that came.
+    """Takes the signals over, as app/shutdown.py does on a loop, until it is closed. number: the first that came.
 
     An ignored SIGHUP stays ignored (nohup). What wakes a wait is the pipe: a signal that comes right before it would be
     heard too late else.

@@ -42,7 +42,7 @@ class LeftBehind:
     """What a dead process left: its resumable session, the stanzas without a final fate in order, and how far it was.
 
     position: how many stanzas of the input were taken in; newest: when the last one left, as far as it is known, in
-    seconds since the epoch. proof: of so many stanzas of the input, what they were (commands/pipe_proof.py).
+    seconds since the epoch. proof: of so many stanzas of the input, what they were (commands/pipe/proof.py).
     """
 
     session: StoredSession | None

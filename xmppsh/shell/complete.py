@@ -10,10 +10,10 @@ from click.shell_completion import CompletionItem, ShellComplete, split_arg_stri
 from prompt_toolkit.completion import Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
-from xmppsh.commands import COMMANDS, GROUPS, Path, children
-from xmppsh.commands.groups import load
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
+from xmppsh.registry import COMMANDS, GROUPS, Path, children
+from xmppsh.registry.groups import load
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.line import Command, Text, Xml, classify, xml_start
 from xmppsh.shell.runner import OF_A_COMMAND, available, is_own, keeps_text

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.app.own_session import OwnSessions
 from xmppsh.commands.appearing import appearing, availability
-from xmppsh.commands.base import command
-from xmppsh.commands.own_session import OwnSessions
-from xmppsh.commands.params import account_argument
 from xmppsh.config.kept import KeptFile
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.later import load_rest
+from xmppsh.registry.base import command
+from xmppsh.registry.params import account_argument
 from xmppsh.shell.aliases import Aliases, is_line
 from xmppsh.shell.desk import Desk
 from xmppsh.shell.look import Palette, wants_color
@@ -29,8 +29,8 @@ from xmppsh.shell.streamview import StreamView
 from xmppsh.tasks import apart, running
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
-    from xmppsh.commands.console import Console
+    from xmppsh.app.app import App
+    from xmppsh.app.console import Console
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
     from xmppsh.xmlio.build import Xml

@@ -10,7 +10,7 @@ from xmppsh.output.failure import error_text
 if TYPE_CHECKING:
     import click
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def report(app: App, error: XmppshError) -> None:
 
 def usage_error(error: click.ClickException, name: str) -> UsageError:
     """What click found wrong with the command `name`."""
-    from xmppsh.commands import clicked
+    from xmppsh.registry import clicked
 
     return clicked.usage_error(error, f"/help {name}", f"/{name}: ")
 

@@ -15,7 +15,7 @@ from xmppsh.tasks import ended
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.session.session import Session
     from xmppsh.shell.conversation import Conversation
     from xmppsh.shell.marks import Marks

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from xmppsh.commands import COMMANDS
 from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
+from xmppsh.registry import COMMANDS
 from xmppsh.shell import runner
 from xmppsh.shell.desk import MAX_DEPTH
 from xmppsh.shell.failure import placed
@@ -28,7 +28,7 @@ from xmppsh.xmlio.stanzas import Message, with_origin_id
 __all__ = ["Interpreter", "Quit"]
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.session.session import Session
     from xmppsh.shell.desk import Desk

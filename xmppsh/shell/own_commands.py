@@ -8,12 +8,12 @@ import shlex
 import textwrap
 from typing import TYPE_CHECKING
 
-from xmppsh.commands.kinds import parse_address
 from xmppsh.config.paths import expanded
 from xmppsh.config.values import positive_seconds
 from xmppsh.errors import IoError, NoInputError, UsageError
 from xmppsh.output import safe
 from xmppsh.output.streams import OutputStream
+from xmppsh.registry.kinds import parse_address
 from xmppsh.shell import rooms, runner
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.look import LEAST_COLUMNS
@@ -25,7 +25,7 @@ from xmppsh.xmlio.stanzas import presence
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Jid
     from xmppsh.session.session import Session
     from xmppsh.shell.desk import Desk

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.app import App
-from xmppsh.commands.base import command
+from xmppsh.app.app import App
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid, split_host_port
 from xmppsh.output.ndjson import dumps
 from xmppsh.playground.faults import KINDS, Faults
+from xmppsh.registry.base import command
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:

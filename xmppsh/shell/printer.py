@@ -14,7 +14,7 @@ from xmppsh.xep.carbons import copied
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.output.records import StanzaRecord
     from xmppsh.session.inbox import Inbox

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands.base import command
-from xmppsh.commands.params import FILE
-from xmppsh.commands.sources import opened
+from xmppsh.app.sources import opened
+from xmppsh.registry.base import command
+from xmppsh.registry.params import FILE
 from xmppsh.shell.connect import open_shell
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
 
 
 @command("run")

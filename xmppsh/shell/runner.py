@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppsh.commands import COMMANDS, GROUPS, Path, Spec, children
-from xmppsh.commands.base import HelpAsked
-from xmppsh.commands.groups import load, unknown
 from xmppsh.errors import UsageError
+from xmppsh.registry import COMMANDS, GROUPS, Path, Spec, children
+from xmppsh.registry.base import HelpAsked
+from xmppsh.registry.groups import load, unknown
 from xmppsh.shell.builtins import BUILTINS
 from xmppsh.shell.failure import usage_error
 from xmppsh.shell.line import xml_start
 from xmppsh.shell.records import ShellPrinter
 
 if TYPE_CHECKING:
-    from xmppsh.commands.app import App
-    from xmppsh.commands.base import Work
+    from xmppsh.app.app import App
+    from xmppsh.registry.base import Work
     from xmppsh.session.session import Session
     from xmppsh.shell.desk import Desk
 

@@ -21,7 +21,7 @@ from xmppsh.tasks import ended, running, unless
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session

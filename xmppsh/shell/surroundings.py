@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.commands.appearing import answer_to
-from xmppsh.commands.known import write_contacts
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
+from xmppsh.registry.known import write_contacts
 from xmppsh.tasks import apart, running
 from xmppsh.texts import os_reason
 from xmppsh.xep.roster import contacts, pushed
@@ -19,7 +19,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.session.session import Session
     from xmppsh.shell.desk import Desk

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.playground.server import PlaygroundServer
 
 STEP_TIMEOUT_S = 15.0

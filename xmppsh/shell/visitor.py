@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Mapping
 
-    from xmppsh.commands.app import App
+    from xmppsh.app.app import App
     from xmppsh.playground.server import PlaygroundServer
 
 BY_SIGNAL = 128  # what a shell adds to the number of the signal that ended a program

@@ -1,7 +1,7 @@
 """A process that checks long input beside the one that sends it, on a core of its own: `PlainReader`, and nothing else.
 
 It reads requests from its stdin and writes answers to its stdout, and ends when its stdin does: with whoever started it
-(commands/pipe_apart.py). It has no environment, no socket and no file, and knows nothing but the input.
+(commands/pipe/apart.py). It has no environment, no socket and no file, and knows nothing but the input.
 
 A request is one letter, a length and so many bytes; the first one holds what `PlainReader` is made of. An answer is a
 length and what was read. A stanza crosses as a tuple, since `marshal` knows the types of the language alone, and makes

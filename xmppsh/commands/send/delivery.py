@@ -1,0 +1,195 @@
+"""The messages of one `send`: their ids, and what came back: bounces, receipts, replies."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from xmppsh import ns
+from xmppsh.errors import DeadlineExceeded, Partial, XmppshError
+from xmppsh.model import Jid
+from xmppsh.protocol.conditions import not_a_room, stanza_error
+from xmppsh.registry.kinds import ANSWERS
+from xmppsh.session.requests import may_refuse
+from xmppsh.xmlio.reader import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xmppsh.app.console import Console
+    from xmppsh.model import Element
+    from xmppsh.registry.kinds import Wait
+    from xmppsh.session.session_port import Reader, SessionPort
+
+
+class Delivery:
+    """What was sent to whom, and its fate.
+
+    count: messages times recipients; acked: has the server acknowledged them? failed: the errors of those that bounced
+    or were not confirmed, by their keys; answered: is set once nothing more is waited for.
+    """
+
+    def __init__(self, recipients: list[Jid], wait: Wait, message_type: str, stanza_id: str | None = None) -> None:
+        self.recipients, self.wait = recipients, wait
+        self.count = 0
+        self.acked = False
+        self.failed: dict[str, XmppshError] = {}
+        self.replies: list[Element] = []
+        self._confirmed: set[str] = set()
+        self._replied: set[Jid] = set()
+        self._message_type, self._stanza_id = message_type, stanza_id
+        self._to: dict[str, Jid] = {}
+
+    @cached_property
+    def answered(self) -> asyncio.Event:
+        """Made where it is waited for: it needs asyncio."""
+        return asyncio.Event()
+
+    def stanzas(self, new_id: Callable[[], str]) -> list[tuple[str, str, Jid]]:
+        """The id, the origin-id and the recipient of each stanza of one message; the id is the user's, if he gave one.
+
+        The origin-id is always a fresh one: the archive tells by it whether this very stanza has arrived.
+        """
+        made = []
+        for recipient in self.recipients:
+            origin = new_id()
+            made.append((self._stanza_id or origin, origin, recipient))
+            self.expect(self._stanza_id or origin, recipient)
+        return made
+
+    def expect(self, stanza_id: str, recipient: Jid) -> str:
+        """A stanza with this id goes to this recipient; its key."""
+        key = _key(stanza_id, recipient)
+        self.count += 1
+        self._to[key] = recipient
+        return key
+
+    @property
+    def fences(self) -> set[str]:
+        """Whom to ask whether everything that comes back at once has come: a room answers beside its own server."""
+        in_rooms = self._message_type == "groupchat"
+        return {str(to.bare) if in_rooms else to.domainpart for to in self.recipients}
+
+    # ── What comes back ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def collect_bounces(self, session: SessionPort, bounces: Reader) -> None:
+        """Note the errors that come back."""
+        async for stanza in bounces:
+            error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart)
+            error = not_a_room(error) if self._message_type == "groupchat" else error
+            self.bounced(stanza.id or "", stanza.sender, session.jid, error)
+
+    async def collect_receipts(self, receipts: Reader) -> None:
+        """Note the receipts (XEP-0184 §5)."""
+        async for stanza in receipts:
+            if stanza.attributes.get("type") == "error":
+                continue  # what comes back is no receipt, whatever it holds
+            for received in tree(stanza).iterfind(f"{{{ns.RECEIPTS}}}received"):
+                self.confirmed(received.get("id", ""), stanza.sender)
+
+    async def collect_replies(self, session: SessionPort, messages: Reader) -> None:
+        """Note what the recipients say, here or, as a carbon, to another client of ours."""
+        from xmppsh.xep.carbons import copied, is_copy
+
+        async for stanza in messages:
+            carbon = copied(stanza, session.jid)
+            if carbon is not None and carbon.direction == "received":
+                self.replied(carbon.message)
+            elif not is_copy(stanza):
+                self.replied(stanza)
+
+    def bounced(self, stanza_id: str, sender: str, own: Jid, error: XmppshError) -> None:
+        """An error came back; it counts when it answers one of our messages, from who may say so."""
+        for key, recipient in self._to.items():
+            if key == _key(stanza_id, recipient) and may_refuse(sender, recipient, own):
+                self.failed.setdefault(key, error)
+                self._check()
+                return
+
+    def confirmed(self, stanza_id: str, sender: str) -> None:
+        """A receipt came; it counts from the recipient alone."""
+        with suppress(XmppshError):
+            self._confirmed |= {_key(stanza_id, Jid.parse(sender))} & self._to.keys()
+        self._check()
+
+    def replied(self, message: Element) -> None:
+        """A message with a text came; it counts from a recipient alone, and the first of each."""
+        try:
+            sender = Jid.parse(message.sender).bare
+        except XmppshError:
+            return
+        wanted = {recipient.bare for recipient in self.recipients} - self._replied
+        if sender not in wanted or message.attributes.get("type") in ("error", "groupchat"):
+            return
+        if tree(message).find(f"{{{ns.CLIENT}}}body") is not None:
+            self._replied.add(sender)
+            self.replies.append(message)
+            self._check()
+
+    def _check(self) -> None:
+        if self.wait.what not in ANSWERS:
+            return
+        if self._to.keys() <= self._done() | self.failed.keys():
+            self.answered.set()
+
+    def _done(self) -> set[str]:
+        if self.wait.what == "reply":
+            return {key for key, recipient in self._to.items() if recipient.bare in self._replied}
+        return self._confirmed
+
+    async def wait_for_answers(self, seconds: float) -> None:
+        """Wait for every receipt or reply, or for a bounce instead."""
+        self._check()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.answered.wait()
+        except TimeoutError:
+            for key in self._to.keys() - self._done() - self.failed.keys():
+                self.failed[key] = self._missed(self._to[key], seconds)
+
+    def _missed(self, recipient: Jid, seconds: float) -> DeadlineExceeded:
+        if self.wait.what == "reply":
+            return DeadlineExceeded(
+                f"{recipient} did not answer within {seconds:.3g} s (the server has the message)",
+                layer="stanza",
+                hint="--wait reply:S waits longer",
+            )
+        return DeadlineExceeded(
+            f"{recipient} did not confirm the message within {seconds:.3g} s (the server has it)",
+            layer="stanza",
+            hint="not every client sends receipts (XEP-0184)",
+        )
+
+    # ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def results(self) -> list[tuple[Jid, str, XmppshError | None]]:
+        """Each recipient with the message's id and its error, in order of sending."""
+        return [(to, key.partition(" ")[0], self.failed.get(key)) for key, to in self._to.items()]
+
+    def verdict(self) -> XmppshError | None:
+        """The error that decides the exit code, None when all went well."""
+        errors = list(self.failed.values())
+        if not errors:
+            return None
+        if len(errors) == self.count:
+            return errors[0]
+        return Partial(f"{len(errors)} of {self.count} messages failed", hint=errors[0].hint)
+
+    def judge(self, console: Console, *, each: bool = False) -> None:
+        """Raise the error that decides the exit code, once the others are told. each: the command has told of them."""
+        if (verdict := self.verdict()) is None:
+            return
+        for error in self.failed.values():
+            if error is verdict or each:
+                continue
+            if console.as_json:
+                console.report(error)
+            else:
+                console.warn(str(error))
+        raise verdict
+
+
+def _key(stanza_id: str, recipient: Jid) -> str:
+    return f"{stanza_id} {recipient.bare}"

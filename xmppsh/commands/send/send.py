@@ -1,0 +1,252 @@
+"""`send`: one message, to one or many; exit 0 means that the server acknowledged every one and none bounced."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.commands.send.order import Options, Order, order_of
+from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, XmppshError
+from xmppsh.output.ndjson import dumps
+from xmppsh.output.record import Record
+from xmppsh.plain import dataclass
+from xmppsh.registry.base import argument, command, option
+from xmppsh.xmlio.ids import new_id
+from xmppsh.xmlio.stanzas import MESSAGE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+    from xmppsh.app.app import App
+    from xmppsh.commands.send.delivery import Delivery
+    from xmppsh.session.session_port import Collect, Reader, Reading, SessionPort
+
+WINDOW = 1000  # unacknowledged messages of --lines; past it stdin is not read
+
+
+class Queued(XmppshError):
+    """Not sent, and stored for later, as --queue asked."""
+
+    exit_code = ExitCode.QUEUED
+    layer = "stanza"
+    default_hint = "xmppsh outbox flush sends it"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Record):
+    """A message that was sent, with --format json or -F."""
+
+    id: str
+    """The id of the stanza."""
+    to: str
+    """The recipient."""
+    acked: bool
+    """Has the server acknowledged it? With --wait sent nobody waits for that."""
+
+    def text(self) -> str:
+        """One line."""
+        return f"{self.id} to {self.to}"
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult(Record):
+    """What became of one message of `send --each`."""
+
+    to: str
+    """The recipient."""
+    id: str
+    """The id of the stanza."""
+    ok: bool
+    """Was it acknowledged, or delivered where --wait asked for that, and did it not bounce?"""
+    error: dict[str, Any] | None
+    """Why not: the same object as on stderr."""
+
+    def text(self) -> str:
+        """The JSON object: --each prints it in every format."""
+        return dumps(self.data())
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage(Record):
+    """A message that was not sent, and is stored for `outbox flush`."""
+
+    id: str
+    """The id of the stanza."""
+    to: str
+    """The recipient."""
+    queued: bool
+    """It is stored: always true."""
+
+    def text(self) -> str:
+        """One line."""
+        return f"{self.id} to {self.to} is stored"
+
+
+def _check(arguments: Mapping[str, Any]) -> None:
+    if not (arguments["words"] or arguments["more"] or arguments["to_file"]):
+        import click  # it has read these words
+
+        raise click.UsageError("Missing argument 'TO'.", click.get_current_context())
+
+
+@command("send", check=_check)
+@argument("words", metavar="TO [TEXT]…", nargs=-1, shell_complete="JID")
+@option("--to", "more", type="JID", multiple=True, metavar="JID", help="One more recipient; repeatable.")
+@option("--to-file", type="FILE", help="More recipients, one per line.")
+@option("--lines", is_flag=True, help="Send each line of stdin as a message as it comes in.")
+@option("--batch", type="SECONDS", metavar="S", help="With --lines: join the lines of S seconds into one message.")
+@option("--type", "kind", type=MESSAGE_TYPES, default=None, help="The message's type [chat].")
+@option("--subject", metavar="TEXT", help="A subject.")
+@option("--thread", metavar="ID", help="The conversation it belongs to.")
+@option("--id", "stanza_id", metavar="ID", help="The stanza's id [a random one].")
+@option("--lang", metavar="TAG", help="The language of the text, such as en or pt-BR.")
+@option("--oob", metavar="URL", multiple=True, help="Attach a URL (XEP-0066); repeatable.")
+@option("--attach", type="FILE", multiple=True, help="Upload FILE and send its URL (XEP-0363); repeatable.")
+@option("--room", is_flag=True, help="TO is a room: join it, send, leave (XEP-0045).")
+@option("--nick", metavar="NICK", help="Your nickname in the room [that of the account].")
+@option("--room-password", metavar="PASSWORD", help="The room's password.")
+@option("--replace", "replaced", metavar="ID", help="Correct your message with this id (XEP-0308).")
+@option("--reply-to", metavar="ID", help="Reply to the message with this id (XEP-0461).")
+@option("--quote", metavar="TEXT", help="With --reply-to: its text, for clients without replies.")
+@option("--retract", metavar="ID", help="Retract your message with this id (XEP-0424).")
+@option("--react", metavar="EMOJI", multiple=True, help="With --reply-to: react to it (XEP-0444); '' takes it back.")
+@option("--pre", is_flag=True, help="Preformatted: clients show the text as it is (XEP-0393).")
+@option("--empty", is_flag=True, help="Allow an empty text; with --lines, empty lines.")
+@option(
+    "--control",
+    type=("refuse", "strip", "show"),
+    help="What to do with characters that XML cannot carry [refuse; with --lines strip].",
+)
+@option("--queue", is_flag=True, help="If the server is down: store it, exit with 81; `outbox flush` sends it.")
+@option(
+    "--wait",
+    type="WAIT",
+    default="acked",
+    metavar="WHAT[:S]",
+    help="Success is sent, acked, delivered or reply [acked].",
+)
+@option("--each", is_flag=True, help="Print one JSON result for each message and recipient.")
+async def send(app: App, **options: Any) -> AsyncIterator[Record]:
+    """Send TEXT to TO; without TEXT, or with -, the body is read from stdin.
+
+    --wait sent: the bytes have left; acked: the server has it; delivered: the recipient's client has confirmed it
+    (XEP-0184); reply: the recipient has answered, and the answer is printed. The last two wait S seconds, or --timeout.
+
+    With --to or --to-file, TO may be omitted: the first word is an address only if it contains an @.
+
+    \b
+    Example:  xmppsh send romeo@example.net "But soft!"
+              uptime | xmppsh send admin@example.net --subject "$(hostname)"
+    """
+    order = await order_of(app, Options(**options))
+    async with aclosing(_carried_out(app, order)) as records:
+        async for record in records:
+            yield record
+    order.judge(app)
+
+
+# ── On a session ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
+    delivery, is_open = order.delivery, False
+    try:
+        async with app.sessions.one_shot(heals=order.options.lines) as session:
+            is_open = True
+            async with _collecting(session, delivery):
+                await _send(app, session, order)
+    except (ConnectError, DeadlineExceeded) as away:
+        if is_open or not order.options.queue:
+            raise
+        stored = await _stored(app, order)
+        for one in stored:
+            yield one
+        what = "1 message is" if len(stored) == 1 else f"{len(stored)} messages are"
+        raise Queued(f"{what} stored and not sent: {away}") from away
+    for reply in delivery.replies:
+        yield app.record(reply)
+    for recipient, stanza_id, error in delivery.results():
+        if order.options.each:
+            yield SendResult(str(recipient), stanza_id, error is None, None if error is None else error.record())
+        elif app.printer.shows_all and delivery.wait.what != "reply":
+            yield Sent(stanza_id, str(recipient), delivery.acked)
+
+
+def _collecting(session: SessionPort, delivery: Delivery) -> Reading:
+    """Reads what comes back while the messages are sent."""
+    work: list[tuple[Reader, Collect]] = [(session.bounces(), partial(delivery.collect_bounces, session))]
+    if delivery.wait.what == "delivered":
+        work.append((session.receipts(), delivery.collect_receipts))
+    if delivery.wait.what == "reply":
+        work.append((session.subscribe("message"), partial(delivery.collect_replies, session)))
+    return session.beside(*work)
+
+
+async def _send(app: App, session: SessionPort, order: Order) -> None:
+    options, delivery = order.options, order.delivery
+    if delivery.wait.what == "reply":
+        await _ask_for_carbons(session)
+    urls: list[str] = []
+    if order.files:
+        from xmppsh.commands.attachments import uploaded
+
+        urls = await uploaded(app, session, order.files)
+    async with _in_rooms(app, session, order):
+        # Whoever does not want to know the fate is not told of it by the outbox later.
+        kind = "" if delivery.wait.what == "sent" else "message"
+        number = 0
+        async for message in order.messages(urls):
+            for stanza_id, origin, recipient in delivery.stanzas(new_id):
+                xml = message.xml(str(recipient), stanza_id, origin)
+                number = session.send(xml, kind=kind, stanza_id=origin, to=str(recipient))
+            await session.wait_for_window(WINDOW)
+        if delivery.wait.what == "sent":
+            return await session.written()
+        await session.through(number, delivery.fences)
+        delivery.acked = True
+        if delivery.wait.what in ("delivered", "reply"):
+            await delivery.wait_for_answers(options.wait.seconds or session.options.timeout_s)
+    return None
+
+
+async def _ask_for_carbons(session: SessionPort) -> None:
+    """An answer to our bare JID reaches other clients of ours; the server tells us of it where it can (XEP-0280)."""
+    from xmppsh.errors import StanzaError
+    from xmppsh.xep.carbons import enabling
+
+    try:
+        await session.request("set", None, enabling())
+    except StanzaError:
+        return  # then only an answer to this very session is seen
+
+
+def _in_rooms(app: App, session: SessionPort, order: Order) -> AbstractAsyncContextManager[object]:
+    """Inside the rooms, with --room; they are left at the end."""
+    if not order.options.room:
+        return nullcontext()
+    from xmppsh.xep.muc import inside
+
+    options = order.options
+    return inside(session, order.recipients, options.nick, options.room_password, waits=not app.settings.dry_run)
+
+
+async def _stored(app: App, order: Order) -> list[QueuedMessage]:
+    """Keep the messages in the outbox, for `outbox flush`; raises IoError when they cannot be stored."""
+    from xmppsh.outbox.queue import Entry
+
+    nick = order.options.nick if order.options.room else None
+    entries: list[Entry] = []
+    stored: list[QueuedMessage] = []
+    async for message in order.messages():
+        for stanza_id, origin, recipient in order.delivery.stanzas(new_id):
+            xml = message.xml(str(recipient), stanza_id, origin)
+            to = recipient if nick is None else recipient.with_resource(nick)  # `outbox flush` joins by it
+            entries.append(Entry(len(entries) + 1, xml, "message", origin, str(to)))
+            stored.append(QueuedMessage(stanza_id, str(recipient), queued=True))
+    journal = app.storage.journal(app.account.jid)
+    try:
+        journal.write(entries, [], 0)
+    finally:
+        journal.close()
+    return stored

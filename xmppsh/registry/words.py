@@ -1,0 +1,121 @@
+"""Reads a plain command line by the table of a command's parameters, without click: to import that takes longer than to
+log in. Whatever is not plain (help, a fault, an abbreviation, a type of click's own) is left to click, which has the
+same table (clicked.py): each option is defined once, and one place finds fault."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from xmppsh.config.schema import SETTINGS, Setting
+from xmppsh.errors import XmppshError
+from xmppsh.registry import COMMANDS
+from xmppsh.registry.base import Command, Declared
+from xmppsh.registry.kinds import READERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xmppsh.registry.base import Work
+
+PLAIN = ("send", "ping", "iq")  # what is quick otherwise, and is declared without click
+
+
+class NotPlain(Exception):
+    """Click is to read it."""
+
+
+def plain_work(words: list[str]) -> Work | None:
+    """What a command line wants, or None where click has to read it."""
+    if not words or words[0] not in PLAIN:
+        return None
+    command: Command = getattr(importlib.import_module(COMMANDS[words[0],].module), words[0])
+    try:
+        given, rest = _split(command, words[1:])
+        options = {one.name: _setting(one, given[one.option]) for one in SETTINGS if one.option in given}
+        arguments = dict(_arguments(command, given, rest))
+    except (NotPlain, XmppshError):  # click tells of it
+        return None
+    return command.work(arguments, options)
+
+
+def _split(command: Command, words: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The texts that each option was given (a flag's are empty), a setting's by its long option; and the arguments."""
+    options: dict[str, tuple[str, bool]] = {}  # under which name, and is it a flag?
+    for setting in SETTINGS:
+        if not setting.file_only:
+            names = filter(None, [setting.short, setting.option])
+            options |= dict.fromkeys(names, (setting.option, setting.flag or setting.count))
+    for one in command.parameters:
+        if not isinstance(one, Declared):
+            raise NotPlain
+        if one.is_option:
+            options |= {name: (one.name, "is_flag" in one.facts) for name in one.names if name.startswith("-")}
+    given: dict[str, list[str]] = {}
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word == "--":
+            rest += left
+        elif word[:1] != "-" or word == "-":
+            rest.append(word)
+        else:
+            name, equals, text = word.partition("=") if word.startswith("--") else (word, "", "")
+            if name not in options or (equals and options[name][1]):
+                raise NotPlain
+            key, is_flag = options[name]
+            given.setdefault(key, []).append(text if equals else "" if is_flag else _next(left))
+    return given, rest
+
+
+def _next(words: Iterator[str]) -> str:
+    for word in words:
+        return word
+    raise NotPlain
+
+
+def _arguments(command: Command, given: dict[str, list[str]], rest: list[str]) -> Iterator[tuple[str, Any]]:
+    """What the handler gets."""
+    left = iter(rest)
+    for one in command.parameters:
+        assert isinstance(one, Declared)
+        facts = one.facts
+        if one.is_option:
+            yield one.name, _option(one, given.get(one.name, []))
+        elif facts.get("nargs") == -1:
+            if not (words := tuple(left)):
+                raise NotPlain
+            yield one.name, words
+        else:
+            text = next(left, None)
+            if text is None and facts.get("required", True):
+                raise NotPlain
+            yield one.name, None if text is None else _read(one, text)
+    if next(left, None) is not None:
+        raise NotPlain
+
+
+def _option(one: Declared, texts: list[str]) -> Any:
+    if "is_flag" in one.facts:
+        return bool(texts)
+    if "multiple" in one.facts:
+        return tuple(_read(one, text) for text in texts)
+    text: str | None = texts[-1] if texts else one.facts.get("default")
+    return None if text is None else _read(one, text)
+
+
+def _read(one: Declared, text: str) -> Any:
+    kind = one.facts.get("type", "TEXT")
+    if kind in READERS:
+        return READERS[kind](text)
+    if text not in kind or isinstance(kind, str):
+        raise NotPlain
+    return text
+
+
+def _setting(setting: Setting, texts: list[str]) -> Any:
+    if setting.flag:
+        return True
+    if setting.count:
+        return len(texts)
+    return tuple(setting.parse(text) for text in texts) if setting.many else setting.parse(texts[-1])
