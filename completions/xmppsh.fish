@@ -7,7 +7,10 @@ function __xmppsh_complete
     for answer in (env COMP_WORDS="$line" COMP_CWORD="$word" _XMPPSH_COMPLETE=fish_complete $words[1] 2>/dev/null)
         set -l parts (string split -m 1 , -- $answer)
         if test "$parts[1]" = file
-            __fish_complete_path $parts[2]
+            set -l before (string match -r -- '^--[^=]*=' $word)
+            for file in (complete -C "'' "(string replace -- "$before" '' $word))
+                echo "$before$file"
+            end
         else if string match -q -- '--*=*' $word
             echo (string split -m 1 = -- $word)[1]=$parts[2]
         else

@@ -32,6 +32,8 @@ TYPED = [
     ("xmppsh ping --cou", "xmppsh ping --count"),
     ("xmppsh ping --format js", "xmppsh ping --format json"),
     ("xmppsh send jul", "xmppsh send juliet@example.org"),
+    ("xmppsh send juliet@ex", "xmppsh send juliet@example.org"),
+    ("xmppsh pipe ~/som", "xmppsh pipe ~/some\\ file"),
     ("xmppsh pipe som", "xmppsh pipe some\\ file"),
 ]
 

@@ -161,7 +161,10 @@ class Line:
             names = sorted(os.listdir(f"{folder}/roster"))
         except OSError:
             return own
-        return own + [row for name in names for row in read_contacts(f"{folder}/roster/{name}")]
+        if "%" in "".join(names):
+            raise NotHere
+        accounts = [(name, "an account") for name in names if not account and "@" in name]
+        return own + accounts + [row for name in names for row in read_contacts(f"{folder}/roster/{name}")]
 
     def _folder(self, variable: str, below_home: str) -> str:
         given, home = self._env.get(variable, ""), self._env.get("HOME", "")

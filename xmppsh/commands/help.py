@@ -8,18 +8,29 @@ import click
 
 from xmppsh.commands.topics import TOPICS
 from xmppsh.output.verbatim import Verbatim
-from xmppsh.registry import COMMANDS, GROUPS
+from xmppsh.registry import COMMANDS, GROUPS, children
 from xmppsh.registry.base import command
 from xmppsh.registry.groups import Root, group, load, unknown
+from xmppsh.registry.params import starting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from click.shell_completion import CompletionItem
+
     from xmppsh.app.app import App
 
 
+def _known(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The commands below the words before, and the topics."""
+    words = tuple(ctx.params.get("words") or ())
+    if words and words not in GROUPS:
+        return []
+    return starting([*children(words), *([] if words else TOPICS)], incomplete)
+
+
 @command("help")
-@click.argument("words", metavar="[COMMAND|TOPIC]…", nargs=-1)
+@click.argument("words", metavar="[COMMAND|TOPIC]…", nargs=-1, shell_complete=_known)
 async def help(app: App, words: tuple[str, ...]) -> AsyncIterator[Verbatim]:  # noqa: A001 - it is the command's name
     """Show help on COMMAND, or on exit-codes, formats, environment or recipes.
 

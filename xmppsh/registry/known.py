@@ -36,7 +36,8 @@ def write_contacts(state: Path, account: str, contacts: Iterable[tuple[str, str]
 
 
 def cached_addresses(options: Mapping[str, Any], env: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Whom the account of a command line knows; where it is not settled which that is, whom any account knows.
+    """Whom the account of a command line knows; where it is not settled which that is, the accounts that have a cache,
+    and whom any of them knows.
 
     The account itself and its server come first.
     """
@@ -55,7 +56,10 @@ def cached_addresses(options: Mapping[str, Any], env: Mapping[str, str]) -> list
         paths = sorted((state / "roster").iterdir())
     except OSError:
         return own
-    return own + [contact for path in paths for contact in read_contacts(str(path))]
+    from urllib.parse import unquote
+
+    accounts = [(unquote(path.name), "an account") for path in paths if account is None and "@" in path.name]
+    return own + accounts + [contact for path in paths for contact in read_contacts(str(path))]
 
 
 def _account(options: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
