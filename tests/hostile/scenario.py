@@ -29,7 +29,7 @@ BODY = "art-thou-not-Romeo"
 SEND = ("send", f"romeo@{DOMAIN}", BODY)
 PING = ("ping",)
 LISTEN = ("listen", "-W", "3")
-CONNECT_S, ANSWER_S = 3.0, 3.0
+CONNECT_S, ANSWER_S = 10.0, 10.0  # what ends by itself waits for neither; a silence has a deadline of its own
 START_S = 15.0  # for Python to start and end, however busy the machine is: what hangs takes longer
 SECRETS = tuple(
     secret.encode()
