@@ -50,6 +50,8 @@ class Pipes:
         with (folder / "lines.txt").open("w") as texts:
             texts.writelines(f"{body.format(n)}\n" for n in range(count))
         (folder / "roster.xml").write_text(roster)
+        with (folder / "objects.json").open("w") as objects:
+            objects.writelines(json.dumps({"to": f"bob@{DOMAIN}", "body": body.format(n)}) + "\n" for n in range(count))
         command = [sys.executable, "-m", "benchmarks.sink", str(folder / "both.pem"), "--flood", str(flood)]
         command += ["--roster", str(folder / "roster.xml")]
         self.sink = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -66,7 +68,10 @@ class Pipes:
         host = f"127.0.0.1:{self.port}"
         go = ["go-sendxmpp", "-f", str(self.folder / "go.conf"), "-j", host, "-i", f"bob@{DOMAIN}"]
         perl = ["sendxmpp", "-t", "-u", "alice", "-p", "x", "-j", host, "-o", DOMAIN, "--tls-ca-path", str(self.ca)]
-        cases = {"xmppsh pipe": ([XMPPSH, "-q", "pipe"], "stanzas.xml")}
+        pipe = [XMPPSH, "-q", "pipe"]
+        cases = {"xmppsh pipe": (pipe, "stanzas.xml")}
+        cases["  of lines"] = ([*pipe, "--input", "lines", "--to", f"bob@{DOMAIN}"], "lines.txt")
+        cases["  of JSON"] = ([*pipe, "--input", "json"], "objects.json")
         if shutil.which("go-sendxmpp"):
             cases["go-sendxmpp -i"] = (go, "lines.txt")
         if shutil.which("sendxmpp"):

@@ -65,10 +65,13 @@ class Message:
 
         origin: its origin-id, which no other stanza has; None for an id that no other has.
         """
-        return with_child(self.bare(to, stanza_id), origin_id(origin or stanza_id))
+        return self._xml(to, stanza_id, origin_id(origin or stanza_id))
 
     def bare(self, to: str, stanza_id: str | None) -> Xml:
         """The same without an origin-id, and perhaps without an id: whoever sends it gives it these."""
+        return self._xml(to, stanza_id, None)
+
+    def _xml(self, to: str, stanza_id: str | None, last: Xml | None) -> Xml:
         parts: list[Xml | None] = [
             None if self.subject is None else element("subject", None, self.subject),
             None if self.body is None else element("body", None, self.body),
@@ -76,6 +79,7 @@ class Message:
             *(element("x", {"xmlns": ns.OOB}, element("url", None, url)) for url in self.oob),
             element("request", {"xmlns": ns.RECEIPTS}) if self.receipt else None,
             *self.payloads,
+            last,
         ]
         kind = None if self.type == "normal" else self.type
         return element("message", {"to": to, "type": kind, "id": stanza_id, "xml:lang": self.lang}, *parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,19 +29,22 @@ class Delivery:
     """What was sent to whom, and its fate.
 
     count: messages times recipients; acked: has the server acknowledged them? failed: the errors of those that bounced
-    or were not confirmed, by their keys; answered: is set once nothing more is waited for.
+    or were not confirmed, by their keys; most: so many of the last messages are remembered, where nobody asks for each
+    in the end (None: all); answered: is set once nothing more is waited for.
     """
 
     def __init__(self, recipients: list[Jid], wait: Wait, message_type: str, stanza_id: str | None = None) -> None:
         self.recipients, self.wait = recipients, wait
         self.count = 0
+        self.most: int | None = None
         self.acked = False
         self.failed: dict[str, XmppshError] = {}
         self.replies: list[Element] = []
         self._confirmed: set[str] = set()
         self._replied: set[Jid] = set()
         self._message_type, self._stanza_id = message_type, stanza_id
-        self._to: dict[str, Jid] = {}
+        self._to: OrderedDict[str, Jid] = OrderedDict()
+        self._addresses: dict[Jid, None] = {}  # the bare ones of the recipients, in order
 
     @cached_property
     def answered(self) -> asyncio.Event:
@@ -61,9 +65,13 @@ class Delivery:
 
     def expect(self, stanza_id: str, recipient: Jid) -> str:
         """A stanza with this id goes to this recipient; its key."""
-        key = _key(stanza_id, recipient)
+        bare = recipient.bare
+        key = _key(stanza_id, bare)
         self.count += 1
         self._to[key] = recipient
+        self._addresses[bare] = None
+        if self.most is not None and len(self._to) > self.most:
+            self._to.popitem(last=False)
         return key
 
     @property
@@ -102,8 +110,9 @@ class Delivery:
 
     def bounced(self, stanza_id: str, sender: str, own: Jid, error: XmppshError) -> None:
         """An error came back; it counts when it answers one of our messages, from who may say so."""
-        for key, recipient in self._to.items():
-            if key == _key(stanza_id, recipient) and may_refuse(sender, recipient, own):
+        for bare in self._addresses:
+            key = _key(stanza_id, bare)
+            if key in self._to and may_refuse(sender, bare, own):
                 self.failed.setdefault(key, error)
                 self._check()
                 return
@@ -111,7 +120,9 @@ class Delivery:
     def confirmed(self, stanza_id: str, sender: str) -> None:
         """A receipt came; it counts from the recipient alone."""
         with suppress(XmppshError):
-            self._confirmed |= {_key(stanza_id, Jid.parse(sender))} & self._to.keys()
+            key = _key(stanza_id, Jid.parse(sender).bare)
+            if key in self._to:
+                self._confirmed.add(key)
         self._check()
 
     def replied(self, message: Element) -> None:
@@ -130,6 +141,8 @@ class Delivery:
 
     def _check(self) -> None:
         if self.wait.what not in ANSWERS:
+            return
+        if self.wait.what == "delivered" and len(self._confirmed) + len(self.failed) < len(self._to):
             return
         if self._to.keys() <= self._done() | self.failed.keys():
             self.answered.set()
@@ -191,5 +204,5 @@ class Delivery:
         raise verdict
 
 
-def _key(stanza_id: str, recipient: Jid) -> str:
-    return f"{stanza_id} {recipient.bare}"
+def _key(stanza_id: str, bare: Jid) -> str:
+    return f"{stanza_id} {bare}"

@@ -12,6 +12,7 @@ from xmppsh.output.ndjson import dumps
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import argument, command, option
+from xmppsh.registry.kinds import ANSWERS
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from xmppsh.session.session_port import Collect, Reader, Reading, SessionPort
 
 WINDOW = 1000  # unacknowledged messages of --lines; past it stdin is not read
+MAX_REMEMBERED = 10_000  # recent messages of --lines that may come back
 
 
 class Queued(XmppshError):
@@ -151,6 +153,8 @@ async def send(app: App, **options: Any) -> AsyncIterator[Record]:
 
 async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
     delivery, is_open = order.delivery, False
+    if order.options.lines and not (order.options.each or app.printer.shows_all or delivery.wait.what in ANSWERS):
+        delivery.most = MAX_REMEMBERED  # `tail -f` may go on for weeks
     try:
         async with app.sessions.one_shot(heals=order.options.lines) as session:
             is_open = True
