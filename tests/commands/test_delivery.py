@@ -1,9 +1,9 @@
 """What comes back to `send` finds its message, however many there were."""
 
 from xmppsh.commands.send.delivery import Delivery
-from xmppsh.registry.kinds import Wait
 from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
+from xmppsh.registry.kinds import Wait
 
 OWN, BOB, CAROL = map(Jid.parse, ("alice@a/x", "bob@b", "carol@b/phone"))
 
