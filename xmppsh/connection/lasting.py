@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
 
-OFFLINE_S = 45.0  # measured: a loaded Prosody is silent for 13 s before the first of 15,000 offline messages
+OFFLINE_S = 180.0  # measured: a loaded Prosody is silent for more than 50 s before the first of 15,000 offline messages
 FIRST_TRIES = 3  # when the first connection is cut in its handshake
 PROOF_S = 14.0  # ejabberd gives up asking the former stream after 15 s, and says the same as when it has ended
 SILENT_RESUMES = 2  # measured: a resumed Prosody session sometimes never acks again; then bind anew
