@@ -103,3 +103,44 @@ async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_
         again = last.stdout.splitlines()  # first what the server has no ack of, though it was printed
         assert (last.code, again) in ((0, given), (0, ["seen", *given])), last.stderr
         assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
+
+
+@pytest.mark.either_server
+async def test_the_shell_is_back_in_its_room_after_a_lost_session_and_shows_what_was_said_meanwhile(
+    server: Server, tmp_path: Path
+) -> None:
+    alice, bob = server.account(), server.account()
+    program, room = Program(tmp_path, server, alice), f"tea{time.monotonic_ns()}@{server.conference}"
+    program.env["XMPPSH_JID"] = f"{alice.jid}/bot"
+    async with ChaosProxy(server.host, server.port) as proxy, Contact(server, bob) as friend:
+        program.env["XMPPSH_HOST"] = f"{server.host}:{proxy.port}"
+        await friend.send_raw(f"<presence to='{room}/bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+        await friend.wait_for_presence(room, "available")
+        shell = await program.start("connect", "--format", "json")
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(f"/join {room} alice\n".encode())
+        await friend.wait_for_presence(room, "available", sender=f"{room}/alice")
+        await friend.send(room, "0", type="groupchat")
+        said = [await _said_in(room, shell.stdout)]
+        cut = await proxy.inject(reset_both(refuse_s=60))
+        async with Contact(server, alice, "bot"):
+            pass  # in its place, so that there is nothing to resume
+        for number in range(1, SAID + 1):
+            await friend.send(room, str(number), type="groupchat")
+        await friend.settle()
+        cut.release()
+        said += [await _said_in(room, shell.stdout) for _ in range(SAID)]
+        assert said == [*map(str, range(SAID + 1))]
+        shell.stdin.close()
+        assert await asyncio.wait_for(shell.wait(), 30) == 0
+
+
+async def _said_in(room: str, lines: asyncio.StreamReader) -> str:
+    """What is said next there."""
+    async with asyncio.timeout(60):
+        while line := await lines.readline():
+            record = json.loads(line)
+            if record.get("room") and record.get("body") and record["from"].startswith(room):
+                return str(record["body"])
+    raise AssertionError("the shell has ended")

@@ -1,9 +1,14 @@
 """Batches are stored beside the loop: they leave behind their commit, and everything else as if it took no time."""
 
 import asyncio
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from outbox.journals import ACCOUNT, Begin, open_session
 
+from xmppsh.errors import IoError
 from xmppsh.outbox.journal import Journal
 from xmppsh.session.outbound import Outbound
 from xmppsh.xmlio.build import Xml
@@ -19,6 +24,7 @@ class Wire:
     def __init__(self) -> None:
         self.is_up = True
         self.written: list[str | bytes] = []
+        self.abandoned: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     @property
     def next_number(self) -> int:
@@ -35,6 +41,9 @@ class Wire:
 
     def note_activity(self) -> None:
         """Nobody waits."""
+
+    def abandon(self, error: Exception) -> None:
+        self.abandoned.set_result(error)
 
 
 def messages(first: int, count: int) -> list[bytes]:
@@ -98,3 +107,31 @@ async def test_a_cut_meanwhile_repeats_it_on_the_resumed_stream_once(begin: Begi
     outbound.repeat()
     outbound.let_flow(True)
     assert [str(one) for one in wire.written] == [one.decode() for one in messages(1, 3)]
+
+
+@contextmanager
+def full_disk(journal: Journal) -> Iterator[None]:
+    """The file may not grow."""
+    size, limits = Path(f"{journal.path}-wal").stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+async def test_a_batch_that_the_disk_does_not_take_ends_the_session_with_74_and_does_not_leave(begin: Begin) -> None:
+    journal = begin()
+    journal.store.open_session(ACCOUNT, f"{ACCOUNT}/before")  # the file is there, and its log
+    with full_disk(journal):
+        wire = Wire()
+        outbound = Outbound(wire, journal)  # type: ignore[arg-type]
+        outbound.let_flow(True)
+        outbound.add_batch(messages(1, 1000), None)
+        outbound._pump()
+        async with asyncio.timeout(15):
+            error = await wire.abandoned
+    assert isinstance(error, IoError)
+    assert error.exit_code == 74
+    assert wire.written == []
+    assert wires(journal) == []
