@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-KEPT = 200  # stanzas: what a server has no acknowledgement of, and one more acknowledgement that may be under way
+KEPT = 1_000  # stanzas: more than a server has no acknowledgement of, since what an archive gave may come once more
 END = "\0"  # behind each stanza; no XML has it
 
 
