@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from xmppsh.output import together
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.records import MessageRecord, record
-from xmppsh.xmlio.arriving import ArrivalReader, Run, starts_of
+from xmppsh.xmlio.arriving import ArrivalReader
+from xmppsh.xmlio.reader import Run
+from xmppsh.xmlio.runs import starts_of
 from xmppsh.xmlio.splitter import Limits
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
@@ -100,7 +102,8 @@ def test_records_and_lines_are_those_of_each_by_itself(messages: list[str], star
 
 def test_usual_messages_are_not_parsed_again() -> None:
     usual = "<message from='a@b/c' to='d@e' type='chat' id='1'><body>x &lt; y</body><a xmlns='urn:a'/></message>"
-    found = together.lines(*run_of([usual] * 8), lambda: NOW, OWN)
+    run = run_of([usual] * 8)
+    found = together.lines(run.messages, run.starts, lambda: NOW, OWN)
     (one,) = {json.loads(line)["body"] for line in found if isinstance(line, str)}
     assert (len(found), one) == (8, "x < y")
 
@@ -109,5 +112,5 @@ def test_what_looks_like_a_place_of_the_form_is_text() -> None:
     odd = "<message from='&quot;id&quot;: @stamp@' id='@body@'><body>\"id\": \"@id@\", %s @stamp@</body></message>"
     plain = odd.replace("&quot;", "")
     run = run_of([plain] * 8)
-    (line, *_) = together.lines(*run, lambda: NOW, OWN)
+    (line, *_) = together.lines(run.messages, run.starts, lambda: NOW, OWN)
     assert json.loads(str(line)) == json.loads(dumps(replace(alone(run, 0)).data()))

@@ -27,9 +27,8 @@ from xmppsh.model import Credentials, Element
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, StartTls, Write
 from xmppsh.protocol.table import TABLE, State
-from xmppsh.xmlio.arriving import Run
 from xmppsh.xmlio.build import Xml
-from xmppsh.xmlio.reader import Limits, read_element
+from xmppsh.xmlio.reader import Limits, Run, read_element
 
 NONZAS: dict[type, str] = {
     ev.FeaturesReceived: "<stream:features/>",

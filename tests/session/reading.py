@@ -12,8 +12,8 @@ from xmppsh.session.bus import Bus
 from xmppsh.session.inbox import Inbox
 from xmppsh.session.inbox_file import InboxFile
 from xmppsh.session.repeats import Repeats
-from xmppsh.xmlio.arriving import ArrivalReader, Run
-from xmppsh.xmlio.reader import read_element
+from xmppsh.xmlio.arriving import ArrivalReader
+from xmppsh.xmlio.reader import Run, read_element
 from xmppsh.xmlio.splitter import Limits
 
 ME = "romeo@example.net"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from xmlio.documents import compositions, cut
 
 from xmppsh.model import Element
-from xmppsh.xmlio.arriving import ArrivalReader, Run
+from xmppsh.xmlio.arriving import ArrivalReader
 from xmppsh.xmlio.plain import FEWEST
-from xmppsh.xmlio.reader import StreamReader
+from xmppsh.xmlio.reader import Run, StreamReader
 from xmppsh.xmlio.splitter import Footer, Limits
 
 HEADER = (

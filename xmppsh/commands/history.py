@@ -25,8 +25,8 @@ from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xep.history import Wanted, forwards, newest
 from xmppsh.xep.missing import offered
-from xmppsh.xmlio.arriving import starts_of
 from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.runs import starts_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

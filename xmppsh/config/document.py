@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-HEADER = re.compile(r"""\s*\[\s*(?:profile\s*\.\s*["']?(?P<profile>[^"'\]]+?)["']?|(?P<other>[^\[\]]*))\s*\]""")
-KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*[=.]""")
-FAULT_LINE = re.compile(r"(?: \((?:at|on) )line (\d+), column (\d+)\)")
+HEADER = r"""\s*\[\s*(?:profile\s*\.\s*["']?(?P<profile>[^"'\]]+?)["']?|(?P<other>[^\[\]]*))\s*\]"""
+KEY = r"""\s*["']?([\w-]+)["']?\s*[=.]"""
+FAULT_LINE = r"(?: \((?:at|on) )line (\d+), column (\d+)\)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Document:
         """
         here: str | None = None
         for number, line in enumerate(self.text.splitlines(), 1):
-            if (header := HEADER.match(line)) is not None:
+            if (header := re.match(HEADER, line)) is not None:
                 here = header["profile"] or f"[{header['other']}]"
                 is_key = here == f"[{key}]" or (bool(key) and here.startswith(f"[{key}."))
                 if is_key or (here == profile and not key):
                     return number
-            elif here == profile and (found := KEY.match(line)) is not None and found[1] == key:
+            elif here == profile and (found := re.match(KEY, line)) is not None and found[1] == key:
                 return number
         return None
 
@@ -88,10 +88,10 @@ def parsed(path: Path, data: bytes) -> Document:
         return Document(path, text, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         reason = str(error).replace(" (at end of document)", "")
-        at = FAULT_LINE.search(reason)
+        at = re.search(FAULT_LINE, reason)
         line = int(at[1]) if at is not None else max(1, len(text.splitlines()))
         column = "" if at is None else f", column {at[2]}"
-        reason = FAULT_LINE.sub("", reason)
+        reason = re.sub(FAULT_LINE, "", reason)
         raise ConfigError(f"{path}:{line}: not valid TOML: {reason[:1].lower()}{reason[1:]}{column}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: not valid TOML: it is nested too deeply") from error

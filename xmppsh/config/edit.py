@@ -41,7 +41,7 @@ def changed(document: Document, key: str, value: bool | str | list[str] | None, 
     if (number := document.line(key, profile)) is not None:
         lines[number - 1 : number] = [text.removesuffix(end) + _comment(lines[number - 1]) + end for text in line]
     elif profile is None:
-        headers = (place for place, text in enumerate(lines) if HEADER.match(text))
+        headers = (place for place, text in enumerate(lines) if re.match(HEADER, text))
         lines[(first := next(headers, len(lines))) : first] = line
     elif (number := document.line("", profile)) is not None:
         lines[number:number] = line

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.outbox.entry import Batch, origin_id_of
 from xmppsh.protocol.sm import MODULUS
-from xmppsh.xmlio.plain import END, recipient_of
+from xmppsh.xmlio.reader import END
 
 if TYPE_CHECKING:
     import sqlite3
@@ -83,6 +83,8 @@ class Done:
 
 def stanzas(database: sqlite3.Connection, condition: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
     """The messages of batches that are not acknowledged, as rows of the table of stanzas."""
+    from xmppsh.xmlio.plain import recipient_of  # as in entry.py
+
     columns = "first, batch.session, batch.account, batch.wire, fate, position, stored, batch.owner, xml, session.acked"
     query = (
         f"SELECT {columns} FROM batch LEFT JOIN session ON session.id = batch.session WHERE {condition} ORDER BY first"

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml
-from xmppsh.xmlio.plain import recipient_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_ORIGIN_ID = re.compile(rb'<origin-id [^>]*id="([^"]*)"/></message>$')
+_ORIGIN_ID = rb'<origin-id [^>]*id="([^"]*)"/></message>$'
 
 
 class Fate(StrEnum):
@@ -116,6 +115,8 @@ class Batch:
 
     def entries(self) -> list[Entry]:
         """Its stanzas, each for itself."""
+        from xmppsh.xmlio.plain import recipient_of  # who sends one message has no batch
+
         return [
             Entry(
                 self.number + at,
@@ -133,7 +134,7 @@ class Batch:
 
 def origin_id_of(message: bytes) -> str:
     """The origin-id of a message of a batch, or of its end."""
-    found = _ORIGIN_ID.search(message)
+    found = re.search(_ORIGIN_ID, message)
     return "" if found is None else found[1].decode()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from xmppsh.xmlio.arriving import Start
+    from xmppsh.xmlio.reader import Start
 
 Line = TypeVar("Line")
 Starts: TypeAlias = "Sequence[Start | None]"

@@ -18,7 +18,7 @@ MAX_TEXT = 200  # characters of somebody else's words in a sentence of ours
 UNKNOWN = ("service-unavailable", "feature-not-implemented")  # nobody there knows the protocol
 OUT_OF_REACH = ("remote-server-not-found", "remote-server-timeout")  # our server says so in another one's place
 NO_SERVER = (*OUT_OF_REACH, "not-allowed", "item-not-found")
-_START_TAG = re.compile(r"(<[^\s/>]+(?:\s+xmlns=(?:\"[^\"]*\"|'[^']*'))?)[^>]*>")
+_START_TAG = r"(<[^\s/>]+(?:\s+xmlns=(?:\"[^\"]*\"|'[^']*'))?)[^>]*>"
 
 
 def number(text: str | None) -> int | None:
@@ -67,7 +67,7 @@ def stanza_error(stanza: Tree, sender: str, layer: Literal["bind", "stanza"] = "
 
 def unknown_request(error: StanzaError, payload: str) -> StanzaError:
     """The error of an IQ, with a hint that names the payload where nobody wants to know it."""
-    tag = _START_TAG.match(payload)
+    tag = re.match(_START_TAG, payload)
     if tag is None or error.condition not in UNKNOWN:
         return error
     is_user, is_full = "@" in error.sender, "/" in error.sender

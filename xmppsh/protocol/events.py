@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element, Jid
     from xmppsh.protocol.fast import Token
     from xmppsh.protocol.sm import Resumption
-    from xmppsh.xmlio.arriving import Run
+    from xmppsh.xmlio.reader import Run
 
 
 # ── In: from the wire, one for each kind of element, and from the link ──────────────────────────────────────────

@@ -28,9 +28,8 @@ from xmppsh.protocol.conditions import MAX_TEXT, condition_of, read_h
 from xmppsh.protocol.negotiation import PORT_HINT, StreamConfig, violation
 from xmppsh.protocol.sm import UNCOUNTED
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
-from xmppsh.xmlio.arriving import Run
 from xmppsh.xmlio.build import Xml, element
-from xmppsh.xmlio.reader import Footer, Header, tree
+from xmppsh.xmlio.reader import Footer, Header, Run, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

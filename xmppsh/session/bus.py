@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
     from xmppsh.outbox.inbox_store import Arrival
-    from xmppsh.xmlio.arriving import Run
+    from xmppsh.xmlio.reader import Run
 
 AnySubscription = TypeVar("AnySubscription", bound="Subscription")
 Token = tuple[int, int]  # the session's generation, and the stanza's number in it

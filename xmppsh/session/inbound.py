@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from xmppsh.session.bus import Token
     from xmppsh.session.ports import Interceptor, Wire
     from xmppsh.session.requests import Requests
-    from xmppsh.xmlio.arriving import Run
     from xmppsh.xmlio.build import Xml
+    from xmppsh.xmlio.reader import Run
 
 MAX_HELD_BYTES = 8 * 1024 * 1024
 

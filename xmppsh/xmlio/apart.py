@@ -26,7 +26,7 @@ from xmppsh.xmlio.splitter import Limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xmppsh.xmlio.plain import Place
+    from xmppsh.xmlio.reader import Place
 
 FEED, LAST, RELEASE = b"F", b"L", b"R"  # input, the end of it, nothing more comes for a while
 REQUEST, ANSWER = struct.Struct("!cI"), struct.Struct("!I")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import DataError
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
 
 # XML 1.0 §2.2: what may not stand in a document in any form, not even as a character reference.
-NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.-]*)?")
-_TAG_NAME = re.compile(r"<[^\s/>]+")
-_ATTRIBUTE = re.compile(r"""\s+([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
+NOT_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+_TAG_NAME = r"<[^\s/>]+"
+_ATTRIBUTE = r"""\s+([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')"""
 
 
 class Xml(str):
@@ -30,7 +30,8 @@ class Xml(str):
 
 def escape(value: str) -> Xml:
     """Escape text for element content and attribute values; raises DataError on characters outside XML 1.0."""
-    wrong = NOT_XML.search(value)
+    # What can be printed is fine: that spares most runs the pattern, which takes longer to compile than to use.
+    wrong = None if value.isprintable() else re.search(NOT_XML, value)
     if wrong is not None:
         raise DataError(
             f"the text holds U+{ord(wrong.group()):04X} at character {wrong.start() + 1}, which XML cannot carry",
@@ -61,13 +62,23 @@ def _element(
     name: str, attributes: Mapping[str, str | None], children: tuple[str | Xml | None, ...], *, close: bool
 ) -> str:
     for label in (name, *attributes):
-        if not _NAME.fullmatch(label):
+        if not _is_name(label):
             raise ValueError(f"{label!r} is not an XML name")
     tag = name + "".join(attribute_xml(key, value) for key, value in attributes.items() if value is not None)
     if not close:
         return f"<{tag}>"
     content = "".join(child if isinstance(child, Xml) else escape(child) for child in children if child is not None)
     return f"<{tag}>{content}</{name}>" if content else f"<{tag}/>"
+
+
+@lru_cache(256)
+def _is_name(label: str) -> bool:
+    """Is it a name in ASCII, with a prefix or without (XML names §4)?"""
+    prefix, colon, local = label.partition(":")
+    parts = (prefix, local) if colon else (label,)
+    return label.isascii() and all(
+        part[:1] not in (".", "-") and part.replace(".", "_").replace("-", "_").isidentifier() for part in parts
+    )
 
 
 def verbatim(stanza: Element) -> Xml:
@@ -77,10 +88,10 @@ def verbatim(stanza: Element) -> Xml:
 
 def with_id(stanza: Element, stanza_id: str) -> Xml:
     """The element's XML with this `id` attribute, whether it had one or not."""
-    name = _TAG_NAME.match(stanza.xml)
+    name = re.match(_TAG_NAME, stanza.xml)
     assert name is not None
-    kept, end = [], name.end()
-    while (attribute := _ATTRIBUTE.match(stanza.xml, end)) is not None:
+    kept, end, pattern = [], name.end(), re.compile(_ATTRIBUTE)
+    while (attribute := pattern.match(stanza.xml, end)) is not None:
         end = attribute.end()
         if attribute.group(1) != "id":
             kept.append(attribute.group())
@@ -90,7 +101,7 @@ def with_id(stanza: Element, stanza_id: str) -> Xml:
 def with_child(parent: Xml, child: Xml) -> Xml:
     """The element with one more child, after the others."""
     if parent.endswith("/>"):
-        name = _TAG_NAME.match(parent)
+        name = re.match(_TAG_NAME, parent)
         assert name is not None
         return Xml(f"{parent[:-2]}>{child}</{name.group()[1:]}>")
     end = parent.rindex("</")

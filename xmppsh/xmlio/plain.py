@@ -16,16 +16,16 @@ from xml.parsers import expat
 from xmppsh import ns
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
-from xmppsh.xmlio.reader import StanzaReader
+from xmppsh.xmlio.reader import END, FEWEST, StanzaReader, behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xmppsh.xmlio.reader import Place
     from xmppsh.xmlio.splitter import Limits
 
 Item = TypeVar("Item")
 
-END = b"</message>"
 # A start tag with attributes that mean nothing but themselves, and values that need no decoding. Groups 1, 2: the id;
 # 3, 4: the recipient.
 START = re.compile(
@@ -45,10 +45,8 @@ USUAL = re.compile(
 BEGIN, NESTED, ODD = b"<message", b"</message", (ns.SID.encode(),)
 TOLD = (b"<!", b"<?", b"stream:")
 OPENING, CLOSING = f"<x xmlns='{ns.CLIENT}'>".encode(), b"</x>"
-FEWEST = 8  # messages that are worth a parser of their own
 MAX_HELD_BYTES = 128 * 1024  # of a message that is not complete
 
-Place = tuple[int, int]  # line and column, from 1
 Starts = list[Any]  # what is found of a start tag, one for each piece; None where it is no plain message's
 
 
@@ -336,9 +334,3 @@ def _well_formed(messages: list[bytes], text: bytes, end: bytes) -> tuple[list[b
         else:
             break
     return messages, text
-
-
-def behind(place: Place, data: bytes) -> Place:
-    """The place behind `data`, which begins at `place`."""
-    lines, last = data.count(b"\n"), data[data.rfind(b"\n") + 1 :]
-    return place[0] + lines, (1 if lines else place[1]) + len(last.decode("utf-8", "replace"))

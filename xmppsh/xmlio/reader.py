@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
+from xmppsh.plain import dataclass
 from xmppsh.xmlio.splitter import Footer, Header, Limits, Splitter
 
 if TYPE_CHECKING:
@@ -21,9 +22,43 @@ if TYPE_CHECKING:
 __all__ = ["Footer", "Header", "Limits", "StanzaReader", "StreamReader", "children", "read_element", "tree", "trees"]
 
 STREAM_NAME = f"{{{ns.STREAM}}}stream"
-_DECLARATION = re.compile(rb"<\?xml\s[^>]*\?>")
-_ENCODING = re.compile(rb"encoding\s*=\s*[\"']([^\"']*)[\"']")
+_DECLARATION = rb"<\?xml\s[^>]*\?>"
+_ENCODING = rb"encoding\s*=\s*[\"']([^\"']*)[\"']"
 _MAX_DECLARATION_BYTES = 256
+
+END = b"</message>"
+FEWEST = 8  # messages that are worth a parser of their own (plain.py)
+MESSAGE_NAME = f"{{{ns.CLIENT}}}message"
+USUAL_ATTRIBUTES = ("from", "to", "type", "id", "{http://www.w3.org/XML/1998/namespace}lang")  # as expat gives them
+Place = tuple[int, int]  # line and column, from 1
+Start = tuple[str | None, str | None, str | None, str | None, str | None, str]
+
+
+@dataclass(slots=True)
+class Run:
+    """Messages that came one behind the other in one piece, well-formed and within the limits.
+
+    messages: the exact XML of each; starts: sender, recipient, type, id and language as in the start tag, None for one
+    that it has not, and what stands from the `>` of that tag to the end tag.
+    """
+
+    messages: list[str]
+    starts: list[Start]
+
+    def element(self, index: int) -> Element:
+        """One of them, as the reader gives it by itself."""
+        given = zip(USUAL_ATTRIBUTES, self.starts[index], strict=False)
+        return Element(MESSAGE_NAME, {name: value for name, value in given if value is not None}, self.messages[index])
+
+    def elements(self) -> list[Element]:
+        """All of them."""
+        return [self.element(at) for at in range(len(self.messages))]
+
+
+def behind(place: Place, data: bytes) -> Place:
+    """The place behind `data`, which begins at `place`."""
+    lines, last = data.count(b"\n"), data[data.rfind(b"\n") + 1 :]
+    return place[0] + lines, (1 if lines else place[1]) + len(last.decode("utf-8", "replace"))
 
 
 class StreamReader:
@@ -176,10 +211,10 @@ class StanzaReader:
         if undecided and b"<?xml".startswith(head[:5]):
             return b""
         self._head = None
-        declaration = _DECLARATION.match(head)
+        declaration = re.match(_DECLARATION, head)
         if declaration is None:
             return head
-        encoding = _ENCODING.search(declaration.group())
+        encoding = re.search(_ENCODING, declaration.group())
         if encoding is not None and encoding.group(1).upper() not in (b"UTF-8", b"UTF8"):
             name = encoding.group(1).decode("ascii", "replace")
             raise XmlError(f"the encoding is {name}, not UTF-8", condition="unsupported-encoding", line=1, column=1)

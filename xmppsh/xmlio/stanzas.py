@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml, attribute_xml, element, escape, with_child
-from xmppsh.xmlio.plain import END
-from xmppsh.xmlio.reader import tree
+from xmppsh.xmlio.reader import END, tree
 
 if TYPE_CHECKING:
     from xmppsh.model import Element

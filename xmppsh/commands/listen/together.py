@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.output import together
 from xmppsh.protocol.sm import ACK_EVERY
-from xmppsh.xmlio.arriving import starts_of
+from xmppsh.xmlio.runs import starts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.inbox_store import Arrival
     from xmppsh.output.records import MessageRecord
     from xmppsh.session.session_port import Reader
-    from xmppsh.xmlio.arriving import Start
+    from xmppsh.xmlio.reader import Start
 
 STORED_AT_ONCE = 16  # of the inbox, before they are struck off: killed between the two, they are printed again
 

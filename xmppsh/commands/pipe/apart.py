@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from xmppsh.xmlio.apart import Read
-    from xmppsh.xmlio.plain import Place
+    from xmppsh.xmlio.reader import Place
     from xmppsh.xmlio.splitter import Limits
 
 PIPE_BYTES = 1024 * 1024  # as much as Linux gives to a user's pipe; some chunks of the input

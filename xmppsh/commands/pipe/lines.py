@@ -10,8 +10,8 @@ from xmppsh.commands.send.bodies import BOM
 from xmppsh.errors import DataError, XmlError, XmppshError
 from xmppsh.model import Element
 from xmppsh.registry.kinds import parse_address
-from xmppsh.xmlio.plain import END, Plain
-from xmppsh.xmlio.reader import read_element
+from xmppsh.xmlio.plain import Plain
+from xmppsh.xmlio.reader import END, read_element
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES, Message, with_body
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import DataError
-from xmppsh.xmlio.plain import END
+from xmppsh.xmlio.reader import END
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

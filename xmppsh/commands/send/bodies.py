@@ -47,7 +47,7 @@ class Cleaner:
 
     def cleaned(self, text: str, what: str = "the text") -> str:
         """The text as it can be sent; `what` is how to call it in an error."""
-        if (wrong := NOT_XML.search(text)) is None:
+        if text.isprintable() or (wrong := re.search(NOT_XML, text)) is None:
             return text
         if self.control == "refuse":
             raise DataError(
@@ -55,8 +55,8 @@ class Cleaner:
                 hint="--control strip leaves such characters out, --control show keeps them visible",
             )
         if self.control == "show":
-            return NOT_XML.sub(lambda match: _visible(match.group()), text)
-        kept = NOT_XML.sub("", re.sub(_ESCAPE_SEQUENCE, "", text))
+            return re.sub(NOT_XML, lambda match: _visible(match.group()), text)
+        kept = re.sub(NOT_XML, "", re.sub(_ESCAPE_SEQUENCE, "", text))
         self.stripped += len(text) - len(kept)
         self.lines += 1
         return kept
