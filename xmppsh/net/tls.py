@@ -31,6 +31,13 @@ ALPN, ALPN_OF_SERVERS = "xmpp-client", "xmpp-server"  # XEP-0368 §2
 TLS_1_2 = 0x0303  # RFC 5246 §6.2.1; ssl.TLSVersion.TLSv1_2
 EXPIRED, NOT_YET_VALID = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, …_NOT_YET_VALID
 NO_ISSUER = (20, 21)  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, …_UNABLE_TO_VERIFY_LEAF_SIGNATURE
+NOT_TRUSTED = (
+    2,
+    18,
+    19,
+    *NO_ISSUER,
+)  # …_UNABLE_TO_GET_ISSUER_CERT, …_DEPTH_ZERO_SELF_SIGNED_CERT, …_SELF_SIGNED_CERT_IN_CHAIN
+OTHER_NAMES = {"1.3.6.1.5.5.7.8.7": "SRVName", "1.3.6.1.5.5.7.8.5": "xmppAddr"}
 NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
 
 
@@ -185,9 +192,18 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chai
     pin = "" if facts is None else f"--pin sha256:{facts.sha256} only if you trust that host"
     if error.verify_code in NAME_MISMATCHES:
         names = "another name" if facts is None else ", ".join(facts.names) or "no name at all"
-        if facts is not None and not facts.names and facts.common_name:
+        if facts is not None and not facts.names and facts.other_names:
+            names += f" (its {' and '.join(facts.other_names)} do not count)"
+        elif facts is not None and not facts.names and facts.common_name:
             names += f" (its common name {facts.common_name} does not count, RFC 9525 §6.3)"
         return CertificateRefused("names", f"certificate is for {names}, not {domain}", hint=pin or None)
+    if error.verify_code in (EXPIRED, NOT_YET_VALID) and (issuer := _out_of_date(chain)) is not None:
+        what = "has expired" if error.verify_code == EXPIRED else "is not valid yet"
+        return CertificateRefused(
+            "dates",
+            f"the certificate of {domain} is fine by its dates, but that of its issuer {issuer} {what}",
+            hint=_join("check this machine's clock", "ask the server's operator", pin),
+        )
     if error.verify_code == EXPIRED:
         when = "" if facts is None else f" on {facts.not_after}"
         hint = _join("check this machine's clock", pin)
@@ -203,11 +219,39 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chai
             f" intermediate certificate; the issuer is {facts.issuer}",
             hint=_join("--ca FILE with the issuer's certificate", "ask the server's operator to send it", pin),
         )
+    if error.verify_code not in NOT_TRUSTED:
+        text = f"the certificate of {domain} is not accepted: {error.verify_message}"
+        return CertificateRefused("chain", text, hint=_join("ask the server's operator for another one", pin))
     return CertificateRefused(
         "chain",
         f"the certificate of {domain} is not signed by an authority that is trusted here ({error.verify_message})",
         hint=_join("--ca FILE with the authority's certificate", pin),
     )
+
+
+def _out_of_date(chain: Sequence[bytes]) -> str | None:
+    """The name of the first issuer in the chain that is out of date; None where the server's own certificate is, too.
+
+    OpenSSL tells the fault, and Python not whose it is.
+    """
+    import datetime
+
+    from asn1crypto.x509 import Certificate
+
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        for place, data in enumerate(chain):
+            parsed = Certificate.load(data, strict=True)
+            if not parsed.not_valid_before <= now <= parsed.not_valid_after:
+                return _subject(parsed) if place else None
+    except (ValueError, TypeError):
+        return None
+    return None
+
+
+def _subject(certificate: Any) -> str:
+    subject = certificate.subject
+    return str(subject.native.get("common_name") or subject.human_friendly)
 
 
 def _join(*hints: str) -> str:
@@ -226,6 +270,7 @@ class CertificateFacts:
     common_name: str = ""
     key: str = ""  # its kind and size, such as `ec 256`
     serial: str = ""  # hex
+    other_names: tuple[str, ...] = ()  # the kinds of names that prove no host: SRVName (RFC 4985), xmppAddr (RFC 6120)
 
     @classmethod
     def read(cls, certificate: bytes) -> CertificateFacts | None:
@@ -236,6 +281,7 @@ class CertificateFacts:
             parsed = Certificate.load(certificate, strict=True)
             alternative = parsed.subject_alt_name_value is not None
             names = tuple(dict.fromkeys([*parsed.valid_domains, *parsed.valid_ips])) if alternative else ()
+            others = _other_names(parsed) if alternative else ()
             issuer = "" if parsed.issuer == parsed.subject else parsed.issuer.human_friendly
             common_name = str(parsed.subject.native.get("common_name", ""))
             validity = parsed["tbs_certificate"]["validity"]
@@ -244,4 +290,9 @@ class CertificateFacts:
         except (ValueError, TypeError):
             return None
         fingerprint, serial = hashlib.sha256(certificate).hexdigest(), f"{parsed.serial_number:x}"
-        return cls(names, days[0], days[1], fingerprint, issuer, common_name, key, serial)
+        return cls(names, days[0], days[1], fingerprint, issuer, common_name, key, serial, others)
+
+
+def _other_names(certificate: Any) -> tuple[str, ...]:
+    names = [one.chosen["type_id"].dotted for one in certificate.subject_alt_name_value if one.name == "other_name"]
+    return tuple(dict.fromkeys(OTHER_NAMES[name] for name in names if name in OTHER_NAMES))
