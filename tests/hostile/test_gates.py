@@ -20,7 +20,7 @@ from hostile.misbehaviour import (
     stream_error,
 )
 from hostile.scenario import LISTEN, PING, Outcome, Scenario, check
-from hostile.server import DOMAIN
+from hostile.server import DOMAIN, USER
 
 if TYPE_CHECKING:
     from hostile.scenario import Steps
@@ -248,6 +248,16 @@ def test_a_bind_that_fails_ends_the_stream(scenario: Scenario, outcome: Outcome)
     check(outcome)
     for run in outcome.runs:
         assert b"<message" not in run.encrypted
+
+
+ANOTHER = BOUND.replace("'bind'>", "'{id}'>", 1)
+
+
+@pytest.mark.parametrize("scenario", [Scenario("bind-of-another-user", {"bind": ANOTHER}, 0, command=PING)])
+def test_whoever_is_bound_as_another_user_is_told(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    for run in outcome.runs:
+        assert f"the server has made this session x@{DOMAIN}, and not {USER}@{DOMAIN}" in run.err
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ class Pool:
                 if await keeper.is_alive(session):
                     if is_warm:
                         account.warn_when_insecure()
+                        account.warn_of_another_address(session.jid)
                     return keeper, session
             except XmppshError as error:
                 keeper.leave(console, proved=False)

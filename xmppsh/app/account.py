@@ -146,6 +146,11 @@ class Account:
         if self.session is None and self.settings.insecure:
             self._console.warn(NO_CHECKS)
 
+    def warn_of_another_address(self, bound: Jid) -> None:
+        """RFC 6120 §7: it is the server that says who we are. Whoever wanted to be somebody else is told."""
+        if bound.bare != self.jid.bare and not self.settings.anonymous:
+            self._console.warn(f"the server has made this session {bound.bare}, and not {self.jid.bare}")
+
     @cached_property
     def trace(self) -> Trace | None:
         """Where the XML of its sessions goes: --trace FILE, or stderr with -vvv."""

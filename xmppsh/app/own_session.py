@@ -177,6 +177,7 @@ class OwnSessions:
             before_open(session)
             with self._guarded(session):
                 await session.open()
+                self._account.warn_of_another_address(session.jid)
                 yield session
                 if hasty and session.connection.costs:
                     self._console.log(1, session.connection.costs)
