@@ -7,6 +7,7 @@ import pytest
 from hostile.misbehaviour import CLOSE, CUT, RESET, SILENCE, SKIP, stream_error
 from hostile.scenario import PING, SEND, Outcome, Scenario, check
 from hostile.server import FOOTER
+from hostile.test_ahead import at_first
 
 HTTP = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\n<p>no</p>"
 GONE: dict[str, Any] = {"footer": False}  # nobody is left to hear the end of the stream
@@ -174,6 +175,21 @@ def test_listen_comes_back_after_a_cut(scenario: Scenario, outcome: Outcome) -> 
     assert len(outcome.json.first.connections) > 1
     if "shutdown" in scenario.name:
         assert len(outcome.json.first.connections) < 7, "it must ask less and less often"
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario("listen-cut-for-presence", {"presence": at_first(CUT)}, HEALED, ("tcp", "stream"),
+                 command=LISTENING, footer=False),
+        Scenario("listen-cut-later", {"r": at_first(("{good}", CUT))}, HEALED, ("tcp", "stream"),
+                 command=LISTENING, footer=False),
+    ],
+    ids=lambda scenario: scenario.name,
+)  # fmt: skip
+def test_listen_tells_when_the_stored_messages_went_with_a_lost_session(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    assert ("before the messages came" in outcome.json.err) == (scenario.name == "listen-cut-for-presence")
 
 
 @pytest.mark.parametrize(

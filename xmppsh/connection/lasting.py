@@ -52,7 +52,7 @@ class Connection:
         self._asked_at = 0.0  # when the last `<resume/>` was written, in the loop's time
         self._activity, self._answered, self._confirmed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._resumed = False  # the stream in use is a resumed one
-        self._awaits_backlog = False
+        self.awaits_backlog = False  # asked for all that it kept, the server has acknowledged nothing yet
         self._silences = 0  # dead links in a row, without an ack between them
         self._not_before = 0.0
         self._old: Driver | None = None
@@ -169,13 +169,13 @@ class Connection:
     def expect_backlog(self) -> None:
         """What leaves now makes the server deliver all that it kept for us: until the next ack it may be silent for
         longer, while it reads its store."""
-        self._awaits_backlog = True
+        self.awaits_backlog = True
 
     def on_ack(self) -> None:
         """The server answers on this stream."""
         self._answered.set()
         self._connector.costs.done("ack", self._now)
-        self._awaits_backlog = False
+        self.awaits_backlog = False
         self._silences = 0
         self._activity.set()
 
@@ -308,7 +308,7 @@ class Connection:
         # Whoever waits for an ack gives up after `--timeout`: a new connection must have the time to bring it.
         most_s = max(base_s, self._options.timeout_s / 2)
         patience_s = min(base_s + BACKLOG_PATIENCE * self._owner.backlog_s(), most_s)
-        return max(patience_s, OFFLINE_S) if self._awaits_backlog else patience_s
+        return max(patience_s, OFFLINE_S) if self.awaits_backlog else patience_s
 
     def _on_silence(self) -> None:
         if self.driver is None or not self._owner.is_reading:

@@ -36,6 +36,12 @@ MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
 LATE_S = 60.0  # behind the end of a dead run's session: the server's clock is not ours
 TRIES, RETRY_S = 2, 2.0  # to ask, on a connection of their own each; from one to the next
 
+# The archive is asked from the start of the session on, and what was stored is older.
+BACKLOG_LOST = (
+    "the session was lost before the messages came that the server had stored: those that it does not keep now are "
+    "missing here, and xmppsh history list shows them where the server has an archive"
+)
+
 Recipient: TypeAlias = "CatchUp | Mark"  # this run, and one that died
 
 
@@ -124,6 +130,8 @@ class CatchUp(Interceptor):
             self._begin()
         elif former != self._generation:
             self._gap = self._next_gap(self._gap)
+            if not self._gap.newest and self._session.connection.awaits_backlog:
+                self._session.log(0, BACKLOG_LOST)
             self._hold_back()
         elif not self._complete.is_set():
             self._woken.set()
