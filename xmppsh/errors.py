@@ -70,7 +70,8 @@ class XmppshError(Exception):
         super().__init__(text)
         self.hint = hint if hint is not None else self.default_hint
         self.condition = condition
-        self.reported = self.unproven = False  # told to the user already; from who had not proved to be the server
+        self.reported = False  # the user has been told already
+        self.unproven = False  # it came from a peer that had not yet proved to be our server
 
     def record(self) -> dict[str, Any]:
         """The error as the JSON object that `--format json` prints on stderr."""
@@ -143,7 +144,7 @@ class IoError(XmppshError):
 
 
 class ConnectError(XmppshError):
-    """No address of our server takes a connection."""
+    """None of the addresses of our server accepts a connection."""
 
     exit_code = ExitCode.UNAVAILABLE
     layer: Layer = "tcp"
@@ -264,7 +265,7 @@ class SaslError(XmppshError):
 
     @classmethod
     def refused(cls, bare_jid: str, condition: str, text: str | None = None, source: str = "") -> SaslError:
-        """Build the error from a `<failure/>`. source: who gave the password, in words."""
+        """Build the error from a `<failure/>`. source: where the password came from, in words."""
         said = (f" ({text})" if text else "") + (f"; the password is from {source}" if source else "")
         error = cls(
             f"{bare_jid}: the server refused the login: {condition}{said}",

@@ -1,6 +1,6 @@
-"""Modules that are loaded when something of them is first used, and not when somebody imports them.
+"""Modules that are loaded when one of their names is first used, and not when they are imported.
 
-importlib's own LazyLoader does not do: in Python 3.11 the second `import` of such a module loads it.
+The LazyLoader of importlib is not enough: in Python 3.11 the second `import` of such a module loads it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import ModuleType
 
 class _Later(ModuleType):
     def __getattr__(self, name: str) -> object:
-        """What is not there yet: the module itself is loaded, in this very place."""
+        """Load the module, because somebody asks for a name that it does not have yet."""
         if name == "__path__":
             raise AttributeError(name)  # `from … import` asks whether it is a package; those have it from the start
         self.__class__ = ModuleType  # type: ignore[assignment]  # it is a module like any other from now on
@@ -23,8 +23,10 @@ class _Later(ModuleType):
 
 
 def later(*names: str, **known: object) -> None:
-    """Load these at their first use; those that are loaded already stay as they are. known: values of theirs that can
-    be had before that."""
+    """Have these modules loaded at their first use; one that is loaded already stays as it is.
+
+    known: attributes that the modules have before they are loaded.
+    """
     for name in names:
         spec = None if name in sys.modules else find_spec(name)
         if spec is not None and spec.loader is not None:
@@ -37,7 +39,7 @@ def later(*names: str, **known: object) -> None:
 
 
 def load_rest() -> None:
-    """Load now what has not been used yet: a child process that begins now shares it, and reads no file for it."""
+    """Load the modules that have not been used yet, so that a child forked after this shares them and reads no file."""
     for module in list(sys.modules.values()):
         if type(module) is _Later:
             module.__getattr__("__name__")

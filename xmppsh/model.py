@@ -204,17 +204,20 @@ def place(host: str, port: int, usual: int | None = None) -> str:
 
 
 def brief(words: Iterable[str], limit: int = 8) -> str:
-    """Join words for a sentence and leave out what is too much: a stranger decides how many there are."""
+    """Join words for a sentence, at most `limit` of them: the peer decides how many there are."""
     listed = list(words)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(listed[:limit]) + more
 
 
 def is_loopback(host: str) -> bool:
-    """Does dialling this stay on this machine? Of the names, `localhost` alone is reserved for that (RFC 6761 §6.3)."""
+    """Does a connection to this host stay on this machine?
+
+    Of the names, `localhost` alone is reserved for that (RFC 6761 §6.3).
+    """
     if not is_address(host):
         return host == "localhost"
-    from ipaddress import ip_address  # it takes longer to load than `is_address` needs for a thousand
+    from ipaddress import ip_address  # imported here: loading it takes longer than a thousand calls of `is_address`
 
     return ip_address(host.strip("[]")).is_loopback
 

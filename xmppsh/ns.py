@@ -1,4 +1,4 @@
-"""Every namespace, by its usual short name: the only place where one is spelled."""
+"""Every XML namespace that is used, by its usual short name. No other file spells one."""
 
 CLIENT = "jabber:client"
 SERVER = "jabber:server"
@@ -69,7 +69,7 @@ VCARD4_NODE = "urn:xmpp:vcard4"  # XEP-0292
 AVATAR_DATA = "urn:xmpp:avatar:data"  # XEP-0084
 AVATAR_METADATA = "urn:xmpp:avatar:metadata"
 CAPS = "http://jabber.org/protocol/caps"  # XEP-0115
-ALT_CONNECTIONS = "urn:xmpp:alt-connections"  # XEP-0156, without the way itself
+ALT_CONNECTIONS = "urn:xmpp:alt-connections"  # XEP-0156: the link relations begin with this
 ENCRYPTION = "urn:xmpp:eme:0"  # XEP-0380
 OLD_OMEMO = "eu.siacs.conversations.axolotl"  # XEP-0384 before 0.4
 OMEMO = "urn:xmpp:omemo:2"  # XEP-0384
