@@ -2,9 +2,9 @@
 
     header + <starttls/>  ·  header + <auth/>  ·  header + bind + <enable/> + stanzas + <r/>
 
-Each line is one flight instead of two or more. No gate opens earlier for it: the login waits for TLS that is verified,
-everything behind it for `<success/>` with the server's proof. Whatever the server then says is checked as ever; where
-it is another thing than last time, that is a `Surprise`, and the way is taken step by step again.
+Each of the three parts leaves in one packet instead of two or more. No gate opens earlier for that: the login waits for
+verified TLS, everything after it for `<success/>` with the server's proof. What the server then says is checked as
+always. If it differs from the last time, that is a `Surprise`, and all is tried again step by step.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from xmppsh.plain import dataclass
 
 
 class Rung(IntEnum):
-    """How much may go ahead. It is climbed one by one: a server is never tried with a stanza first."""
+    """How much may be written ahead. A server gets stanzas ahead only after it has taken the bind ahead."""
 
-    NOTHING = 0  # it did not take it well
-    BIND = 1  # all but stanzas
+    NOTHING = 0  # it failed the last time
+    BIND = 1  # everything except stanzas
     STANZAS = 2  # the server has shown that it takes the rest
 
 
@@ -42,7 +42,7 @@ class Known:
 
 
 class Surprise(ProtocolError):
-    """The server answers otherwise than it did the last time; nothing was wrong with that, but our guess."""
+    """The server does not answer as it did the last time. It may do so: only our guess was wrong."""
 
     exit_code = ExitCode.TEMPFAIL
 

@@ -19,7 +19,7 @@ from xmppsh.xmlio.reader import tree
 
 
 def is_no_resource(error: StanzaError) -> bool:
-    """Can there be no session by this resource, since the server does not take it (RFC 6120 §7.7.2.1)?"""
+    """Did the server refuse the resource itself (RFC 6120 §7.7.2.1)? Then no session with it can exist."""
     return error.layer == "bind" and error.condition == "bad-request"
 
 
@@ -31,11 +31,13 @@ class Binding(Login):
         self.is_presumed = False  # stanzas may be written, and the server has not yet said that the session is there
         self._acks_offered = self._states_offered = False
         self._fences = 0  # to be written before `<resume/>`
-        self._wants_session = False  # the server is one of before RFC 6120
+        self._wants_session = False  # the server wants the session request of RFC 3921
         self._session_asked = False
         self._bound_ahead = False
         self._enable_sent = self._was_too_early = False
-        self._announced: Jid | None = None  # by which the session is to be found, told before it can outlive us
+        self._announced: Jid | None = (
+            None  # the address already told in a ResourceBound, before the session can outlive us
+        )
 
     # ── Ahead of the features (ahead.py) ────────────────────────────────────────────────────────────────────────
 
@@ -126,7 +128,7 @@ class Binding(Login):
         h = read_h(event.element) if "h" in event.element.attributes else None
         condition, _ = condition_of(tree(event.element), ns.STANZA_ERRORS)
         if h is None and streams_left:
-            return ask_to_resume(previous)  # each `<failed/>` proves the end of one stream
+            return ask_to_resume(previous)  # each `<failed/>` proves that one former stream has ended
         return [ev.ResumeFailed(h, condition), *self._bind()]
 
     def _bind(self) -> list[Output]:
@@ -140,13 +142,16 @@ class Binding(Login):
         if self.config.resumable_s is None:
             return [bind, self._enable()]
         if resource is None:
-            return [bind]  # by which address the session is to be found is known with the answer
+            return [bind]  # the server chooses the address; <enable/> waits until its answer tells it
         self._announced = self.config.jid.with_resource(resource)
         return [ev.ResourceBound(self._announced), bind, self._enable()]
 
     def _enable(self) -> Write:
-        """XEP-0198 §3. It goes out with the bind: what the server routes to us before `<enabled/>` nobody keeps
-        (measured on ejabberd: 5 of 5 messages that a hibernating session had left)."""
+        """Ask for stream management (XEP-0198 §3), in one packet with the bind.
+
+        What the server sends us before `<enabled/>` is lost if the link breaks (measured on ejabberd: 5 of 5 messages
+        that a hibernating session had left).
+        """
         self._enable_sent = True
         # Without resumption the server drops the session with its socket, so no ghost is possible (sessions.md).
         wanted = self.config.resumable_s
@@ -173,7 +178,7 @@ class Binding(Login):
             raise ProtocolError(f"the server bound an address that is none: {error.reason}", layer="bind") from error
         if bound.resourcepart is None:
             raise ProtocolError("the server bound an address without a resource", layer="bind")
-        if bound.domainpart != self.config.jid.domainpart:  # its certificate speaks for ours alone
+        if bound.domainpart != self.config.jid.domainpart:  # the certificate was checked for our own domain only
             raise ProtocolError(f"the server bound an address of another domain: {bound.bare}", layer="bind")
         if self.is_presumed and bound != self.jid:
             raise Surprise("it binds another address than the one it was asked for")
@@ -189,7 +194,7 @@ class Binding(Login):
         return f"{self.config.bind_id}-session"
 
     def _on_session_answer(self, event: ev.StanzaReceived) -> list[Output]:
-        """RFC 3921 §3, which RFC 6121 made optional: no stanza before the session is established."""
+        """The answer to the session request (RFC 3921 §3), which old servers want before any stanza."""
         if event.element.kind != "iq" or event.element.id != self._session_id:
             raise violation(event, self.state)
         answer = tree(event.element)

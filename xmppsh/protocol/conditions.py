@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from xmppsh.model import Element
 
-MAX_TEXT = 200  # characters of somebody else's words in a sentence of ours
-UNKNOWN = ("service-unavailable", "feature-not-implemented")  # nobody there knows the protocol
-OUT_OF_REACH = ("remote-server-not-found", "remote-server-timeout")  # our server says so in another one's place
+MAX_TEXT = 200  # characters of the server's own text that an error of ours repeats
+UNKNOWN = ("service-unavailable", "feature-not-implemented")  # the receiver does not know the protocol
+OUT_OF_REACH = ("remote-server-not-found", "remote-server-timeout")  # our own server says this about another one
 NO_SERVER = (*OUT_OF_REACH, "not-allowed", "item-not-found")
 _START_TAG = r"(<[^\s/>]+(?:\s+xmlns=(?:\"[^\"]*\"|'[^']*'))?)[^>]*>"
 
@@ -66,7 +66,7 @@ def stanza_error(stanza: Tree, sender: str, layer: Literal["bind", "stanza"] = "
 
 
 def unknown_request(error: StanzaError, payload: str) -> StanzaError:
-    """The error of an IQ, with a hint that names the payload where nobody wants to know it."""
+    """The error of an IQ; where its receiver does not know the payload, a hint names that."""
     tag = re.match(_START_TAG, payload)
     if tag is None or error.condition not in UNKNOWN:
         return error
@@ -81,7 +81,7 @@ def unknown_request(error: StanzaError, payload: str) -> StanzaError:
 
 
 def not_a_room(error: StanzaError) -> StanzaError:
-    """The error of a message of type groupchat, with a hint where its recipient is no room, or one we are not in."""
+    """The error of a message of type groupchat, with a hint when the recipient is no room or we have not joined it."""
     if error.condition == "service-unavailable" and "@" in error.sender:
         error.hint = f"{error.sender} is not a room, as far as its server knows: leave out --type groupchat"
     elif error.condition == "not-acceptable":  # XEP-0045 §7.4

@@ -85,7 +85,7 @@ class StanzaReceived(ElementReceived):
 
 @dataclass(frozen=True, slots=True)
 class RunReceived:
-    """Plain messages, one behind the other."""
+    """Several plain messages in a row, in one piece (xmlio/arriving.py)."""
 
     run: Run
 
@@ -148,8 +148,10 @@ class LinkLost:
 
 @dataclass(frozen=True, slots=True)
 class ResourceBound:
-    """The server has bound this address, and `<enable/>` follows: from then on the session may outlive its socket, so
-    it must be known where to find it (`<enabled/>` may never be seen)."""
+    """The server has bound this address, or is about to, and `<enable/>` follows.
+
+    From then on the session may outlive its socket, so its address must be stored now: `<enabled/>` may never arrive.
+    """
 
     jid: Jid
 
@@ -163,12 +165,12 @@ class TokenIssued:
 
 @dataclass(frozen=True, slots=True)
 class TokenRefused:
-    """The token that was kept is of no use any more."""
+    """The server refuses the token that we kept: it must be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrationOpen:
-    """TLS stands and nobody logs in: an account may be registered (XEP-0077 §3.1); offered: does the server say so?"""
+    """TLS is up, and an account may be registered without a login (XEP-0077 §3.1); offered: does the server say so?"""
 
     offered: bool
 
@@ -188,7 +190,7 @@ class SessionEstablished:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfirmed:
-    """The server has said what `SessionEstablished` was told ahead of (ahead.py)."""
+    """The server has confirmed a session whose `SessionEstablished` was reported ahead of its answer (ahead.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ class ResumeFailed:
 
 @dataclass(frozen=True, slots=True)
 class StanzaArrived:
-    """An inbound stanza, counted: `number` is what to give back to `Stream.taken`."""
+    """An inbound stanza. number: its count, to be given back to `Stream.taken`; UNCOUNTED where nothing is counted."""
 
     element: Element
     number: int
@@ -216,7 +218,7 @@ class StanzaArrived:
 
 @dataclass(frozen=True, slots=True)
 class RunArrived:
-    """Inbound messages, counted: `number` is that of the first, as in StanzaArrived; UNCOUNTED is that of all."""
+    """Several inbound messages. number: that of the first, as in StanzaArrived; UNCOUNTED where none is counted."""
 
     run: Run
     number: int
@@ -231,7 +233,7 @@ class HandledNoted:
 
 @dataclass(frozen=True, slots=True)
 class StanzasAcked:
-    """The server has handled the `count` oldest unacknowledged stanzas (XEP-0198 §4); of 0 it says that it is there."""
+    """The server has handled the `count` oldest unacknowledged stanzas (XEP-0198 §4); 0 is only a sign of life."""
 
     count: int
 

@@ -24,8 +24,8 @@ BINDINGS = ("ENDP", "NONE")  # EXPR and UNIQ want what Python's ssl does not giv
 class Token:
     """One token, to be kept as a password is.
 
-    mechanism: the only one that it is good for; expiry: as the server writes it (XEP-0082), empty when it does not say;
-    by: the mechanism of the login that it was got by, which is the least that a login without it must offer.
+    mechanism: the only one that it can be used with; expiry: as the server writes it (XEP-0082), empty when it does not
+    say; by: the mechanism of the login that brought the token: a later login with the password must not be weaker.
     """
 
     mechanism: str
@@ -36,7 +36,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks for tokens. id: a UUID v4 that this account has here for ever (XEP-0388 §2.3); token: what is kept."""
+    """What we are to a server that gives tokens.
+
+    id: a UUID v4 that never changes for this account on this machine (XEP-0388 §2.3); token: the one that is kept.
+    """
 
     id: str
     token: Token | None = None

@@ -27,7 +27,7 @@ SOFTWARE = "xmppsh"
 
 
 class Login(Negotiation):
-    """What a stream does for a login by SASL2."""
+    """The handlers of a login by SASL2, and what it adds to the messages of negotiation.py."""
 
     _wanted_token = ""  # the mechanism of the token that was asked for
 
@@ -39,7 +39,10 @@ class Login(Negotiation):
         return fast.Exchange(token, self.jid.localpart or "", offer.end_point or b"")
 
     def _usable_token(self, offer: sasl.Offer) -> fast.Token | None:
-        """Only for its own mechanism (XEP-0484 §3.4); who asks for another mechanism gets that one."""
+        """The token to log in with, where the server offers the token's own mechanism (XEP-0484 §3.4).
+
+        None when the user names a mechanism (--mechanism).
+        """
         token = None if self.config.client is None else self.config.client.token
         if token is None or self._is_token_refused or self.config.credentials.mechanism is not None:
             return None
@@ -79,7 +82,7 @@ class Login(Negotiation):
         return self._new_token(success)
 
     def _check_identity(self, said: str | None) -> None:
-        """XEP-0388 §2.6.1: whom the server takes us for."""
+        """Check that the server has let us in as ourselves (XEP-0388 §2.6.1); raises ProtocolError."""
         try:
             found = Jid.parse((said or "").strip())
         except MalformedJid as error:
@@ -89,7 +92,7 @@ class Login(Negotiation):
             raise ProtocolError(f"the server has let us in as {found.bare}, and not as {own.bare}", layer="sasl")
 
     def _new_token(self, success: Tree) -> list[Output]:
-        """XEP-0484 §3.3, §3.5: asked for, or because the old one gets old."""
+        """The token in `<success/>`: one that we asked for, or the successor of an old one (XEP-0484 §3.3, §3.5)."""
         found = success.find(f"{{{ns.FAST}}}token")
         secret = "" if found is None else found.get("token", "")
         mechanism = self.mechanism if self.is_by_token else self._wanted_token
@@ -108,7 +111,7 @@ class Login(Negotiation):
         return [*gone, *self._log_in(self._offer)]
 
     def _on_continue(self, event: ev.ContinueReceived) -> list[Output]:
-        """XEP-0388 §2.6.3: more is wanted than SASL, and we know none of it."""
+        """The server wants another step after the password, and we know none (XEP-0388 §2.6.3)."""
         found = tree(event.element).iterfind(f"{{{ns.SASL2}}}tasks/{{{ns.SASL2}}}task")
         tasks = ", ".join((task.text or "").strip() for task in found)[:MAX_TEXT] or "something without a name"
         raise SaslError(
@@ -118,7 +121,10 @@ class Login(Negotiation):
 
 
 def _failure(failure: Tree) -> tuple[str, str | None]:
-    """The condition stands in the namespace of RFC 6120 (some servers take their own), the text in SASL2's."""
+    """The condition and the text of a SASL2 `<failure/>`.
+
+    The condition is in the namespace of RFC 6120, the text in that of SASL2; some servers use SASL2's for both.
+    """
     condition = "undefined-condition"
     for part in failure:
         uri, _, name = part.tag[1:].partition("}")

@@ -45,20 +45,23 @@ class StreamConfig:
     tls: Literal["direct", "starttls", "off"] = "starttls"
     acks: bool = True  # XEP-0198, where the server has it
     resumable_s: int | None = None  # ask the server to keep the session that long after its socket (XEP-0198 §5)
-    bind_id: str = "bind"  # of the bind request; to be one that nobody can guess
-    resource: str | None = None  # to ask for where `jid` names none; the server may give another
-    registers: bool = False  # nobody logs in: an account is to be made (XEP-0077)
+    bind_id: str = "bind"  # the id of the bind request; it must be hard to guess
+    resource: str | None = None  # asked for where `jid` has none; the server may bind another one
+    registers: bool = False  # register a new account instead of logging in (XEP-0077)
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
-    known: Known | None = None  # what the server offered the last time: by that, much is written ahead of its answers
+    known: Known | None = None  # what the server offered the last time (ahead.py)
     modern: bool = True  # SASL2 (XEP-0388), where the server has it
-    client: Client | None = None  # who asks for tokens (XEP-0484); None: nobody does
-    pbkdf2: Pbkdf2 | None = None  # hashes for SCRAM; None: hashlib does
+    client: Client | None = None  # asks for tokens and uses them (XEP-0484); None: no tokens
+    pbkdf2: Pbkdf2 | None = None  # computes the hash for SCRAM; None: hashlib does it
     language: str = "en"
     limits: Limits = field(default_factory=Limits)
 
 
 class Negotiation:
-    """What a stream knows, and its handlers up to `live`. content: the namespace of its stanzas (RFC 6120 §4.8.3)."""
+    """What a stream knows, and its handlers up to the end of the login.
+
+    content: the namespace of its stanzas (RFC 6120 §4.8.3).
+    """
 
     content = ns.CLIENT
 
@@ -76,15 +79,17 @@ class Negotiation:
         self._offer: sasl.Offer | None = None
         self._exchange: sasl.Exchange | None = None
         self._starttls_sent = False
-        self._guessed: sasl.Offer | None = None  # by which a login was begun before the server's offer came
+        self._guessed: sasl.Offer | None = (
+            None  # a login was begun by this remembered offer, before the server's own came
+        )
         self._refused: set[str] = set()  # mechanisms, on this stream
         self._certificate: bytes | None = None
         self.has_header = False  # the server's header has come
-        self.offers_modern = False  # it has SASL2, used or not
+        self.offers_modern = False  # the server offers SASL2, which we may or may not use
 
     @property
     def _ahead(self) -> Known | None:
-        """What may be relied on before it is said again; without TLS nothing."""
+        """What the server offered the last time, where we may act on it before it answers; without TLS None."""
         known = self.config.known
         return None if known is None or known.rung is Rung.NOTHING or self.config.tls == "off" else known
 
@@ -97,7 +102,7 @@ class Negotiation:
         header = start_tag(
             "stream:stream",
             {
-                # RFC 6120 §4.7.1: our own address is nobody's business before TLS.
+                # RFC 6120 §4.7.1: our own address is not sent in the clear, before TLS.
                 "from": None if state is State.PLAIN or self.jid.localpart is None else str(self.jid.bare),
                 "to": self.config.jid.domainpart,
                 "version": "1.0",
@@ -159,7 +164,7 @@ class Negotiation:
         if self._guessed is not None and (modern is None) is not (self._guessed.tokens is None):
             if modern is None:
                 raise Surprise("it has no SASL2 any more")
-            modern = None  # begun without it; the next login begins with it
+            modern = None  # the login was begun without SASL2; the next one begins with it
         mechanisms = mechanisms if modern is None else modern
         if mechanisms is None and self.config.tls == "off" and child(features, ns.TLS, "starttls") is not None:
             raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
@@ -176,20 +181,20 @@ class Negotiation:
 
     @property
     def _may_be_modern(self) -> bool:
-        """XEP-0388 §3: under TLS alone."""
+        """May SASL2 be used? Only under TLS (XEP-0388 §3)."""
         return self.config.modern and self.config.tls != "off"
 
     @property
     def is_modern(self) -> bool:
-        """Is the login one by SASL2?"""
+        """Is SASL2 used for this login?"""
         offer = self._offer or self._guessed
         return offer is not None and offer.tokens is not None
 
     @property
     def way(self) -> str:
         """How we logged in, for people."""
-        kind = "SASL2 with a FAST token" if self.is_by_token else "SASL2" if self.is_modern else ""
-        return self.mechanism + (f" ({kind})" if kind else "")
+        protocol = "SASL2 with a FAST token" if self.is_by_token else "SASL2" if self.is_modern else ""
+        return self.mechanism + (f" ({protocol})" if protocol else "")
 
     def _offer_of(
         self, mechanisms: frozenset[str], bindings: frozenset[str], tokens: frozenset[str] | None
@@ -198,7 +203,7 @@ class Negotiation:
         return sasl.Offer(mechanisms, is_secure, bindings, self._certificate, tokens, self.config.pbkdf2)
 
     def _log_in_ahead(self) -> list[Output]:
-        """Begin as the last offer made us begin, where that is possible."""
+        """Begin the login by the offer of the last time, before the server makes its own, where that is possible."""
         if (known := self._ahead) is None:
             return []
         if known.tokens is not None and not self._may_be_modern:
@@ -209,7 +214,7 @@ class Negotiation:
         self._guessed = offer
         try:
             return self._log_in(offer)
-        except SaslError:  # such as a downgrade, by what is remembered alone: what the server says now decides
+        except SaslError:  # such as a downgrade; only the new offer may decide that, not a remembered one
             self._guessed = None
             return []
 
@@ -229,7 +234,10 @@ class Negotiation:
         return Write(auth.encode(), secret=True)
 
     def _refuse_downgrade(self) -> None:
-        """Who has proved by SCRAM that it knows the password does not get the password itself all of a sudden."""
+        """Refuse PLAIN where the last login was by SCRAM, which proved the server; raises SaslError.
+
+        Somebody in the server's place could offer PLAIN alone to get the password itself.
+        """
         asked, before = self.config.credentials.mechanism, self._mechanism_before
         if asked is not None or self.mechanism != "PLAIN" or not before.startswith("SCRAM"):
             return
@@ -241,7 +249,7 @@ class Negotiation:
 
     @property
     def _mechanism_before(self) -> str:
-        """The one of the last login with the password that we know of."""
+        """The mechanism of the last login with the password, empty when none is known."""
         token = None if self.config.client is None else self.config.client.token
         known = "" if self.config.known is None else self.config.known.mechanism
         return known or ("" if token is None else token.by)
@@ -282,12 +290,12 @@ class Negotiation:
         assert self._exchange is not None
         guessed, self._guessed = self._guessed, None
         if guessed not in (None, self._offer):
-            return self._log_in(self._offer)  # what the server has now may need another beginning
+            return self._log_in(self._offer)  # begin again by what the server offers now
         self._refused.add(self.mechanism)
         others = [name for name in self._offer.possible(self.config.credentials) if name not in self._refused]
-        # RFC 6120 §6.4.5: another mechanism may be tried on the same stream. What is possible is never below what is
-        # allowed here (--mechanism alone, PLAIN under TLS alone), and who finds a SCRAM too weak is not given the
-        # password itself.
+        # RFC 6120 §6.4.5: another mechanism may be tried on the same stream. `possible` keeps to what is allowed (only
+        # that of --mechanism, PLAIN only under TLS). A server that calls a SCRAM too weak does not get PLAIN, which is
+        # weaker.
         retry = [name for name in others if condition != "mechanism-too-weak" or name != "PLAIN"]
         if condition in NEXT_MECHANISM and retry:
             return self._log_in(self._offer)
@@ -297,7 +305,7 @@ class Negotiation:
         raise error
 
     def _read_limits(self, features: Tree) -> None:
-        """XEP-0478: the latest announcement counts, and only downwards from our own limit."""
+        """Take the server's limit for a stanza (XEP-0478): the latest one counts, where it is below our own."""
         limit = number(features.findtext(f"{{{ns.STREAM_LIMITS}}}limits/{{{ns.STREAM_LIMITS}}}max-bytes"))
         own = self.config.limits.stanza_bytes
         self.max_stanza_bytes = own if limit is None else min(own, max(limit, MIN_LIMIT_BYTES))
@@ -310,4 +318,5 @@ def violation(event: object, state: State) -> ProtocolViolation:
 
 
 def child(parent: Tree, namespace: str, name: str) -> Tree | None:
+    """The first child element of this name, None where there is none."""
     return parent.find(f"{{{namespace}}}{name}")

@@ -1,8 +1,8 @@
 """Asking for a session again (XEP-0198 §5): the request, and the fences before it where its answer is a snapshot.
 
 Measured on ejabberd 23.01 and 26.07: the former stream answers `<resume/>` with what it has counted so far, and goes on
-with what it had read. A fence asks for a session that nobody has; its answer comes when the former stream has worked
-off what it had read up to there, so that the h of `<resumed/>` covers it. Left unanswered a fence does no harm.
+with what it had read. A fence asks for a session that nobody has. Its answer comes when the former stream has
+handled what it had read up to there, so that the h of `<resumed/>` covers it. A fence without an answer does no harm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.sm import StreamManagement
 
 FENCES = 2
-ERLANG_TERM = 131  # the first byte of a term in Erlang's external format: so begin ejabberd's ids, below their base64
+ERLANG_TERM = 131  # first byte of Erlang's external term format; ejabberd's ids, decoded from base64, begin with it
 
 
 def is_erlang(sm_id: str) -> bool:
@@ -34,7 +34,7 @@ def fences_before(session: StreamManagement) -> int:
 
 
 def ask_to_resume(session: StreamManagement, *, fence: bool = False) -> list[Output]:
-    """The request to resume a session, which counts; or a fence before it."""
+    """The request to resume a session, noted in its counters; or, with `fence`, one of the fences before it."""
     assert session.resumption is not None
     sm_id = session.resumption.sm_id
     attributes = {"xmlns": ns.SM, "previd": _fence_of(sm_id) if fence else sm_id, "h": str(session.handled)}
@@ -46,7 +46,7 @@ def ask_to_resume(session: StreamManagement, *, fence: bool = False) -> list[Out
 
 
 def _fence_of(sm_id: str) -> str:
-    """An id that reaches the same stream and fits no session: its last byte is another one."""
+    """An id that ejabberd routes to the same former stream, and that no session has: its last byte is changed."""
     term = _decoded(sm_id)
     return base64.b64encode(term[:-1] + bytes([term[-1] ^ 1])).decode()
 

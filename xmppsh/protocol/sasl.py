@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Credentials, Jid
     from xmppsh.protocol.scram import Pbkdf2
 
-END_POINT = "tls-server-end-point"  # RFC 5929 §4, the one channel binding that Python can compute under TLS 1.3
+END_POINT = "tls-server-end-point"  # RFC 5929 §4: the only channel binding that Python can compute under TLS 1.3
 HASHES = ("SHA-512", "SHA-256", "SHA-1")  # the strongest first
 SCRAM = (*(f"SCRAM-{name}-PLUS" for name in HASHES), *(f"SCRAM-{name}" for name in HASHES))
 MECHANISMS = ("EXTERNAL", "ANONYMOUS", *SCRAM, "PLAIN")
@@ -69,7 +69,7 @@ class _OneStep:
 
 
 class _Scram:
-    """SCRAM with its messages as bytes, and its faults as errors of ours."""
+    """SCRAM (scram.py) with messages as bytes, and its faults turned into ProtocolError or SaslError."""
 
     def __init__(
         self, name: str, username: str, password: str, gs2_header: str, binding: bytes, pbkdf2: Pbkdf2 | None
@@ -169,7 +169,7 @@ class Offer:
 
     @property
     def end_point(self) -> bytes | None:
-        """The data of the channel, where this certificate has any."""
+        """The data of the channel binding; None without a certificate or when it has none (RFC 5929 §4.1)."""
         return None if self.certificate is None else channel_binding(self.certificate)
 
 

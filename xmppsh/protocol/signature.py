@@ -1,4 +1,4 @@
-"""By which hash a certificate is signed: three headers of its DER (RFC 5280 §4.1.1), which need no library."""
+"""Which hash a certificate is signed with, read from its DER without a library (RFC 5280 §4.1.1)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ HASHES = {  # by object identifiers, the encoded ones in hex
 
 
 def signature_hash(certificate: bytes) -> str | None:
-    """The hash as hashlib calls it; None for another one, for none (Ed25519), and for what is no certificate."""
+    """The name of the hash in hashlib.
+
+    None when it is another one, when the signature has none (Ed25519), or when this is no certificate.
+    """
     try:
         (whole,) = _parts(certificate)
         _, algorithm, _ = _parts(_content(whole, SEQUENCE))

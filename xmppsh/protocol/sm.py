@@ -35,7 +35,7 @@ class Resumption:
 
 @dataclass(frozen=True, slots=True)
 class ResumableSession:
-    """All that it takes to resume a session, for whoever it is: its program, a guard, a witness, the next start.
+    """All that is needed to resume a session, by its own program, a guard, a witness or the next start.
 
     resumption: how to ask for it; handled: the h of `<resume/>`, how many of the server's stanzas are handled (§5).
     """
@@ -49,7 +49,7 @@ class ResumableSession:
         return self.resumption.sm_id
 
     def management(self) -> StreamManagement:
-        """Counters for one who does not know how much was sent: whatever the server acknowledges is right."""
+        """Counters for a resumer that does not know how much was sent: it accepts any count from the server."""
         return StreamManagement.restored(self.resumption, acked=0, sent=MODULUS - 1, handled=self.handled)
 
 
@@ -57,9 +57,9 @@ class StreamManagement:
     """The counters of one session.
 
     sent, acked: outbound; received, handled: inbound. A stanza's number is the counter's value after it.
-    holders: how many streams of the server's may still be at work for this session. Each `<resume/>` may make one
-    more; `<failed/>` says that the newest of those that are left has ended (session/settle.py). unanswered: how many
-    `<resume/>` had no answer.
+    holders: how many streams on the server's side may still work for this session. Each `<resume/>` may add one;
+    `<failed/>` says that the newest remaining one has ended (session/settle.py). unanswered: how many `<resume/>` have
+    had no answer.
     """
 
     def __init__(self, start: int = 0) -> None:
@@ -106,11 +106,11 @@ class StreamManagement:
         return released
 
     def on_resumed(self, h: int) -> int:
-        """The session goes on (XEP-0198 §5): returns how many stanzas `h` releases; the other unacked ones are to be
-        written again, in their order, and count again. The server repeats what we have not acknowledged.
+        """Take the counters over to a resumed session (XEP-0198 §5); returns how many stanzas `h` releases.
 
-        An h below the former one comes from a stream that took the session over by an older `<resume/>` of ours, which
-        had no answer: it counts on from there.
+        The other unacked stanzas must be written again, in their order, and are counted again. The server repeats what
+        we have not acknowledged. An h below our own comes from a stream that took the session over by an older
+        `<resume/>` of ours, whose answer we never saw: it counts on from there.
         """
         stale = self.unanswered > 1 and 0 < (self.acked - h) % MODULUS < MODULUS // 2
         self.acked = h if stale else self.acked
@@ -127,7 +127,10 @@ class StreamManagement:
         self.unanswered += 1
 
     def on_resume_failed(self) -> bool:
-        """`<failed/>` without a count: it made no stream, and the one that was asked has ended. Are any left?"""
+        """Take a `<failed/>` without a count: our request made no stream, and the stream that was asked has ended.
+
+        Returns whether the server may still have a stream for the session.
+        """
         self.unanswered -= 1
         self.holders -= 2
         return self.holders > 0
@@ -137,19 +140,22 @@ class StreamManagement:
         self.holders -= 1
 
     def on_all_settled(self) -> None:
-        """Resumed, and nothing is in flight: former streams have nothing of ours left."""
+        """The session is resumed and nothing is in flight, so no former stream still has a stanza of ours."""
         self.holders = 1
 
     def on_received(self, count: int = 1) -> int:
         """Count inbound stanzas; returns the number of the first, which `on_taken` wants back."""
         first = (self.received + 1) % MODULUS
         self.received = (self.received + count) % MODULUS
-        self._advance()  # repeated after a resume, and taken before it
+        self._advance()  # a repeated stanza may have been taken before the resumption
         return first
 
     def on_taken(self, number: int, count: int = 1) -> bool:
-        """The program is done with this stanza, and so many behind it; True when an `<a/>` is due: what the server
-        asked about is done, or much is unacknowledged (Prosody ends a session with 500 unacked stanzas)."""
+        """The program has handled `count` stanzas from this number on; returns whether an `<a/>` is due.
+
+        It is due when everything that the server asked about is handled, or when much is unacknowledged (Prosody ends a
+        session with 500 unacked stanzas).
+        """
         if number == UNCOUNTED:
             pass
         elif not self._taken and number == (self.handled + 1) % MODULUS and self._open >= count:

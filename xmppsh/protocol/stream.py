@@ -55,10 +55,10 @@ class Stream(Binding):
     def __init__(self, config: StreamConfig) -> None:
         super().__init__(config)
         self.on_item: Callable[[Header | Element | Footer], None] = lambda _: None  # for a trace
-        self.by_the_run = True  # may messages arrive together? Not where each is to be shown
-        self.ended_in: State | None = None  # where it stood when it ended, for who wants to know how far it came
-        self.peer_ended = False  # the server has said so itself: nothing of it stays there
-        self._banner = b""  # the first bytes that came at all
+        self.by_the_run = True  # may several messages arrive as one item? Not where a trace shows each of them
+        self.ended_in: State | None = None  # the state that it ended in: how far it came
+        self.peer_ended = False  # the server itself ended the stream: it keeps nothing of the session
+        self._banner = b""  # the first bytes that the server sent
 
     # ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,7 +105,7 @@ class Stream(Binding):
             yield from self._fail(self._bad_xml(error), error.condition)
 
     def _bad_xml(self, error: XmlError) -> ProtocolError:
-        """XML that went wrong, or before the first header in the clear another protocol, which is no XML at all."""
+        """The error for bad XML; where no header has come yet in the clear, the server may speak another protocol."""
         is_first = self.state is (State.SECURED if self.config.tls == "off" else State.PLAIN) and not self.has_header
         banner = self._banner.lstrip(b" \t\r\n")
         if not is_first or banner[:1] in (b"", b"<"):
@@ -129,7 +129,7 @@ class Stream(Binding):
         """Look the event up in the table and let its handler decide."""
         step = TABLE.get((self.state, type(event)))
         if self.state is State.CLOSING and not self.was_live and (step is None or not step.ends):
-            return []  # an answer that was on its way when we closed; nothing counts that never passed the gates
+            return []  # an answer that was on its way when we closed: before `live` nothing is counted
         if step is None:
             return [] if self.is_closed else self._fail(violation(event, self.state))
         try:
@@ -170,7 +170,10 @@ class Stream(Binding):
         return [Write(element("r", {"xmlns": ns.SM}).encode())]
 
     def say_inactive(self) -> list[Output]:
-        """Nobody looks (XEP-0352 §4.2); nothing where the server does not care. A resumed stream begins as active."""
+        """Tell the server that no person is looking (XEP-0352 §4.2); writes nothing where it does not offer this.
+
+        A resumed stream begins as active.
+        """
         if self.state is not State.LIVE or not self._states_offered:
             return []
         return [Write(element("inactive", {"xmlns": ns.CSI}).encode())]
@@ -281,13 +284,13 @@ class Stream(Binding):
 
 
 def first_words(jid: Jid, known: Known | None) -> bytes:
-    """How such a stream begins in the clear, before STARTTLS."""
+    """The bytes that a stream for `jid` writes first, in the clear and before STARTTLS."""
     begun = Stream(StreamConfig(jid, Credentials(), known=known)).open()
     return b"".join(output.data for output in begun if isinstance(output, Write))
 
 
 def _event(item: Header | Element | Footer | Run) -> object:
-    """Name what the reader found."""
+    """The event for what the reader found."""
     if isinstance(item, Header):
         return ev.HeaderReceived(item.name, item.attributes)
     if isinstance(item, Footer):

@@ -1,8 +1,8 @@
 """The table of the client stream: which event is allowed in which state, its handler, and where it may lead.
 
 This table is the security policy (RFC 6120 §13): no SASL before TLS, no success before the server's proof, no bind
-before success, no stanza before the bind, but the answers of a registration. A missing entry is a protocol violation
-and ends the stream.
+before success, no stanza before the bind except the answers of a registration (XEP-0077). A missing entry is a protocol
+violation and ends the stream.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ class State(StrEnum):
     MODERN_HASHING = "modern-hashing"  # the answer to a SCRAM challenge in it is being computed
     AUTHENTICATED = "authenticated"  # after <success/>: our new header went out, or with SASL2 the features follow
     RESUMING = "resuming"  # <resume/> went out
-    BINDING = (
-        "binding"  # the bind request went out; after its answer, for an old server, the session request of RFC 3921
-    )
+    # the bind request went out; after its answer, for an old server, the session request of RFC 3921
+    BINDING = "binding"
     BOUND = "bound"  # bound, <enable/> went out
     LIVE = "live"  # stanzas flow
     CLOSING = "closing"  # our </stream:stream> went out
@@ -46,7 +45,7 @@ class Step(NamedTuple):
 
     @property
     def ends(self) -> bool:
-        """Does it lead to nothing but the end?"""
+        """Does it always end the stream?"""
         return not self.to
 
 
