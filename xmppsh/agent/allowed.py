@@ -1,4 +1,4 @@
-"""Which commands an agent may run: on a session that others use at the same time, and that goes on behind them.
+"""Which commands an agent may run: on a session that others use at the same time, and that goes on after them.
 
 Such a command leaves no presence, no room and no setting on its session, asks nothing of its user, and reads no message
 that may be meant for another command. What is not listed goes the ordinary way.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.options import SessionOptions
     from xmppsh.session.session import Session
 
-UNPROVEN_S = 20.0  # behind a silence of this length a session has to show that it lives
+UNPROVEN_S = 20.0  # after a silence of this length a session has to show that it is alive
 PROOF_S = 3.0
 MAX_SESSIONS = 32
 OF_FOLDERS = ("HOME", "STATE_DIRECTORY", "XDG_STATE_HOME")  # of a client's environment, what the session itself needs

@@ -77,7 +77,9 @@ def main() -> None:
             sys.exit(report(error, as_json=False))
         os.environ.update(variables)
     code = run(words)
-    atexit._run_exitfuncs()  # a reader of --trace gets the last lines
+    # os._exit runs no exit functions, and one of them gives a reader of --trace its last lines. The name is private; a
+    # Python without it fails here with AttributeError.
+    atexit._run_exitfuncs()
     if code in DYING:
         _die(code - SIGNAL_BASE)
     os._exit(code)  # all is closed and nothing of ours is buffered: the interpreter need not clear each module away

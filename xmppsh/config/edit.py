@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
-COMMENT = re.compile(r"""(?:[^#"']|"(?:\\.|[^"\\])*"|'[^']*')*?(?P<comment>\s*#.*)?""")  # behind a value, not in it
+COMMENT = re.compile(r"""(?:[^#"']|"(?:\\.|[^"\\])*"|'[^']*')*?(?P<comment>\s*#.*)?""")  # after a value, not in it
 
 
 def toml(value: bool | str | list[str]) -> str:
@@ -57,7 +57,7 @@ def changed(document: Document, key: str, value: bool | str | list[str] | None, 
 
 
 def _comment(line: str) -> str:
-    """What stands behind the value of a line, with the space before it."""
+    """What stands after the value of a line, with the space before it."""
     found = COMMENT.fullmatch(line.rstrip("\r\n"))
     return (found and found["comment"]) or ""
 

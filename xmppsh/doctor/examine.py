@@ -1,4 +1,4 @@
-"""The examination: every group in order; what stands behind a failure is skipped and says so."""
+"""The examination: every group in order; what comes after a failure is skipped and says so."""
 
 from __future__ import annotations
 

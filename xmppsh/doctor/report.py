@@ -113,5 +113,5 @@ class Report:
 
 
 def because(check: str) -> str:
-    """The reason of a skip behind that check."""
+    """The reason given for each check that is skipped because that one failed."""
     return f"because {check} failed"

@@ -151,6 +151,7 @@ class Session:
 
     def _start_tls(self) -> None:
         policy, domain = self.options.policy, self.options.jid.dial_name
+        # The part of `ssl` in C, without its costly import. A Python that has it no longer raises AttributeError here.
         context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
         if self._stream.config.tls == "direct":
             name = policy.alpn.encode()

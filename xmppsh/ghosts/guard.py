@@ -142,7 +142,7 @@ class Guard:
         return bool(said)
 
     def release(self, *, closed: bool = True) -> None:
-        """The program ends. closed: wait for the guard's end, so that no process stays behind; else it goes on alone,
+        """The program ends. closed: wait for the guard's end, so that no process remains; otherwise it goes on alone,
         until the server hears that the session is over."""
         if closed:
             self._tell(b"bye\n")

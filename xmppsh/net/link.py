@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLOSE_NOTIFY_TIMEOUT_S = 2.0  # for the peer's TLS close_notify
-_MAX_READ_AWAY_BYTES = 4 * 1024 * 1024  # at the end; who floods us does not hold us
+_MAX_READ_AWAY_BYTES = 4 * 1024 * 1024  # read and dropped at the end; a peer that goes on sending cannot keep us
 _READ_BYTES = 256 * 1024
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _NODELAY = getattr(socket, "TCP_NODELAY", None)
@@ -49,7 +49,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TCP connection is up (not called again for TLS)."""
         self._transport = self._tcp = cast("asyncio.Transport", transport)
-        self._set(_NODELAY)  # asyncio does it for its own sockets alone
+        self._set(_NODELAY)  # asyncio sets it only on the sockets that it has made itself
         self._set(_QUICKACK)
 
     def data_received(self, data: bytes) -> None:
@@ -154,7 +154,8 @@ class Link(asyncio.Protocol):
             return tuple(tls.get_unverified_chain())
         import _ssl
 
-        inner: Any = tls._sslobj  # type: ignore[attr-defined]  # the only way before
+        # Python 3.11 and 3.12 give the chain only by this private object; 3.13 has the method above.
+        inner: Any = tls._sslobj  # type: ignore[attr-defined]
         return tuple(one.public_bytes(_ssl.ENCODING_DER) for one in inner.get_unverified_chain() or ())
 
     @property
@@ -195,7 +196,7 @@ class Link(asyncio.Protocol):
         lost.cancel()
 
     def _finish(self) -> None:
-        """FIN behind what was written, where the peer has taken all of that."""
+        """Send FIN after what was written, where the peer has taken all of that."""
         sock = None if self._tcp is None else self._tcp.get_extra_info("socket")
         if self._tcp is None or sock is None or self._tcp.get_write_buffer_size():
             return

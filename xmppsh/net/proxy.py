@@ -52,7 +52,7 @@ async def greet(proxy: Proxy, sock: socket.socket) -> None:
 
 
 async def reach(proxy: Proxy, sock: socket.socket, host: str, port: int) -> None:
-    """Ask for the connection to `host`, a name or an address: behind this the socket leads there.
+    """Ask for the connection to `host`, a name or an address: after this the socket leads there.
 
     Raises TargetUnreachable, and ConnectError when the fault is the proxy's.
     """
@@ -154,7 +154,7 @@ class _Wire:
         return data
 
     async def read_head(self) -> bytes:
-        """An HTTP answer up to the empty line behind its header fields; less when it is none, or is too long."""
+        """An HTTP answer up to the empty line after its header fields; less when it is none, or is too long."""
         data = bytearray()
         while not data.endswith(b"\r\n\r\n") and len(data) < MAX_ANSWER_BYTES:
             data += await self.read(1)

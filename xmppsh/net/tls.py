@@ -51,12 +51,12 @@ class CertificateRefused(TlsError):
 
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
-    """Whom we trust, and who we are.
+    """Which servers we trust, and the client certificate that we show.
 
     ca: PEM file that replaces the system's authorities; pins: SHA-256 of the server's certificate (DER), hex: when
-    given, they alone decide; insecure: anybody is trusted; contents: of those of the files that can be read only once;
-    versions: the lowest and the highest of TLS, to find out what a server takes, and never for a session; alpn: what is
-    spoken behind direct TLS (RFC 7301).
+    given, they alone decide; insecure: any certificate is accepted; contents: what stood in those files that can be
+    read only once; versions: the lowest and the highest version of TLS, to find out what a server takes, and never for
+    a session; alpn: the protocol that direct TLS announces (RFC 7301).
     """
 
     ca: Path | None = None
@@ -79,15 +79,18 @@ def client_context(policy: TlsPolicy, *, direct: bool) -> ssl.SSLContext:
 
 
 def set_up(context: Any, policy: TlsPolicy) -> None:
-    """Whom a context trusts, and as whom it speaks: one of `ssl`, or of its part in C, which express/ uses.
+    """Set up by the policy what a context trusts and which certificate it shows.
 
-    PROTOCOL_TLS_CLIENT has it check the chain and the name, so it is the exceptions that are made here.
+    context: an SSLContext of `ssl`, or of its part in C (`_ssl`), which express/ uses. PROTOCOL_TLS_CLIENT already
+    makes it check the chain and the name; only the exceptions from that are set here.
     """
     context.minimum_version = TLS_1_2
-    context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT  # RFC 9525 §6.3; hostname_checks_common_name = False
+    # RFC 9525 §6.3. This is what `hostname_checks_common_name = False` does; the context of `_ssl` has the private name
+    # alone. A Python without it raises AttributeError here, so that the check can never be left out silently.
+    context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT
     if policy.versions is not None:
         context.minimum_version, context.maximum_version = policy.versions
-        context.set_ciphers("ALL:@SECLEVEL=0")  # else OpenSSL itself refuses what is old
+        context.set_ciphers("ALL:@SECLEVEL=0")  # otherwise OpenSSL itself refuses old versions
     if policy.insecure or policy.pins:
         context.check_hostname = False
         context.verify_mode = _ssl.CERT_NONE
@@ -107,11 +110,11 @@ def set_up(context: Any, policy: TlsPolicy) -> None:
 
 @contextmanager
 def _readable(policy: TlsPolicy, path: Path | None) -> Iterator[Path | None]:
-    """The file for OpenSSL; one whose content was read ahead as a file in memory."""
+    """A path that OpenSSL can read: the file itself, or a copy in memory where its content was read before."""
     if path is None or path not in policy.contents:
         yield path
         return
-    if not hasattr(os, "memfd_create"):  # Linux alone has it
+    if not hasattr(os, "memfd_create"):  # only Linux has it
         import tempfile
 
         with tempfile.NamedTemporaryFile() as named:
@@ -141,7 +144,10 @@ def _load(path: Path, load: Callable[[], None], what: str) -> None:
 
 
 def _load_system_authorities(context: Any) -> None:
-    """SSL_CERT_FILE and SSL_CERT_DIR are honoured; else the hashed folder, which costs nothing to load."""
+    """Trust the system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+
+    The hashed folder is preferred, since OpenSSL reads of it only the files that it needs.
+    """
     file_env, _, folder_env, folder = _ssl.get_default_verify_paths()
     given = os.environ.get(file_env)
     overridden = given or os.environ.get(folder_env)
@@ -159,7 +165,7 @@ def is_plain_name(name: str) -> bool:
 
 
 def check_pin(policy: TlsPolicy, certificate: bytes | None, domain: str) -> None:
-    """Raise TlsError unless the certificate is one of the pinned ones; without pins, anything goes."""
+    """Raise TlsError unless the certificate is one of the pinned ones. Without pins nothing is checked here."""
     if not policy.pins:
         return
     found = "none" if certificate is None else hashlib.sha256(certificate).hexdigest()
@@ -173,7 +179,7 @@ def check_pin(policy: TlsPolicy, certificate: bytes | None, domain: str) -> None
 def explain(error: Exception, domain: str, *chain: bytes | None) -> XmppshError:
     """Turn what a handshake raised into a TlsError; chain: what the server sent (DER), its own certificate first."""
     domain = u_labels(domain)
-    if isinstance(error, UnicodeError):  # Python's IDNA codec would not give the name to OpenSSL
+    if isinstance(error, UnicodeError):  # Python's IDNA codec refused the name before OpenSSL got it
         return MalformedJid(domain, "it has a label that no host name may have")
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_verification(error, domain, [one for one in chain if one])
@@ -266,9 +272,9 @@ class CertificateFacts:
     not_before: str
     not_after: str
     sha256: str
-    issuer: str = ""  # empty when it has issued itself
+    issuer: str = ""  # empty when it is self-signed
     common_name: str = ""
-    key: str = ""  # its kind and size, such as `ec 256`
+    key: str = ""  # its algorithm and size in bits, such as `ec 256`
     serial: str = ""  # hex
     other_names: tuple[str, ...] = ()  # the kinds of names that prove no host: SRVName (RFC 4985), xmppAddr (RFC 6120)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Line = TypeVar("Line")
 Starts: TypeAlias = "Sequence[Start | None]"
-BODY, BODY_END = "><body>", "</body>"  # behind the start tag of the message
+BODY, BODY_END = "><body>", "</body>"  # after the start tag of the message
 _ATTRIBUTE = r""" (?!xmlns=)[a-z:_-]++=(?:'[^'<>&\t\r\n]*+'|"[^"<>&\t\r\n]*+")"""
 _EMPTY = re.compile(
     rf"""<([a-z][a-z0-9_.-]*+)(?: xmlns=(?:'([^'<>&\t\r\n]*)'|"([^"<>&\t\r\n]*)")|{_ATTRIBUTE})*+ ?/>"""
@@ -47,7 +47,7 @@ def words(content: str) -> Words | None:
     payloads = _extensions(rest) if rest else ()
     if payloads is None or "<" in body or "\r" in body or "&#" in body:
         return None
-    if before:  # behind the `>` of the start tag; the partition has taken that of the last element
+    if before:  # after the `>` of the start tag; the partition has taken that of the last element
         ahead = _extensions(f"{before[1:]}>")
         if ahead is None:
             return None

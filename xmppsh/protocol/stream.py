@@ -179,7 +179,7 @@ class Stream(Binding):
         return [Write(element("inactive", {"xmlns": ns.CSI}).encode())]
 
     def taken(self, number: int, count: int = 1) -> list[Output]:
-        """The program is done with an inbound stanza, and so many behind it: they may be acknowledged."""
+        """The program has handled `count` inbound stanzas from this number on: they may be acknowledged."""
         if self.sm is None:
             return []
         owed = self.sm.on_taken(number, count)

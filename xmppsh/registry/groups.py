@@ -119,6 +119,8 @@ class Root(CommandGroup):
         """Read the global options; `JID COMMAND…` is `-j JID COMMAND…`, and `JID` alone is `connect JID`."""
         given = list(args)
         rest = super().parse_args(ctx, args)
+        # click keeps the command's name apart from its words in this private list (8.5), and offers no other way
+        # to put a command there; without the list this raises AttributeError.
         words = [*ctx._protected_args, *rest]
         if words and words[0] not in children(()) and is_address(words[0]):
             ctx._protected_args, ctx.args = [], []

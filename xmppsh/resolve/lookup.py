@@ -79,7 +79,7 @@ class Rejected(Exception):
 
 
 async def ask(name: str, kind: Kind, servers: Sequence[NameServer], timeout_s: float, flags: int = 0) -> Answer:
-    """Ask one question, and on behind aliases; raises NotLookedUp when no name server could tell in time.
+    """Ask one question and follow aliases; raises NotLookedUp when no name server could tell in time.
 
     flags: AD, CD.
     """
@@ -132,7 +132,7 @@ async def _ask(
 
 
 def _turns(servers: Sequence[NameServer], patience_s: float) -> Iterator[tuple[NameServer, float]]:
-    """Whom to ask next, and how long to wait before the one behind; for ever."""
+    """Yield for ever which name server to ask next, and how long to wait before the one after it."""
     for turn in count():
         for server in servers:
             yield server, patience_s * 2**turn

@@ -50,7 +50,7 @@ class Trouble:
     detail: str
 
     def __str__(self) -> str:
-        """To stand behind the name: `does not exist`."""
+        """The end of a sentence that begins with the name, such as `does not exist`."""
         if self.cause in NO_ANSWER:
             return f"cannot be looked up: {self.sentence}"
         return self.detail

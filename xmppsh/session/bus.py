@@ -76,7 +76,7 @@ class WaitingRun:
 
 
 def behind(token: Token, count: int) -> Token:
-    """The token of the stanza so many behind this one."""
+    """The token of the stanza that comes `count` stanzas after this one."""
     generation, number = token
     return (generation, number if number == UNCOUNTED else (number + count) % MODULUS)
 

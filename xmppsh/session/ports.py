@@ -45,7 +45,7 @@ class Wire(Protocol):
         """Write `<r/>`."""
 
     def mark_handled(self, number: int, count: int = 1) -> None:
-        """The inbound stanza with this number is dealt with, and so many behind it: they may be acknowledged."""
+        """The program has handled `count` inbound stanzas from this number on: they may be acknowledged."""
 
     def hold_reading(self, held: bool) -> None:
         """Stop reading from the link, or go on."""
@@ -67,7 +67,7 @@ class Sender(Protocol):
         """How long an answer is waited for, in seconds."""
 
     def send_iq(self, stanza: Xml) -> None:
-        """Send it behind everything that was handed in before."""
+        """Send it after everything that was handed in before."""
 
     def send_ahead(self, stanza: Xml) -> None:
         """Send it at once, before what is queued."""

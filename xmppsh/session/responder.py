@@ -140,7 +140,7 @@ def response_to(request: Element, *, to_contact: bool = False, facts: Facts | No
 def bounce_of(message: Element) -> Xml | None:
     """The answer to a message for a session that prints none: `service-unavailable`, as if nobody was there.
 
-    None where nobody is to be told: behind an error (RFC 6120 §8.3.1), a headline or what is said in a room; and for an
+    None where nobody is to be told: after an error (RFC 6120 §8.3.1), a headline or what is said in a room; and for an
     id that makes the answer too long.
     """
     if not message.sender or message.attributes.get("type") in NEVER_BOUNCED:

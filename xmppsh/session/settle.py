@@ -51,7 +51,7 @@ class Server(StrEnum):
 
 
 class Step(StrEnum):
-    """What to do about the stanzas in flight behind that."""
+    """What to do about the stanzas in flight after that."""
 
     SEND_AGAIN = "they never arrived: send them again, first and in order"
     ASK_AGAIN = "close the session and ask for it once more: <failed/> proves that the former stream has ended"
@@ -148,7 +148,10 @@ class LostSessions:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What the archive knows a message by: the value of its origin-id element, else of its id attribute."""
+    """What the archive knows a message by: the value of its origin-id element, otherwise that of its id attribute.
+
+    is_origin: which of the two it is, so that the one is never taken for the other.
+    """
 
     value: str
     is_origin: bool

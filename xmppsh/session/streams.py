@@ -161,7 +161,7 @@ class Streams:
         return self.options.timeout_s
 
     def send_iq(self, stanza: Xml) -> None:
-        """Send an IQ behind everything that was handed in before."""
+        """Send an IQ after everything that was handed in before."""
         self.send(stanza)
 
     def send_ahead(self, stanza: Xml) -> None:
@@ -209,7 +209,7 @@ class Streams:
         return self._phase in CAN_HEAL and (may_reconnect(error, resumed=resumed) or self.is_expected_end(error))
 
     def may_bind_anew(self, sm_id: str) -> bool:
-        """May a silent session be left behind for a new one? Not where only its end can prove what it has handled."""
+        """May a silent session be given up for a new one? Not where only its end can prove what it has handled."""
         return server_of(sm_id) is Server.EXACT
 
     def is_expected_end(self, error: XmppshError | None) -> bool:

@@ -153,11 +153,6 @@ class Conversation:
         self._partner = None
         return "".join(self._row(partner, one) for one in kept)
 
-    @property
-    def partners(self) -> list[str]:
-        """With whom something was said, the newest last."""
-        return list(self._kept)
-
     # ── How ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _told(self, partner: str, said: _Said) -> str:

@@ -85,7 +85,7 @@ class Interpreter:
             self._depth -= 1
 
     async def _carry_out_one(self, text: str, xml: XmlInput | None, place: Place) -> XmlInput | None:
-        """One line of a file; gives the XML that is still open behind it."""
+        """One line of a file; returns the XML that is still open after it."""
         line = classify(text)
         if xml is None and not isinstance(line, Xml):
             if not text.startswith("#"):

@@ -12,7 +12,7 @@ class Blank:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`/name tail`; the tail as it stands behind the one character that ends the name."""
+    """`/name tail`; the tail as it stands after the one character that ends the name."""
 
     name: str
     tail: str

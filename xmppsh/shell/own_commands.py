@@ -292,7 +292,7 @@ def without_option(words: list[str], name: str) -> tuple[list[str], str | None]:
 
 
 def words_of(name: str, tail: str) -> list[str]:
-    """The words behind a command of the shell's own; raises UsageError."""
+    """The words after a command of the shell's own; raises UsageError."""
     try:
         words = shlex.split(tail)
     except ValueError as error:

@@ -171,7 +171,7 @@ class Repl:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise  # it is the shell that has to end, not the command alone
-            self._screen.above("\n")  # behind the terminal's ^C
+            self._screen.above("\n")  # after the terminal's ^C
         except XmppshError as error:
             if self._session.is_over:
                 await watch  # raises what ended it, once all that came before is printed

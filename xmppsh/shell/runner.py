@@ -137,7 +137,7 @@ def split_words(tail: str) -> list[str]:
 def text_words(command: click.Command, tail: str) -> list[str]:
     """The words of `/send [OPTIONS] TO TEXT`: TEXT stays as it stands, quotes, dashes, spaces and all.
 
-    One white space ends TO; what comes behind it is the text.
+    One white space ends TO; what comes after it is the text.
     """
     stream = io.StringIO(tail)
     lexer = shlex.shlex(stream, posix=True)
@@ -156,7 +156,7 @@ def text_words(command: click.Command, tail: str) -> list[str]:
 
 
 def _takes_next(command: click.Command, word: str) -> bool:
-    """Is the word behind this option its value?"""
+    """Is the word after this option its value?"""
     with_value = {
         name
         for param in command.params

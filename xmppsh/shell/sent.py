@@ -70,7 +70,7 @@ class Sent:
         return self._places.get((stanza.id or "", sender.bare))
 
     async def collect(self) -> None:
-        """Report bounces as they come. It waits for nothing else, so behind `Session.fence` all are reported."""
+        """Report bounces as they come. It waits for nothing else, so after `Session.fence` all are reported."""
         async for stanza in self._bounces:
             place = self.place_of(stanza)
             if place is not None:

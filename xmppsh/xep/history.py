@@ -34,7 +34,7 @@ _ATTRIBUTES = rf"(?: (?!xmlns)[a-z:]++={_VALUE.replace('(', '(?:')})*+"
 _NAMESPACE = f" xmlns='{ns.CLIENT}'"
 _STANDING_ALONE = rf"{_ATTRIBUTES}{_NAMESPACE}{_ATTRIBUTES}"  # Prosody's tables have no order
 _DELAY = rf"(?:<delay(?: stamp={_VALUE}| from={_VALUE}| xmlns='({ns.DELAY})')*+/>)?+"
-# A result as servers write it, with its delay before or behind the message.
+# A result as servers write it, with its delay before or after the message.
 AS_WRITTEN = re.compile(
     rf"<message{_ATTRIBUTES}><result(?: id={_VALUE}| queryid={_VALUE}| xmlns='({ns.MAM})')*+>"
     rf"<forwarded xmlns='{ns.FORWARD}'>{_DELAY}(<message{_STANDING_ALONE}>.*</message>){_DELAY}"

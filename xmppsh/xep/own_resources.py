@@ -181,7 +181,7 @@ async def _by_presence(session: Session) -> dict[Jid, Availability]:
     async with _presences(session) as found:
         session.send(element("presence", None, element("priority", None, "-1")))
         try:
-            # Behind our presence, and behind what it brought: a server handles a stream's stanzas in order.
+            # After our presence, and after what it brought: a server handles a stream's stanzas in order.
             await session.requests.exchange(
                 "get", Jid(None, session.jid.domainpart), element("ping", {"xmlns": ns.PING})
             )

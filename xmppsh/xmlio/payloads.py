@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from xmppsh.xmlio.build import Xml
 
-RETRACTED = "(An earlier message was taken back; your client cannot remove it.)"  # for clients without XEP-0424
-
 
 def correction(stanza_id: str) -> Xml:
     """The message takes the place of the one with that id (XEP-0308 §3)."""
