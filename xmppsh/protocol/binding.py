@@ -35,9 +35,8 @@ class Binding(Login):
         self._session_asked = False
         self._bound_ahead = False
         self._enable_sent = self._was_too_early = False
-        self._announced: Jid | None = (
-            None  # the address already told in a ResourceBound, before the session can outlive us
-        )
+        # The address already told in a ResourceBound, before the session can outlive us.
+        self._announced: Jid | None = None
 
     # ── Ahead of the features (ahead.py) ────────────────────────────────────────────────────────────────────────
 

@@ -79,9 +79,8 @@ class Negotiation:
         self._offer: sasl.Offer | None = None
         self._exchange: sasl.Exchange | None = None
         self._starttls_sent = False
-        self._guessed: sasl.Offer | None = (
-            None  # a login was begun by this remembered offer, before the server's own came
-        )
+        # By this remembered offer a login was begun, before the server's own offer came.
+        self._guessed: sasl.Offer | None = None
         self._refused: set[str] = set()  # mechanisms, on this stream
         self._certificate: bytes | None = None
         self.has_header = False  # the server's header has come
