@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.ejabberd import EjabberdServer
 from support.figures import figures
+from support.program import Program
 from support.prosody import ProsodyServer
 from support.servers import Options, Server
 from support.signals import hand_on_defaults
@@ -69,6 +70,12 @@ def _serve(name: str, factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = _create(name, factory.mktemp(name))
     yield server
     server.close()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """The program in a home of its own, without server and account; rooms with servers have another one."""
+    return Program(tmp_path)
 
 
 @pytest.fixture(scope="session")
