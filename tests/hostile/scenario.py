@@ -76,7 +76,7 @@ class Scenario:
     options: tuple[str, ...] = ()
     connect_s: float = CONNECT_S
     answer_s: float = ANSWER_S
-    within_s: float = CONNECT_S + ANSWER_S
+    within_s: float = 6.0
     footer: bool = True
     tls: str = ""  # the certificate's kind; "good" when not given
     later_tls: str = ""  # the same from the second connection on

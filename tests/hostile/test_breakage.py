@@ -86,7 +86,7 @@ UNCONFIRMED = [
 def test_a_message_whose_ack_never_came_is_unconfirmed(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
     for run in outcome.runs:
-        assert run.elapsed_s < scenario.connect_s + 4.0, "waited although the stream was over"
+        assert run.elapsed_s < 7.0, "waited although the stream was over"
 
 
 ACKS = {
