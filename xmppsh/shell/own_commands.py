@@ -299,7 +299,9 @@ def words_of(name: str, tail: str) -> list[str]:
         if name == "presence":  # "I'm out" is a text
             return tail.split()
         raise UsageError(f"/{name}: {str(error).lower()}") from None
-    most = {"quit": 0, "join": 4, "help": 3, "presence": 1000}.get(name, 1)
+    if name in ("join", "presence"):  # one counts them after its option, the other takes a text
+        return words
+    most = {"quit": 0, "help": 3}.get(name, 1)
     if len(words) > most:
         what = "nothing" if most == 0 else "one word" if most == 1 else f"{most} words"
         raise UsageError(f"/{name} takes {what} after it", hint=f"/help {name}")
