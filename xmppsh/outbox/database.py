@@ -156,7 +156,7 @@ class Database:
         """Whatever happens in here, half a transaction does not stay."""
         try:
             yield
-        except BaseException:
+        except BaseException:  # a cancelled command leaves no half of it either; it is raised again
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise

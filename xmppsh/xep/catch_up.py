@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Stanzas that come meanwhile, and are not acknowledged: Prosody keeps 500, ejabberd ends a session at 5,000.
 MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
-LATE_S = 60.0  # behind the end of a dead run's session: the server's clock is not ours
+LATE_S = 60.0  # after the end of a dead run's session: the server's clock is not ours
 TRIES, RETRY_S = 2, 2.0  # to ask, on a connection of their own each; from one to the next
 
 # The archive is asked from the start of the session on, and what was stored is older.
@@ -47,7 +47,7 @@ Recipient: TypeAlias = "CatchUp | Mark"  # this run, and one that died
 
 @dataclass(slots=True)
 class Gap:
-    """What the reader lacks: the archive has it behind the message with the id `newest`, or since a moment.
+    """What the reader lacks: the archive has it after the message with the id `newest`, or since a moment.
 
     newest: the id there of the last message that the reader had; empty where it had none.
     until: when a dead run's session was closed; None: it is all missing. readers: whose messages they are.
@@ -163,7 +163,7 @@ class CatchUp(Interceptor):
                 await self._woken.wait()
                 self._woken.clear()
                 await self._fill()
-                # Else another session is lost, or is about to be, and it goes on from the last page.
+                # Otherwise another session is lost, or about to be, and goes on from the last page.
                 if not self._woken.is_set() and not self._session.is_cut:
                     self._end_gap()
         finally:
@@ -184,7 +184,7 @@ class CatchUp(Interceptor):
             try:
                 return await self._fetch(self._gap)
             except XmppshError as error:
-                # It has no archive for us, or does not answer; else the connection is to blame.
+                # It has no archive for us, or does not answer; any other fault is the connection's.
                 if not left or isinstance(error, StanzaError | DeadlineExceeded):
                     return self._tell(self._gap, error)
             await first(self._woken.wait(), timeout_s=RETRY_S)
