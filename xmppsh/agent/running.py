@@ -25,6 +25,7 @@ from xmppsh.output.failure import bug
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import HelpAsked, Work
 from xmppsh.registry.groups import WIDTH, Root
+from xmppsh.registry.words import plain_work
 from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ async def prepared(request: Request, pool: Pool) -> Job | None:
 
 
 def _parsed(arguments: tuple[str, ...]) -> Work:
+    if (plain := plain_work(list(arguments))) is not None:
+        return plain  # sooner than by click, as without an agent (cli/run.py)
     work: Work = ROOT.main(
         args=list(arguments), prog_name="xmppsh", standalone_mode=False, max_content_width=WIDTH, terminal_width=WIDTH
     )
