@@ -66,6 +66,8 @@ SHOWN: dict[str, dict[str, str]] = {
         "test_members_are_made_banned_and_put_out": "room affiliation, room role",
         "test_a_guest_is_invited": "room invite",
         "test_to_destroy_a_room_needs_a_yes": "room destroy",
+    },
+    "interop/test_adhoc.py": {
         "test_a_command_of_several_stages_is_run": "adhoc list, adhoc run",
         "test_the_server_s_own_commands_are_run_by_its_admin": "adhoc list, adhoc run",
     },

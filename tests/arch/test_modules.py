@@ -58,7 +58,8 @@ SHOWN_BY = {
     "interop/test_pipe.py": "commands/pipe: pipe input proof run · app: ports · session: collecting",
     "e2e/test_connect_script.py": "commands: collecting · app: sources · shell: run script",
     "interop/test_reap.py": "ghosts: dead_session reap",
-    "interop/test_room.py": "commands: adhoc form_records room · xep: muc",
+    "interop/test_adhoc.py": "commands: adhoc form_records",
+    "interop/test_room.py": "commands: room · xep: muc",
     "interop/test_login.py": "commands: login",
     "interop/test_send.py": (
         "app: account own_session · commands: attachments resending · commands/send: delivery"

@@ -1,6 +1,5 @@
-"""Rooms and ad-hoc commands: what a second account, or a second call, sees of them."""
+"""Rooms: what a second account, or a second call, sees of them."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -71,6 +70,32 @@ async def test_what_is_no_room_is_neither_listed_shown_nor_destroyed(program: Pr
         assert (outcome.code, outcome.stdout) == (67, ""), outcome.stderr
 
 
+async def test_the_clients_of_a_user_are_no_occupants(program: Program, owner: Contact) -> None:
+    outcome = await program.run("room", "who", owner.jid.partition("/")[0])
+    assert (outcome.code, outcome.stdout) == (76, "")
+    assert "is not a room" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        (("subject", "Release"), "<subject>Release</subject>"),
+        (("invite", "juliet@example.org"), '<invite to="juliet@example.org"/>'),
+        (("role", "Juliet", "none"), '<item nick="Juliet" role="none"/>'),
+    ],
+)
+async def test_a_dry_run_in_a_room_shows_what_would_be_sent_there(
+    program: Program, arguments: tuple[str, ...], sent: str
+) -> None:
+    action, *rest = arguments
+    outcome = await program.run("--dry-run", "room", action, "team@conference.example.org", *rest)
+    assert outcome.code == 0, outcome.stderr
+    entered, said, left = outcome.stdout.splitlines()
+    assert sent in said
+    assert entered.startswith('<presence to="team@conference.example.org/')
+    assert left.endswith('type="unavailable"/>')
+
+
 async def test_the_configuration_is_shown_and_changed_by_its_types(program: Program, room: str) -> None:
     assert (await program.run("room", "config", f"no-{room}", "muc#roomconfig_publicroom=yes")).code == 67
     fields = {one["name"]: one for one in await records(program, "room", "config", room)}
@@ -126,74 +151,3 @@ async def test_to_destroy_a_room_needs_a_yes(program: Program, owner: Contact, r
     )  # fmt: skip
     assert await records(program, "room", "destroy", room, "--yes") == []
     await owner.wait_for_presence(room, "unavailable")
-
-
-# ── Ad-hoc commands (XEP-0050), of a slixmpp client ─────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-async def offering(server: Server) -> AsyncIterator[Contact]:
-    """A client with a command of two stages."""
-    async with Contact(server, server.account()) as contact:
-        client: Any = contact.client
-        client.register_plugin("xep_0050")
-
-        def second(payload: Any, session: Any) -> Any:
-            name = payload["values"]["name"]
-            form = client["xep_0004"].make_form("result", "Done")
-            form.add_field(var="greeting", ftype="text-single", value=f"hello {name}")
-            return session | {"payload": form, "next": None, "has_next": False}
-
-        def first(_: Any, session: Any) -> Any:
-            form = client["xep_0004"].make_form("form", "Who")
-            form.add_field(var="name", ftype="text-single", label="Your name", required=True)
-            return session | {"payload": form, "next": second, "has_next": False}
-
-        client["xep_0050"].add_command(node="greet", name="Greets", handler=first)
-        yield contact
-
-
-async def test_a_command_of_several_stages_is_run(program: Program, offering: Contact) -> None:
-    (listed,) = await records(program, "adhoc", "list", offering.jid)
-    assert (listed["node"], listed["name"]) == ("greet", "Greets")
-    (result,) = await records(program, "adhoc", "run", offering.jid, "greet", "name=Juliet")
-    assert result["values"] == {"greeting": ["hello Juliet"]}
-
-
-async def test_a_form_that_wants_more_lists_its_fields(program: Program, offering: Contact) -> None:
-    outcome = await program.run("adhoc", "run", offering.jid, "greet", "--format", "json")
-    assert outcome.code == 64
-    assert [(one["name"], one["required"]) for one in outcome.records] == [("name", True)]
-    assert outcome.error["text"] == "name must be given"
-
-
-async def test_what_offers_no_commands_says_so(program: Program, server: Server) -> None:
-    async with Contact(server, server.account()) as plain:
-        outcome = await asyncio.wait_for(program.run("adhoc", "run", plain.jid, "x"), 30)
-    assert outcome.code in (67, 69, 76)
-
-
-ADD_USER = "http://jabber.org/protocol/admin#add-user"  # XEP-0133 §4.1
-
-
-async def test_the_server_s_own_commands_are_run_by_its_admin(server: Server, tmp_path: Path, alice: Account) -> None:
-    account = server.account(server.admin.partition("@")[0])
-    admin = Program(tmp_path, server, account)
-    fresh = f"{secrets.token_hex(4)}@{server.domain}"
-    listed = await records(admin, "adhoc", "list", server.domain)
-    assert ADD_USER in [one["node"] for one in listed]
-    run = ("adhoc", "run", server.domain, ADD_USER)
-    asked = await admin.run(*run, "--format", "json")
-    assert asked.code == 64, asked.stderr
-    assert {"accountjid", "password"} <= {one["name"] for one in asked.records}
-    words = (f"accountjid={fresh}", "password=first-word", "password-verify=first-word")
-    refused = await admin.run(*run, *words, "colour=red")
-    assert (refused.code, refused.stderr.partition("\n")[0]) == (64, "xmppsh: it does not ask for colour")
-    done = await admin.run(*run, *words)
-    assert done.code == 0, done.stderr
-    (tmp_path / "fresh").mkdir()
-    made = Program(tmp_path / "fresh", server, Account(fresh, "first-word"))
-    assert (await made.run("roster", "list")).code == 0
-    (tmp_path / "alice").mkdir()
-    nobody = await Program(tmp_path / "alice", server, alice).run(*run)
-    assert nobody.code in (67, 69, 77), nobody.stderr

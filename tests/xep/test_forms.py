@@ -43,6 +43,11 @@ def test_what_stands_in_it_is_sent_back_and_what_is_given_replaces_it(form: Form
     assert reported_in(sent)[0]["tags"] == ["a", "b"]
 
 
+def test_a_list_and_a_field_of_addresses_are_emptied_by_nothing(form: Form) -> None:
+    values = filled(form, split(["name=x", "who=", "tags=", "admins="]))
+    assert [values[name] for name in ("who", "tags", "admins")] == [(), (), ()]
+
+
 WRONG = {
     "required": ([], "name must be given"),
     "unknown": (["name=x", "nmae=y"], "there is no field 'nmae'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +10,7 @@ import click
 
 from xmppsh import ns
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.errors import ExitCode, StanzaError, UsageError, XmppshError
+from xmppsh.errors import ExitCode, ProtocolError, StanzaError, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -61,13 +62,15 @@ class AdhocResult(Record):
     """What it is."""
     note: str | None
     """A note to the user (XEP-0050 §3.4.3)."""
+    level: str | None
+    """info or warn, of a note."""
     values: dict[str, list[str]]
     """The values of the row by the names of its fields."""
 
     def text(self) -> str:
         """A note, or a line for each field."""
         if self.note is not None:
-            return safe.block(self.note)
+            return safe.block(f"warning: {self.note}" if self.level == "warn" else self.note)
         return "\n".join(safe.line(f"{name}: {', '.join(texts)}") for name, texts in self.values.items())
 
 
@@ -114,19 +117,26 @@ async def adhoc_run(
 
     Example:  xmppsh adhoc run example.org uptime
     """
-    unused, stages = split(pairs), 0
+    given, asked_for, stages = split(pairs), set[str](), 0
     async with app.sessions.one_shot() as session:
         with offered(WHAT, str(to)):
             stage = await _step(session, to, {"node": node, "action": "execute"}, None)
-        while stage is not None and stage.get("status") == "executing":
+        while stage.get("status") == "executing":
             if (stages := stages + 1) > MAX_STAGES:
                 raise CommandFailed(f"{node} has not ended after {MAX_STAGES} stages")
             form, chosen = form_in(stage), _chosen(stage, action)
             here = {"node": node, "sessionid": stage.get("sessionid")}
+            for result in _results(stage):
+                yield result
+            if (complaint := _failed(stage)) is not None:
+                app.console.warn(f"{to}: {complaint}")
+            asked_for.update(_names(form))
             try:
-                values = await _values(app, form, unused, is_last=_is_last(stage, chosen))
+                unused = [name for name in given if name not in asked_for] if _is_last(stage, chosen) else []
+                values = await _values(app, form, given, unused)
             except UsageError:
-                await _step(session, to, {**here, "action": "cancel"}, None)
+                with suppress(XmppshError):  # what is wrong is what counts
+                    await _step(session, to, {**here, "action": "cancel"}, None)
                 for one in [] if form is None else form.asked:
                     yield field_record(one)
                 raise
@@ -136,19 +146,25 @@ async def adhoc_run(
         yield result
     if (failed := _failed(stage)) is not None:
         raise CommandFailed(f"{to}: {failed}")
-    if unused:
+    if (status := stage.get("status")) != "completed":
+        raise CommandFailed(f"{to} did not complete {node}: its status is {status or 'not told'}")
+    if unused := [name for name in given if name not in asked_for]:
         app.console.warn(f"{node} is done, and never asked for {', '.join(unused)}")
 
 
+def _names(form: Form | None) -> list[str]:
+    return [] if form is None else [one.name for one in form.fields]
+
+
 async def _values(
-    app: App, form: Form | None, unused: dict[str, list[str]], *, is_last: bool
+    app: App, form: Form | None, given: dict[str, list[str]], unused: list[str]
 ) -> dict[str, tuple[str, ...]]:
-    """What a stage is answered with; takes from `unused` what it asks for. Raises UsageError."""
-    fields = [] if form is None else [one.name for one in form.fields]
-    own = {name: unused.pop(name) for name in fields if name in unused}
-    if is_last and unused:
-        raise UsageError(f"it does not ask for {', '.join(unused)}", hint=f"its fields are {', '.join(fields)}")
-    return {} if form is None else await completed(app, form, own)
+    """What a stage is answered with. Raises UsageError, also for what no stage has asked for (unused)."""
+    fields = _names(form)
+    if unused:
+        hint = f"its fields are {', '.join(fields)}" if fields else None
+        raise UsageError(f"it does not ask for {', '.join(unused)}", hint=hint)
+    return {} if form is None else await completed(app, form, {name: given[name] for name in fields if name in given})
 
 
 def _actions(stage: Tree) -> set[str]:
@@ -168,20 +184,24 @@ def _is_last(stage: Tree, chosen: str | None) -> bool:
     return chosen == "complete" or "next" not in _actions(stage) | {chosen}
 
 
-async def _step(session: SessionPort, to: Jid, facts: dict[str, str | None], form: Xml | None) -> Tree | None:
+async def _step(session: SessionPort, to: Jid, facts: dict[str, str | None], form: Xml | None) -> Tree:
     answer = await session.request("set", to, element("command", {"xmlns": ns.COMMANDS, **facts}, form))
-    return tree(answer).find(COMMAND)
+    stage = tree(answer).find(COMMAND)
+    if stage is None:
+        raise ProtocolError(f"{to} does not say what became of the command", layer="stanza")
+    return stage
 
 
-def _notes(stage: Tree | None) -> list[tuple[str, str]]:
-    found = [] if stage is None else stage.iterfind(f"{{{ns.COMMANDS}}}note")
-    return [(one.get("type", "info"), one.text or "") for one in found]
+def _notes(stage: Tree) -> list[tuple[str, str]]:
+    return [(one.get("type", "info"), one.text or "") for one in stage.iterfind(f"{{{ns.COMMANDS}}}note")]
 
 
-def _failed(stage: Tree | None) -> str | None:
+def _failed(stage: Tree) -> str | None:
     return next((text for kind, text in _notes(stage) if kind == "error"), None)
 
 
-def _results(stage: Tree | None) -> list[AdhocResult]:
-    notes = [AdhocResult(text, {}) for kind, text in _notes(stage) if kind != "error"]
-    return [*notes, *(AdhocResult(None, row) for row in reported_in(stage))]
+def _results(stage: Tree) -> list[AdhocResult]:
+    """The notes of a stage, without what failed; and the rows, once there are results and no form to fill in."""
+    notes = [AdhocResult(text, kind, {}) for kind, text in _notes(stage) if kind != "error"]
+    rows = [] if stage.get("status") == "executing" else reported_in(stage)
+    return [*notes, *(AdhocResult(None, None, row) for row in rows)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +12,7 @@ from xmppsh import ns
 from xmppsh.app.progress import listed
 from xmppsh.commands.collecting import reading_from, send_unrefused
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.errors import UsageError
+from xmppsh.errors import StanzaError, UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -21,13 +20,14 @@ from xmppsh.registry.base import command
 from xmppsh.registry.params import JID
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
-from xmppsh.xep.missing import offered, require
+from xmppsh.xep.missing import NotOffered, offered, require
 from xmppsh.xep.muc import WHAT, inside, is_subject
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 AFFILIATIONS = ("owner", "admin", "member", "none", "outcast")  # §5.2
 ROLES = ("moderator", "participant", "visitor", "none")  # §5.1
-SUBJECT_S = 5.0  # a room tells its subject when it lets us in
 NICK = click.option("--nick", metavar="NICK", help="Your nickname in the room [that of the account].")
 PASSWORD = click.option("--room-password", metavar="PASSWORD", help="The room's password.")
 REASON = click.option("--reason", metavar="TEXT", help="The reason.")
@@ -114,6 +113,7 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
     Example:  xmppsh room who team@conference.example.org
     """
     async with app.sessions.one_shot() as session:
+        await _is_room(session, room)  # what a user has are no occupants
         are_told = False
         async with aclosing(listed(app, "occupants", disco.pages_of_items(session, room.bare))) as found:
             async for one in found:
@@ -121,7 +121,10 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
                 are_told = True
         if are_told:
             return
-        reading, entering = reading_from(session.subscribe("presence")), inside(session, [room], nick, room_password)
+        reading, entering = (
+            reading_from(session.subscribe("presence")),
+            _inside(app, session, room, nick, room_password),
+        )
         async with reading as presences, entering as own:
             presences.finish()  # ours is the last one (§7.2.3)
             async for stanza in presences:
@@ -144,16 +147,16 @@ async def room_subject(
     Example:  xmppsh room subject team@conference.example.org "Release on Friday"
     """
     async with app.sessions.one_shot() as session:
-        reading, entering = reading_from(session.subscribe("message")), inside(session, [room], nick, room_password)
-        async with reading as messages, entering:
+        entering = _inside(app, session, room, nick, room_password)
+        async with reading_from(session.subscribe("message")) as messages, entering:
             if text is None:
+                with suppress(StanzaError):
+                    await disco.info(session, room.bare)  # answered after the subject, which it tells who enters
+                messages.finish()
                 said = ""
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(SUBJECT_S):
-                        async for stanza in messages:
-                            if stanza.sender.partition("/")[0] == str(room.bare) and is_subject(stanza):
-                                said = tree(stanza).findtext(f"{{{ns.CLIENT}}}subject") or ""
-                                break
+                async for stanza in messages:
+                    if stanza.sender.partition("/")[0] == str(room.bare) and is_subject(stanza):
+                        said = tree(stanza).findtext(f"{{{ns.CLIENT}}}subject") or ""
                 yield Subject(str(room.bare), said)
             else:
                 about = element("subject", None, text)
@@ -181,7 +184,7 @@ async def room_invite(
             return await send_unrefused(session, guest, {}, element("x", facts), guest.domainpart)
         why = None if reason is None else element("reason", None, reason)
         asked = element("x", {"xmlns": ns.MUC_USER}, element("invite", {"to": str(guest)}, why))
-        async with inside(session, [room], nick, room_password):
+        async with _inside(app, session, room, nick, room_password):
             await send_unrefused(session, room.bare, {}, asked, str(room.bare))
 
 
@@ -214,7 +217,7 @@ async def room_role(
     Example:  xmppsh room role team@conference.example.org Juliet moderator
     """
     # A role is given by an occupant (§8.4).
-    async with app.sessions.one_shot() as session, inside(session, [room], own_nick, room_password):
+    async with app.sessions.one_shot() as session, _inside(app, session, room, own_nick, room_password):
         await _administer(session, room, {"nick": nick, "role": role}, reason)
 
 
@@ -235,7 +238,7 @@ async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncItera
     """
     given = split(pairs)
     async with app.sessions.one_shot() as session:
-        await _exists(session, room)
+        await _is_room(session, room)
         answer = tree(await session.request("get", room.bare, element("query", {"xmlns": ns.MUC_OWNER})))
         form = form_in(answer.find(f"{{{ns.MUC_OWNER}}}query"))
         if form is None:
@@ -261,10 +264,20 @@ async def room_destroy(app: App, room: Jid, reason: str | None, yes: bool) -> No
         return
     why = element("destroy", None, None if reason is None else element("reason", None, reason))
     async with app.sessions.one_shot() as session:
-        await _exists(session, room)
+        await _is_room(session, room)
         await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_OWNER}, why))
 
 
-async def _exists(session: SessionPort, room: Jid) -> None:
-    """Raise StanzaError where there is no such room: ejabberd shows, changes and destroys one that is not there."""
-    await disco.info(session, room.bare)
+def _inside(
+    app: App, session: SessionPort, room: Jid, nick: str | None, password: str | None
+) -> AbstractAsyncContextManager[str]:
+    return inside(session, [room], nick, password, waits=not app.settings.dry_run)
+
+
+async def _is_room(session: SessionPort, room: Jid) -> None:
+    """Raise StanzaError where nothing is there, as ejabberd shows, changes and destroys a room that does not exist;
+    NotOffered where something else is there (§6.4).
+    """
+    identities, _ = await disco.info(session, room.bare)
+    if "conference" not in [one.category for one in identities]:
+        raise NotOffered(f"{room.bare} is not a room", hint=f"xmppsh disco info {room.bare}")

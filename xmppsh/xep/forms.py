@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FORM = f"{{{ns.DATA_FORMS}}}x"
 SILENT = ("fixed", "hidden")  # what nobody fills in
 BOOLEANS = {"1": "1", "true": "1", "yes": "1", "on": "1", "0": "0", "false": "0", "no": "0", "off": "0"}
+CHOSEN = ("list-single", "list-multi", "jid-single", "jid-multi")
 MULTI = ("list-multi", "text-multi", "jid-multi")
 
 
@@ -128,10 +129,15 @@ def filled(form: Form, given: dict[str, list[str]]) -> dict[str, tuple[str, ...]
 
 
 def checked(one: Field, texts: Sequence[str]) -> tuple[str, ...]:
-    """The values as they are sent; raises UsageError for what is not of the field's type."""
+    """The values as they are sent; raises UsageError for what is not of the field's type.
+
+    `NAME=` empties a list, and a field of addresses: no text stands for "none" there.
+    """
     if len(texts) > 1 and one.type not in MULTI:
         raise UsageError(f"{one.name} takes one value")
     allowed = [value for value, _ in one.options]
+    if list(texts) == [""] and one.type in CHOSEN and "" not in allowed:
+        return ()
     found = []
     for text in texts:
         match one.type:
