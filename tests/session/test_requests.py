@@ -6,7 +6,7 @@ import pytest
 
 from xmppsh.errors import ConnectionLost, StanzaError
 from xmppsh.model import Element, Jid
-from xmppsh.session.requests import Requests
+from xmppsh.session.requests import MAX_ASKED, MAX_FENCES, Requests, fences
 from xmppsh.session.responder import response_to
 from xmppsh.xmlio.build import Xml
 from xmppsh.xmlio.reader import read_element, tree
@@ -180,3 +180,13 @@ async def test_a_fence_on_a_session_that_is_lost_proves_nothing() -> None:
             stanza_id = read_element(asked).id
             assert asker.requests.answer(answer("example.org", stanza_id=stanza_id or "", kind="error"))
         assert await fence is not lost
+
+
+def test_who_is_asked_for_bounces_is_our_server_or_the_address_itself_and_of_very_many_their_domain() -> None:
+    own = Jid.parse("alice@here/x")
+    asked = fences(("bob@here/phone", "room@rooms.here/nick", "room@rooms.here", "carol@afar", "@", "news.afar"), own)
+    assert asked == set(map(Jid.parse, ("here", "room@rooms.here", "carol@afar", "news.afar")))
+    asked = fences((f"user{number}@afar" for number in range(MAX_ASKED + 50)), own)
+    assert len(asked) == MAX_ASKED + 1
+    assert Jid.parse("afar") in asked
+    assert len(fences((f"user@afar{number}" for number in range(MAX_FENCES + 50)), own)) == MAX_FENCES

@@ -38,9 +38,9 @@ class BorrowedRequests:
         self.was_answered = True
         return answer
 
-    async def fence(self, domains: Iterable[str]) -> bool:
-        """Wait until every bounce that these domains send at once has come."""
-        return await self._requests.fence(domains, self._timeout_s)
+    async def fence(self, addresses: Iterable[str]) -> bool:
+        """Wait until every bounce from these addresses that comes at once has come."""
+        return await self._requests.fence(addresses, self._timeout_s)
 
 
 class BorrowedSession:
@@ -132,9 +132,9 @@ class BorrowedSession:
         await self._session.acked(number, timeout_s, lambda: self.unproven_count)
         self._was_acked = True
 
-    async def through(self, number: int, domains: Iterable[str]) -> None:
-        """Wait for `acked`, and until every bounce that these domains send at once has come."""
-        await asyncio.gather(self.acked(number), self.requests.fence(domains))
+    async def through(self, number: int, addresses: Iterable[str]) -> None:
+        """Wait for `acked`, and until every bounce from these addresses that comes at once has come."""
+        await asyncio.gather(self.acked(number), self.requests.fence(addresses))
 
     async def written(self) -> None:
         """Wait until everything has been handed to the network."""

@@ -147,7 +147,7 @@ class DrySession:
         """Nobody acknowledges."""
         raise DryRunEnds
 
-    async def through(self, number: int, domains: Iterable[str]) -> None:
+    async def through(self, number: int, addresses: Iterable[str]) -> None:
         """The same."""
         raise DryRunEnds
 
@@ -155,7 +155,7 @@ class DrySession:
         """Nothing is written."""
         raise DryRunEnds
 
-    async def fence(self, domains: Iterable[str]) -> bool:
+    async def fence(self, addresses: Iterable[str]) -> bool:
         """Nobody answers."""
         raise DryRunEnds
 

@@ -13,7 +13,7 @@ from xmppsh.errors import DeadlineExceeded, Partial, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.registry.base import command
-from xmppsh.session.requests import domains_of, is_answer
+from xmppsh.session.requests import is_answer
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import StanzaReader, tree
@@ -53,7 +53,8 @@ class _Exchange:
         self.answers: list[Element] = []
         self._elements = elements
         self._failed: list[XmppshError] = []
-        self._ids = {one.id: one for one in elements if one.id}
+        self._ids: dict[str | None, Element] = {one.id: one for one in elements if one.id}
+        self._without_id = [one for one in elements if not one.id]
         requests = (one for one in elements if one.kind == "iq" and one.attributes.get("type") in ("get", "set"))
         self._open = {one.id for one in requests if one.id}
         self._answered = asyncio.Event()
@@ -68,7 +69,7 @@ class _Exchange:
                 # Nothing is added to it: the outbox gets a name for it that is not in it.
                 number = session.send(verbatim(one), kind=one.kind, stanza_id=new_id(), to=to)
             bouncing = (one.attributes["to"] for one in self._elements if one.kind != "iq" and one.attributes.get("to"))
-            await session.through(number, domains_of(bouncing))
+            await session.through(number, bouncing)
             await self._wait(session.options.timeout_s)
 
     async def _wait(self, timeout_s: float) -> None:
@@ -83,7 +84,7 @@ class _Exchange:
 
     async def _read(self, session: SessionPort, reader: Reader) -> None:
         async for stanza in reader:
-            asked = self._ids.get(stanza.id) if stanza.id else self._nameless(stanza)
+            asked = self._ids.get(stanza.id) or self._nameless(stanza)
             if asked is None:
                 continue
             if stanza.id in self._open:
@@ -97,11 +98,16 @@ class _Exchange:
                 self.answers.append(stanza)
 
     def _nameless(self, stanza: Element) -> Element | None:
-        """Which of ours an error without an id is about: one of the same kind, also without an id, to its sender."""
-        if stanza.attributes.get("type") != "error":
-            return None
-        mine = (one for one in self._elements if not one.id and one.kind == stanza.kind)
-        return next((one for one in mine if one.attributes.get("to", "") == stanza.sender), None)
+        """Which of ours without an id an error is about: one of the same kind to its sender.
+
+        The error may have an id: Prosody's rooms give one to each message.
+        """
+        if stanza.attributes.get("type") == "error":
+            for one in self._without_id:
+                if one.kind == stanza.kind and one.attributes.get("to", "") == stanza.sender:
+                    self._without_id.remove(one)
+                    return one
+        return None
 
     def judge(self) -> None:
         """Raise what went wrong."""

@@ -80,8 +80,7 @@ async def _sent(session: Session, journal: Journal, entries: list[Entry], delive
                     continue
             ready.append(entry)
         session.resend(ready)
-        places = {str(room) for room in shut} | {Jid.parse(one.to).domainpart for one in ready if one.to}
-        await session.through(session.sent_count, places)
+        await session.through(session.sent_count, [one.to for one in ready if one.to])
         await reading.finish()
     journal.store.keep(kept)
     return {entry.row for entry in kept}

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, IoError, XmppshError
 from xmppsh.express.waits import Stopped
-from xmppsh.model import Jid
 from xmppsh.net.tls import check_pin, set_up
 from xmppsh.outbox.queue import Queue
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import HashPassword, StartTls, Write
 from xmppsh.session.outcome import no_ack, no_answer, refuse_too_big, refused, unsettled
-from xmppsh.session.requests import FENCE_TIMEOUT_S, is_answer, request_of
+from xmppsh.session.requests import FENCE_TIMEOUT_S, fences, is_answer, request_of
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.options import SessionOptions
     from xmppsh.express.link import Link
     from xmppsh.express.waits import Waits
-    from xmppsh.model import Element
+    from xmppsh.model import Element, Jid
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
     from xmppsh.protocol.actions import Output
@@ -228,12 +227,12 @@ class Session:
         if self._is_over:
             raise self.error or ConnectionLost("the session is over")
 
-    async def through(self, number: int, domains: Iterable[str]) -> None:
-        """Wait until the server has handled everything up to stanza `number`, and every bounce that these domains send
-        at once has come: each answers a ping behind our stanzas, or takes too long for that."""
+    async def through(self, number: int, addresses: Iterable[str]) -> None:
+        """Wait until the server has handled everything up to stanza `number`, and every bounce from these addresses
+        that comes at once has come (session/requests.py: fences)."""
         self._ask_for_ack()  # on its own, as the message's fate does not depend on the pings'
-        for domain in domains:
-            self._ask("get", Jid.parse(domain), element("ping", {"xmlns": ns.PING}))
+        for to in fences(addresses, self.jid):
+            self._ask("get", to, element("ping", {"xmlns": ns.PING}))
         self._ask_for_ack()
         timeout_s = self.options.timeout_s
         now = self._progress_at = time.monotonic()

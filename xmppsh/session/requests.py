@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from xmppsh.xmlio.build import Xml
 
 FENCE_TIMEOUT_S = 5.0  # how long a bounce from another server is waited for
+MAX_ASKED = 100  # addresses that are asked by themselves: a long list is not to be written to twice
+MAX_FENCES = 1000
 
 
 def request_of(iq_type: str, stanza_id: str, to: Jid | None, payload: Xml | None) -> Xml:
@@ -63,16 +65,21 @@ def may_refuse(sender: str, to: Jid, own: Jid) -> bool:
     return sender.partition("/")[0] in (str(to.bare), "", to.domainpart, own.domainpart, str(own.bare))
 
 
-def domains_of(addresses: Iterable[str], most: int | None = None) -> set[str]:
-    """The domains that may bounce what was sent to these addresses, `most` of them at most.
+def fences(addresses: Iterable[str], own: Jid) -> set[Jid]:
+    """Whose answer to a ping proves that what was sent before to these addresses has been dealt with.
 
-    What is no address is left out: our own server bounces it at once.
+    Our own server deals with its accounts in order. Elsewhere the bare address is asked, where a server answers for its
+    account, and a room for itself: a server may run each room beside itself (ejabberd does), so that its own answer
+    tells nothing of what the room still refuses, and nobody can tell an address of a room from one of an account. After
+    MAX_ASKED of them a domain stands for its addresses. What is no address is left out: our server bounces it at once.
     """
-    found: set[str] = set()
+    found: set[Jid] = set()
     for address in addresses:
         with suppress(MalformedJid):
-            found.add(Jid.parse(address).domainpart)
-        if len(found) == most:
+            to = Jid.parse(address)
+            is_ours = to.domainpart == own.domainpart
+            found.add(Jid(None, to.domainpart) if is_ours or len(found) >= MAX_ASKED else to.bare)
+        if len(found) == MAX_FENCES:
             break
     return found
 
@@ -131,17 +138,17 @@ class Requests:
         """An IQ to our own account that goes before everything queued; its answer, a result or an error."""
         return await self.exchange(iq_type, None, payload, ahead=True)
 
-    async def fence(self, domains: Iterable[str], timeout_s: float | None = None) -> bool:
-        """Wait until every bounce that these domains send at once has come: each answers a ping after our stanzas.
+    async def fence(self, addresses: Iterable[str], timeout_s: float | None = None) -> bool:
+        """Wait until every bounce of what was sent to these addresses has come that comes at once (`fences`).
 
         Returns False where the session was lost meanwhile.
         """
         limit_s = min(FENCE_TIMEOUT_S, self._sender.timeout_s if timeout_s is None else timeout_s)
         ping = element("ping", {"xmlns": ns.PING})
-        pings = (self.exchange("get", Jid.parse(domain), ping, limit_s) for domain in domains)
+        pings = (self.exchange("get", to, ping, limit_s) for to in fences(addresses, self.jid))
         outcomes = await asyncio.gather(*pings, return_exceptions=True)
         for outcome in outcomes:
-            # Any answer will do, and a domain that gives none in time cannot bounce in time either.
+            # Any answer will do, and who gives none in time cannot bounce in time either.
             if isinstance(outcome, BaseException) and not isinstance(outcome, XmppshError):
                 raise outcome
         return not any(isinstance(outcome, ConnectionLost) for outcome in outcomes)

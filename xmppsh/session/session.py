@@ -183,9 +183,9 @@ class Session(Streams):
         if any(entry.number <= number for entry in queue.lost):
             raise unsettled(count(), None)
 
-    async def through(self, number: int, domains: Iterable[str]) -> None:
-        """Wait for `acked`, and until every bounce that these domains send at once has come."""
-        await asyncio.gather(self.acked(number), self.requests.fence(domains))
+    async def through(self, number: int, addresses: Iterable[str]) -> None:
+        """Wait for `acked`, and until every bounce from these addresses that comes at once has come."""
+        await asyncio.gather(self.acked(number), self.requests.fence(addresses))
 
     async def written(self) -> None:
         """Wait until everything has been handed to the network."""

@@ -30,8 +30,8 @@ class RequestsPort(Protocol):
     ) -> Element:
         """Send an IQ and give its result; raises StanzaError, DeadlineExceeded, ConnectionLost."""
 
-    async def fence(self, domains: Iterable[str]) -> bool:
-        """Wait until every bounce that these domains send at once has come; False where the session was lost."""
+    async def fence(self, addresses: Iterable[str]) -> bool:
+        """Wait until every bounce from these addresses that comes at once has come; False where the session is lost."""
 
 
 class Reader(Protocol):
@@ -141,8 +141,8 @@ class SessionPort(Protocol):
     async def acked(self, number: int, timeout_s: float | None = None) -> None:
         """Wait until the server has handled everything up to stanza `number`."""
 
-    async def through(self, number: int, domains: Iterable[str]) -> None:
-        """Wait for `acked`, and until every bounce that these domains send at once has come."""
+    async def through(self, number: int, addresses: Iterable[str]) -> None:
+        """Wait for `acked`, and until every bounce from these addresses that comes at once has come."""
 
     async def written(self) -> None:
         """Wait until everything has been handed to the network."""

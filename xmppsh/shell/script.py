@@ -167,7 +167,7 @@ class Script:
     async def settle(self) -> None:
         """Wait until the server has everything, and until what bounces at once has come back."""
         await asyncio.gather(
-            self._session.acked(self._session.sent_count), self._session.requests.fence(self.sent.domains)
+            self._session.acked(self._session.sent_count), self._session.requests.fence(self.sent.addresses)
         )
 
     def judge(self) -> None:

@@ -46,7 +46,6 @@ class Sent:
     """Remembers messages and reports their bounces (RFC 6120 §8.3) by `on_bounce(place, error)`."""
 
     def __init__(self, session: Session, on_bounce: Callable[[Place, XmppshError], None]) -> None:
-        self.domains: set[str] = set()  # where bounces may come from
         self.last_id = ""  # of the message that left last
         self._session, self._on_bounce = session, on_bounce
         self._places: dict[tuple[str, Jid], Place] = {}
@@ -56,10 +55,14 @@ class Sent:
         """A message left; to: None is our own account."""
         self.last_id = stanza_id
         address = to if to is not None else self._session.jid
-        self.domains.add(address.domainpart)
         self._places[stanza_id, address.bare] = place
         if len(self._places) > MAX_REMEMBERED:
             del self._places[next(iter(self._places))]
+
+    @property
+    def addresses(self) -> set[str]:
+        """Where bounces may come from."""
+        return {str(to) for _, to in self._places}
 
     def place_of(self, stanza: Element) -> Place | None:
         """The line whose message this error answers."""

@@ -16,7 +16,7 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.requests import domains_of, is_answer, may_refuse
+from xmppsh.session.requests import is_answer, may_refuse
 from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.ids import Series, new_id
 from xmppsh.xmlio.plain import Plain
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
     from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort
 
-MAX_FENCED_DOMAINS = 16
 MAX_SINGLE = 1000  # stanzas that are no batch, each with up to the size limit, unacknowledged in memory
 
 
@@ -123,7 +122,7 @@ class Run:
                     self.first_error = self.first_error or error
                 await session.acked(session.sent_count)
                 self.count(session)
-                await session.requests.fence(domains_of(self._remembered.addresses(), MAX_FENCED_DOMAINS))
+                await session.requests.fence(self._remembered.addresses())
                 await self._wait_for_answers(session.options.timeout_s)
                 await collecting.finish()  # whoever prints the replies may be slow
         finally:

@@ -74,12 +74,6 @@ class Delivery:
             self._to.popitem(last=False)
         return key
 
-    @property
-    def fences(self) -> set[str]:
-        """Whom to ask whether everything that comes back at once has come: a room answers beside its own server."""
-        in_rooms = self._message_type == "groupchat"
-        return {str(to.bare) if in_rooms else to.domainpart for to in self.recipients}
-
     # ── What comes back ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def collect_bounces(self, session: SessionPort, bounces: Reader) -> None:

@@ -207,7 +207,7 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
             await session.wait_for_window(WINDOW)
         if delivery.wait.what == "sent":
             return await session.written()
-        await session.through(number, delivery.fences)
+        await session.through(number, map(str, delivery.recipients))
         delivery.acked = True
         if delivery.wait.what in ("delivered", "reply"):
             await delivery.wait_for_answers(options.wait.seconds or session.options.timeout_s)
