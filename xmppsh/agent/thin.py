@@ -1,7 +1,7 @@
 """The thin client: hands a command line over to the agent of this user, and waits for its exit code.
 
 It is imported before anything else of ours, and itself imports next to nothing. Whatever is not as it should be (no
-socket, nobody behind it, another version, another user, a command that is none for the agent) ends here without a
+socket, nobody who serves it, another version, another user, a command that is none for the agent) ends here without a
 word, and the command goes the ordinary way. It can: until the client has said `GO`, the agent has begun nothing.
 
     client → agent   the length of the request (4 bytes), the request, with the three standard streams beside it

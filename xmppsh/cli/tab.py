@@ -90,7 +90,7 @@ class Line:
         return "".join(f"{kind},{name}{about and chr(9)}{about}\n" for name, about in rows)
 
     def _read(self, words: list[str]) -> str:
-        """Read all of them; the kind of the value that is awaited behind the last one, empty for none."""
+        """Read all of them; the kind of the value that is awaited after the last one, empty for none."""
         awaited, name = "", ""
         for word in words:
             if awaited:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def send_unrefused(session: SessionPort, to: Jid, attributes: dict[str, str], payload: Xml, last: str) -> None:
     """Send a message, and wait until its refusal would have come; raises that (StanzaError).
 
-    last: who answers a ping behind it, a server or a room, which has a queue of its own.
+    last: who answers a ping that follows it, a server or a room, which has a queue of its own.
     """
     stanza_id, refusals = new_id(), list[StanzaError]()
 

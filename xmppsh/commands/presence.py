@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xmppsh.xmlio.build import Xml
 
 NO_WAY = (*OUT_OF_REACH, "not-allowed", "forbidden")  # the last two: our server talks to no others, or not to this one
-SILENCE_S = 2.0  # behind the server's answer to a ping that was sent after the probe
+SILENCE_S = 2.0  # after the server's answer to a ping that was sent after the probe
 
 
 class Unseen(XmppshError):
@@ -87,7 +87,7 @@ async def _unrefused(session: SessionPort, stanza: Xml, to: Jid) -> bool:
 
 
 async def _reached(session: SessionPort, to: Jid) -> bool:
-    """Wait until their server answers behind what was sent to it; raises StanzaError where ours cannot reach it.
+    """Wait until their server answers what follows all that was sent to it; raises StanzaError where ours cannot reach it.
 
     Not every server tells a client of a presence that came back; whatever answers the ping is no error. False for
     silence.

@@ -68,10 +68,10 @@ class Driver:
         """Write the stream header, or begin the TLS handshake first."""
         self.carry_out(self.stream.open())
         if self.stream.config.tls == "starttls":
-            asyncio.get_running_loop().call_soon(self._prepare)  # behind the write of this turn
+            asyncio.get_running_loop().call_soon(self._prepare)  # after the write of this turn
 
     def _prepare(self) -> None:
-        """While the first answer is on its way: what reads it is loaded, and the handshake behind it prepared."""
+        """While the first answer is on its way: what reads it is loaded, and the handshake after it prepared."""
         import xml.etree.ElementTree  # noqa: F401
 
         with suppress(XmppshError, OSError, ssl.SSLError):  # the handshake tells of it

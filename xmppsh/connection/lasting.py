@@ -252,10 +252,10 @@ class Connection:
     async def _ask_again(self, driver: Driver) -> None:
         """Close the resumed session and ask for it once more (session/settle.py: ASK_AGAIN).
 
-        The server repeats behind `<resumed/>` what we had not acknowledged: that is taken first, up to its `<a/>`, and
+        The server repeats after `<resumed/>` what we had not acknowledged: that is taken first, up to its `<a/>`, and
         acknowledged by the close. It would be delivered twice, or dropped where another client is online.
         """
-        self._log(1, "stanzas are in flight behind the count of the resumed session: it is closed and asked for again")
+        self._log(1, "stanzas are in flight beyond the count of the resumed session: it is closed and asked for again")
         self._answered.clear()
         driver.carry_out(driver.stream.request_ack())
         with suppress(TimeoutError):

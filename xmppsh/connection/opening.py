@@ -232,7 +232,7 @@ class Opening:
             await self.driver.abandon()
 
     def _dropped(self) -> bool:
-        """Measured: `</stream:stream>` behind a `<resume/>` without an answer ends the very session."""
+        """Measured: `</stream:stream>` after a `<resume/>` without an answer ends the very session."""
         if self.stream.state is not State.RESUMING:
             return False
         self.driver.drop("given up")

@@ -46,7 +46,7 @@ class SessionOptions:
     limits: Limits = field(default_factory=Limits)
     acks: bool = True  # XEP-0198, where the server has it
     heals: bool = False  # survive a cut
-    resumable_s: int | None = None  # the server is asked to keep the session that long behind a cut, to be resumed
+    resumable_s: int | None = None  # the server is asked to keep the session that long after a cut, to be resumed
     known: Path | None = None  # what servers offered the last time (known.py); None: each answer is waited for
     head_start: HeadStart | None = None  # a connection that was begun already
     hashing: Hashing | None = None  # the hash of the password, which was begun already

@@ -32,7 +32,7 @@ class StreamOwner(Protocol):
         """May another stream follow the one that ended with this error? resumed: it was a resumed one."""
 
     def may_bind_anew(self, sm_id: str) -> bool:
-        """May a session that never acknowledges again be left behind for a new one?"""
+        """May a session that never acknowledges again be given up for a new one?"""
 
     async def before_connecting(self) -> None:
         """Another try is about to be made: wait if something else has to be done first."""
@@ -46,7 +46,7 @@ class StreamOwner(Protocol):
     def on_resumed(self, acked: int, sm_id: str) -> bool:
         """The session was resumed; the server has handled `acked` more stanzas than it had acknowledged.
 
-        Returns False when what is in flight behind that cannot be settled on this stream: it is closed, and the
+        Returns False when what is in flight beyond that cannot be settled on this stream: it is closed, and the
         session asked for once more.
         """
 

@@ -49,7 +49,7 @@ FAULTS_OF_RESUMED = frozenset({"not-well-formed", "xml-not-well-formed", "policy
 
 
 def routing_s(in_flight: int) -> float:
-    """How long behind a process's death its session may still route what the server had read of it (as after a cut).
+    """How long after a process's death its session may still route what the server had read of it (as after a cut).
 
     Its pace is not known to anybody, so the wait is twice as careful.
     """

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from xmppsh.texts import Log
 
 
-# The conditions of a `<failed/>` behind which the session is still there. Measured on Prosody 13: with more than 500
+# The conditions of a `<failed/>` after which the session is still there. Measured on Prosody 13: with more than 500
 # stanzas unacknowledged, or with an h below one that it knows, it refuses to resume and forgets the session's deadline,
 # so that it stays online until somebody binds its resource.
 STANDS = frozenset({"resource-constraint", "undefined-condition", "internal-server-error"})

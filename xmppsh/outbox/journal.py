@@ -80,7 +80,7 @@ class UnconfirmedMessage:
 def in_wire_order(rows: list[StoredStanza], acked: int) -> list[Entry]:
     """The stanzas in flight by their numbers; gaps are stanzas of the session's own, filled with empty entries.
 
-    One behind a gap of more than MAX_UNKNOWN is left out, and what follows it: its fate is not settled by a count.
+    One after a gap of more than MAX_UNKNOWN is left out, and what follows it: its fate is not settled by a count.
     """
 
     def distance(row: StoredStanza) -> int:

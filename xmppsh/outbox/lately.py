@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = 1_000  # stanzas: more than a server has no acknowledgement of, since what an archive gave may come once more
-END = "\0"  # behind each stanza; no XML has it
+END = "\0"  # after each stanza; no XML has it
 
 
 class Lately:

@@ -3,7 +3,7 @@
     queued → sent → acked | uncertain → (acked | queued) | failed
 
 Plain messages of a long input are handed in, stored, written and acknowledged by the batch; a batch stands for so many
-stanzas with numbers one behind the other, and is opened up into its stanzas as soon as their fates may differ.
+stanzas with consecutive numbers, and is opened up into its stanzas as soon as their fates may differ.
 
 A stanza is *sent* when its wire number is given, before its bytes leave. A resumed stream repeats what is sent and
 unacknowledged, in order, before anything new. After a session that cannot be resumed everything sent is *uncertain*

@@ -171,7 +171,7 @@ def _record(
 def _around(
     sender: str | None, to: str | None, kind: str | None, language: str | None, payloads: tuple[str, ...]
 ) -> tuple[str, str, str]:
-    """The JSON before the id, between the body and the stamp, and behind that: the same for many messages."""
+    """The JSON before the id, between the body and the stamp, and after that: the same for many messages."""
     example = _record(sender, to, kind, "@id@", language, ("@body@", payloads), "@stamp@", "")
     head, middle, tail = _PLACES.split(dumps(example.data()))
     return head, middle, tail

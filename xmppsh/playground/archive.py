@@ -57,7 +57,7 @@ class Archive:
             self._next += 1
 
     def forwards(self, wanted: Wanted, after: int) -> Iterable[Kept]:
-        """The messages behind a number."""
+        """The messages after a number."""
         return (kept for kept in self._kept if kept.number > after and wanted.holds(kept.message))
 
     def backwards(self, wanted: Wanted, before: int) -> Iterable[Kept]:

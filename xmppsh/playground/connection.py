@@ -73,11 +73,11 @@ class Connection:
         self._restart()
 
     def on_bytes(self, data: bytes) -> None:
-        """A stream may restart behind any tag until it is bound, so until then one tag at a time is read."""
+        """A stream may restart after any tag until it is bound, so until then one tag at a time is read."""
         start = 0
         while start < len(data) and self.state not in (State.BOUND, State.CLOSED):
             if self.state is State.SECURING:
-                # Bytes in clear behind <starttls/> could be anybody's (RFC 6120 §5.3.4); Go clients send a newline.
+                # Bytes in clear after <starttls/> could be anybody's (RFC 6120 §5.3.4); Go clients send a newline.
                 if data[start:].strip():
                     self.abort()
                 return

@@ -18,7 +18,7 @@ KINDS = "cut-after=N, hole, no-ack or slow=MS"
 
 @dataclass
 class Faults:
-    """cut_after: each connection is cut behind its Nth message, which is routed and not acknowledged. hole: the first
+    """cut_after: each connection is cut after its Nth message, which is routed and not acknowledged. hole: the first
     connection that brings a message falls silent, once: nothing is read or written any more, and nothing is closed.
     no_ack: `<r/>` is never answered. slow_s: everything comes that many seconds late once a client is bound.
     """

@@ -61,7 +61,7 @@ class ManagedStream:
         return list(self.unacked)
 
     def request(self) -> Xml | None:
-        """The `<r/>` that belongs behind what is written now, if one is due (XEP-0198 §4)."""
+        """The `<r/>` that belongs after what is written now, if one is due (XEP-0198 §4)."""
         if self._asked or not self.unacked:
             return None
         self._asked = True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import ssl
 
-MAX_BACKLOG_BYTES = 16 * 1024 * 1024  # a client that is further behind has stopped reading; nobody waits for it
+MAX_BACKLOG_BYTES = 16 * 1024 * 1024  # a client that lags further has stopped reading; nobody waits for it
 HANDSHAKE_TIMEOUT_S = 10.0
 GOODBYE_TIMEOUT_S = 2.0  # for the last bytes and the client's close_notify
 
@@ -34,7 +34,7 @@ class Reader(Protocol):
         """The connection is gone. Comes once, whatever ended it."""
 
     def trailer(self) -> str:
-        """What belongs behind everything that is written now."""
+        """What belongs after everything that is written now."""
 
 
 class Wire(asyncio.Protocol):

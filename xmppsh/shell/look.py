@@ -101,7 +101,7 @@ def _wrapped(text: str, room: int) -> list[str]:
         if end >= len(text):
             return rows + found
         if len(found) > 2:
-            # The last word may go on behind the piece, so that it would not stand in a row of its own.
+            # The last word may go on after the piece, so that it would not stand in a row of its own.
             *whole, second, last = found
             rows += whole
             before = text[begin:end].rstrip()[: -len(last)].rstrip()

@@ -51,7 +51,7 @@ Starts = list[Any]  # what is found of a start tag, one for each piece; None whe
 
 
 class Plain(NamedTuple):
-    """Messages that stand in the input one behind the other, well-formed and within the limits.
+    """Messages that follow each other in the input, well-formed and within the limits.
 
     Each is its exact bytes and the white space before it, without its end tag. place: where in the input they begin.
     starts: what was found of each start tag, the id in what is sent and None where there is no plain message.
@@ -88,7 +88,7 @@ class OneByOne(Protocol[Item]):
         """Take input; give what it completes and the fault that ended it, if any."""
 
     def skip(self) -> None:
-        """Elements were read elsewhere: go on behind them, in a line of its own."""
+        """Elements were read elsewhere: go on after them, in a line of its own."""
 
 
 class Runs(Generic[Item]):
@@ -108,7 +108,7 @@ class Runs(Generic[Item]):
         self._place = place  # everything before it is dealt with
         self._is_ahead = False  # the reader has not seen what lies right before it
         self._has_seen = False  # has the reader seen anything?
-        # The line of the reader's own, and the one where it was told to go on, behind plain messages.
+        # The line of the reader's own, and the one where it was told to go on, after plain messages.
         self._line = self._moved_line = place[0]
         self._lines = self._columns = 0  # how much further it is in the input; the columns in that line alone
 
@@ -178,7 +178,7 @@ class Runs(Generic[Item]):
 
     @staticmethod
     def _next_run(matches: Starts, at: int) -> int:
-        """Where a run begins that is worth it, behind the piece `at`, which is not plain; else the end."""
+        """Where a run begins that is worth it, after the piece `at`, which is not plain; else the end."""
         length = 0
         for index in range(at, len(matches)):
             length = 0 if matches[index] is None else length + 1
@@ -191,7 +191,7 @@ class Runs(Generic[Item]):
     def _one_by_one(
         self, data: bytes, *, is_whole: bool, final: bool = False
     ) -> tuple[list[Plain | Item], XmlError | None]:
-        """is_whole: it ends behind an end tag."""
+        """is_whole: it ends after an end tag."""
         self._has_seen = True
         if self._is_ahead:
             self._reader.skip()
@@ -226,7 +226,7 @@ class PlainReader(Runs[Element]):
     """
 
     def __init__(self, limits: Limits, *, root: str | None = None, place: Place = (1, 1)) -> None:
-        """place: where it begins in a longer input, of which it gets what stands behind plain messages."""
+        """place: where it begins in a longer input, of which it gets what comes after plain messages."""
         super().__init__(StanzaReader(limits, root=root), limits, ODD)
         self._place, self._is_ahead = place, place != (1, 1)
         self._allows_plain = root is None or root.rpartition("}")[2] != "message"
@@ -234,7 +234,7 @@ class PlainReader(Runs[Element]):
 
     def _starts(self, parts: list[bytes], whole: bytes) -> Starts:
         ids = USUAL.findall(END + whole, 0, len(whole))  # without the last end tag
-        if len(ids) == len(parts):  # one behind each end tag
+        if len(ids) == len(parts):  # one after each end tag
             return ids
         found = map(START.match, parts)
         return [None if start is None else start[1] or start[2] or b"" for start in found]
@@ -318,7 +318,7 @@ def _joined(messages: list[bytes], end: bytes) -> bytes:
 
 
 def _well_formed(messages: list[bytes], text: bytes, end: bytes) -> tuple[list[bytes], bytes]:
-    """As many of these messages, from the first on, as are well-formed one behind the other. text: all of them, each
+    """As many of these messages, from the first on, as are well-formed, one after the other. text: all of them, each
     with its `end`."""
     while messages:
         parser = expat.ParserCreate("UTF-8", "}")

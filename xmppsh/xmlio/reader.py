@@ -36,7 +36,7 @@ Start = tuple[str | None, str | None, str | None, str | None, str | None, str]
 
 @dataclass(slots=True)
 class Run:
-    """Messages that came one behind the other in one piece, well-formed and within the limits.
+    """Messages that came one after the other in one piece, well-formed and within the limits.
 
     messages: the exact XML of each; starts: sender, recipient, type, id and language as in the start tag, None for one
     that it has not, and what stands from the `>` of that tag to the end tag.
@@ -56,7 +56,7 @@ class Run:
 
 
 def behind(place: Place, data: bytes) -> Place:
-    """The place behind `data`, which begins at `place`."""
+    """The place after `data`, which begins at `place`."""
     lines, last = data.count(b"\n"), data[data.rfind(b"\n") + 1 :]
     return place[0] + lines, (1 if lines else place[1]) + len(last.decode("utf-8", "replace"))
 
@@ -107,7 +107,7 @@ class StreamReader:
         return self._splitter.depth == self._splitter.top - 1
 
     def skip(self) -> None:
-        """Elements were read elsewhere: go on behind them, in a line of its own."""
+        """Elements were read elsewhere: go on after them, in a line of its own."""
         self._splitter.parse(b"\n")
         self._splitter.forget_pending()
 
@@ -169,7 +169,7 @@ class StanzaReader:
         return stanzas, error
 
     def skip(self) -> None:
-        """Elements were read elsewhere: go on behind them, in a line of its own."""
+        """Elements were read elsewhere: go on after them, in a line of its own."""
         self.feed(b"\n")
         self._splitter.forget_pending()
 

@@ -2,7 +2,7 @@
 
 A result (XEP-0313) holds another message, so a run of them is cut at `</result></message>`. That cut is exact, too:
 each piece begins with the start tags of a message and of its result, and has neither another `<result` nor `</result`;
-so the tags of results alternate, each is closed by the end tag of its own piece, and right behind it its message is.
+so the tags of results alternate, each is closed by the end tag of its own piece, and its message comes right after it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Shape:
 
 
 class ArrivingRuns(Runs["Header | Element | Footer"]):
-    """Begins behind the header, wherever the reader stands."""
+    """Begins after the header, wherever the reader stands."""
 
     def __init__(self, reader: StreamReader, limits: Limits, place: Place) -> None:
         # An element that uses a prefix of the header repeats its declaration (Splitter).
@@ -92,7 +92,7 @@ class ArrivingRuns(Runs["Header | Element | Footer"]):
 
 
 class _Starts:
-    """Takes messages apart behind their start tags, each without its end tag."""
+    """Takes messages apart after their start tags, each without its end tag."""
 
     def __init__(self) -> None:
         self._shape: _Shape | None = None

@@ -79,7 +79,7 @@ class Apart:
     async def read(
         self, source: InputStream, limits: Limits, root: str | None, head: bytes, place: Place
     ) -> AsyncGenerator[Read]:
-        """All that is left of the input: `head`, which begins at `place`, and what comes behind it."""
+        """All that is left of the input: `head`, which begins at `place`, and what comes after it."""
         await self._ask(b"S", made_of(limits, root, place))
         async with running(self._feed(source, head)):
             asked: bytes | XmppshError = FEED
@@ -105,7 +105,7 @@ class Apart:
                 kind = FEED if chunk else LAST
                 await self._ask(kind, chunk)
                 chunk = b""
-        except XmppshError as error:  # told behind the answers to what came before it
+        except XmppshError as error:  # told after the answers to what came before it
             self._asked.put_nowait(error)
 
     async def _ask(self, kind: bytes, data: bytes = b"") -> None:

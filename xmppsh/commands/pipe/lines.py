@@ -50,7 +50,7 @@ class Lines:
         self.current = b""
 
     def read(self, lines: Sequence[bytes]) -> Iterator[Element | Plain]:
-        """The next lines of the input; raises XmlError with the place of a bad one, behind what came before it."""
+        """The next lines of the input; raises XmlError with the place of a bad one, after what came before it."""
         together: list[tuple[int, Made]] = []
         for number, line in enumerate(lines, self._number + 1):
             self._number = number
