@@ -126,12 +126,12 @@ class GoodServer:
                 return HEADER + mechanisms(*self.offered)
             case State.SASL:
                 return self._sasl()
-            case State.MODERN:
+            case State.SASL2:
                 return self._modern()
-            case State.HASHING | State.MODERN_HASHING:
+            case State.HASHING | State.SASL2_HASHING:
                 assert self._work is not None
                 return ev.PasswordHashed(self._work.work())
-            case State.AUTHENTICATED if stream.is_modern:
+            case State.AUTHENTICATED if stream.is_sasl2:
                 return bound_features(sm=self._sm)
             case State.AUTHENTICATED:
                 return HEADER + bound_features(sm=self._sm)
@@ -199,7 +199,7 @@ def stream_at(state: State, **changes: Any) -> tuple[Stream, GoodServer]:
     """A stream that a good server has led to this state."""
     if state is State.RESUMING and "resume" not in changes:
         changes["resume"] = former_session()
-    server = GoodServer(tokens=() if state in (State.MODERN, State.MODERN_HASHING) else None)
+    server = GoodServer(tokens=() if state in (State.SASL2, State.SASL2_HASHING) else None)
     if state is State.REGISTERING:
         changes["registers"] = True
     stream = new_stream(**changes)

@@ -53,7 +53,7 @@ def failure(condition: str) -> str:
 def at_login(server: GoodServer | None = None, **changes: Any) -> Stream:
     """A stream that has written its token."""
     stream = new_stream(**{"client": JULIET, **changes})
-    until(State.MODERN, stream, server or GoodServer(tokens=(NONE,)))
+    until(State.SASL2, stream, server or GoodServer(tokens=(NONE,)))
     return stream
 
 
@@ -175,7 +175,7 @@ def test_a_server_that_has_no_sasl2_any_more_is_a_surprise_and_the_older_login_i
     until(State.SASL, stream, GoodServer())
 
 
-@pytest.mark.parametrize(("changes", "tls"), [({"modern": False}, "direct"), ({}, "off")])
+@pytest.mark.parametrize(("changes", "tls"), [({"sasl2": False}, "direct"), ({}, "off")])
 def test_sasl2_is_not_used_without_tls_or_where_it_is_not_to_be(changes: dict[str, Any], tls: str) -> None:
     stream, server = new_stream(tls, client=JULIET, **changes), GoodServer(tokens=(NONE,))
     until(State.SASL, stream, server)
@@ -191,13 +191,13 @@ def test_a_mechanism_that_was_asked_for_is_used_and_no_token() -> None:
 def test_a_server_that_proves_its_offer_is_held_to_it(inside: str, holds: bool) -> None:
     """XEP-0474: the hash of the mechanisms that it has shown."""
     stream, server = new_stream("direct"), GoodServer(tokens=())
-    until(State.MODERN, stream, server)
+    until(State.SASL2, stream, server)
     first = b64decode(server._modern().partition(">")[2].partition("<")[0]).decode()
     digest = b64encode(hashlib.sha1(f"SCRAM-SHA-1{inside}".encode()).digest()).decode()
     challenge = b64encode(f"{first},h={digest}".encode()).decode()
     outputs = feed(stream, f"<challenge xmlns='{NS['sasl2']}'>{challenge}</challenge>")
     if holds:
-        assert stream.state is State.MODERN_HASHING
+        assert stream.state is State.SASL2_HASHING
     else:
         assert "not those that the server says" in str(fault_of(outputs))
 

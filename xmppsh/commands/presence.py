@@ -87,7 +87,7 @@ async def _unrefused(session: SessionPort, stanza: Xml, to: Jid) -> bool:
 
 
 async def _reached(session: SessionPort, to: Jid) -> bool:
-    """Wait until their server answers what follows all that was sent to it; raises StanzaError where ours cannot reach it.
+    """Wait until their server answers what follows what was sent to it; raises StanzaError where ours cannot reach it.
 
     Not every server tells a client of a presence that came back; whatever answers the ping is no error. False for
     silence.

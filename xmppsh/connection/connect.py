@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 2
 PEEK_TIMEOUT_S = 2.0
-MODERN_LOGIN = (State.MODERN, State.MODERN_HASHING, State.AUTHENTICATED)  # a login by SASL2 is not over
+SASL2_LOGIN = (State.SASL2, State.SASL2_HASHING, State.AUTHENTICATED)  # a login by SASL2 is not over
 MAX_PATIENCE_S = 2.0
 PATIENCE_ROUND_TRIPS = 2  # a server far away takes longer than the stagger for its first answer
 
@@ -83,7 +83,7 @@ class Connector:
         self._known: Known | None = None  # what may be written ahead
         self._ahead: Stream | None = None  # the last one that did so
         self._tried: list[Stream] = []
-        self._is_modern = True  # SASL2 may be used
+        self._uses_sasl2 = True  # SASL2 may be used
         self._client: Client | None = None  # who asks for tokens, with what is kept
 
     async def connect(
@@ -99,7 +99,7 @@ class Connector:
         self._on_live, self._jid, self._resume = on_live, jid, resume
         hosts, self._redirect = self.options.hosts, ""
         self._known = self._last_known()
-        self._is_modern = self._known is None or self._known.rung is not Rung.NOTHING
+        self._uses_sasl2 = self._known is None or self._known.rung is not Rung.NOTHING
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 outcome = await self._try_cautiously(hosts)
@@ -212,11 +212,11 @@ class Connector:
         try:
             return await self._try_plan(hosts)
         except (ProtocolError, StreamError, ConnectionLost, DeadlineExceeded) as error:
-            is_modern = any(stream.is_modern and stream.ended_in in MODERN_LOGIN for stream in self._tried)
-            if isinstance(error, TlsError) or error.layer == "sasl" or not (self._ahead or is_modern):
+            is_sasl2 = any(stream.is_sasl2 and stream.ended_in in SASL2_LOGIN for stream in self._tried)
+            if isinstance(error, TlsError) or error.layer == "sasl" or not (self._ahead or is_sasl2):
                 raise
             self._log(1, f"{error}; trying again, step by step")
-        ahead, self._is_modern = self._ahead, False
+        ahead, self._uses_sasl2 = self._ahead, False
         self._known = None if known is None else replace(known, rung=Rung.NOTHING)
         outcome = await self._try_plan(hosts)
         if ahead is not None:
@@ -267,7 +267,7 @@ class Connector:
             attempt.candidate.tls,
             known=self._known,
             client=self._client,
-            modern=self._is_modern,
+            sasl2=self._uses_sasl2,
             resume=self._resume,
             registers=self.on_registration is not None,
         )
@@ -284,7 +284,7 @@ class Connector:
             peek=lambda: self._peek(attempt),
         )
         self._tried.append(opening.stream)
-        if self._is_modern and (self._known is None or self._known.tokens is None):
+        if self._uses_sasl2 and (self._known is None or self._known.tokens is None):
             asyncio.get_running_loop().call_later(self._left_s() / 2, opening.stop_waiting_for_login)
         if self._known is not None and self._known.rung is not Rung.NOTHING:
             self._ahead = opening.stream

@@ -14,10 +14,10 @@ from xmppsh.model import Element
 from xmppsh.plain import dataclass
 from xmppsh.protocol.events import (
     HandledNoted,
-    ModernSuccessReceived,
     RegistrationOpen,
     ResourceBound,
     ResumeFailed,
+    Sasl2SuccessReceived,
     SessionEstablished,
     SessionResumed,
     StanzaArrived,
@@ -52,14 +52,14 @@ SILENCES = {
     State.SASL: "does not answer the login",
     State.REGISTERING: "does not answer the registration",
     State.HASHING: "wants a password hash that takes too long",
-    State.MODERN: "does not answer the login",
-    State.MODERN_HASHING: "wants a password hash that takes too long",
+    State.SASL2: "does not answer the login",
+    State.SASL2_HASHING: "wants a password hash that takes too long",
     State.AUTHENTICATED: "is silent after the login",
     State.BINDING: "does not answer the resource binding",
     State.BOUND: "does not answer the request for stream management",
 }
 
-LOG_INS = (SuccessReceived, ModernSuccessReceived)
+LOG_INS = (SuccessReceived, Sasl2SuccessReceived)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Opening:
 
     def stop_waiting_for_login(self) -> None:
         """The same where the login is one by SASL2, which this server has never done for us."""
-        if self.stream.is_modern:
+        if self.stream.is_sasl2:
             self.stop_waiting()
 
     def _on_item(self, item: Header | Element | Footer) -> None:

@@ -60,7 +60,7 @@ class SessionOptions:
         *,
         known: Known | None,
         client: Client | None,
-        modern: bool = True,
+        sasl2: bool = True,
         resume: StreamManagement | None = None,
         registers: bool = False,
     ) -> StreamConfig:
@@ -76,7 +76,7 @@ class SessionOptions:
             resume=resume,
             bind_id=new_id(),
             known=known,
-            modern=modern,
+            sasl2=sasl2,
             client=client,
             pbkdf2=None if self.hashing is None else self.hashing.pbkdf2,
             resource=new_id(),  # Prosody's own may begin with "-", and would be an option on our command line

@@ -43,8 +43,8 @@ class Binding(Login):
     def _on_success(self, event: ev.SuccessReceived) -> list[Output]:
         return super()._on_success(event) + self._bind_ahead()
 
-    def _on_modern_success(self, event: ev.ModernSuccessReceived) -> list[Output]:
-        return super()._on_modern_success(event) + self._bind_ahead()
+    def _on_sasl2_success(self, event: ev.Sasl2SuccessReceived) -> list[Output]:
+        return super()._on_sasl2_success(event) + self._bind_ahead()
 
     def _bind_ahead(self) -> list[Output]:
         """Bind and ask for acks at once; where the server has shown that it takes that, the session counts as there.
@@ -79,7 +79,7 @@ class Binding(Login):
         acks = self._acks_offered and not self._wants_session and self.jid == self._wanted
         offer = self._offer
         by = self._mechanism_before if self.is_by_token else self.mechanism
-        tokens = frozenset() if self.offers_modern and offer.tokens is None else offer.tokens
+        tokens = frozenset() if self.offers_sasl2 and offer.tokens is None else offer.tokens
         return Known(offer.mechanisms, offer.binding_types, by, acks, self.max_stanza_bytes, rung, tokens)
 
     # ── Bind and stream management (RFC 6120 §7, XEP-0198 §3) ───────────────────────────────────────────────────

@@ -63,15 +63,15 @@ class SaslFailureReceived(ElementReceived):
     """`<failure/>` of SASL (RFC 6120 §6.4.5)."""
 
 
-class ModernChallengeReceived(ElementReceived):
+class Sasl2ChallengeReceived(ElementReceived):
     """`<challenge/>` of SASL2 (XEP-0388 §2.5)."""
 
 
-class ModernSuccessReceived(ElementReceived):
+class Sasl2SuccessReceived(ElementReceived):
     """`<success/>` of SASL2 (XEP-0388 §2.6.1)."""
 
 
-class ModernFailureReceived(ElementReceived):
+class Sasl2FailureReceived(ElementReceived):
     """`<failure/>` of SASL2 (XEP-0388 §2.6.2)."""
 
 

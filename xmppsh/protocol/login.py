@@ -53,7 +53,7 @@ class Login(Negotiation):
     def _auth(self, offer: sasl.Offer, initial: bytes) -> Write:
         if offer.tokens is None:
             return super()._auth(offer, initial)
-        parts = [element("initial-response", None, sasl.encode_modern(initial))]
+        parts = [element("initial-response", None, sasl.encode_sasl2(initial))]
         if self.config.client is not None:
             parts.append(self._user_agent(self.config.client))
             self._wanted_token = "" if self.is_by_token else self._token_to_ask_for(offer) or ""
@@ -73,7 +73,7 @@ class Login(Negotiation):
             return None
         return fast.best(offer.tokens or (), can_bind=offer.end_point is not None)
 
-    def _on_modern_success(self, event: ev.ModernSuccessReceived) -> list[Output]:
+    def _on_sasl2_success(self, event: ev.Sasl2SuccessReceived) -> list[Output]:
         assert self._exchange is not None
         success = tree(event.element)
         self._exchange.succeeded(sasl.decode(success.findtext(f"{{{ns.SASL2}}}additional-data")))
@@ -101,7 +101,7 @@ class Login(Negotiation):
         by = self.password_mechanism or self._mechanism_before
         return [ev.TokenIssued(fast.Token(mechanism, secret, found.get("expiry", ""), by))]
 
-    def _on_modern_failure(self, event: ev.ModernFailureReceived) -> list[Output]:
+    def _on_sasl2_failure(self, event: ev.Sasl2FailureReceived) -> list[Output]:
         condition, text = _failure(tree(event.element))
         if not self.is_by_token:
             return self._on_refusal(condition, text)

@@ -50,7 +50,7 @@ class StreamConfig:
     registers: bool = False  # register a new account instead of logging in (XEP-0077)
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
     known: Known | None = None  # what the server offered the last time (ahead.py)
-    modern: bool = True  # SASL2 (XEP-0388), where the server has it
+    sasl2: bool = True  # SASL2 (XEP-0388), where the server has it
     client: Client | None = None  # asks for tokens and uses them (XEP-0484); None: no tokens
     pbkdf2: Pbkdf2 | None = None  # computes the hash for SCRAM; None: hashlib does it
     language: str = "en"
@@ -84,7 +84,7 @@ class Negotiation:
         self._refused: set[str] = set()  # mechanisms, on this stream
         self._certificate: bytes | None = None
         self.has_header = False  # the server's header has come
-        self.offers_modern = False  # the server offers SASL2, which we may or may not use
+        self.offers_sasl2 = False  # the server offers SASL2, which we may or may not use
 
     @property
     def _ahead(self) -> Known | None:
@@ -158,13 +158,13 @@ class Negotiation:
             self.state = State.REGISTERING
             return [ev.RegistrationOpen(child(features, ns.REGISTER_FEATURE, "register") is not None)]
         mechanisms = child(features, ns.SASL, "mechanisms")
-        modern = child(features, ns.SASL2, "authentication") if self._may_be_modern else None
-        self.offers_modern = modern is not None
-        if self._guessed is not None and (modern is None) is not (self._guessed.tokens is None):
-            if modern is None:
+        sasl2 = child(features, ns.SASL2, "authentication") if self._may_use_sasl2 else None
+        self.offers_sasl2 = sasl2 is not None
+        if self._guessed is not None and (sasl2 is None) is not (self._guessed.tokens is None):
+            if sasl2 is None:
                 raise Surprise("it has no SASL2 any more")
-            modern = None  # the login was begun without SASL2; the next one begins with it
-        mechanisms = mechanisms if modern is None else modern
+            sasl2 = None  # the login was begun without SASL2; the next one begins with it
+        mechanisms = mechanisms if sasl2 is None else sasl2
         if mechanisms is None and self.config.tls == "off" and child(features, ns.TLS, "starttls") is not None:
             raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
         if mechanisms is None:
@@ -173,18 +173,18 @@ class Negotiation:
         self._offer = self._offer_of(
             frozenset((one.text or "").strip() for one in mechanisms if one.tag.endswith("}mechanism")),
             frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings)),
-            None if modern is None else frozenset((one.text or "").strip() for one in modern.iterfind(TOKENS)),
+            None if sasl2 is None else frozenset((one.text or "").strip() for one in sasl2.iterfind(TOKENS)),
         )
-        self.state = State.SASL if modern is None else State.MODERN
+        self.state = State.SASL if sasl2 is None else State.SASL2
         return [] if self._guessed is not None else self._log_in(self._offer)
 
     @property
-    def _may_be_modern(self) -> bool:
+    def _may_use_sasl2(self) -> bool:
         """May SASL2 be used? Only under TLS (XEP-0388 §3)."""
-        return self.config.modern and self.config.tls != "off"
+        return self.config.sasl2 and self.config.tls != "off"
 
     @property
-    def is_modern(self) -> bool:
+    def is_sasl2(self) -> bool:
         """Is SASL2 used for this login?"""
         offer = self._offer or self._guessed
         return offer is not None and offer.tokens is not None
@@ -192,7 +192,7 @@ class Negotiation:
     @property
     def way(self) -> str:
         """How we logged in, for people."""
-        protocol = "SASL2 with a FAST token" if self.is_by_token else "SASL2" if self.is_modern else ""
+        protocol = "SASL2 with a FAST token" if self.is_by_token else "SASL2" if self.is_sasl2 else ""
         return self.mechanism + (f" ({protocol})" if protocol else "")
 
     def _offer_of(
@@ -205,7 +205,7 @@ class Negotiation:
         """Begin the login by the offer of the last time, before the server makes its own, where that is possible."""
         if (known := self._ahead) is None:
             return []
-        if known.tokens is not None and not self._may_be_modern:
+        if known.tokens is not None and not self._may_use_sasl2:
             return []
         offer = self._offer_of(known.mechanisms, known.bindings, known.tokens)
         if not offer.possible(self.config.credentials):
@@ -253,7 +253,7 @@ class Negotiation:
         known = "" if self.config.known is None else self.config.known.mechanism
         return known or ("" if token is None else token.by)
 
-    def _on_challenge(self, event: ev.ChallengeReceived | ev.ModernChallengeReceived) -> list[Output]:
+    def _on_challenge(self, event: ev.ChallengeReceived | ev.Sasl2ChallengeReceived) -> list[Output]:
         assert self._exchange is not None
         assert self._offer is not None
         data = sasl.decode(tree(event.element).text) or b""
@@ -261,16 +261,16 @@ class Negotiation:
         if isinstance(answer, bytes):
             return self._respond(answer)
         self._offer.refuse_tampering(self.mechanism, data)
-        self.state = State.MODERN_HASHING if self.is_modern else State.HASHING
+        self.state = State.SASL2_HASHING if self.is_sasl2 else State.HASHING
         return [HashPassword(answer)]
 
     def _on_hashed(self, event: ev.PasswordHashed) -> list[Output]:
-        self.state = State.MODERN if self.is_modern else State.SASL
+        self.state = State.SASL2 if self.is_sasl2 else State.SASL
         return self._respond(event.response)
 
     def _respond(self, response: bytes) -> list[Output]:
-        if self.is_modern:
-            said = element("response", {"xmlns": ns.SASL2}, sasl.encode_modern(response))
+        if self.is_sasl2:
+            said = element("response", {"xmlns": ns.SASL2}, sasl.encode_sasl2(response))
             return [Write(said.encode(), secret=True)]
         said = element("response", {"xmlns": ns.SASL}, sasl.encode(response) if response else None)
         return [Write(said.encode(), secret=True)]

@@ -267,7 +267,7 @@ def encode(data: bytes) -> str:
     return b64encode(data).decode("ascii") if data else "="
 
 
-def encode_modern(data: bytes) -> str:
+def encode_sasl2(data: bytes) -> str:
     """Base64 as SASL2 wants it: nothing at all is nothing (XEP-0388 §2.2)."""
     return b64encode(data).decode("ascii")
 

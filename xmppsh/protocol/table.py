@@ -25,8 +25,8 @@ class State(StrEnum):
     REGISTERING = "registering"  # under TLS, for an account that does not exist yet; no login follows
     SASL = "sasl"  # a SASL message went out
     HASHING = "hashing"  # the answer to a SCRAM challenge is being computed
-    MODERN = "modern"  # a message of SASL2 went out (XEP-0388)
-    MODERN_HASHING = "modern-hashing"  # the answer to a SCRAM challenge in it is being computed
+    SASL2 = "sasl2"  # a message of SASL2 went out (XEP-0388)
+    SASL2_HASHING = "sasl2-hashing"  # the answer to a SCRAM challenge in it is being computed
     AUTHENTICATED = "authenticated"  # after <success/>: our new header went out, or with SASL2 the features follow
     RESUMING = "resuming"  # <resume/> went out
     # the bind request went out; after its answer, for an old server, the session request of RFC 3921
@@ -60,16 +60,16 @@ _PROCEED: Rows = {
     (State.STARTTLS, ev.ProceedReceived): Step("_on_proceed", (State.HANDSHAKE,)),
     (State.STARTTLS, ev.TlsFailureReceived): Step("_on_tls_failure", ()),
     (State.HANDSHAKE, ev.TlsEstablished): Step("_on_tls", (State.SECURED,)),
-    (State.SECURED, ev.FeaturesReceived): Step("_on_secured_features", (State.SASL, State.MODERN, State.REGISTERING)),
+    (State.SECURED, ev.FeaturesReceived): Step("_on_secured_features", (State.SASL, State.SASL2, State.REGISTERING)),
     (State.SASL, ev.ChallengeReceived): Step("_on_challenge", (State.HASHING, State.SASL)),
     (State.HASHING, ev.PasswordHashed): Step("_on_hashed", (State.SASL,)),
     (State.SASL, ev.SaslFailureReceived): Step("_on_sasl_failure", (State.SASL,)),
     (State.SASL, ev.SuccessReceived): Step("_on_success", (State.AUTHENTICATED,)),
-    (State.MODERN, ev.ModernChallengeReceived): Step("_on_challenge", (State.MODERN_HASHING, State.MODERN)),
-    (State.MODERN_HASHING, ev.PasswordHashed): Step("_on_hashed", (State.MODERN,)),
-    (State.MODERN, ev.ModernFailureReceived): Step("_on_modern_failure", (State.MODERN,)),
-    (State.MODERN, ev.ModernSuccessReceived): Step("_on_modern_success", (State.AUTHENTICATED,)),
-    (State.MODERN, ev.ContinueReceived): Step("_on_continue", ()),
+    (State.SASL2, ev.Sasl2ChallengeReceived): Step("_on_challenge", (State.SASL2_HASHING, State.SASL2)),
+    (State.SASL2_HASHING, ev.PasswordHashed): Step("_on_hashed", (State.SASL2,)),
+    (State.SASL2, ev.Sasl2FailureReceived): Step("_on_sasl2_failure", (State.SASL2,)),
+    (State.SASL2, ev.Sasl2SuccessReceived): Step("_on_sasl2_success", (State.AUTHENTICATED,)),
+    (State.SASL2, ev.ContinueReceived): Step("_on_continue", ()),
     (State.AUTHENTICATED, ev.FeaturesReceived): Step("_on_authenticated_features", (State.BINDING, State.RESUMING)),
     (State.RESUMING, ev.ResumedReceived): Step("_on_resumed", (State.LIVE,)),
     (State.RESUMING, ev.SmFailureReceived): Step("_on_resume_failure", (State.BINDING, State.RESUMING)),
@@ -113,9 +113,9 @@ ELEMENT_EVENTS: dict[str, type[ev.ElementReceived]] = {
     f"{{{ns.SASL}}}challenge": ev.ChallengeReceived,
     f"{{{ns.SASL}}}success": ev.SuccessReceived,
     f"{{{ns.SASL}}}failure": ev.SaslFailureReceived,
-    f"{{{ns.SASL2}}}challenge": ev.ModernChallengeReceived,
-    f"{{{ns.SASL2}}}success": ev.ModernSuccessReceived,
-    f"{{{ns.SASL2}}}failure": ev.ModernFailureReceived,
+    f"{{{ns.SASL2}}}challenge": ev.Sasl2ChallengeReceived,
+    f"{{{ns.SASL2}}}success": ev.Sasl2SuccessReceived,
+    f"{{{ns.SASL2}}}failure": ev.Sasl2FailureReceived,
     f"{{{ns.SASL2}}}continue": ev.ContinueReceived,
     f"{{{ns.SM}}}enabled": ev.EnabledReceived,
     f"{{{ns.SM}}}resumed": ev.ResumedReceived,
