@@ -168,21 +168,23 @@ async def test_the_last_error_ends_it_before_the_time_to_give_up(
 
 
 @pytest.mark.parametrize(
-    ("error", "lasted_s", "told"),
+    ("error", "answers", "lasted_s", "told"),
     [
-        (errors.StreamError("system-shutdown"), 0.0, 1),
-        (errors.StreamError("system-shutdown"), reconnect.STEADY_S, 6),
-        (ConnectionLost("cut"), 0.0, 6),
+        (errors.StreamError("system-shutdown"), True, 0.0, 1),
+        (errors.StreamError("system-shutdown"), True, reconnect.STEADY_S, 6),
+        (ConnectionLost("cut"), True, 0.0, 6),
+        (ConnectionLost("cut"), False, 0.0, 1),
+        (ConnectionLost("cut"), False, reconnect.STEADY_S, 6),
     ],
 )
 async def test_a_server_that_lets_us_in_only_to_throw_us_out_is_asked_less_often_and_told_of_once(
-    error: XmppshError, lasted_s: float, told: int, monkeypatch: pytest.MonkeyPatch
+    error: XmppshError, answers: bool, lasted_s: float, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, log = Clock(monkeypatch), []  # type: tuple[Clock, list[int]]
     reconnector = Reconnector(tries(None)[0])
     for _ in range(6):
         await reconnector.run(error, None, lambda level, _: log.append(level))
-        reconnector.live_at = clock.now
+        reconnector.on_live(int(answers))
         clock.now += lasted_s
     assert log.count(0) == told
     grows = told == 1

@@ -103,6 +103,18 @@ async def test_a_server_that_resumes_and_never_acknowledges_makes_no_progress(se
     assert not session.outbound.progress.is_set()
 
 
+async def test_a_server_that_lets_us_in_again_and_again_and_handles_nothing_makes_no_progress(session: Cut) -> None:
+    session.bound()
+    session.message("m1")
+    await asyncio.sleep(0)
+    for _ in range(MAX_LIVES):
+        session.cut()
+        session.outbound.progress.clear()
+        session.bound(failed_h=0)
+        await asyncio.sleep(0)
+    assert not session.outbound.progress.is_set()
+
+
 async def test_a_cut_that_may_still_heal_is_no_silence_of_the_server(session: Cut) -> None:
     session.options = replace(session.options, give_up_s=10.0)
     session.bound()

@@ -167,14 +167,17 @@ HEALED = (0, 69, 75)  # listening or cut when its time was over
         Scenario("listen-shutdown-behind-enabled",
                  {"enable": ("{good}", stream_error("system-shutdown") + FOOTER, SILENCE)}, HEALED, ("stream", "tcp"),
                  command=LISTENING, footer=False),
+        Scenario("listen-cut-unanswered", {"r": CUT}, HEALED, ("tcp", "stream"), command=LISTENING, footer=False),
     ],
     ids=lambda scenario: scenario.name,
 )  # fmt: skip
 def test_listen_comes_back_after_a_cut(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
     assert len(outcome.json.first.connections) > 1
-    if "shutdown" in scenario.name:
-        assert len(outcome.json.first.connections) < 7, "it must ask less and less often"
+    if "shutdown" in scenario.name or "unanswered" in scenario.name:
+        assert outcome.json.err.count("trying again") == 1
+        assert outcome.json.err.count("before the messages came") <= 1
+        assert len(outcome.json.first.connections) < 9, "it must ask less and less often"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Happy eyeballs over a plan: what is dialled when, what wins, what the error tells."""
 
 import asyncio
+import select
 import socket
+import struct
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing
@@ -49,6 +51,20 @@ async def test_the_best_place_is_dialled_alone_as_long_as_it_answers() -> None:
         assert took_s < STAGGER_S
         await asyncio.sleep(STAGGER_S)
         assert other.connections == 0
+
+
+async def test_why_a_connection_failed_is_told_in_the_words_of_the_system() -> None:
+    with socket.create_server((V4, 0)) as listener:
+        port = listener.getsockname()[1]
+        dialling = dialler(at(port, V4))
+        outcome = asyncio.ensure_future(dialling.next())
+        while not select.select([listener], [], [], 0)[0]:  # noqa: ASYNC110 - each turn of the loop counts
+            await asyncio.sleep(0)
+        taken, _ = listener.accept()
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        taken.close()  # a reset, before the loop looks at what came of the connection
+        assert await outcome is None
+    assert told(dialling.attempts) == f"127.0.0.1:{port} connection reset by peer"
 
 
 async def test_behind_a_refusal_the_next_place_is_dialled_at_once() -> None:

@@ -50,7 +50,7 @@ class Connection:
         self._owner, self._options, self._log = owner, options, log
         self._connector = Connector(options, log, self._on_resume_due, owner.on_bound, trace)
         self._asked_at = 0.0  # when the last `<resume/>` was written, in the loop's time
-        self._activity, self._answered, self._confirmed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._activity, self._confirmed = asyncio.Event(), asyncio.Event()
         self._resumed = False  # the stream in use is a resumed one
         self.awaits_backlog = False  # asked for all that it kept, the server has acknowledged nothing yet
         self._silences = 0  # dead links in a row, without an ack between them
@@ -173,7 +173,7 @@ class Connection:
 
     def on_ack(self) -> None:
         """The server answers on this stream."""
-        self._answered.set()
+        self._reconnector.answered.set()
         self._connector.costs.done("ack", self._now)
         self.awaits_backlog = False
         self._silences = 0
@@ -205,7 +205,7 @@ class Connection:
                 self._owner.on_event(later)
 
         self.driver = driver
-        self._reconnector.live_at = self._now
+        self._reconnector.on_live(event.acked if isinstance(event, SessionResumed) else 0)
         self._activity.set()
         driver.on_event = on_event
         self.hold_reading(not self._owner.is_reading)
@@ -256,11 +256,11 @@ class Connection:
         acknowledged by the close. It would be delivered twice, or dropped where another client is online.
         """
         self._log(1, "stanzas are in flight beyond the count of the resumed session: it is closed and asked for again")
-        self._answered.clear()
+        self._reconnector.answered.clear()
         driver.carry_out(driver.stream.request_ack())
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WAIT_S):
-                await self._answered.wait()
+                await self._reconnector.answered.wait()
         await driver.close(CLOSE_WAIT_S)
 
     # ── It ended ────────────────────────────────────────────────────────────────────────────────────────────────

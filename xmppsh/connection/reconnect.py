@@ -83,23 +83,31 @@ def _chance() -> float:
 class Reconnector:
     """Tries again with growing delays until a connection stands. connect: one try, with its time limit in seconds.
 
-    next_at: when the next try is made, in the loop's time; None while one is made. live_at: when the stream that ended
-    had come to life.
+    next_at: when the next try is made, in the loop's time; None while one is made. answered: the server has
+    acknowledged something on the stream.
     """
 
     def __init__(self, connect: Callable[[float], Awaitable[None]]) -> None:
         self._connect = connect
         self._backoff = Backoff(_chance)
         self._has_run = False
-        self.live_at = -math.inf
+        self._live_at, self.answered = -math.inf, asyncio.Event()
         self.next_at: float | None = None
+
+    def on_live(self, acked: int) -> None:
+        """A stream has come to life, and released so many stanzas with it."""
+        self._live_at = asyncio.get_running_loop().time()
+        self.answered.clear()
+        if acked:
+            self.answered.set()
 
     async def run(self, error: XmppshError | None, give_up_s: float | None, log: Log) -> int:
         """Return when connected, with the level of the log for that; raise the error that made more tries senseless."""
         loop = asyncio.get_running_loop()
         deadline = None if give_up_s is None else loop.time() + give_up_s
         # A server that lets us in only to throw us out again is asked less and less often, and told of once.
-        is_again = self._has_run and isinstance(error, StreamError) and loop.time() < self.live_at + STEADY_S
+        is_thrown_out = isinstance(error, StreamError) or not self.answered.is_set()
+        is_again = self._has_run and is_thrown_out and loop.time() < self._live_at + STEADY_S
         self._has_run = True
         if not is_again:
             self._backoff.reset()

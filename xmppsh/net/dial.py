@@ -8,6 +8,7 @@ can reach"; one that takes longer than the stagger while a worse one answers cou
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections import deque
 from itertools import chain, zip_longest
@@ -230,6 +231,9 @@ async def connect(address: str, port: int, begun: socket.socket | None = None) -
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, place)
+    except OSError as error:  # asyncio has its own words for it, with the address once more
+        sock.close()
+        raise OSError(error.errno, os.strerror(error.errno or 0)) from error
     except BaseException:  # whatever ends it, a cancellation too: the socket does not stay open
         sock.close()
         raise

@@ -282,7 +282,8 @@ class Outbound:
         """The fates of the uncertain stanzas are known; None: of this one not yet. Raises IoError."""
         uncertain = self.queue.uncertain
         final = self.queue.settle(fates)
-        self.progress.set()
+        if any(fate not in (None, Fate.QUEUED) for fate in fates):  # else nothing is settled for good
+            self.progress.set()
         if self.journal is not None:
             self.journal.finish(final)
             self.journal.change([entry for entry in uncertain if entry not in final])

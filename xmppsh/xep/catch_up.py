@@ -85,6 +85,7 @@ class CatchUp(Interceptor):
         self._complete, self._woken = asyncio.Event(), asyncio.Event()
         self._complete.set()
         self._has_told = False  # that something may be missing
+        self._has_lost = False  # what was stored, with the last session
 
     @property
     def reader(self) -> str:
@@ -130,8 +131,10 @@ class CatchUp(Interceptor):
             self._begin()
         elif former != self._generation:
             self._gap = self._next_gap(self._gap)
-            if not self._gap.newest and self._session.connection.awaits_backlog:
-                self._session.log(0, BACKLOG_LOST)
+            lost = not self._gap.newest and self._session.connection.awaits_backlog
+            if lost:
+                self._session.log(int(self._has_lost), BACKLOG_LOST)
+            self._has_lost = lost
             self._hold_back()
         elif not self._complete.is_set():
             self._woken.set()
