@@ -41,6 +41,7 @@ USER, SERVER = "romeo@example.net/orchard", "example.net"
     ("not-authorized", USER, "auth", 77),
     ("not-allowed", USER, "cancel", 77),
     ("registration-required", USER, "auth", 77),
+    ("subscription-required", USER, "auth", 77),
     ("bad-request", USER, "modify", 76),
     ("internal-server-error", SERVER, "cancel", 76),
     ("internal-server-error", SERVER, "wait", 75),

@@ -289,6 +289,7 @@ STANZA_ERROR_CODES = {
     "not-authorized": ExitCode.NOPERM,
     "not-allowed": ExitCode.NOPERM,
     "registration-required": ExitCode.NOPERM,
+    "subscription-required": ExitCode.NOPERM,
 }
 STANZA_ERROR_HINTS = {
     ExitCode.NOUSER: "check the address",

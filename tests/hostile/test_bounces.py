@@ -14,8 +14,9 @@ CODES = {
     "remote-server-not-found": 68, "remote-server-timeout": 68,
     "resource-constraint": 75, "policy-violation": 75,
     "forbidden": 77, "not-authorized": 77, "not-allowed": 77, "registration-required": 77,
+    "subscription-required": 77,
     "bad-request": 76, "conflict": 76, "feature-not-implemented": 76, "internal-server-error": 76, "jid-malformed": 76,
-    "not-acceptable": 76, "redirect": 76, "subscription-required": 76, "undefined-condition": 76,
+    "not-acceptable": 76, "redirect": 76, "undefined-condition": 76,
     "unexpected-request": 76,
 }  # fmt: skip
 

@@ -112,11 +112,25 @@ async def test_a_contact_that_the_server_refuses_is_told_and_the_others_are_adde
     }
 
 
-async def test_a_bad_line_of_an_import_is_named_and_nothing_is_added(program: Program) -> None:
-    outcome = await program.run("roster", "import", stdin=b'{"jid": "a@b"}\n{"name": "x"}\n')
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"name": "x"}', "it is not a contact as `roster export` prints it"),
+        ('{"jid": 5}', "jid and name are texts, and groups a list of texts"),
+        ('{"jid": "c@d", "groups": "Friends"}', "jid and name are texts, and groups a list of texts"),
+    ],
+)
+async def test_a_bad_line_of_an_import_is_named_and_nothing_is_added(program: Program, line: str, why: str) -> None:
+    outcome = await program.run("roster", "import", stdin=b'{"jid": "a@b"}\n' + line.encode())
     assert outcome.code == 65
-    assert outcome.stderr.startswith("xmppsh: line 2: it is not a contact as `roster export` prints it")
+    assert outcome.stderr.startswith(f"xmppsh: line 2: {why}")
     assert await records(program, "roster", "list") == []
+
+
+async def test_a_line_of_an_import_ends_at_its_line_feed_alone(program: Program) -> None:
+    line = json.dumps({"jid": "a@example.org", "name": "A\u2028\x85B"}, ensure_ascii=False)
+    await program.run("roster", "import", stdin=line.encode())
+    assert [one["name"] for one in await records(program, "roster", "list")] == ["A\u2028\x85B"]
 
 
 async def test_presence_is_asked_for_and_given(program: Program, server: Server, alice: Account) -> None:
@@ -136,9 +150,12 @@ async def test_presence_is_asked_for_and_given(program: Program, server: Server,
 
 
 async def test_who_is_out_of_reach_is_asked_in_vain_and_that_is_told(program: Program) -> None:
-    for command in (["subscribe"], ["approve"], ["set", "--to"]):
+    for command in (["subscribe"], ["approve"], ["set", "--to"], ["probe"]):
         outcome = await program.run("presence", *command, "juliet@nowhere.invalid")
-        assert outcome.code == 77, (command, outcome)  # the servers of the tests talk to no others
+        assert (outcome.code, outcome.stdout) == (77, ""), (
+            command,
+            outcome,
+        )  # the servers of the tests talk to no others
         assert "nowhere.invalid: " in outcome.stderr
 
 
@@ -148,7 +165,7 @@ async def test_who_is_out_of_reach_is_asked_in_vain_and_that_is_told(program: Pr
 async def test_who_is_blocked_cannot_write(program: Program, server: Server, alice: Account) -> None:
     async with Contact(server, server.account()) as bob:
         bare = bob.jid.partition("/")[0]
-        await done(program, "block", "add", bare, "spam.example.com")
+        await done(program, "block", "add", bare, "spam.example.com", bare)
         assert sorted(str(one["jid"]) for one in await records(program, "block", "list")) == sorted(
             [bare, "spam.example.com"]
         )

@@ -63,6 +63,11 @@ async def test_what_offers_no_commands_says_so(program: Program, server: Server)
     assert outcome.code in (67, 69, 76)
 
 
+async def test_a_command_that_is_not_there_is_said_with_how_to_see_all(program: Program, offering: Contact) -> None:
+    outcome = await program.run("adhoc", "run", offering.jid, "gret")
+    assert (outcome.code, outcome.stderr.splitlines()[-1]) == (67, f"  try: xmppsh adhoc list {offering.jid}")
+
+
 ADD_USER = "http://jabber.org/protocol/admin#add-user"  # XEP-0133 §4.1
 
 

@@ -188,3 +188,11 @@ async def test_who_has_subscribed_is_told_and_no_more_afterwards(
         assert [one for one in client.messages if "<second" in one.xml] == []
     code, said = await failed(bob, "pubsub", "unsubscribe", alice.jid, "news")
     assert code == 67, said
+
+
+@pytest.mark.parametrize("command", [["get"], ["subscribe"], ["delete", "--yes"], ["watch"]])
+async def test_a_node_that_is_not_there_is_said_with_how_to_see_which_are(
+    program: Program, alice: Account, command: list[str]
+) -> None:
+    outcome = await program.run("pubsub", *command, alice.jid, "nwes")
+    assert (outcome.code, outcome.stderr.splitlines()[-1]) == (67, f"  try: xmppsh pubsub nodes {alice.jid}")

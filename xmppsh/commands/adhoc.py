@@ -120,7 +120,7 @@ async def adhoc_run(
     given, asked_for, stages = split(pairs), set[str](), 0
     async with app.sessions.one_shot() as session:
         with offered(WHAT, str(to)):
-            stage = await _step(session, to, {"node": node, "action": "execute"}, None)
+            stage = await _begun(session, to, node)
         while stage.get("status") == "executing":
             if (stages := stages + 1) > MAX_STAGES:
                 raise CommandFailed(f"{node} has not ended after {MAX_STAGES} stages")
@@ -182,6 +182,15 @@ def _chosen(stage: Tree, wanted: str | None) -> str | None:
 
 def _is_last(stage: Tree, chosen: str | None) -> bool:
     return chosen == "complete" or "next" not in _actions(stage) | {chosen}
+
+
+async def _begun(session: SessionPort, to: Jid, node: str) -> Tree:
+    try:
+        return await _step(session, to, {"node": node, "action": "execute"}, None)
+    except StanzaError as error:
+        if error.condition == "item-not-found":
+            error.hint = f"xmppsh adhoc list {to}"
+        raise
 
 
 async def _step(session: SessionPort, to: Jid, facts: dict[str, str | None], form: Xml | None) -> Tree:

@@ -74,7 +74,7 @@ async def block_remove(app: App, jids: tuple[Jid, ...]) -> None:
 
 
 async def _change(app: App, name: str, jids: tuple[Jid, ...]) -> None:
-    items = (element("item", {"jid": str(jid)}) for jid in jids)
+    items = (element("item", {"jid": str(jid)}) for jid in dict.fromkeys(jids))
     async with app.sessions.one_shot() as session:
         with offered(WHAT, session.jid.domainpart):
             await session.request("set", None, element(name, {"xmlns": ns.BLOCKING}, *items))

@@ -116,6 +116,8 @@ async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
         await session.requests.fence({contact.domainpart})
         silence = asyncio.get_running_loop().call_later(SILENCE_S, presences.finish)
         async for stanza in presences:
+            if stanza.attributes.get("type") == "error" and may_refuse(stanza.sender, contact.bare, session.jid):
+                raise stanza_error(tree(stanza), stanza.sender or session.jid.domainpart)
             if stanza.sender.partition("/")[0] != to:
                 continue  # somebody else, who can see us
             answers += 1

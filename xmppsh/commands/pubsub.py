@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,7 @@ import click
 from xmppsh.app.progress import listed
 from xmppsh.commands.disco import DiscoItem
 from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, Subscription
-from xmppsh.errors import DataError, ExitCode, XmppshError
+from xmppsh.errors import DataError, ExitCode, StanzaError, XmppshError
 from xmppsh.registry.base import command
 from xmppsh.registry.params import FILE, JID, SECONDS
 from xmppsh.xep import disco, pubsub
@@ -21,7 +21,7 @@ from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.reader import read_element
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid
@@ -33,6 +33,18 @@ if TYPE_CHECKING:
 SERVICE = click.argument("service", type=JID)
 NODE = click.argument("node")
 GOODBYE_S = 3.0  # for the end of a subscription that ends with the session anyway
+
+
+@contextmanager
+def _asking(service: Jid) -> Iterator[None]:
+    """Run the requests about a node in here: where it is not there, the hint is how to see which ones are."""
+    with offered(pubsub.WHAT, str(service)):
+        try:
+            yield
+        except StanzaError as error:
+            if error.condition == "item-not-found":
+                error.hint = f"xmppsh pubsub nodes {service}"
+            raise
 
 
 @command("pubsub", "nodes")
@@ -68,7 +80,7 @@ async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> Asy
     """
     is_there = False
     async with app.sessions.one_shot() as session:
-        with offered(pubsub.WHAT, str(service)):
+        with _asking(service):
             async with aclosing(listed(app, "items", pubsub.pages_of_items(session, service, node, item))) as found:
                 async for one in found:
                     yield PubsubItem(str(service), node, one.item_id, one.xml)
@@ -96,7 +108,7 @@ async def pubsub_publish(
     if content.is_stanza:
         raise DataError(f"PAYLOAD goes inside an item: it cannot be <{content.kind}>", hint="xmppsh raw sends stanzas")
     async with app.sessions.one_shot() as session:
-        with offered(pubsub.WHAT, str(service)):
+        with _asking(service):
             made = await pubsub.publish(session, service, node, verbatim(content), item_id)
     yield Published(str(service), node, made)
 
@@ -111,7 +123,7 @@ async def pubsub_retract(app: App, service: Jid, node: str, item: str) -> None:
     Example:  xmppsh pubsub retract pubsub.example.org news 17
     """
     async with app.sessions.one_shot() as session:
-        with offered(pubsub.WHAT, str(service)):
+        with _asking(service):
             await pubsub.retract(session, service, node, item)
 
 
@@ -146,7 +158,7 @@ async def pubsub_delete(app: App, service: Jid, node: str, yes: bool) -> None:
     if not (yes or app.settings.dry_run or app.console.confirm(f"Delete {node} of {service}?", "--yes")):
         return
     async with app.sessions.one_shot() as session:
-        with offered(pubsub.WHAT, str(service)):
+        with _asking(service):
             await pubsub.delete(session, service, node)
 
 
@@ -160,7 +172,7 @@ async def pubsub_subscribe(app: App, service: Jid, node: str) -> AsyncIterator[S
     """
     async with app.sessions.one_shot() as session:
         own = session.jid.bare
-        with offered(pubsub.WHAT, str(service)):
+        with _asking(service):
             state = await pubsub.subscribe(session, service, node, own)
     yield Subscription(str(service), node, str(own), state)
 
@@ -174,7 +186,7 @@ async def pubsub_unsubscribe(app: App, service: Jid, node: str) -> None:
     Example:  xmppsh pubsub unsubscribe pubsub.example.org news
     """
     async with app.sessions.one_shot() as session:
-        with offered(pubsub.WHAT, str(service)):
+        with _asking(service):
             await pubsub.unsubscribe(session, service, node, session.jid.bare)
 
 
@@ -208,7 +220,7 @@ async def pubsub_watch(
         if watching:
             # ejabberd tells of an account's node those clients alone that are available.
             session.broadcast_presence(WITHOUT_MESSAGES)
-        with offered(pubsub.WHAT, str(service)):
+        with _asking(service):
             await (watching[0].subscribed if watching else pubsub.subscribe(session, service, node, session.jid))
         await tell_ready(app.console, ready_file, None)
 

@@ -209,16 +209,17 @@ async def _text(app: App, file: str | None) -> str:
 def _parsed(text: str) -> list[Contact]:
     """The contacts; every line is checked before the first is added."""
     found: dict[str, Contact] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # a name may hold U+2028, where splitlines() would cut
         if not line.strip():
             continue
         try:
             given = json.loads(line)
+            name, groups = given.get("name"), given.get("groups") or []
+            texts = (given["jid"], name or "", *groups)
+            if not isinstance(groups, list) or not all(isinstance(one, str) for one in texts):
+                raise DataError("jid and name are texts, and groups a list of texts")
             address = parse_address(given["jid"])
             jid = str(address.bare)
-            name, groups = given.get("name"), tuple(given.get("groups") or ())
-            if not all(isinstance(one, str) for one in (name or "", *groups)):
-                raise DataError("name and groups are texts")
             groups = tuple(filter(None, groups))  # a server that keeps one without a name exports it
             asks = given.get("ask") is True
             # ejabberd keeps an item with a resource beside that of the bare address, which is the contact's own.
