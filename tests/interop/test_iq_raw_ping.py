@@ -20,6 +20,9 @@ async def test_xpath_prints_what_it_finds(program: Program, server: Server) -> N
     assert outcome.stdout.strip().lower() == server.name
     elements = await program.run("iq", "get", server.domain, VERSION, "--xpath", "//*[local-name()='name']")
     assert elements.stdout.startswith("<name")
+    as_json = await program.run("iq", "get", server.domain, VERSION, "--xpath", "//*/text()", "--format", "json")
+    assert {one["kind"] for one in as_json.records} == {"found"}
+    assert server.name in as_json.records[0]["value"].lower()
 
 
 async def test_a_whole_iq_is_no_payload(program: Program, server: Server) -> None:

@@ -63,6 +63,8 @@ FILTERS: dict[str, tuple[list[str], list[str]]] = {
     "--xpath with a prefix": (["--xpath", "//chat_states:composing | //body[.='end']"], ["chat", "end"]),
     "--to": (["--to", "nobody@example.org", "--to", "ALICE"], ["chat", "news", "end"]),
     "--from": (["--from", "BOB"], ["chat", "news", "end"]),
+    "--from with a pattern": (["--from", "*@SERVER"], ["chat", "news", "end"]),
+    "--from with a pattern of resources": (["--from", "*@SERVER/contact-*", "--body", "end"], ["end"]),
 }
 
 
@@ -71,7 +73,7 @@ async def test_a_filter_leaves_out_what_does_not_fit(
     program: Program, bob: Contact, alice: Account, tmp_path: Path, arguments: list[str], expected: list[str]
 ) -> None:
     named = {"BOB": bob.jid.partition("/")[0], "ALICE": alice.jid}
-    given = [named.get(word, word) for word in arguments]
+    given = [named.get(word, word).replace("SERVER", alice.jid.partition("@")[2]) for word in arguments]
     assert await bodies(program, tmp_path / "ready", bob, alice, *given) == expected
 
 
@@ -184,9 +186,13 @@ async def test_what_a_program_does_not_take_comes_again(
         await bob.send(alice.jid, body)
     await bob.settle()
     outcome = await program.run("listen", "--drain", "--exec", f"'{script}'")
-    assert outcome.code == 0
+    assert outcome.code == 75
     assert outcome.stdout.split() == ["first", "later", "bad", "last"]
     assert "ended with 3; its record counts as taken" in outcome.stderr
+    assert outcome.stderr.splitlines()[-2:] == [
+        f"xmppsh: {script} has not taken 1 record, which stays stored",
+        "  try: the next run has them first",
+    ]
     again = await program.run("listen", "--drain", "-F", "%b")
     assert again.stdout.split() == ["later"]
 

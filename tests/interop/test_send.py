@@ -78,6 +78,28 @@ async def test_room_joins_speaks_and_leaves(program: Program, room: str, inside:
     await inside.wait_for_presence(room, "unavailable", sender=f"{room}/juliet")
 
 
+async def test_a_room_that_refuses_keeps_the_message_from_no_other(
+    program: Program, server: Server, room: str, inside: Contact
+) -> None:
+    nowhere = f"none@{server.conference}"
+    outcome = await program.run("send", "--room", "--nick", "juliet", nowhere, "hello", "--to", room, "--each")
+    await inside.wait_for_message(lambda one: (one.sender, one.body) == (f"{room}/juliet", "hello"))
+    assert outcome.code == 80
+    assert [(one["to"], one["ok"]) for one in outcome.records] == [(nowhere, False), (room, True)]
+    assert outcome.records[0]["error"]["code"] == 67
+    outcome = await program.run("send", "--room", nowhere, "--lines", "--each", stdin=b"hello\n")
+    assert (outcome.code, outcome.stdout) == (67, "")
+
+
+async def test_recipients_come_from_stdin_where_the_text_does_not(program: Program, bob: Account) -> None:
+    to = f"\ufeff# the team\n{bob.jid}\r\n\n".encode()
+    outcome = await program.run("send", "--to-file", "-", "hello", "--format", "json", stdin=to)
+    assert [one["to"] for one in outcome.records] == [bob.jid], outcome
+    for arguments in ([], ["-"], ["--lines"]):
+        assert (await program.run("send", "--to-file", "-", *arguments, stdin=to)).code == 64
+    assert (await program.run("send", "--to-file", "-", "hello", stdin=b"# none\n")).code == 65
+
+
 @pytest.mark.usefixtures("inside")
 async def test_a_nick_that_is_taken_is_told_by_name(program: Program, room: str) -> None:
     outcome = await program.run("send", room, "hello", "--room", "--nick", "bob")
@@ -203,6 +225,8 @@ async def test_what_is_flushed_is_told_when_it_comes_back_and_is_said_in_its_roo
     program.env["XMPPSH_HOST"] = f"{server.host}:1"
     for arguments in ([nobody, "lost"], ["--room", nowhere, "kept"], ["--room", "--nick", "juliet", room, "said"]):
         assert (await program.run("send", "--queue", *arguments)).code == 81
+    stored = (await program.run("outbox", "list", "--format", "json")).records
+    assert [one["to"] for one in stored] == [nobody, nowhere, room]
     program.env["XMPPSH_HOST"] = there
     outcome = await program.run("outbox", "flush")
     await inside.wait_for_message(lambda one: (one.sender, one.body) == (f"{room}/juliet", "said"))

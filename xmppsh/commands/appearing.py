@@ -56,4 +56,4 @@ def answer_to(stanza: Element, accepted: str | None) -> Xml | None:
         who = str(Jid.parse(stanza.sender).bare)
     except MalformedJid:
         return None
-    return presence("subscribed", to=who) if fnmatchcase(who, accepted) else None
+    return presence("subscribed", to=who) if fnmatchcase(who, accepted.casefold()) else None

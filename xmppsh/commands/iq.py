@@ -43,12 +43,30 @@ class IqAnswer(Record):
         return self.xml
 
 
+@dataclass(frozen=True, slots=True)
+class IqFound(Record):
+    """What `iq --xpath` has found, with --format json or -F."""
+
+    kind: Literal["found"] = field(default="found", init=False)
+    """What it is."""
+    from_: str | None
+    """Who answered; null where the server left it out, which makes it our own account."""
+    id: str | None
+    """The id of request and answer."""
+    value: str
+    """The text, or the XML of an element."""
+
+    def text(self) -> str:
+        """The value."""
+        return safe.xml(self.value)
+
+
 @command("iq")
 @argument("iq_type", metavar="get|set", type=("get", "set"))
 @argument("to", type="JID")
 @argument("payload")
 @option("--xpath", metavar="EXPR", help="Print what EXPR finds in the answer, one result per line.")
-async def iq(app: App, iq_type: str, to: Jid, payload: str, xpath: str | None) -> AsyncIterator[IqAnswer | Verbatim]:
+async def iq(app: App, iq_type: str, to: Jid, payload: str, xpath: str | None) -> AsyncIterator[Record]:
     """Send PAYLOAD (one XML element; - is stdin) in an IQ to TO, and print the payload of the answer.
 
     Example:  xmppsh iq get example.net '<query xmlns="jabber:iq:version"/>'
@@ -66,9 +84,13 @@ async def iq(app: App, iq_type: str, to: Jid, payload: str, xpath: str | None) -
         find = compiled(xpath)
     async with app.sessions.one_shot() as session:
         answer = await session.request(iq_type, to, content)
-    if find is not None:
-        for found in find(answer.xml):
-            yield Verbatim(safe.xml(found) if app.console.stdout.is_terminal else found)
+    sender = answer.attributes.get("from")
+    if find is None:
+        for part in children(answer):
+            yield IqAnswer(sender, answer.id, part)
         return
-    for part in children(answer):
-        yield IqAnswer(answer.attributes.get("from"), answer.id, part)
+    for found in find(answer.xml):
+        if app.printer.shows_all:
+            yield IqFound(sender, answer.id, found)
+        else:
+            yield Verbatim(safe.xml(found) if app.console.stdout.is_terminal else found)

@@ -173,9 +173,10 @@ def _free(app: App, journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedM
 def _entry(one: UnconfirmedMessage) -> OutboxEntry:
     stanza = one.stored
     stored = rfc3339(datetime.fromtimestamp(stanza.stored, UTC), "seconds")
+    to = read_element(stanza.xml).attributes.get("to", "")  # the recipient of a room's has the nick to join by
     return OutboxEntry(
         id=own_id(stanza),
-        to=stanza.recipient,
+        to=to,
         state="queued" if stanza.fate == Fate.QUEUED else "uncertain",
         owner=None if one.settled_by is None else for_people(one.settled_by),
         stored=stored,

@@ -13,7 +13,7 @@ from xmppsh.registry.spec import Spec as Spec
 
 MESSAGE = "xmppsh.output.records:MessageRecord"
 STANZAS = (MESSAGE, "xmppsh.output.records:PresenceRecord", "xmppsh.output.records:IqRecord")
-IQ_ANSWER = "xmppsh.commands.iq:IqAnswer"
+IQ_RECORDS = IQ_ANSWER, _ = "xmppsh.commands.iq:IqAnswer", "xmppsh.commands.iq:IqFound"
 CONTACT = "xmppsh.commands.roster:RosterContact"
 DISCO_ITEM = "xmppsh.commands.disco:DiscoItem"
 FORM_FIELD = "xmppsh.commands.form_records:FormField"
@@ -87,7 +87,7 @@ COMMANDS: dict[Path, Spec] = {
         records=("xmppsh.commands.pipe.pipe:PipeReply", "xmppsh.commands.pipe.pipe:PipeSummary"),
         not_in_shell="the shell's lines are its input: xmppsh pipe runs outside",
     ),
-    ("iq",): Spec("xmppsh.commands.iq", "Send an IQ request and print the answer.", "stream", records=(IQ_ANSWER,)),
+    ("iq",): Spec("xmppsh.commands.iq", "Send an IQ request and print the answer.", "stream", records=IQ_RECORDS),
     ("raw",): Spec("xmppsh.commands.raw", "Send stanzas as they are.", "stream", records=(IQ_ANSWER,)),
     ("roster", "list"): Spec("xmppsh.commands.roster", "Show the contacts.", "account", records=(CONTACT,)),
     ("roster", "add"): Spec("xmppsh.commands.roster", "Add a contact, or change one.", "account"),

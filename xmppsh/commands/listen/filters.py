@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -30,8 +31,9 @@ BESIDE = frozenset({ns.HINTS, ns.SID, ns.DELAY, ns.OLD_DELAY, ns.OCCUPANT_ID, ns
 class Filter:
     """What a record must be like; None or empty lets everything pass.
 
-    senders, recipients: addresses, bare ones stand for all their resources. body: is searched for. everything: noise,
-    too, which is a message with nothing but chat states (XEP-0085), receipts (0184) or markers (0333).
+    senders, recipients: addresses, bare ones stand for all their resources, and `*` for anything. body: is searched
+    for. everything: noise, too, which is a message with nothing but chat states (XEP-0085), receipts (0184) or markers
+    (0333).
     """
 
     senders: tuple[Jid, ...] = ()
@@ -82,8 +84,12 @@ def is_noise(record: MessageRecord) -> bool:
 def _is_one_of(address: str | None, wanted: tuple[Jid, ...]) -> bool:
     if not wanted:
         return True
-    bare = (address or "").partition("/")[0]
-    return any(address == str(one) if one.resourcepart is not None else bare == str(one) for one in wanted)
+    full, bare = address or "", (address or "").partition("/")[0]
+    return any(_fits(full if one.resourcepart is not None else bare, str(one)) for one in wanted)
+
+
+def _fits(address: str, wanted: str) -> bool:
+    return fnmatchcase(address, wanted) if "*" in wanted else address == wanted
 
 
 def pattern(text: str | None) -> re.Pattern[str] | None:

@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import DataError, NoInputError, UsageError
+from xmppsh.errors import DataError, ExitCode, NoInputError, UsageError, XmppshError
 from xmppsh.output.ndjson import dumps
 from xmppsh.texts import os_reason
 
@@ -26,6 +26,14 @@ LAST_S = 5.0  # for the programs that still run at the end
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0
 # What may be secret, or tells where secrets are.
 HIDDEN = ("XMPPSH_", "CREDENTIALS_DIRECTORY", "NETRC")
+
+
+class NotTaken(XmppshError):
+    """The end has come before the program has taken every record."""
+
+    exit_code = ExitCode.TEMPFAIL
+    layer = "io"
+    default_hint = "the next run has them first"
 
 
 def words_of(command: str) -> list[str]:
@@ -48,6 +56,7 @@ class Jobs:
         self._free = asyncio.Semaphore(most)
         self._running: dict[asyncio.Task[None], asyncio.subprocess.Process | None] = {}
         self._resting: set[asyncio.Task[None]] = set()  # until a record that was not taken is tried again
+        self._left = 0  # how many were not taken when `join` was done
         self._error: Exception | None = None
 
     async def start(self, record: StanzaRecord, done: Callable[[], None]) -> asyncio.Task[None]:
@@ -123,8 +132,15 @@ class Jobs:
         """Wait for the programs that run; what was not taken is left. Raises why the program cannot be run."""
         while busy := set(self._running) - self._resting:
             await asyncio.wait(busy, timeout=LAST_S)
+        self._left = len(self._resting)
         if self._error is not None:
             raise self._error
+
+    def judge(self) -> None:
+        """Raise NotTaken for what was left: it must not look as if all had been dealt with."""
+        if self._left:
+            what = "1 record, which stays" if self._left == 1 else f"{self._left} records, which stay"
+            raise NotTaken(f"{self._command[0]} has not taken {what} stored")
 
     async def end(self) -> None:
         """Give the programs that run a moment, then end them, with their children."""

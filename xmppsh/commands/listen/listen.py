@@ -53,7 +53,14 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @click.option(
     "--only", "kinds", type=KINDS, metavar="KINDS", default="message", help="Any of message,presence,iq [message]."
 )
-@click.option("--from", "senders", type=JID, multiple=True, metavar="JID", help="Only from JID; repeatable.")
+@click.option(
+    "--from",
+    "senders",
+    type=JID,
+    multiple=True,
+    metavar="JID",
+    help="Only from JID, such as *@example.org; repeatable.",
+)
 @click.option("--to", "recipients", type=JID, multiple=True, metavar="JID", help="Only to JID; repeatable.")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type, such as chat; repeatable.")
 @click.option("--body", metavar="REGEX", help="Only messages whose body matches.")
@@ -103,7 +110,8 @@ async def listen(app: App, **options: Any) -> AsyncIterator[StanzaRecord]:
     75, the record stays in the inbox and is tried again; any other exit code but 0 is reported, and the record counts
     as handled.
 
-    Exit code 0 after N records or after S seconds; 75 if fewer than N arrived in time.
+    Exit code 0 after N records or after S seconds; 75 if fewer than N arrived in time, or if CMD has not taken a
+    record by then.
 
     \b
     Example:  xmppsh listen -C 1 --format json
@@ -216,6 +224,8 @@ class _Listener:
                 if jobs is not None:
                     await jobs.end()
             arrivals.cancel()
+            if jobs is not None:
+                jobs.judge()
 
     # ── The beginning ───────────────────────────────────────────────────────────────────────────────────────────
 

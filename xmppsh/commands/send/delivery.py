@@ -29,8 +29,9 @@ class Delivery:
     """What was sent to whom, and its fate.
 
     count: messages times recipients; acked: has the server acknowledged them? failed: the errors of those that bounced
-    or were not confirmed, by their keys; most: so many of the last messages are remembered, where nobody asks for each
-    in the end (None: all); answered: is set once nothing more is waited for.
+    or were not confirmed, by their keys; shut: why rooms let us not in, so that nothing is sent to them; most: so many
+    of the last messages are remembered, where nobody asks for each in the end (None: all); answered: is set once
+    nothing more is waited for.
     """
 
     def __init__(self, recipients: list[Jid], wait: Wait, message_type: str, stanza_id: str | None = None) -> None:
@@ -39,6 +40,7 @@ class Delivery:
         self.most: int | None = None
         self.acked = False
         self.failed: dict[str, XmppshError] = {}
+        self.shut: dict[Jid, XmppshError] = {}
         self.replies: list[Element] = []
         self._confirmed: set[str] = set()
         self._replied: set[Jid] = set()
@@ -59,8 +61,11 @@ class Delivery:
         made = []
         for recipient in self.recipients:
             origin = new_id()
-            made.append((self._stanza_id or origin, origin, recipient))
-            self.expect(self._stanza_id or origin, recipient)
+            key = self.expect(self._stanza_id or origin, recipient)
+            if recipient in self.shut:
+                self.failed[key] = self.shut[recipient]
+            else:
+                made.append((self._stanza_id or origin, origin, recipient))
         return made
 
     def expect(self, stanza_id: str, recipient: Jid) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
 from xmppsh.commands.send.bodies import (
+    MAX_BODY_BYTES,
     Cleaner,
     Lines,
     check_text_options,
@@ -107,6 +108,8 @@ class Order:
         if self.words and self.words != ("-",):
             text = from_words(self.words, self.cleaner)
         elif self.words or not (self.message.body is not None or self._needs_no_body or self._is_optional(app)):
+            if options.to_file == "-":
+                raise UsageError("the recipients come from stdin, so the text cannot", hint="give TEXT after TO")
             if stdin.is_terminal:
                 app.console.log(0, "type the message; Ctrl-D on a line of its own sends it, Ctrl-C does not")
             text = await whole(stdin, self.cleaner)
@@ -148,7 +151,7 @@ async def order_of(app: App, options: Options) -> Order:
     """Everything that can be wrong with the command line is found here, before anything is dialled."""
     recipients, words, said = await _recipients(app, options)
     if not recipients:
-        raise DataError(f"{options.to_file} holds no address")
+        raise DataError(f"{'stdin' if options.to_file == '-' else options.to_file} holds no address")
     check_text_options(words, lines=options.lines, batch_s=options.batch)
     _check(options, recipients)
     order = Order(options, recipients, words, _message(options, recipients, said))
@@ -180,7 +183,10 @@ async def _from_file(app: App, path: str | None) -> list[Jid]:
     if path is None:
         return []
     try:
-        text = await apart(partial(app.console.path(path).read_text, "utf-8-sig"))
+        if path == "-":
+            text = (await app.console.stdin.read_all(MAX_BODY_BYTES)).decode("utf-8-sig")
+        else:
+            text = await apart(partial(app.console.path(path).read_text, "utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise NoInputError(f"{path}: {os_reason(error) if isinstance(error, OSError) else 'not UTF-8'}") from error
     return [parse_address(line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -194,6 +200,8 @@ def _check(options: Options, recipients: list[Jid]) -> None:
             raise UsageError(f"--{name} is empty")
     if options.lines and (options.stanza_id or options.attach):
         raise UsageError("--lines takes the text from stdin, and makes the ids: --id and --attach are not for it")
+    if options.lines and options.to_file == "-":
+        raise UsageError("the recipients and the lines cannot both come from stdin", hint="--to-file FILE")
     if options.retract and (options.replaced or options.react):
         raise UsageError("--retract takes a message back: --replace and --react are not for it")
     if options.queue and (options.attach or options.room_password):

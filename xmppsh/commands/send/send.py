@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ def _check(arguments: Mapping[str, Any]) -> None:
 @command("send", check=_check)
 @argument("words", metavar="TO [TEXT]…", nargs=-1, shell_complete="JID")
 @option("--to", "more", type="JID", multiple=True, metavar="JID", help="One more recipient; repeatable.")
-@option("--to-file", type="FILE", help="More recipients, one per line.")
+@option("--to-file", type="FILE", help="More recipients, one per line; - is stdin.")
 @option("--lines", is_flag=True, help="Send each line of stdin as a message as it comes in.")
 @option("--batch", type="SECONDS", metavar="S", help="With --lines: join the lines of S seconds into one message.")
 @option("--type", "kind", type=MESSAGE_TYPES, default=None, help="The message's type [chat].")
@@ -173,7 +173,7 @@ async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
     for recipient, stanza_id, error in delivery.results():
         if order.options.each:
             yield SendResult(str(recipient), stanza_id, error is None, None if error is None else error.record())
-        elif app.printer.shows_all and delivery.wait.what != "reply":
+        elif app.printer.shows_all and delivery.wait.what != "reply" and recipient not in delivery.shut:
             yield Sent(stanza_id, str(recipient), delivery.acked)
 
 
@@ -196,7 +196,9 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
         from xmppsh.commands.attachments import uploaded
 
         urls = await uploaded(app, session, order.files)
-    async with _in_rooms(app, session, order):
+    async with AsyncExitStack() as rooms:
+        if options.room:
+            await _enter(app, session, order, rooms)
         # Whoever does not want to know the fate is not told of it by the outbox later.
         kind = "" if delivery.wait.what == "sent" else "message"
         number = 0
@@ -207,7 +209,7 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
             await session.wait_for_window(WINDOW)
         if delivery.wait.what == "sent":
             return await session.written()
-        await session.through(number, map(str, delivery.recipients))
+        await session.through(number, [str(to) for to in delivery.recipients if to not in delivery.shut])
         delivery.acked = True
         if delivery.wait.what in ("delivered", "reply"):
             await delivery.wait_for_answers(options.wait.seconds or session.options.timeout_s)
@@ -225,14 +227,19 @@ async def _ask_for_carbons(session: SessionPort) -> None:
         return  # then only an answer to this very session is seen
 
 
-def _in_rooms(app: App, session: SessionPort, order: Order) -> AbstractAsyncContextManager[object]:
-    """Inside the rooms, with --room; they are left at the end."""
-    if not order.options.room:
-        return nullcontext()
+async def _enter(app: App, session: SessionPort, order: Order, rooms: AsyncExitStack) -> None:
+    """Enter the rooms, which are left at the end; one that lets us not in keeps the message from no other."""
     from xmppsh.xep.muc import inside
 
-    options = order.options
-    return inside(session, order.recipients, options.nick, options.room_password, waits=not app.settings.dry_run)
+    options, waits = order.options, not app.settings.dry_run
+    for room in order.recipients:
+        entering = inside(session, [room], options.nick, options.room_password, waits=waits)
+        try:
+            await rooms.enter_async_context(entering)
+        except XmppshError as error:
+            order.delivery.shut[room] = error
+            if session.is_cut or (options.lines and len(order.delivery.shut) == len(order.recipients)):
+                raise
 
 
 async def _stored(app: App, order: Order) -> list[QueuedMessage]:
