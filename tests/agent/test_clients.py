@@ -148,3 +148,12 @@ async def test_a_second_agent_is_refused_and_start_shows_the_one_that_runs(progr
     assert (started.code, started.records[0]["pid"]) == (0, agent)
     second = await program.run("agent", "start", "--foreground")
     assert (second.code, second.stderr.splitlines()[0]) == (75, "xmppsh: an agent is running already")
+
+
+async def test_a_stdin_that_cannot_be_read_is_told_as_without_an_agent(
+    server: Server, program: Program, agent: int, tmp_path: Path
+) -> None:
+    with (tmp_path / "only-written").open("w") as stdin:
+        outcome = await finish(await program.start("send", server.account().jid, stdin=stdin))
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (66, "xmppsh: stdin is closed or not open for reading")
+    assert (await facts(program))["commands"] == 1

@@ -81,18 +81,8 @@ class ClientInput(InputStream):
         super().__init__(stream.fd)
         self._stream = stream
 
-    async def read(self) -> bytes:
-        """The next chunk, at most 64 KiB; empty at the end."""
-        while True:
-            await self._readable()
-            try:
-                return self._stream.read()
-            except BlockingIOError:
-                continue  # another program has read it
-            except OSError as error:
-                if error.errno == errno.EIO:
-                    return b""  # the terminal has gone
-                raise IoError(f"input: {os_reason(error)}") from error
+    def _take(self) -> bytes:
+        return self._stream.read()
 
 
 class ClientOutput(OutputStream):

@@ -12,7 +12,7 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ClosedOutput, IoError, NoInputError
+from xmppsh.errors import ClosedOutput, DataError, IoError, NoInputError
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -180,9 +180,9 @@ class InputStream:
         while True:
             await self._readable()
             try:
-                return os.read(self.fd, CHUNK_BYTES)
+                return self._take()
             except BlockingIOError:
-                continue
+                continue  # another program has read it
             except OSError as error:
                 if error.errno == errno.EIO:
                     return b""  # the terminal has gone
@@ -191,6 +191,9 @@ class InputStream:
                         "stdin is closed or not open for reading", hint="give it something: <FILE, or </dev/null"
                     ) from error
                 raise IoError(f"input: {os_reason(error)}") from error
+
+    def _take(self) -> bytes:
+        return os.read(self.fd, CHUNK_BYTES)
 
     @property
     def is_ready(self) -> bool:
@@ -212,12 +215,12 @@ class InputStream:
             loop.remove_reader(self.fd)
 
     async def read_all(self, limit_bytes: int) -> bytes:
-        """Everything up to the end; raises IoError past `limit_bytes`."""
+        """Everything up to the end; raises DataError past `limit_bytes`."""
         data = bytearray()
         while chunk := await self.read():
             data += chunk
             if len(data) > limit_bytes:
-                raise IoError(f"the input is longer than {limit_bytes} bytes")
+                raise DataError(f"the input is longer than {limit_bytes} bytes")
         return bytes(data)
 
 

@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.errors import DataError, IoError, UsageError, XmppshError
+from xmppsh.errors import DataError, UsageError, XmppshError
 from xmppsh.xmlio.build import NOT_XML
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ async def whole(stdin: InputStream, cleaner: Cleaner) -> str:
     """All of stdin, without its last line end; what stands inside is sent as it is."""
     try:
         data = await stdin.read_all(MAX_BODY_BYTES)
-    except IoError as error:
+    except DataError as error:
         raise DataError(str(error), hint="send --attach FILE sends a file of any size") from error
     return without_ends(cleaner.decoded(data, "stdin"))
 
