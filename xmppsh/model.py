@@ -204,10 +204,12 @@ def place(host: str, port: int, usual: int | None = None) -> str:
 
 
 def brief(words: Iterable[str], limit: int = 8) -> str:
-    """Join words for a sentence, at most `limit` of them: the peer decides how many there are."""
+    """Join words for a sentence, at most `limit` of them, and none longer than a name of the DNS: the peer decides how
+    many there are, and how long."""
     listed = list(words)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more
+    shown = [word if len(word) <= MAX_NAME_LENGTH else f"{word[:MAX_NAME_LENGTH]}…" for word in listed[:limit]]
+    return ", ".join(shown) + more
 
 
 def is_loopback(host: str) -> bool:

@@ -101,6 +101,20 @@ def test_only_known_mechanisms_are_used(scenario: Scenario, outcome: Outcome) ->
         assert b"<auth" not in run.encrypted
 
 
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        unproved("offers-very-many", {"features-tls": features(mechanisms(*(f"X-{i:0300}" for i in range(500))))},
+                 code=77, says="and 492 more", text=True),
+    ],
+    ids=lambda scenario: scenario.name,
+)  # fmt: skip
+def test_of_what_a_server_lists_without_end_an_error_repeats_a_few(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    for run in outcome.runs:
+        assert len(run.err) < 4096
+
+
 WORDS = "Words of the server"
 CODES: dict[str, Any] = {
     "not-authorized": 77,

@@ -20,7 +20,7 @@ from xmppsh.errors import (
     TlsError,
     XmppshError,
 )
-from xmppsh.model import u_labels
+from xmppsh.model import brief, u_labels
 from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
@@ -197,7 +197,7 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chai
     facts = CertificateFacts.read(chain[0]) if chain else None
     pin = "" if facts is None else f"--pin sha256:{facts.sha256} only if you trust that host"
     if error.verify_code in NAME_MISMATCHES:
-        names = "another name" if facts is None else ", ".join(facts.names) or "no name at all"
+        names = "another name" if facts is None else brief(facts.names) or "no name at all"
         if facts is not None and not facts.names and facts.other_names:
             names += f" (its {' and '.join(facts.other_names)} do not count)"
         elif facts is not None and not facts.names and facts.common_name:

@@ -14,6 +14,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
 from xmppsh.errors import ProtocolError, SaslError
+from xmppsh.model import brief
 from xmppsh.plain import dataclass
 from xmppsh.protocol import scram
 from xmppsh.protocol.saslprep import NotAllowed
@@ -240,7 +241,7 @@ def _exchange(name: str, jid: Jid, credentials: Credentials, offer: Offer) -> Ex
 
 
 def _none_left(jid: Jid, credentials: Credentials, offered: frozenset[str], *, secure: bool) -> SaslError:
-    names = ", ".join(sorted(offered)) or "none"
+    names = brief(sorted(offered)) or "none"
     if credentials.mechanism is not None:
         wanted = credentials.mechanism.upper()
         if wanted not in MECHANISMS:
