@@ -258,6 +258,26 @@ async def test_a_checkpoint_of_another_output_cuts_nothing_off(program: Program,
     assert outcome.stderr.startswith(f"xmppsh: {mark} belongs to another output, or to a longer one")
 
 
+@pytest.mark.usefixtures("talkative")
+async def test_a_checkpoint_goes_on_with_the_same_export_alone(
+    program: Program, talkative: str, tmp_path: Path
+) -> None:
+    command = ("history", "export", "--checkpoint", str(tmp_path / "mark"))
+    assert len((await program.run(*command)).stdout.splitlines()) == COUNT
+    other = await program.run(*command, "--with", talkative)
+    assert (other.code, other.stdout) == (65, "")
+    assert "is the checkpoint of another export: archive " in other.stderr
+    again = await program.run(*command)
+    assert (again.code, again.stdout) == (0, "")
+
+
+@pytest.mark.usefixtures("talkative")
+async def test_what_is_no_room_has_no_archive_of_a_room(program: Program, alice: Account) -> None:
+    for command in ("list", "export"):
+        outcome = await program.run("history", command, "--room", alice.jid)
+        assert (outcome.code, outcome.stdout) == (76, ""), outcome.stderr
+
+
 async def test_no_archive_is_told_by_name(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server("prosody", archive=False)
     outcome = await Program(tmp_path, server, server.account()).run("history", "list")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import stat
 from contextlib import aclosing, closing
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,23 +11,22 @@ import click
 
 from xmppsh import ns
 from xmppsh.app.progress import Counter
-from xmppsh.config.ours import write_aside
-from xmppsh.errors import IoError
+from xmppsh.commands.export_mark import ExportMark
+from xmppsh.errors import UsageError
 from xmppsh.output.records import message_record
 from xmppsh.output.together import lines
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.registry.base import command
 from xmppsh.registry.params import FILE, JID, MOMENT
 from xmppsh.tasks import apart
-from xmppsh.texts import os_reason
 from xmppsh.xep.history import Wanted, forwards, newest
 from xmppsh.xep.missing import offered
+from xmppsh.xep.muc import is_room
 from xmppsh.xmlio.reader import tree
 from xmppsh.xmlio.runs import starts_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid
@@ -79,6 +75,8 @@ async def history_list(
     wanted = _wanted(app, partner, room, since, until)
     async with app.sessions.one_shot() as session:
         with offered(WHAT, str(room or session.jid.domainpart)):
+            if room is not None:
+                await is_room(session, room)  # ejabberd answers in a user's place with our own archive
             found = await newest(session, wanted, last or LISTED)
     own = str(session.jid.bare)
     for one in found:
@@ -98,16 +96,21 @@ async def history_export(
 
     Example:  xmppsh history export --checkpoint done.json >> archive.ndjson
     """
+    if last is not None and checkpoint is not None:
+        raise UsageError("--last and --checkpoint exclude each other", hint="leave one out")
     app.printer.format = "json"
     wanted = _wanted(app, partner, room, since, until)
     async with app.sessions.one_shot(acks=False) as session:
         with offered(WHAT, str(room or session.jid.domainpart)):
+            if room is not None:
+                await is_room(session, room)
             own = str(session.jid.bare)
             if last is not None:
                 for one in await newest(session, wanted, last):
                     yield _record(app, one, own)
                 return
-            mark = _Mark(None if checkpoint is None else app.console.path(checkpoint), app.console.stdout.fd)
+            path = None if checkpoint is None or app.settings.dry_run else app.console.path(checkpoint)
+            mark = ExportMark(path, app.console.stdout.fd, _query(room or session.jid.bare, partner, since, until))
             after = await apart(mark.restore)
             async with aclosing(forwards(session, wanted, after)) as pages:
                 with closing(Counter(app, "messages")) as counter:
@@ -115,6 +118,12 @@ async def history_export(
                         yield _together(app, page.messages, own)
                         await apart(partial(mark.note, page.messages[-1].archive_id, len(page.messages)))
                         counter.show(mark.count, page.total)
+
+
+def _query(archive: Jid, partner: Jid | None, since: Any, until: Any) -> dict[str, str | None]:
+    """What is exported, as it was asked for: a span of time ends at another moment in each run."""
+    asked = {"archive": archive, "with": partner, "since": since, "until": until}
+    return {name: None if value is None else str(value) for name, value in asked.items()}
 
 
 def _record(app: App, one: Archived, own: str) -> MessageRecord:
@@ -133,52 +142,3 @@ def _together(app: App, page: list[Archived], own: str) -> Verbatim:
     return Verbatim(
         "\n".join([one if isinstance(one, str) else printer.line(one, for_terminal=on_terminal) for one in made])
     )
-
-
-class _Mark:
-    """How far an export is: the archive's id of the last message, and how long the file was then.
-
-    count: how many messages are printed, by the runs before as well.
-    """
-
-    def __init__(self, path: Path | None, fd: int) -> None:
-        self._path, self._fd = path, fd
-        self.count = 0
-
-    def _file(self) -> list[int] | None:
-        """Which file stdout is, and how long; None where it is none."""
-        facts = os.fstat(self._fd)
-        return [facts.st_dev, facts.st_ino, facts.st_size] if stat.S_ISREG(facts.st_mode) else None
-
-    def restore(self) -> str | None:
-        """The id after which to go on; what a killed run has written after it is cut off."""
-        if self._path is None or not self._path.exists():
-            return None
-        if not self._path.is_file():
-            raise IoError(f"{self._path} is not a regular file", hint="give another file")
-        try:
-            kept = json.loads(self._path.read_text())
-            after, known, now = str(kept["after"]), kept["file"], self._file()
-            if known is not None and now is not None:
-                if known[:2] != now[:2] or known[2] > now[2]:
-                    raise IoError(
-                        f"{self._path} belongs to another output, or to a longer one",
-                        hint="append to the same file (>>), or give another checkpoint",
-                    )
-                os.ftruncate(self._fd, known[2])
-                os.lseek(self._fd, 0, os.SEEK_END)
-            self.count = int(kept.get("count", 0))
-            return after
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IoError(f"{self._path}: not the checkpoint of an export: {error}", hint="give another") from error
-
-    def note(self, archive_id: str, count: int) -> None:
-        """Everything up to this message is printed, `count` of them just now."""
-        self.count += count
-        if self._path is None:
-            return
-        try:
-            kept = {"after": archive_id, "file": self._file(), "count": self.count}
-            write_aside(self._path, json.dumps(kept).encode())
-        except OSError as error:
-            raise IoError(f"{self._path}: {os_reason(error)}") from error

@@ -20,8 +20,8 @@ from xmppsh.registry.base import command
 from xmppsh.registry.params import JID
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
-from xmppsh.xep.missing import NotOffered, offered, require
-from xmppsh.xep.muc import WHAT, inside, is_subject
+from xmppsh.xep.missing import offered, require
+from xmppsh.xep.muc import WHAT, inside, is_room, is_subject
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
@@ -113,7 +113,7 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
     Example:  xmppsh room who team@conference.example.org
     """
     async with app.sessions.one_shot() as session:
-        await _is_room(session, room)  # what a user has are no occupants
+        await is_room(session, room)  # what a user has are no occupants
         are_told = False
         async with aclosing(listed(app, "occupants", disco.pages_of_items(session, room.bare))) as found:
             async for one in found:
@@ -238,7 +238,7 @@ async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncItera
     """
     given = split(pairs)
     async with app.sessions.one_shot() as session:
-        await _is_room(session, room)
+        await is_room(session, room)
         answer = tree(await session.request("get", room.bare, element("query", {"xmlns": ns.MUC_OWNER})))
         form = form_in(answer.find(f"{{{ns.MUC_OWNER}}}query"))
         if form is None:
@@ -264,7 +264,7 @@ async def room_destroy(app: App, room: Jid, reason: str | None, yes: bool) -> No
         return
     why = element("destroy", None, None if reason is None else element("reason", None, reason))
     async with app.sessions.one_shot() as session:
-        await _is_room(session, room)
+        await is_room(session, room)
         await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_OWNER}, why))
 
 
@@ -272,12 +272,3 @@ def _inside(
     app: App, session: SessionPort, room: Jid, nick: str | None, password: str | None
 ) -> AbstractAsyncContextManager[str]:
     return inside(session, [room], nick, password, waits=not app.settings.dry_run)
-
-
-async def _is_room(session: SessionPort, room: Jid) -> None:
-    """Raise StanzaError where nothing is there, as ejabberd shows, changes and destroys a room that does not exist;
-    NotOffered where something else is there (§6.4).
-    """
-    identities, _ = await disco.info(session, room.bare)
-    if "conference" not in [one.category for one in identities]:
-        raise NotOffered(f"{room.bare} is not a room", hint=f"xmppsh disco info {room.bare}")

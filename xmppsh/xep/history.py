@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
-from xmppsh.errors import MalformedJid, ProtocolViolation
+from xmppsh.errors import MalformedJid, ProtocolViolation, StanzaError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import number
 from xmppsh.session.repeats import stanza_id
@@ -107,7 +107,12 @@ async def forwards(session: SessionPort, wanted: Wanted, after: str | None = Non
 
 
 async def _after(session: SessionPort, wanted: Wanted, after: str | None) -> _Answer:
-    return await _ask(session, wanted, element("after", None, after) if after else None, PAGE)
+    try:
+        return await _ask(session, wanted, element("after", None, after) if after else None, PAGE)
+    except StanzaError as error:
+        if after and error.condition == "item-not-found":  # XEP-0059 §2.6
+            error.hint = "the message after which to go on has left the archive, or never was in it: begin anew"
+        raise
 
 
 async def newest(session: SessionPort, wanted: Wanted, count: int) -> list[Archived]:

@@ -120,6 +120,15 @@ async def _who_refuses(session: SessionPort, refused: CannotJoin) -> XmppshError
     return refused
 
 
+async def is_room(session: SessionPort, room: Jid) -> None:
+    """Raise StanzaError where nothing is there, as ejabberd shows, changes and destroys a room that does not exist;
+    NotOffered where something else is there (§6.4).
+    """
+    identities, _ = await info(session, room.bare)
+    if "conference" not in [one.category for one in identities]:
+        raise NotOffered(f"{room.bare} is not a room", hint=f"xmppsh disco info {room.bare}")
+
+
 async def why_no_room(session: SessionPort, room: Jid) -> XmppshError | None:
     """Why there can be no such room: its server is out of reach, or has no rooms; None where that is not known.
 

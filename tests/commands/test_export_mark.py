@@ -1,0 +1,70 @@
+"""How far an export is: what a killed run has printed and not noted is cut off, and nothing else goes on from it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xmppsh.commands.export_mark import ExportMark
+from xmppsh.errors import DataError, IoError
+
+QUERY = {"archive": "juliet@example.org", "with": None}
+OTHERS = {"archive": "nurse@example.org", "with": None}, QUERY | {"with": "romeo@example.net"}
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Iterator[int]:
+    fd = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    os.write(fd, b"what was there\n")
+    yield fd
+    os.close(fd)
+
+
+def test_a_run_that_is_killed_before_its_first_page_is_noted_leaves_nothing(tmp_path: Path, output: int) -> None:
+    assert ExportMark(tmp_path / "mark", output, QUERY).restore() is None
+    os.write(output, b"a page\n")  # and the end
+    assert ExportMark(tmp_path / "mark", output, QUERY).restore() is None
+    assert (tmp_path / "out").read_bytes() == b"what was there\n"
+
+
+def test_a_run_goes_on_after_the_last_page_that_was_noted(tmp_path: Path, output: int) -> None:
+    mark = ExportMark(tmp_path / "mark", output, QUERY)
+    mark.restore()
+    os.write(output, b"a page\n")
+    mark.note("id-7", 7)
+    os.write(output, b"half a pa")
+    again = ExportMark(tmp_path / "mark", output, QUERY)
+    assert (again.restore(), again.count) == ("id-7", 7)
+    assert (tmp_path / "out").read_bytes() == b"what was there\na page\n"
+
+
+@pytest.mark.parametrize(
+    "other", [{"archive": "nurse@example.org", "with": None}, QUERY | {"with": "romeo@example.net"}]
+)
+def test_a_mark_of_another_archive_or_choice_is_refused_and_cuts_nothing_off(
+    tmp_path: Path, output: int, other: dict[str, str | None]
+) -> None:
+    mark = ExportMark(tmp_path / "mark", output, QUERY)
+    mark.restore()
+    os.write(output, b"a page\n")
+    with pytest.raises(DataError, match="is the checkpoint of another export: archive juliet"):
+        ExportMark(tmp_path / "mark", output, other).restore()
+    assert (tmp_path / "out").read_bytes() == b"what was there\na page\n"
+
+
+def test_a_mark_of_the_version_before_is_understood(tmp_path: Path, output: int) -> None:
+    (tmp_path / "mark").write_text('{"after": "id-7", "file": null, "count": 7}')
+    assert ExportMark(tmp_path / "mark", output, QUERY).restore() == "id-7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "null", "{}", "[" * 100_000, "\xff", '{"after": 5, "file": null}', '{"after": "x", "file": [1]}',
+     '{"after": "x", "file": null, "count": "x"}', '{"after": "x", "file": null, "query": []}'],
+    ids=lambda text: ascii(text[:20]),
+)  # fmt: skip
+def test_a_damaged_mark_is_refused_in_a_sentence(tmp_path: Path, output: int, text: str) -> None:
+    (tmp_path / "mark").write_bytes(text.encode("latin-1"))
+    with pytest.raises(IoError, match="is damaged, or not the checkpoint of an export"):
+        ExportMark(tmp_path / "mark", output, QUERY).restore()
