@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from support.contact import Contact
 from support.program import Program, exists, finish
 from support.servers import Account, Server
-from support.until import until
+from support.until import is_running, until
 
 pytestmark = pytest.mark.either_server
 
@@ -96,6 +98,16 @@ async def test_another_version_and_a_folder_that_others_may_enter_go_the_ordinar
     assert (await facts(program))["commands"] == 0
 
 
+async def test_an_agent_that_cannot_start_says_why_and_what_to_try(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "xmppsh").mkdir(mode=0o755)
+    outcome = await program.run("agent", "start")
+    assert (outcome.code, outcome.stderr) == (
+        74,
+        f"xmppsh: the agent does not start: {tmp_path}/xmppsh: others may enter this folder\n"
+        f"  try: chmod 700 {tmp_path}/xmppsh, when it is yours\n",
+    )
+
+
 async def test_a_session_that_the_server_ends_is_followed_by_another(
     server: Server, program: Program, agent: int
 ) -> None:
@@ -157,3 +169,37 @@ async def test_a_stdin_that_cannot_be_read_is_told_as_without_an_agent(
         outcome = await finish(await program.start("send", server.account().jid, stdin=stdin))
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (66, "xmppsh: stdin is closed or not open for reading")
     assert (await facts(program))["commands"] == 1
+
+
+async def test_a_stopped_agent_keeps_nothing_of_a_client_that_went_the_ordinary_way(
+    program: Program, agent: int
+) -> None:
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        outcome = await program.run("ping")  # waits for the end of its outputs as well, as `$(…)` does
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert (await facts(program))["commands"] == 0
+
+
+def catches(pid: int, number: int) -> bool:
+    """Does the process handle this signal by itself?"""
+    found = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
+
+
+async def test_the_third_signal_ends_a_client_whose_agent_is_stopped(program: Program, agent: int) -> None:
+    client = await program.start("ping", "-i", "0.05")
+    assert client.stdout is not None
+    await client.stdout.readline()
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        client.send_signal(signal.SIGINT)
+        client.send_signal(signal.SIGTERM)
+        await until(lambda: not catches(client.pid, signal.SIGTERM), "that it has taken both")
+        client.send_signal(signal.SIGTERM)
+        await until(lambda: not is_running(client.pid), "its end")
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    assert (await finish(client)).code == 128 + signal.SIGTERM

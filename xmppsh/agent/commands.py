@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from xmppsh import __version__
-from xmppsh.agent.thin import STATUS, STOP, connected, request, runtime_folder, send, socket_path
+from xmppsh.agent.thin import NOT_MINE, STATUS, STOP, connected, request, runtime_folder, send, socket_path
 from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -159,6 +159,9 @@ def _asked(console: Console, kind: bytes) -> dict[str, Any] | None:
     if sock is None:
         return None
     try:
+        sock.settimeout(ANSWER_S)
+        if sock.recv(1) == NOT_MINE:
+            raise IoError("the agent serves as many commands as it can, and takes no more", hint="try again")
         sock.settimeout(STOP_S if kind == STOP else ANSWER_S)
         send(sock, request(kind))
         said = b""
@@ -168,6 +171,8 @@ def _asked(console: Console, kind: bytes) -> dict[str, Any] | None:
         return facts
     except (ConnectionResetError, BrokenPipeError):
         return None  # it has just ended
+    except TimeoutError as error:
+        raise IoError("the agent does not answer", hint="it may be stopped: look for `xmppsh agent` in `ps`") from error
     except (OSError, ValueError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else "its answer cannot be read"
         raise IoError(f"the agent: {reason}") from error
@@ -208,6 +213,6 @@ def _start_apart(env: Mapping[str, str], idle_s: float) -> dict[str, Any] | None
         if child.stdout.readline():
             return {"pid": child.pid, "version": __version__, "commands": 0, "sessions": []}
         if child.wait() != RUNS_ALREADY:
-            said = child.stderr.read().decode("utf-8", "replace").strip()
-            raise IoError(f"the agent does not start: {said.removeprefix('xmppsh: ')}")
+            said, _, hint = child.stderr.read().decode("utf-8", "replace").strip().partition("\n  try: ")
+            raise IoError(f"the agent does not start: {said.removeprefix('xmppsh: ')}", hint=hint or None)
     return None

@@ -17,7 +17,7 @@ from xmppsh.agent.allowed import load_all
 from xmppsh.agent.pool import Pool
 from xmppsh.agent.request import BadRequest, Request, close, receive
 from xmppsh.agent.running import prepared
-from xmppsh.agent.thin import GO, NOT_MINE, RUN, STATUS, STOP, TAKEN, is_own_user, is_private
+from xmppsh.agent.thin import GO, NOT_MINE, READY, RUN, STATUS, STOP, TAKEN, is_own_user, is_private
 from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.tasks import running
 from xmppsh.texts import os_reason
@@ -151,7 +151,10 @@ class Agent:
         while True:
             sock, _ = await loop.sock_accept(listener)
             sock.setblocking(False)
-            if len(self._clients) >= MAX_CLIENTS or not is_own_user(sock):
+            is_welcome = len(self._clients) < MAX_CLIENTS and is_own_user(sock)
+            with suppress(OSError):  # it has gone already
+                sock.send(READY if is_welcome else NOT_MINE)
+            if not is_welcome:
                 sock.close()
                 continue
             task = asyncio.ensure_future(self._serve(sock))

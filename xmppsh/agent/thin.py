@@ -4,6 +4,7 @@ It is imported before anything else of ours, and itself imports next to nothing.
 socket, nobody who serves it, another version, another user, a command that is none for the agent) ends here without a
 word, and the command goes the ordinary way. It can: until the client has said `GO`, the agent has begun nothing.
 
+    agent → client   READY: what is sent to one that never reads it (it was stopped) would keep the streams open
     client → agent   the length of the request (4 bytes), the request, with the three standard streams beside it
     agent → client   TAKEN or NOT_MINE
     client → agent   GO, then the number of each signal that comes
@@ -19,7 +20,7 @@ from _socket import AF_UNIX, SCM_RIGHTS, SOCK_STREAM, SOL_SOCKET, socket
 
 from xmppsh import __version__
 
-TAKEN, NOT_MINE, GO = b"t", b"n", b"\xff"  # no signal has the number 255
+READY, TAKEN, NOT_MINE, GO = b"r", b"t", b"n", b"\xff"  # no signal has the number 255
 RUN, STATUS, STOP = b"run", b"status", b"stop"  # what a request wants, its first field
 MAX_REQUEST_BYTES = 4 * 1024 * 1024  # twice what Linux lets a command line and its environment have
 PATIENCE_S = 5.0  # for an agent that does not answer, before GO
@@ -27,6 +28,7 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STREAMS = (0, 1, 2)
 PEER_CREDENTIALS = 17  # SO_PEERCRED, on Linux; elsewhere the folder alone tells whose socket it is
 ON_DESCRIPTORS = (b"/dev/fd/", b"/dev/std", b"/dev/tty", b"/proc/self/")  # names that mean another file over there
+IN_A_HURRY = 2  # signals: the first asks for a clean end, the second for a quick one; one more ends the client itself
 SIGNAL_BASE = 128
 UNCONFIRMED = 79  # errors.ExitCode.UNCONFIRMED, which may not be loaded here
 
@@ -136,6 +138,9 @@ class _Signals:
                 self._sock.sendall(bytes([self._caught[at]]))
             except OSError:
                 return  # the agent has ended; the wait for its exit code tells
+        if self._told >= IN_A_HURRY:
+            for number in FORWARDED:
+                signal.signal(number, signal.SIG_DFL)  # an agent that is stopped would hold us for ever
 
     def give_back(self) -> None:
         """The command goes the ordinary way, and so does what came meanwhile."""
@@ -162,7 +167,7 @@ def _is_taken(sock: socket, words: list[bytes]) -> bool:
     try:
         count = str(len(words)).encode()
         data = request(RUN, __version__.encode(), os.getcwdb(), count, *words, *environment)
-        if len(data) > MAX_REQUEST_BYTES:
+        if len(data) > MAX_REQUEST_BYTES or sock.recv(1) != READY:
             return False
         send(sock, data, STREAMS)
         if sock.recv(1) != TAKEN:
