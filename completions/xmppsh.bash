@@ -4,7 +4,7 @@ _xmppsh() {
     local line=${COMP_LINE:0:COMP_POINT} word cut kind value program=${COMP_WORDS[0]}
     word=${line##*[[:space:]]}
     cut=${word%"${word##*[$COMP_WORDBREAKS]}"}
-    cut=${cut%@} # which readline cuts before, not behind
+    cut=${cut%@} # which readline cuts before, not after
     type -P -- "$program" >/dev/null || program=xmppsh # an alias
     COMPREPLY=()
     while IFS=, read -r kind value; do

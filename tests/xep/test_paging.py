@@ -12,7 +12,7 @@ from xmppsh.app.console import Console
 from xmppsh.app.progress import listed
 from xmppsh.app.shutdown import Shutdown
 from xmppsh.config.load import load
-from xmppsh.errors import ProtocolViolation
+from xmppsh.errors import Partial, ProtocolViolation
 from xmppsh.output.streams import InputStream, OutputStream
 from xmppsh.xep.paging import Page, all_of, pages
 from xmppsh.xmlio.build import Xml
@@ -50,6 +50,11 @@ SERVICES = {
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 async def test_each_item_comes_once_and_in_order(service: Callable[[], AsyncGenerator[Page[int]]]) -> None:
     assert await all_of(service()) == ALL
+
+
+async def test_a_service_that_cannot_go_on_and_has_more_is_no_success() -> None:
+    with pytest.raises(Partial, match="50 of 3000 came"):
+        await all_of(served(50, lambda page: f"{last(page)}<count>3000</count>", knows_after=False))
 
 
 async def test_pages_that_never_end_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
+from xmppsh.errors import ProtocolError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -49,7 +50,10 @@ async def block_list(app: App) -> AsyncIterator[Blocked]:
     async with app.sessions.one_shot() as session:
         with offered(WHAT, session.jid.domainpart):
             answer = await session.request("get", None, element("blocklist", {"xmlns": ns.BLOCKING}))
-    for item in tree(answer).iterfind(f"{{{ns.BLOCKING}}}blocklist/{{{ns.BLOCKING}}}item"):
+    listed = tree(answer).find(f"{{{ns.BLOCKING}}}blocklist")
+    if listed is None:
+        raise ProtocolError(f"{session.jid.domainpart} answered without a list of who is blocked", layer="stanza")
+    for item in listed.iterfind(f"{{{ns.BLOCKING}}}item"):
         yield Blocked(item.get("jid", ""))
 
 

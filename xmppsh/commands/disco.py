@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh.app.progress import listed
-from xmppsh.errors import XmppshError
+from xmppsh.errors import Partial, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -143,3 +143,5 @@ async def disco_tree(app: App, to: Jid, depth: int) -> AsyncIterator[DiscoItem]:
                 app.console.log(1, f"{one.jid}: {error}")
                 continue
             waiting = [(item, level + 1) for item in below] + waiting
+    if waiting:
+        raise Partial(f"the tree of {to} has more than {MAX_ITEMS} items: the others are left out", hint="--depth N")

@@ -221,7 +221,11 @@ async def pubsub_watch(
             # ejabberd tells of an account's node those clients alone that are available.
             session.broadcast_presence(WITHOUT_MESSAGES)
         with _asking(service):
-            await (watching[0].subscribed if watching else pubsub.subscribe(session, service, node, session.jid))
+            state = await (
+                watching[0].subscribed if watching else pubsub.subscribe(session, service, node, session.jid)
+            )
+        if state != "subscribed":  # XEP-0060 §4.2: pending, unconfigured
+            app.console.warn(f"the subscription to {node} is {state}: until its owner accepts it, no event comes")
         await tell_ready(app.console, ready_file, None)
 
     shown = 0

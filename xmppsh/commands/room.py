@@ -12,7 +12,7 @@ from xmppsh import ns
 from xmppsh.app.progress import listed
 from xmppsh.commands.collecting import reading_from, send_unrefused
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.errors import StanzaError, UsageError
+from xmppsh.errors import StanzaError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -20,7 +20,7 @@ from xmppsh.registry.base import command
 from xmppsh.registry.params import JID
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
-from xmppsh.xep.missing import offered, require
+from xmppsh.xep.missing import NotOffered, offered, require
 from xmppsh.xep.muc import WHAT, inside, is_room, is_subject
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
@@ -242,7 +242,7 @@ async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncItera
         answer = tree(await session.request("get", room.bare, element("query", {"xmlns": ns.MUC_OWNER})))
         form = form_in(answer.find(f"{{{ns.MUC_OWNER}}}query"))
         if form is None:
-            raise UsageError(f"{room.bare} has no configuration")
+            raise NotOffered(f"{room.bare} has no configuration")
         if given:
             values = await completed(app, form, given)
             await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_OWNER}, submitted(values)))

@@ -13,7 +13,7 @@ from xmppsh.session.ports import Interceptor
 from xmppsh.tasks import running
 from xmppsh.xep.carbons import enabling
 from xmppsh.xep.muc import is_subject, join_presence, self_presence, why_no_room
-from xmppsh.xep.pubsub import subscribe
+from xmppsh.xep.pubsub import NotSubscribed, subscribe
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
@@ -92,24 +92,24 @@ class Carbons(Greeting):
 class Watching(Greeting):
     """Subscribes this very session to a node (XEP-0060).
 
-    subscribed: is done once it is for the first time, or has the reason why not.
+    subscribed: has the state of the subscription once there is one for the first time, or the reason why not.
     """
 
     def __init__(self, session: Session, service: Jid, node: str) -> None:
         super().__init__(session)
-        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.subscribed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._service, self._node = service, node
 
     async def greet(self) -> None:
         """Subscribe."""
         try:
-            await subscribe(self.session, self._service, self._node, self.session.jid)
-        except StanzaError as error:
+            state = await subscribe(self.session, self._service, self._node, self.session.jid)
+        except (StanzaError, NotSubscribed) as error:
             if self.subscribed.done():
                 return self.session.log(0, f"{self._node} is no longer watched: {error}")
             return self.subscribed.set_exception(error)
         if not self.subscribed.done():
-            self.subscribed.set_result(None)
+            self.subscribed.set_result(state)
 
 
 class Rooms(Greeting):

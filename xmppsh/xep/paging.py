@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from xmppsh import ns
-from xmppsh.errors import ProtocolViolation
+from xmppsh.errors import Partial, ProtocolViolation
 from xmppsh.protocol.conditions import number
 from xmppsh.xmlio.build import element
 
@@ -32,14 +32,16 @@ class Page(NamedTuple, Generic[T]):
 async def pages(ask: Callable[[Xml | None], Awaitable[tuple[list[T], Tree | None]]]) -> AsyncGenerator[Page[T]]:
     """The pages in order. ask: asks for the page at a `<set/>`, None for the first; gives its items and its own set.
 
-    Raises ProtocolViolation for pages that do not end.
+    Raises ProtocolViolation for pages that do not end, Partial where fewer come than there are.
     """
-    count, seen, position = 0, set[str](), None
+    count, seen, position, total = 0, set[str](), None, None
     while len(seen) < MAX_PAGES:
         items, result_set = await ask(position)
         last = None if result_set is None else result_set.findtext(f"{{{ns.RSM}}}last")
-        if last in seen:
-            return  # who does not know how to go on begins anew (§2.2 asks for no page of one's own)
+        if last in seen:  # who does not know how to go on begins anew (§2.2 asks for no page of one's own)
+            if total is not None and count < total:
+                raise Partial(f"{count} of {total} came, and then the same again")
+            return
         total = None if result_set is None else number(result_set.findtext(f"{{{ns.RSM}}}count"))
         count += len(items)
         is_last = not items or not last or (total is not None and count >= total)

@@ -42,7 +42,7 @@ class Event(NamedTuple):
 
 
 class NotSubscribed(XmppshError):
-    """There is no subscription that could end (§6.2.3.2)."""
+    """There is no subscription (§4.2): none that could end (§6.2.3.2), or none was made."""
 
     exit_code = ExitCode.NOUSER
     layer = "stanza"
@@ -180,11 +180,17 @@ async def delete(session: SessionPort, service: Jid, node: str) -> None:
 
 
 async def subscribe(session: SessionPort, service: Jid, node: str, jid: Jid) -> str:
-    """Subscribe (§6.1): what is published goes to `jid`; the state: subscribed, pending or unconfigured."""
+    """Subscribe (§6.1): what is published goes to `jid`; the state: subscribed, pending or unconfigured.
+
+    Raises NotSubscribed for an answer that says "none".
+    """
     wanted = element("subscribe", {"node": node, "jid": str(jid)})
     answer = tree(await session.request("set", service, _query(wanted)))
     found = answer.find(f"{{{ns.PUBSUB}}}pubsub/{{{ns.PUBSUB}}}subscription")
-    return "subscribed" if found is None else found.get("subscription", "subscribed")
+    state = "subscribed" if found is None else found.get("subscription", "subscribed")
+    if state == "none":
+        raise NotSubscribed(f"{service} did not subscribe {jid} to {node}")
+    return state
 
 
 async def unsubscribe(session: SessionPort, service: Jid, node: str, jid: Jid) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.errors import ProtocolError
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
@@ -29,8 +30,11 @@ class Contact:
 
 
 async def contacts(session: SessionPort) -> list[Contact]:
-    """All items, in the server's order (§2.1.4)."""
-    return list(items(await session.request("get", None, element("query", {"xmlns": ns.ROSTER}))))
+    """All items, in the server's order (§2.1.4). Raises ProtocolError for an answer without a roster."""
+    answer = await session.request("get", None, element("query", {"xmlns": ns.ROSTER}))
+    if tree(answer).find(f"{{{ns.ROSTER}}}query") is None:  # an empty one is not the same as none
+        raise ProtocolError(f"{session.jid.domainpart} answered without a roster", layer="stanza")
+    return list(items(answer))
 
 
 def pushed(iq: Element, own: Jid) -> list[Contact]:
