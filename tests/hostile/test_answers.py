@@ -1,9 +1,17 @@
 """What stands in no answer was not answered: a missing list is no empty one, and no subscription is no success."""
 
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
 import pytest
 
 from hostile.scenario import Outcome, Scenario, check
 from hostile.server import DOMAIN
+
+if TYPE_CHECKING:
+    from hostile.server import Connection
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 NONE = f"<pubsub xmlns='{PUBSUB}'><subscription node='n' subscription='none'/></pubsub>"
@@ -30,3 +38,21 @@ SCENARIOS = [
 def test_what_was_not_answered_is_no_success(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
     assert all(run.out == "" for run in outcome.runs)
+
+
+def one_after_the_other(connection: Connection, _good: str) -> str:
+    """As a server does that writes the whole roster for each contact."""
+    connection.flush()
+    time.sleep(0.4)
+    return "<iq type='result' id='{id}'><query xmlns='jabber:iq:roster'/></iq>"
+
+
+CONTACTS = "".join(f'{{"jid": "c{number}@example.org"}}\n' for number in range(12))
+SLOW = Scenario("slow-roster", {"iq": one_after_the_other}, 0, answer_s=2.0, within_s=8.0, kept={"c": CONTACTS},
+                command=("roster", "import", "../xdg_state_home/xmppsh/c"))  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", [SLOW], ids=lambda scenario: scenario.name)
+def test_an_import_waits_for_a_slow_server_as_long_as_it_answers(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    assert outcome.json.elapsed_s > scenario.answer_s, "nothing had to be waited for"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -17,13 +18,14 @@ from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
 from xmppsh.registry.kinds import parse_address
 from xmppsh.registry.params import FILE, JID
-from xmppsh.tasks import apart
+from xmppsh.session.outcome import no_answer
+from xmppsh.tasks import apart, running
 from xmppsh.texts import os_reason
 from xmppsh.xep.roster import Contact, contacts, removing, setting
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid
@@ -169,24 +171,42 @@ async def _import(app: App, session: SessionPort, wanted: list[Contact]) -> int:
     try:
         with Progress(app, "contacts", len(wanted)) as advance:
             for begin in range(0, len(wanted), AT_ONCE):
-                some = wanted[begin : begin + AT_ONCE]
-                outcomes = await asyncio.gather(*(_add(session, one, there.get(one.jid)) for one in some))
-                for refusal in filter(None, outcomes):
-                    app.console.warn(refusal)
-                    refused += 1
-                dealt_with += len(some)
-                advance(len(some))
+                some = [(one, there.get(one.jid)) for one in wanted[begin : begin + AT_ONCE]]
+                async with aclosing(_added(session, some)) as outcomes:
+                    async for refusal in outcomes:
+                        if refusal is not None:
+                            app.console.warn(refusal)
+                            refused += 1
+                        dealt_with += 1
+                        advance(1)
     finally:
         if dealt_with < len(wanted):
             app.console.warn(f"{dealt_with} of {len(wanted)} contacts are dealt with; run again, it goes on")
     return refused
 
 
-async def _add(session: SessionPort, one: Contact, known: Contact | None) -> str | None:
+async def _added(session: SessionPort, some: list[tuple[Contact, Contact | None]]) -> AsyncGenerator[str | None]:
+    """Add these at once; the outcomes as they come.
+
+    A server that stores one after the other (Prosody writes the whole roster each time) is waited for as long as it
+    answers something within --timeout.
+    """
+    silence_s = session.options.timeout_s
+    async with running(*(_add(session, *one, silence_s * len(some)) for one in some)) as adding:
+        waiting = set(adding)
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, timeout=silence_s, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                raise no_answer(session.jid.domainpart, silence_s)
+            for one in done:
+                yield one.result()
+
+
+async def _add(session: SessionPort, one: Contact, known: Contact | None, timeout_s: float) -> str | None:
     """Add a contact that is not there in that way, and ask for its presence where we had seen it; why it is refused."""
     if known is None or (known.name, set(known.groups)) != (one.name, set(one.groups)):
         try:
-            await session.request("set", None, setting(one.jid, one.name, one.groups))
+            await session.request("set", None, setting(one.jid, one.name, one.groups), timeout_s)
         except StanzaError as error:
             return f"{one.jid}: {error}"
     is_seen = known is not None and (known.subscription in SEEN or known.asks)
