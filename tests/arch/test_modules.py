@@ -56,7 +56,7 @@ SHOWN_BY = {
         "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
     ),
     "interop/test_pipe.py": "commands/pipe: pipe input proof run · app: ports · session: collecting",
-    "e2e/test_connect_script.py": "commands: collecting · app: sources · shell: run script",
+    "e2e/test_connect_script.py": "commands: collecting · app: sources · shell: lines run script",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_adhoc.py": "commands: adhoc form_records",
     "interop/test_room.py": "commands: room · xep: muc",

@@ -1,5 +1,6 @@
 """The shell's own commands and its menu, at a real terminal."""
 
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ async def test_the_tab_key_completes_commands_options_and_contacts(server: Serve
         stage.shell.type("/p" + TAB)
         await stage.shell.shows("Measure the round trip to an XMPP address.")
         await stage.shell.shows("Set your availability for others to see.")
+        assert sum("/presence" in line for line in stage.shell.lines) == 1
+        stage.shell.type(CTRL_C)
+        await stage.shell.prompt()
+        stage.shell.type("/presence aw" + TAB)
+        await stage.shell.until(lambda: stage.shell.line.endswith("/presence away"), "how we appear")
 
 
 async def test_the_contacts_are_kept_for_other_shells_and_for_nobody_else(prosody: Server, tmp_path: Path) -> None:
@@ -102,9 +108,9 @@ async def test_a_room_with_a_password_is_entered_with_it(prosody: Server, tmp_pa
 
 async def test_who_and_presence(server: Server, tmp_path: Path) -> None:
     async with at_prompt(server, tmp_path) as stage:
-        await stage.shell.enter("/presence away back at six")
+        await stage.shell.enter("/presence away it's 6 o'clock <3")
         presence = await stage.contact.wait_for_presence(stage.jid, "available", since=0)
-        while "back at six" not in presence.xml:
+        while "it's 6 o'clock <3" not in unescape(presence.xml):
             presence = await stage.contact.wait_for_presence(stage.jid, "available", since=presence.at + 1e-9)
         assert "<show>away</show>" in presence.xml
         await stage.shell.enter("/who")
@@ -172,8 +178,9 @@ async def test_a_file_of_lines_is_carried_out_and_names_its_faulty_line(prosody:
             f"<message to='{stage.friend}'>\n<body>x</body></message>\n/nope\nno"
         )
         await stage.shell.enter(f"/source {script}")
-        await stage.shell.shows("xmppsh: line 6: /nope is not a command")
+        await stage.shell.shows("greet, line 6: /nope is not")
         assert [message.body for message in await stage.contact.wait_for_messages(2)] == ["hello", "x"]
+        await stage.shell.shows("✓")  # what a file says stands in the conversation, with its fate
         script.write_text(f"/source {script}")
         await stage.shell.enter(f"/source {script}")
         await stage.shell.shows("more than 10 deep")

@@ -132,6 +132,13 @@ async def test_what_comes_while_the_editor_runs_is_shown_after_it(prosody: Serve
             await shell.prompt()
 
 
+async def test_ctrl_z_is_a_key_while_a_command_runs_too(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/! stty -a; kill -2 $$")
+        await stage.shell.shows("susp = <undef>;")
+        await stage.shell.shows("xmppsh: /!: ended by SIGINT")
+
+
 async def test_vi_keys(prosody: Server, tmp_path: Path) -> None:
     async with people(prosody, tmp_path) as (program, _, _, _), Terminal(program, "connect", "--vi") as shell:
         await shell.prompt()

@@ -37,6 +37,29 @@ async def test_a_script_sends_messages_xml_and_commands_in_order(server: Server,
         assert bodies == ['one "and" 😀', "# two\n\n", "it's three", "/four"]
 
 
+async def test_a_script_from_another_system_is_read_as_its_editor_shows_it(prosody: Server, tmp_path: Path) -> None:
+    async with people(prosody, tmp_path) as (program, contact, _, friend):
+        (tmp_path / "below").write_bytes(b"\xef\xbb\xbftwo\r\n")
+        (tmp_path / "lines").write_bytes(f"\ufeff/to {friend.jid}\r\none\r\n/source {tmp_path}/below\r\n".encode())
+        outcome = await program.run("run", str(tmp_path / "lines"))
+        assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "", "")
+        assert [message.body for message in await contact.wait_for_messages(2)] == ["one", "two"]
+
+
+async def test_an_error_in_a_file_within_a_file_names_both(prosody: Server, tmp_path: Path) -> None:
+    async with people(prosody, tmp_path) as (program, _, _, friend):
+        lost = f"nobody@{prosody.domain}"
+        (tmp_path / "faulty").write_text("# XML\n<message\n to=1></message>\n")
+        (tmp_path / "lost").write_text(f"/to {lost}\nhello\n")
+        outcome = await program.run(
+            "connect", stdin=f"/source {tmp_path}/faulty\n\n/source {tmp_path}/lost\n/to {friend.jid}\n".encode()
+        )
+        errors = [line for line in outcome.stderr.splitlines() if not line.startswith("  try: ")]
+        assert errors[0].startswith(f"xmppsh: line 1: {tmp_path}/faulty, line 3, column 5: not well-formed")
+        assert errors[1].startswith(f"xmppsh: line 3: {tmp_path}/lost, line 2: {lost}: ")
+        assert errors[2] == "xmppsh: 2 lines have failed, the last is line 3"
+
+
 async def test_a_script_that_goes_well_is_silent_and_exits_with_0(server: Server, tmp_path: Path) -> None:
     async with people(server, tmp_path) as (program, contact, account, friend):
         outcome = await program.run("connect", stdin=f"/to {friend.jid}\nhello\n/quit\nnever\n".encode())

@@ -9,12 +9,14 @@ class Builtin(NamedTuple):
     """The facts of a command that exists in the shell alone.
 
     arguments: what completes in each place: `jid`, `room`, `file`, `command`, or words with | between them.
+    keeps_text: is what follows the first word a text, which is taken as it stands?
     """
 
     usage: str
     help: str
     example: str
     arguments: tuple[str, ...] = ()
+    keeps_text: bool = False
 
 
 BUILTINS: dict[str, Builtin] = {
@@ -33,6 +35,7 @@ BUILTINS: dict[str, Builtin] = {
         "Set your availability for others to see.",
         "/presence away back at six",
         ("available|away|chat|dnd|xa",),
+        keeps_text=True,
     ),
     "xml": Builtin("/xml on|off", "Show the XML stream, both directions.", "/xml on", ("on|off",)),
     "timing": Builtin("/timing on|off", "Show how long each command takes.", "/timing on", ("on|off",)),

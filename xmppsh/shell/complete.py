@@ -72,6 +72,8 @@ class LineCompleter(Completer):
             path, words = (*path, words[0]), words[1:]
         if path in GROUPS:
             below = [(one, facts.help) for one, facts in children(path).items()]
+            if name in BUILTINS:  # /presence away is ours, /presence set is not
+                below += [(item.value, item.help or "") for item in self._of_builtin(name, words, incomplete)]
             return _shown(_starting(below, incomplete), len(incomplete))
         if path == (name,) and is_own(name, tail):
             items = list(islice(self._of_builtin(name, words, incomplete), MAX_SHOWN + 1))
@@ -87,7 +89,7 @@ class LineCompleter(Completer):
 
     def _of_click(self, path: Path, words: list[str], incomplete: str) -> Iterator[CompletionItem[str]]:
         command = load(path)
-        if keeps_text(path[0]) and words and not _awaits_value(command, words):
+        if COMMANDS[path].tail == "text" and words and not _awaits_value(command, words):
             return  # what follows is a message
         try:
             found = ShellComplete(command, {"obj": self._people}, "", "").get_completions(words, incomplete)
@@ -157,10 +159,9 @@ def _awaits_value(command: click.Command, words: list[str]) -> bool:
 
 
 def _commands() -> list[tuple[str, str]]:
-    own = [(f"/{name}", facts.help) for name, facts in BUILTINS.items()]
     here = {path[0] for path in available()}
-    registered = [(f"/{name}", facts.help) for name, facts in children(()).items() if name in here]
-    return sorted([*own, *registered])
+    registered = {f"/{name}": facts.help for name, facts in children(()).items() if name in here}
+    return sorted({**registered, **{f"/{name}": facts.help for name, facts in BUILTINS.items()}}.items())
 
 
 def _starting(rows: Iterable[tuple[str, str]], begin: str) -> list[tuple[str, str]]:

@@ -48,6 +48,7 @@ class Fates:
         self._marks, self._show, self._on_change = marks, show, on_change
         self._tasks: set[asyncio.Future[object]] = set()
         self._unseen: set[asyncio.Future[None]] = set()  # messages that were typed and do not stand on the screen yet
+        self._last: asyncio.Future[None] | None = None  # the one that was typed last
 
     def watch(self, place: Place | None) -> None:
         """Something was sent; a message whose ack does not come is told of by its place."""
@@ -83,12 +84,12 @@ class Fates:
             return
         stamp = stamp_of(self._app.console.now())
         seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        before = list(self._unseen)
+        before, self._last = self._last, seen
         self._unseen.add(seen)
 
         async def show(mark: str) -> None:
-            if before:
-                await asyncio.wait(before)  # what was typed first stands first
+            if before is not None:
+                await asyncio.wait({before})  # what was typed first stands first
             self._show(conversation.own(partner, stamp, text, mark, stanza_id))
             if not seen.done():
                 seen.set_result(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh.commands.iq import IqAnswer
@@ -13,8 +14,8 @@ from xmppsh.protocol.conditions import stanza_error
 from xmppsh.registry import COMMANDS
 from xmppsh.shell import runner
 from xmppsh.shell.desk import MAX_DEPTH
-from xmppsh.shell.failure import placed
 from xmppsh.shell.line import Blank, Command, Text, Xml, classify
+from xmppsh.shell.lines import Lines, TooDeep
 from xmppsh.shell.marks import ASKING
 from xmppsh.shell.own_commands import OwnCommands, Quit
 from xmppsh.shell.records import ShellPrinter
@@ -28,6 +29,8 @@ from xmppsh.xmlio.stanzas import Message, with_origin_id
 __all__ = ["Interpreter", "Quit"]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.session.session import Session
@@ -36,13 +39,24 @@ if TYPE_CHECKING:
 
 
 class Interpreter:
-    """Carries out lines. The state between them is on the desk."""
+    """Carries out lines. The state between them is on the desk.
 
-    def __init__(self, app: App, session: Session, sent: Sent, desk: Desk) -> None:
+    on_said: is told of a message to the target that has left, by its id, its text and the line.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        session: Session,
+        sent: Sent,
+        desk: Desk,
+        on_said: Callable[[str, str, Place], None] = lambda stanza_id, text, place: None,
+    ) -> None:
         self.command: str | None = None  # the one that runs
-        self.own = OwnCommands(app, session, desk, self._carry_out_text)
+        self.own = OwnCommands(app, session, desk, self._carry_out_text, self._carry_out_file)
         self._app, self._session, self._sent, self._desk = app, session, sent, desk
-        self._depth = 0
+        self._depth, self._on_said = 0, on_said
+        self._place = Place("")  # of the line that is carried out
 
     @property
     def target(self) -> Jid | None:
@@ -57,6 +71,7 @@ class Interpreter:
 
     async def carry_out(self, line: Blank | Command | Text, place: Place) -> None:
         """Do what a line says; raises XmppshError, Quit, ClosedOutput."""
+        self._place = place
         match line:
             case Blank():
                 pass
@@ -66,36 +81,36 @@ class Interpreter:
                 await self._run(name, tail)
 
     async def _carry_out_text(self, text: str) -> None:
-        """Lines from a file, or that another line stands for; the first that fails ends it."""
+        """The line that another one stands for."""
+        with self._deeper() as place:
+            match classify(text):
+                case Xml():
+                    xml = XmlInput(self._app.limits)
+                    stanzas = xml.feed(text)
+                    await self.send(xml.end() if stanzas is None else stanzas, place)
+                case line:
+                    await self.carry_out(line, place)
+
+    async def _carry_out_file(self, data: bytes, name: str) -> None:
+        """The lines of a file; the first that fails ends it."""
+        with self._deeper() as place:
+            lines = Lines(self._session, self._app.limits, self.carry_out, self.send, name, place)
+            for one in data.split(b"\n"):
+                await lines.take(one)
+            lines.end()
+
+    @contextmanager
+    def _deeper(self) -> Iterator[Place]:
+        """Lines that another line stands for; gives its place."""
         if self._depth >= MAX_DEPTH:
-            raise UsageError(f"lines stand for lines more than {MAX_DEPTH} deep")
+            raise TooDeep(f"lines stand for lines more than {MAX_DEPTH} deep")
+        place = self._place
         self._depth += 1
         try:
-            xml: XmlInput | None = None
-            for number, one in enumerate(text.split("\n"), start=1):
-                try:
-                    xml = await self._carry_out_one(one, xml, Place.line(number))
-                except XmppshError as error:
-                    if "\n" not in text.rstrip("\n"):
-                        raise
-                    raise placed(error, f"line {number}") from error
-            if xml is not None:
-                xml.end()
+            yield place
         finally:
             self._depth -= 1
-
-    async def _carry_out_one(self, text: str, xml: XmlInput | None, place: Place) -> XmlInput | None:
-        """One line of a file; returns the XML that is still open after it."""
-        line = classify(text)
-        if xml is None and not isinstance(line, Xml):
-            if not text.startswith("#"):
-                await self.carry_out(line, place)
-            return None
-        xml = xml or XmlInput(self._app.limits)
-        if (stanzas := xml.feed(text)) is None:
-            return xml
-        await self.send(stanzas, place)
-        return None
+            self._place = place
 
     def _say(self, text: str, place: Place) -> None:
         target = self.target
@@ -109,6 +124,7 @@ class Interpreter:
             marks.asked(stanza_id, target)
         self._session.send(xml, kind="message", stanza_id=stanza_id, to=to)
         self._sent.remember(stanza_id, target, place)
+        self._on_said(stanza_id, text, place)
 
     async def _run(self, name: str, tail: str) -> None:
         began = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -39,18 +40,27 @@ class Quit(Exception):
 
 
 class OwnCommands:
-    """target: whom messages go to. carry_out: does what a line of text says."""
+    """target: whom messages go to. carry_out: does what a line says; carry_out_file: what the bytes of a file say, by
+    its name.
+    """
 
-    def __init__(self, app: App, session: Session, desk: Desk, carry_out: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        app: App,
+        session: Session,
+        desk: Desk,
+        carry_out: Callable[[str], Awaitable[None]],
+        carry_out_file: Callable[[bytes, str], Awaitable[None]],
+    ) -> None:
         self.target: Jid | None = None
-        self._app, self._session, self._desk, self._carry_out = app, session, desk, carry_out
+        self._app, self._session, self._desk = app, session, desk
+        self._carry_out, self._carry_out_file = carry_out, carry_out_file
         self._plain: dict[str, Callable[[list[str]], Awaitable[None]]] = {
             "to": self._to,
             "last": self._last,
             "who": self._who,
             "join": self._join,
             "leave": self._leave,
-            "presence": self._presence,
             "xml": self._xml,
             "timing": self._switch_timing,
             "x": self._switch_expanded,
@@ -69,6 +79,8 @@ class OwnCommands:
                 await self._watch(tail)
             case "alias":
                 await self._alias(tail)
+            case "presence":
+                await self._presence(tail)
             case _:
                 await self._plain[name](words_of(name, tail))
 
@@ -155,11 +167,11 @@ class OwnCommands:
         if self.target is not None and self.target.bare == room.bare:
             self.aim(None)
 
-    async def _presence(self, words: list[str]) -> None:
-        show = words[0] if words else "available"
+    async def _presence(self, tail: str) -> None:
+        show, status = [*tail.split(maxsplit=1), "", ""][:2]
+        show, status = show or "available", status.rstrip()
         if show not in SHOWS:
             raise UsageError(f"/presence: {show!r} is not one of {', '.join(SHOWS)}", hint=BUILTINS["presence"].example)
-        status = " ".join(words[1:])
         shown, told = None if show == "available" else show, status or None
         self._session.broadcast_presence(presence(show=shown, status=told))
         for room, nick in self._desk.people.rooms.items():
@@ -214,12 +226,12 @@ class OwnCommands:
         path = self._app.console.path(str(expanded(words[0], self._app.console.env)))
         try:
             data = await apart(path.read_bytes)
-            text = data.decode("utf-8")
+            data.decode("utf-8")  # nothing of it is carried out when it is no text
         except OSError as error:
             raise NoInputError(f"{words[0]}: {os_reason(error)}") from error
         except UnicodeDecodeError:
             raise NoInputError(f"{words[0]}: not UTF-8") from None
-        await self._carry_out(text)
+        await self._carry_out_file(data, words[0])
 
     async def _alias(self, tail: str) -> None:
         name, _, line = tail.strip().partition(" ")
@@ -261,7 +273,7 @@ class OwnCommands:
                 process.terminate()
                 await waiting
         if code:
-            raise UsageError(f"/!: exit code {code}")
+            raise UsageError(f"/!: exit code {code}" if code > 0 else f"/!: ended by {signal.Signals(-code).name}")
 
     # ── The shell itself ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -296,10 +308,8 @@ def words_of(name: str, tail: str) -> list[str]:
     try:
         words = shlex.split(tail)
     except ValueError as error:
-        if name == "presence":  # "I'm out" is a text
-            return tail.split()
         raise UsageError(f"/{name}: {str(error).lower()}") from None
-    if name in ("join", "presence"):  # one counts them after its option, the other takes a text
+    if name == "join":  # which counts them after its option
         return words
     most = {"quit": 0, "help": 3}.get(name, 1)
     if len(words) > most:

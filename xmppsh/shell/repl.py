@@ -31,7 +31,7 @@ from xmppsh.shell.marks import Marks, News
 from xmppsh.shell.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.prompt import make_prompt
 from xmppsh.shell.runner import keeps_text
-from xmppsh.shell.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard
+from xmppsh.shell.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard, unsuspended
 from xmppsh.shell.sent import Place, Sent, bounce
 from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.toolbar import Facts, toolbar
@@ -61,11 +61,11 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: 
 
     desk: what lines share; fd: the terminal that gets the prompt; vi: with vi's keys.
     """
-    screen = Screen(fd)
+    screen, typing = Screen(fd), keyboard()
     term = app.console.env.get("TERM")
     is_dumb = (term or "dumb") in ("dumb", "unknown")
     drawing = PlainDrawing(screen.terminal) if is_dumb else Drawing(screen.terminal, term)
-    with _on_screen(app, screen), create_app_session(keyboard(), drawing):
+    with _on_screen(app, screen), unsuspended(typing.fileno()), create_app_session(typing, drawing):
         await Repl(app, session, arrivals, screen, desk, vi=vi, is_dumb=is_dumb).run()
 
 
@@ -95,7 +95,7 @@ class Repl:
         as_conversation = isinstance(app.console.stdout, ScreenOutput) and not app.printer.is_for_programs
         self._sent = Sent(session, lambda _, error: report(app, error))
         desk.conversation, desk.lend, desk.columns = self._conversation, screen.lend, self._columns
-        self._interpreter = Interpreter(app, session, self._sent, desk)
+        self._interpreter = Interpreter(app, session, self._sent, desk, self._said)
         self._surroundings = Surroundings(app, session, desk)
         show = self._show_message if as_conversation else None
         self._printer = Printer(app, session, arrivals, self._tell_bounce, show)
@@ -163,7 +163,7 @@ class Repl:
 
     async def _run_line(self, text: str, watch: asyncio.Task[None]) -> None:
         line = classify(text)
-        before, target = self._session.sent_count, self._interpreter.target
+        before = self._session.sent_count
         self._work = asyncio.ensure_future(self._carry_out(line, Place.typed(text)))
         try:
             await unless(watch, self._work)
@@ -178,12 +178,17 @@ class Repl:
             report(self._app, error)
         finally:
             self._work = None
-        if self._session.sent_count > before:
-            if isinstance(line, Text) and target is not None and str(target) not in self.people.rooms:
-                self._fates.said(self._sent.last_id, str(target.bare), line.text, Place.typed(text))
-            elif self._session.unacked_count:
-                # A command waits for its acks itself, as far as it wants them.
-                self._fates.watch(None if isinstance(line, Command) else Place.typed(text))
+        if self._session.sent_count > before and self._session.unacked_count and not isinstance(line, Text):
+            # A command waits for its acks itself, as far as it wants them.
+            self._fates.watch(None if isinstance(line, Command) else Place.typed(text))
+
+    def _said(self, stanza_id: str, text: str, place: Place) -> None:
+        """A message left, typed or by a line that stands for it."""
+        target = self._interpreter.target
+        if target is None or str(target) in self.people.rooms:  # a room says it to us as well
+            self._fates.watch(place)
+        else:
+            self._fates.said(stanza_id, str(target.bare), text, place)
 
     async def _read(self) -> str | None:
         """A line, or several of XML; None at the end of input."""

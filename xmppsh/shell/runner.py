@@ -50,8 +50,8 @@ def is_own(name: str, tail: str) -> bool:
 
 def keeps_text(name: str) -> bool:
     """Is what follows this command a text, which is taken as it stands?"""
-    spec = COMMANDS.get((name,))
-    return spec is not None and spec.tail == "text"
+    spec, own = COMMANDS.get((name,)), BUILTINS.get(name)
+    return spec.tail == "text" if spec is not None else own is not None and own.keeps_text
 
 
 async def run(app: App, session: Session, desk: Desk, name: str, tail: str) -> None:

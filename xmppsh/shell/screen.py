@@ -10,7 +10,9 @@ import asyncio
 import os
 import select
 import sys
+import termios
 from collections import deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from prompt_toolkit.data_structures import Size
@@ -23,7 +25,7 @@ from xmppsh.shell.look import folded
 from xmppsh.shell.printer import WholeRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from prompt_toolkit.application import Application
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 MAX_HELD = 256 * 1024  # characters
 FALLBACK_SIZE = (80, 24)  # columns, rows
 PATIENCE_S = 1
+CHARACTERS = 6  # where tcgetattr has the special ones
 # A terminal that polls writable takes this much without blocking: Linux hands its space out by 256 bytes, and a
 # newline becomes two. A pipe takes PIPE_BUF, a terminal does not.
 TAKEN_BYTES = 128
@@ -204,6 +207,24 @@ class ScreenOutput(WholeRecords):
 def keyboard() -> Keyboard:
     """The keyboard on stdin."""
     return Keyboard(sys.stdin)
+
+
+@contextmanager
+def unsuspended(fd: int) -> Iterator[None]:
+    """On this terminal Ctrl-Z is a key, also while a command runs: a shell that is stopped loses its session."""
+    try:
+        before, now = termios.tcgetattr(fd), termios.tcgetattr(fd)
+    except termios.error:  # it hung up
+        yield
+        return
+    now[CHARACTERS][termios.VSUSP] = bytes([os.fpathconf(fd, "PC_VDISABLE")])
+    with suppress(termios.error):
+        termios.tcsetattr(fd, termios.TCSANOW, now)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
 def _size(fd: int) -> Size:

@@ -7,15 +7,14 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import DataError, XmlError, XmppshError
+from xmppsh.errors import DataError, XmppshError
 from xmppsh.output.streams import InputStream
-from xmppsh.shell.failure import placed, report, with_text
+from xmppsh.shell.failure import report, with_text
 from xmppsh.shell.interpreter import Interpreter, Quit
-from xmppsh.shell.line import Xml, classify
+from xmppsh.shell.lines import Lines
 from xmppsh.shell.printer import Printer, WholeRecords
 from xmppsh.shell.sent import Place, Sent
 from xmppsh.shell.surroundings import Surroundings
-from xmppsh.shell.xmlinput import XmlInput
 from xmppsh.tasks import ended, running, unless
 
 if TYPE_CHECKING:
@@ -77,9 +76,7 @@ class Script:
         self._stop_on_error = stop_on_error
         self._stopped = asyncio.Event()
         self._failed: dict[int, XmppshError] = {}
-        self._line = 0
-        self._xml: XmlInput | None = None
-        self._xml_line = 0
+        self._lines = Lines(session, app.limits, self._interpreter.carry_out, self._interpreter.send)
 
     def is_reported(self, stanza: Element) -> bool:
         """Does a line of ours, or the command that runs, tell of this bounce?"""
@@ -103,57 +100,18 @@ class Script:
                 data = await anext(lines, None)
                 if data is None:
                     break
-                self._line += 1
-                await self._carry_out(data)
+                await self._lines.take(data)
                 await self._session.wait_for_window(WINDOW)
             except Quit:
                 return
             except XmppshError as error:
                 if self._session.is_over:
                     raise
-                place = Place.line(self._line)
-                self._fail(place, placed(error, place.label))
-        if self._xml is not None:
-            self._end_xml(self._xml)
-
-    async def _carry_out(self, data: bytes) -> None:
+                self._fail(self._lines.place, error)
         try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"not UTF-8 (byte {error.start + 1})") from error
-        if self._xml is not None:
-            return await self._feed(self._xml, text)
-        line = classify(text.removesuffix("\r"))
-        if isinstance(line, Xml):
-            self._xml_line = self._line
-            return await self._feed(XmlInput(self._app.limits), text)
-        if text.startswith("#"):
-            return None
-        return await self._interpreter.carry_out(line, Place.line(self._line))
-
-    async def _feed(self, xml: XmlInput, text: str) -> None:
-        self._xml = None
-        try:
-            stanzas = xml.feed(text)
-        except XmlError as error:
-            return self._fail(Place.line(self._line), self._in_script(error))
-        if stanzas is None:
-            self._xml = xml
-            return None
-        return await self._interpreter.send(stanzas, Place.line(self._xml_line))
-
-    def _end_xml(self, xml: XmlInput) -> None:
-        try:
-            xml.end()
-        except XmlError as error:
-            self._fail(Place.line(self._line), self._in_script(error))
-
-    def _in_script(self, error: XmlError) -> XmppshError:
-        """The error with the script's line number in the place of the element's own."""
-        if error.line is None:
-            return placed(error, f"line {self._xml_line}")
-        text = f"line {self._xml_line + error.line - 1}, column {error.column}: {error.reason}"
-        return with_text(error, text, error.hint)
+            self._lines.end()
+        except XmppshError as error:
+            self._fail(self._lines.place, error)
 
     def _fail(self, place: Place, error: XmppshError) -> None:
         if self._stop_on_error and self._failed:

@@ -46,14 +46,12 @@ class Sent:
     """Remembers messages and reports their bounces (RFC 6120 §8.3) by `on_bounce(place, error)`."""
 
     def __init__(self, session: Session, on_bounce: Callable[[Place, XmppshError], None]) -> None:
-        self.last_id = ""  # of the message that left last
         self._session, self._on_bounce = session, on_bounce
         self._places: dict[tuple[str, Jid], Place] = {}
         self._bounces = session.bounces()
 
     def remember(self, stanza_id: str, to: Jid | None, place: Place) -> None:
         """A message left; to: None is our own account."""
-        self.last_id = stanza_id
         address = to if to is not None else self._session.jid
         self._places[stanza_id, address.bare] = place
         if len(self._places) > MAX_REMEMBERED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.errors import XmlError
 from xmppsh.xmlio.reader import StanzaReader
@@ -28,7 +28,7 @@ class XmlInput:
         self._stanzas += self._reader.feed(data)
         return None if self._reader.is_open or not self._stanzas else self._stanzas
 
-    def end(self) -> None:
+    def end(self) -> NoReturn:
         """The input is over before its element was closed: raises XmlError."""
         self._reader.end()
         raise XmlError("the input ends before a stanza")
