@@ -31,8 +31,8 @@ def paragraphs(text: str) -> str:
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         stands = paragraph.startswith(("\b", "Example:"))
         words = escaped(paragraph.removeprefix("\b\n"))
-        parts.append(f".PP\n.nf\n{words}\n.fi" if stands else f".PP\n{words}")
-    return "\n".join(parts)
+        parts.append(f".nf\n{words}\n.fi" if stands else words)
+    return "\n.PP\n".join(parts)
 
 
 def item(term: str, *sentences: str) -> str:

@@ -68,3 +68,19 @@ async def test_the_room_can_be_found(playground: PlaygroundServer) -> None:
     client.send(query.format("j", LOBBY, "info"))
     assert 'category="conference"' in await client.expect("</iq>")
     await client.close()
+
+
+async def test_an_occupant_invites_somebody(playground: PlaygroundServer) -> None:
+    bob = await RawClient.bound(playground, "bob", "bench", "<presence/>")
+    alice = await RawClient.bound(playground, "alice", "sofa", join("al"))
+    await alice.expect("</message>")
+    words = "<x xmlns='http://jabber.org/protocol/muc#user'><invite to='{}'>{}</invite></x>"
+    ask = f"<message to='{LOBBY}' id='i'>{words}</message>"
+    alice.send(ask.format("bob@playground.localhost", "<reason>Tea &amp; cake</reason>"))
+    invitation = await bob.expect("</message>")
+    assert f'from="{LOBBY}"' in invitation
+    assert '<invite from="alice@playground.localhost"><reason>Tea &amp; cake</reason></invite>' in invitation
+    alice.send(ask.format("@", ""))
+    assert "<jid-malformed " in await alice.expect("</message>")
+    await alice.close()
+    await bob.close()

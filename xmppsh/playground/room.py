@@ -1,4 +1,4 @@
-"""One room to talk in (XEP-0045, the basic flows): join, leave, nicknames, subject, a short history."""
+"""One room to talk in (XEP-0045, the basic flows): join, leave, nicknames, subject, invitations, a short history."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.playground import handlers
 from xmppsh.playground.stanza import delayed, error_reply, made, random_id, result
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element as Tree
+
     from xmppsh.playground.ports import Routes
     from xmppsh.playground.stanza import Stanza
 
@@ -19,6 +22,7 @@ LOBBY = "lobby"
 HISTORY = 20  # messages that somebody who joins gets to read
 SELF, NICK_CHANGED = "110", "303"  # XEP-0045 §15.6: status codes
 CLIENT = f"{{{ns.CLIENT}}}"
+INVITATION = f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}invite"
 
 
 class RoomService:
@@ -78,6 +82,8 @@ class Room:
             self._router.bounce(stanza, "not-acceptable", "join the room first")  # XEP-0045 §7.4
         elif stanza.type == "groupchat":
             self._speak(stanza, nick)
+        elif (invitation := stanza.tree().find(INVITATION)) is not None and stanza.to == self.jid:
+            self._invite(stanza, invitation)
         else:
             self._whisper(stanza, nick)
 
@@ -175,6 +181,19 @@ class Room:
             self._router.bounce(stanza, "item-not-found")
         else:
             self._router.route(stanza.addressed(occupant.sender, self.jid.with_resource(nick)))
+
+    def _invite(self, stanza: Stanza, invitation: Tree) -> None:
+        # XEP-0045 §7.8.2: the guest hears it from the room, which says who asked it to.
+        try:
+            guest = Jid.parse(invitation.get("to", ""))
+        except XmppshError:
+            self._router.bounce(stanza, "jid-malformed", "nobody is invited")
+            return
+        reason = invitation.findtext(f"{{{ns.MUC_USER}}}reason")
+        why = None if reason is None else element("reason", {}, reason)
+        asked = element("invite", {"from": str(stanza.sender.bare)}, why)
+        words = element("x", {"xmlns": ns.MUC_USER}, asked)
+        self._router.route(made("message", None, self.jid, guest, words, stanza_id=stanza.id))
 
     # Asking
 
