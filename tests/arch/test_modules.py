@@ -24,10 +24,12 @@ SHOWN_BY = {
     "config/test_load.py": "config: ahead document",
     "connection/test_lasting.py": "connection: ports takeover",
     "connection/test_race.py": "connection: opening",
-    "e2e/test_connect_commands.py": "shell: connect desk interpreter own_commands printer records surroundings",
-    "e2e/test_connect_cut.py": "shell: fates sent",
-    "e2e/test_connect_ends.py": "shell: failure repl",
-    "e2e/test_connect_line.py": "shell: lexer",
+    "e2e/test_connect_commands.py": (
+        "shell: connect surroundings · shell/lines: desk interpreter own_commands records · shell/shown: printer"
+    ),
+    "e2e/test_connect_cut.py": "shell: fates · shell/lines: sent",
+    "e2e/test_connect_ends.py": "shell: repl · shell/lines: failure",
+    "e2e/test_connect_line.py": "shell/typing: lexer",
     "e2e/test_endings.py": "cli: report supervise · commands/listen: ending",
     "e2e/test_flood.py": "commands/listen: together",
     "e2e/test_stranded.py": "session: availability",
@@ -56,7 +58,7 @@ SHOWN_BY = {
         "commands: avatar bookmarks pubsub pubsub_records vcard · xep: avatar bookmarks pubsub vcard"
     ),
     "interop/test_pipe.py": "commands/pipe: pipe input proof run · app: ports · session: collecting",
-    "e2e/test_connect_script.py": "commands: collecting · app: sources · shell: lines run script",
+    "e2e/test_connect_script.py": "commands: collecting · app: sources · shell: run script · shell/lines: of_file",
     "interop/test_reap.py": "ghosts: dead_session reap",
     "interop/test_adhoc.py": "commands: adhoc form_records",
     "interop/test_room.py": "commands: room · xep: muc",
@@ -72,8 +74,8 @@ SHOWN_BY = {
     "playground/test_visitor.py": "shell: playground tour visitor",
     "protocol/test_ahead.py": "protocol: binding",
     "protocol/test_resumption.py": "protocol: resuming",
-    "shell/test_aliases.py": "shell: secret_lines",
-    "shell/test_complete.py": "shell: rooms vocabulary · app: shared_session",
+    "shell/lines/test_aliases.py": "shell/lines: secret_lines",
+    "shell/typing/test_complete.py": "shell/lines: rooms · shell/typing: vocabulary · app: shared_session",
 }
 
 

@@ -17,7 +17,7 @@ from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.registry.kinds import parse_uri
 from xmppsh.resolve import lookup
-from xmppsh.shell.line import classify, pasted
+from xmppsh.shell.lines.line import classify, pasted
 from xmppsh.xep.forms import filled, form_in
 from xmppsh.xmlio.reader import StanzaReader, StreamReader, read_element, tree
 

@@ -21,7 +21,7 @@ from xmppsh.registry import COMMANDS, GROUPS, SECTIONS, Path, Spec, children
 from xmppsh.registry.base import Work, command
 from xmppsh.registry.groups import load
 from xmppsh.registry.record_types import all_types
-from xmppsh.shell import runner
+from xmppsh.shell.lines import runner
 
 EVERY = pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 

@@ -11,10 +11,10 @@ from xmppsh.output.records import StanzaRecord, record
 from xmppsh.output.together import records
 from xmppsh.session.requests import is_answer
 from xmppsh.session.responder import bounce_of, response_to
-from xmppsh.shell.conversation import Conversation
-from xmppsh.shell.look import Palette
-from xmppsh.shell.people import People
-from xmppsh.shell.printer import unwrapped
+from xmppsh.shell.shown.conversation import Conversation
+from xmppsh.shell.shown.look import Palette
+from xmppsh.shell.shown.people import People
+from xmppsh.shell.shown.printer import unwrapped
 from xmppsh.xep.carbons import copied
 from xmppsh.xmlio.reader import read_element
 

@@ -18,14 +18,14 @@ from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.later import load_rest
 from xmppsh.registry.base import command
 from xmppsh.registry.params import account_argument
-from xmppsh.shell.aliases import Aliases, is_line
-from xmppsh.shell.desk import Desk
-from xmppsh.shell.look import Palette, wants_color
-from xmppsh.shell.people import People
-from xmppsh.shell.rooms import greetings
-from xmppsh.shell.runner import exists
+from xmppsh.shell.lines.aliases import Aliases, is_line
+from xmppsh.shell.lines.desk import Desk
+from xmppsh.shell.lines.rooms import greetings
+from xmppsh.shell.lines.runner import exists
 from xmppsh.shell.script import run_script
-from xmppsh.shell.streamview import StreamView
+from xmppsh.shell.shown.look import Palette, wants_color
+from xmppsh.shell.shown.people import People
+from xmppsh.shell.shown.streamview import StreamView
 from xmppsh.tasks import apart, running
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.errors import XmppshError
-from xmppsh.shell.conversation import stamp_of
-from xmppsh.shell.failure import placed, report, with_text
+from xmppsh.shell.lines.failure import placed, report, with_text
+from xmppsh.shell.shown.conversation import stamp_of
 from xmppsh.tasks import ended
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from xmppsh.app.app import App
     from xmppsh.session.session import Session
-    from xmppsh.shell.conversation import Conversation
-    from xmppsh.shell.marks import Marks
-    from xmppsh.shell.sent import Place
+    from xmppsh.shell.lines.sent import Place
+    from xmppsh.shell.shown.conversation import Conversation
+    from xmppsh.shell.shown.marks import Marks
 
 NOW_S = 0.001  # for what has its fate already
 OUTBOX = "xmppsh outbox retry settles them, and sends what did not arrive"

@@ -19,23 +19,23 @@ from xmppsh import ns
 from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.records import MessageRecord
-from xmppsh.shell.answers import Answers
-from xmppsh.shell.complete import LineCompleter
-from xmppsh.shell.conversation import Conversation
-from xmppsh.shell.failure import report
 from xmppsh.shell.fates import Fates
-from xmppsh.shell.history import LineHistory, history_file
-from xmppsh.shell.interpreter import Interpreter, Quit
-from xmppsh.shell.line import Command, Text, Xml, classify, pasted
-from xmppsh.shell.marks import Marks, News
-from xmppsh.shell.printer import Printer, WholeRecords, unwrapped
-from xmppsh.shell.prompt import make_prompt
-from xmppsh.shell.runner import keeps_text
-from xmppsh.shell.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard, unsuspended
-from xmppsh.shell.sent import Place, Sent, bounce
+from xmppsh.shell.lines.failure import report
+from xmppsh.shell.lines.interpreter import Interpreter, Quit
+from xmppsh.shell.lines.line import Command, Text, Xml, classify, pasted
+from xmppsh.shell.lines.runner import keeps_text
+from xmppsh.shell.lines.sent import Place, Sent, bounce
+from xmppsh.shell.lines.xmlinput import XmlInput
+from xmppsh.shell.shown.answers import Answers
+from xmppsh.shell.shown.conversation import Conversation
+from xmppsh.shell.shown.marks import Marks, News
+from xmppsh.shell.shown.printer import Printer, WholeRecords, unwrapped
+from xmppsh.shell.shown.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard, unsuspended
+from xmppsh.shell.shown.toolbar import Facts, toolbar
 from xmppsh.shell.surroundings import Surroundings
-from xmppsh.shell.toolbar import Facts, toolbar
-from xmppsh.shell.xmlinput import XmlInput
+from xmppsh.shell.typing.complete import LineCompleter
+from xmppsh.shell.typing.history import LineHistory, history_file
+from xmppsh.shell.typing.prompt import make_prompt
 from xmppsh.tasks import running, unless
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
-    from xmppsh.shell.desk import Desk
-    from xmppsh.shell.line import Line
+    from xmppsh.shell.lines.desk import Desk
+    from xmppsh.shell.lines.line import Line
 
 LEAVE_S = 5.0  # for the acks of what was typed last
 TICK_S = 0.25  # how soon the toolbar tells of a cut

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import DataError, XmppshError
 from xmppsh.output.streams import InputStream
-from xmppsh.shell.failure import report, with_text
-from xmppsh.shell.interpreter import Interpreter, Quit
-from xmppsh.shell.lines import Lines
-from xmppsh.shell.printer import Printer, WholeRecords
-from xmppsh.shell.sent import Place, Sent
+from xmppsh.shell.lines.failure import report, with_text
+from xmppsh.shell.lines.interpreter import Interpreter, Quit
+from xmppsh.shell.lines.of_file import Lines
+from xmppsh.shell.lines.sent import Place, Sent
+from xmppsh.shell.shown.printer import Printer, WholeRecords
 from xmppsh.shell.surroundings import Surroundings
 from xmppsh.tasks import ended, running, unless
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Element
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
-    from xmppsh.shell.desk import Desk
+    from xmppsh.shell.lines.desk import Desk
 
 MAX_LINE_BYTES = 1024 * 1024
 WINDOW = 1000  # unacknowledged stanzas; past it stdin is not read

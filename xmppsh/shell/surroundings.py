@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.session.session import Session
-    from xmppsh.shell.desk import Desk
+    from xmppsh.shell.lines.desk import Desk
     from xmppsh.xep.roster import Contact
 
 ASKS = "xmppsh: {who} asks to see when you are online\n  try: /presence approve {who}, or /presence deny {who}\n"

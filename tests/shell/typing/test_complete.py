@@ -1,0 +1,109 @@
+"""The menu of the Tab key."""
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
+from prompt_toolkit.document import Document
+
+from xmppsh.registry import COMMANDS
+from xmppsh.shell.lines.builtins import BUILTINS
+from xmppsh.shell.lines.runner import available, help_text
+from xmppsh.shell.shown.people import People
+from xmppsh.shell.typing.complete import LineCompleter
+from xmppsh.xep.roster import Contact
+
+
+@pytest.fixture
+def people() -> People:
+    people = People()
+    people.set_contacts(
+        [Contact("juliet@example.org", "Juliet"), Contact("nurse@example.org"), Contact("o'neil@example.org")]
+    )
+    people.rooms["tea@rooms.example.org"] = "me"
+    people.presence("tea@rooms.example.org/Guest", "available", "")
+    people.services = ["chat.example.org"]
+    return people
+
+
+def menu(people: People, line: str) -> list[str]:
+    return [one.text for one in LineCompleter(people).get_completions(Document(line), CompleteEvent())]
+
+
+def test_every_command_that_runs_here_is_in_it(people: People) -> None:
+    shown = {text.strip("/ ") for text in menu(people, "/")}
+    assert shown == {*BUILTINS, *(path[0] for path in available())}
+    for name in shown - {"!"}:
+        assert f"/{name} " in menu(people, f"/{name[:-1]}")
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if COMMANDS[path].not_in_shell is None], ids=" ".join)
+def test_the_options_of_every_command_are_in_it(people: People, path: tuple[str, ...]) -> None:
+    assert "--help " in menu(people, f"/{' '.join(path)} --")
+    assert "--format " in menu(people, f"/{' '.join(path)} --fo")
+    assert menu(people, f"/{' '.join(path)} --pass") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ("/ping jul", ["juliet@example.org "]),
+        ("/ping -c 3 NUR", ["nurse@example.org "]),
+        ("/ping --format j", ["json "]),
+        ("/ping --format=j", ["json "]),
+        ("/iq g", ["get "]),
+        ("/send nur", ["nurse@example.org "]),
+        ("/send nurse@example.org jul", []),
+        ("/send --subject x jul", ["juliet@example.org "]),
+        ("/ping o", ["'o'\\''neil@example.org' "]),
+        ("/to jul", ["juliet@example.org "]),
+        ("/join t", ["tea@rooms.example.org "]),
+        ("/join te@", ["te@chat.example.org "]),
+        ("/join te@r", []),
+        ("/xml ", ["on ", "off "]),
+        ("/help pi", ["ping "]),
+        ("/watch 5 pi", ["ping "]),
+        ("/watch 5 /pi", ["/ping "]),
+        ("/watch 5 /ping jul", ["juliet@example.org "]),
+        ("/outbox re", ["retry "]),
+        ("/nope x", []),
+        ("a message jul", []),
+        ("<pre", ["presence"]),
+        ("<message><bo", ["body"]),
+        ("<message><body>x</", ["body>"]),
+        ("<message><body>x</body></", ["message>"]),
+        ('<iq><ping xmlns="', ['urn:xmpp:ping"']),
+        ("/iq get a@b <time xmlns='urn", ["urn:xmpp:time'"]),
+    ],
+)
+def test_what_could_stand_there(people: People, line: str, texts: list[str]) -> None:
+    assert menu(people, line) == texts
+
+
+def test_occupants_complete_while_their_room_is_written_to(people: People) -> None:
+    assert menu(people, "gu") == []
+    people.current = "tea@rooms.example.org"
+    assert menu(people, "gu") == ["Guest: "]
+    assert menu(people, "thanks gu") == ["Guest "]
+
+
+@pytest.mark.parametrize("line", ["/to ", "/send "])
+def test_what_the_rows_of_a_long_menu_have_in_common_is_not_typed_as_if_all_had_it(line: str) -> None:
+    people = People()
+    people.set_contacts(Contact(f"{'a' if number < 4000 else 'b'}{number}@example.org") for number in range(5000))
+    found = list(LineCompleter(people).get_completions(Document(line), CompleteEvent()))
+    assert get_common_complete_suffix(Document(line), found) == ""
+    assert found[-1].display_meta_text == "there are more: type on"
+
+
+def test_a_name_of_the_network_cannot_harm_the_menu() -> None:
+    people = People()
+    people.set_contacts([Contact("a@b", "x\x1b[2J")])
+    (one,) = LineCompleter(people).get_completions(Document("/ping a"), CompleteEvent())
+    assert "\x1b" not in one.display_meta_text
+
+
+@pytest.mark.parametrize("name", [*BUILTINS, *(" ".join(path) for path in available())])
+def test_every_command_has_help_with_an_example_of_the_shell(name: str) -> None:
+    text = help_text(name.split())
+    assert "Example:" in text
+    assert f"/{name}" in text.partition("Example:")[2]
+    assert max(map(len, text.splitlines())) <= 80

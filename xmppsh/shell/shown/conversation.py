@@ -1,0 +1,227 @@
+"""Messages as a conversation: who and when in front, long texts folded, a line whenever partner or day change."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict, deque
+from datetime import date, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from xmppsh import ns
+from xmppsh.output import safe
+from xmppsh.shell.shown.look import LEAST_COLUMNS, folded, width
+from xmppsh.texts import local, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from xmppsh.output.records import MessageRecord
+    from xmppsh.shell.shown.look import Palette
+    from xmppsh.shell.shown.people import People
+
+KEPT_CONVERSATIONS = 50
+KEPT_MESSAGES = 200  # of one conversation, for /last
+KEPT_CHARACTERS = 2000  # of one message
+NAME_COLUMNS = 8  # names that are shorter are filled up, so that texts begin below each other
+RULE = "─"
+ME = "/me "  # who says that acts (XEP-0245)
+CHAT_STATES = f"{{{ns.CHAT_STATES}}}"
+# What is said by machines to machines: receipts, markers, hints. It is no message to people.
+SILENT = (
+    CHAT_STATES,
+    f"{{{ns.RECEIPTS}}}",
+    f"{{{ns.CHAT_MARKERS}}}",
+    f"{{{ns.HINTS}}}",
+    f"{{{ns.SID}}}",
+    f"{{{ns.DELAY}}}",
+    f"{{{ns.MUC_USER}}}",
+)
+REPLACES = f"{{{ns.CORRECTION}}}replace"
+OURS = r"[\s*]*you\b"  # what our own messages begin with; a nickname or account that does is written out
+ELSEWHERE = "elsewhere"  # said by another client of ours
+MARKS = {ELSEWHERE: "", "waits": "…", "acked": "✓", "delivered": "✓✓", "read": "✓✓", "failed": "✗", "came back": "✗"}
+KINDS_OF_MARKS = {
+    ELSEWHERE: "good",
+    "waits": "mark",
+    "acked": "good",
+    "delivered": "good",
+    "read": "name",
+    "failed": "bad",
+    "came back": "bad",
+}
+
+
+def is_silent(record: MessageRecord) -> bool:
+    """Does this message say nothing to people?"""
+    says_nothing = record.body is None and not record.subject
+    # A room without a subject ends the entering with an empty one (XEP-0045 §7.2.15).
+    is_known = bool(record.payloads) or record.subject is not None
+    return says_nothing and is_known and all(name.startswith(SILENT) for name in record.payloads)
+
+
+def chat_state(record: MessageRecord) -> str | None:
+    """`composing`, `paused`, … where the message tells one (XEP-0085)."""
+    states = [name for name in record.payloads if name.startswith(CHAT_STATES)]
+    return states[0].removeprefix(CHAT_STATES) if states else None
+
+
+class _Said(NamedTuple):
+    """color: the address whose colour the name has; mark: for a message of ours a key of MARKS, and its id."""
+
+    stamp: str
+    color: str
+    who: str
+    text: str
+    mark: str | None = None
+    stanza_id: str | None = None
+
+
+class Conversation:
+    """What was said, by partner; the text of each new message for the terminal.
+
+    columns: those of the terminal, asked for each time, since windows change.
+    """
+
+    def __init__(
+        self, palette: Palette, people: People, columns: Callable[[], int], now: Callable[[], datetime]
+    ) -> None:
+        self.unread: dict[str, int] = {}
+        self.typing: dict[str, str] = {}  # bare address → chat state
+        self._palette, self._people, self._columns, self._now = palette, people, columns, now
+        self._kept: OrderedDict[str, deque[_Said]] = OrderedDict()
+        self._partner: str | None = None
+        self._day: date | None = None
+
+    # ── What is printed ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def incoming(self, record: MessageRecord, *, current: str | None) -> str:
+        """The text of a message that came, newline included; empty for one that says nothing to people.
+
+        current: the partner of the line that is typed; others' messages count as unread.
+        """
+        if record.carbon == "sent":
+            return self._said_elsewhere(record)
+        bare, _, resource = (record.from_ or "").partition("/")
+        state = chat_state(record)
+        self.typing.pop(bare, None)
+        if state == "composing" and record.body is None:
+            self.typing[bare] = self._people.short(bare)
+        if is_silent(record):
+            return ""
+        if bare != current:
+            self.unread[bare] = self.unread.pop(bare, 0) + 1
+        who = resource if record.room and resource else self._people.short(bare)
+        if re.match(OURS, who, re.IGNORECASE):
+            who = record.from_ or ""
+        color = record.from_ if record.room else bare
+        return self._told(bare, _Said(record.stamp, color or "", who, self._text(record)))
+
+    def _said_elsewhere(self, record: MessageRecord) -> str:
+        """What another client of ours has said; whoever answers has read what came before."""
+        if is_silent(record):
+            return ""
+        partner = (record.to or "").partition("/")[0]
+        self.read(partner)
+        return self._told(partner, _Said(record.stamp, "", "you", self._text(record), ELSEWHERE))
+
+    def own(self, partner: str, stamp: str, text: str, mark: str, stanza_id: str) -> str:
+        """The text of a message of ours, with what became of it: a key of MARKS.
+
+        It is kept once, as it was told last.
+        """
+        said = _Said(stamp, "", "you", safe.block(text, ""), mark, stanza_id)
+        if self.mark(partner, {stanza_id}, mark):
+            return self._row(partner, said)
+        return self._told(partner, said)
+
+    def mark(self, partner: str, ids: Collection[str], mark: str) -> bool:
+        """Messages of ours have come further; False where none of them is kept."""
+        kept = self._kept.get(partner, deque())
+        places = [at for at, said in enumerate(kept) if said.stanza_id in ids]
+        for at in places:
+            kept[at] = kept[at]._replace(mark=mark)
+        return bool(places)
+
+    def read(self, partner: str | None) -> None:
+        """The partner is written to from now on: nothing of his is unread."""
+        if partner is not None:
+            self.unread.pop(partner, None)
+
+    def last(self, partner: str, count: int) -> str:
+        """The last messages of a conversation, again."""
+        kept = list(self._kept.get(partner, ()))[-count:]
+        self._partner = None
+        return "".join(self._row(partner, one) for one in kept)
+
+    # ── How ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _told(self, partner: str, said: _Said) -> str:
+        kept = self._kept.setdefault(partner, deque(maxlen=KEPT_MESSAGES))
+        self._kept.move_to_end(partner)
+        if len(self._kept) > KEPT_CONVERSATIONS:
+            self._kept.popitem(last=False)
+        kept.append(said._replace(text=said.text[:KEPT_CHARACTERS]))
+        return self._row(partner, said)
+
+    def _row(self, partner: str, said: _Said) -> str:
+        when = local(datetime.fromisoformat(said.stamp))
+        head = self._header(partner, when.date())
+        columns = max(self._columns(), LEAST_COLUMNS)
+        acts = said.text.startswith(ME)
+        who = said.who if said.mark is None else f"{said.who} {MARKS[said.mark]}".rstrip()
+        name, text = safe.line(f"* {who}" if acts else who), said.text.removeprefix(ME)
+        if width(name) > columns // 3:
+            name = name[: columns // 3 - 1] + "…"
+        name += " " * (NAME_COLUMNS - width(name))
+        begin = len("00:00 ") + width(name) + 1
+        kind = KINDS_OF_MARKS.get(said.mark or "")
+        painted = self._palette.kind(kind, name) if kind else self._palette.person(said.color, name)
+        lead = f"{self._palette.kind('dim', f'{when:%H:%M}')} {painted} "
+        if columns - begin < LEAST_COLUMNS:
+            begin = 2
+            rows = ["", *folded(text, begin, columns)]
+        else:
+            rows = folded(text, begin, columns)
+        indent = "\n" + " " * begin
+        return f"{head}{lead}{indent.join(rows)}".rstrip(" ") + "\n"
+
+    def _header(self, partner: str, day: date) -> str:
+        if (partner, day) == (self._partner, self._day):
+            return ""
+        self._partner, self._day = partner, day
+        today = self._now().astimezone().date()
+        when = "today" if day == today else f"{day:%a %d %b %Y}" if day.year != today.year else f"{day:%a %d %b}"
+        title = safe.line(partner) or "the server"
+        rest = self._columns() - width(title) - len(when) - 8
+        if rest < 0:
+            return self._palette.kind("dim", f"{RULE * 2} {title}") + "\n"
+        return self._palette.kind("dim", f"{RULE * 2} {title} {RULE * rest} {when} {RULE * 2}") + "\n"
+
+    def _text(self, record: MessageRecord) -> str:
+        marks = []
+        if record.type == "headline":
+            marks.append("[headline]")
+        if record.carbon == "sent":
+            marks.append("[sent elsewhere]")
+        if REPLACES in record.payloads:
+            marks.append("[corrected]")
+        if record.encrypted:
+            marks.append("[encrypted: it cannot be read here]")
+        shown = self._palette.kind("mark", " ".join(marks)) + (" " if marks else "")
+        if record.subject:
+            shown += self._palette.kind("bold", f"[{safe.line(record.subject)}]") + " "
+        if record.body is not None:
+            body = safe.block(record.body.rstrip("\n"), "")
+            shown += self._palette.kind("dim", body) if record.encrypted else body
+        elif not record.subject and not marks:
+            names = ", ".join(safe.line(name.rpartition("}")[2]) for name in record.payloads)
+            shown += self._palette.kind("dim", f"(no text; {names or 'empty'})")
+        for url in record.oob:
+            if url != record.body:
+                shown += "\n" + self._palette.kind("link", safe.line(url))
+        return shown
+
+
+def stamp_of(moment: datetime) -> str:
+    """A time as records have it."""
+    return rfc3339(moment)

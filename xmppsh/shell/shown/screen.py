@@ -1,0 +1,236 @@
+"""The terminal of the interactive shell, as prompt_toolkit's input and output.
+
+No cursor position is ever asked for: some terminals answer late or not at all, and the shell must neither wait for
+them at its end nor complain about them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import sys
+import termios
+from collections import deque
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.plain_text import PlainTextOutput
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+from xmppsh.shell.shown.look import folded
+from xmppsh.shell.shown.printer import WholeRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prompt_toolkit.application import Application
+
+    from xmppsh.config.schema import Color
+
+MAX_HELD = 256 * 1024  # characters
+FALLBACK_SIZE = (80, 24)  # columns, rows
+PATIENCE_S = 1
+CHARACTERS = 6  # where tcgetattr has the special ones
+# A terminal that polls writable takes this much without blocking: Linux hands its space out by 256 bytes, and a
+# newline becomes two. A pipe takes PIPE_BUF, a terminal does not.
+TAKEN_BYTES = 128
+TAKEN_CHARACTERS = TAKEN_BYTES // 4  # in UTF-8
+
+
+def color_depth(color: Color, env: Mapping[str, str]) -> ColorDepth:
+    """How many colours prompt and toolbar have: `--color`, and for `auto` NO_COLOR (https://no-color.org)."""
+    if color == "never" or (color == "auto" and env.get("NO_COLOR")):
+        return ColorDepth.MONOCHROME
+    return ColorDepth.DEFAULT
+
+
+class Keyboard(Vt100Input):
+    """stdin. A terminal that hung up is the end of input (prompt_toolkit alone would read its EIO for ever)."""
+
+    @property
+    def closed(self) -> bool:
+        """Has the terminal gone?"""
+        poll = select.poll()
+        poll.register(self.fileno(), 0)
+        return super().closed or any(events & (select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
+
+
+class Terminal:
+    """The file that prompt_toolkit draws on. One that hung up takes nothing; the keyboard tells of that.
+
+    One that stands still must not hold the loop for ever, which has signals and the stream to attend to: what it
+    does not take within `PATIENCE_S` is dropped.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._stands_still = False
+
+    def write(self, text: str) -> None:
+        """Write all of it, if the terminal takes it."""
+        data = text.encode("utf-8", "replace")
+        try:
+            while data and self._takes():
+                data = data[os.write(self._fd, data[:TAKEN_BYTES]) :]
+        except OSError:
+            return
+
+    def _takes(self) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        self._stands_still = not poll.poll(0 if self._stands_still else PATIENCE_S * 1000)
+        return not self._stands_still
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def fileno(self) -> int:
+        """The terminal's file descriptor."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+class Drawing(Vt100_Output):
+    """prompt_toolkit's way to draw on our terminal."""
+
+    def __init__(self, terminal: Terminal, term: str | None) -> None:
+        super().__init__(cast("TextIO", terminal), lambda: _size(terminal.fileno()), term=term, enable_cpr=False)
+
+    def get_rows_below_cursor_position(self) -> int:
+        """One is always there; with that the toolbar stands right below the line."""
+        return 1
+
+
+class PlainDrawing(PlainTextOutput):
+    """The same on a terminal that can only print."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(cast("TextIO", terminal))
+        self._fd = terminal.fileno()
+
+    def get_size(self) -> Size:
+        """Of the terminal."""
+        return _size(self._fd)
+
+
+class Screen:
+    """What is printed while a prompt may stand on the terminal.
+
+    While the terminal is lent to another program, what comes is held back, at most MAX_HELD characters of it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.terminal = Terminal(fd)
+        self.prompt: Application[Any] | None = None
+        self.free = asyncio.Event()  # not lent
+        self.free.set()
+        self.dumb_line: Callable[[], str] | None = None  # what stands there, on a terminal where nothing can be erased
+        self._held: deque[str] = deque()
+        self._held_characters = 0
+
+    def above(self, text: str) -> None:
+        """Print above the prompt; the half-typed line is drawn again below, as it was."""
+        if not self.free.is_set():
+            self._hold(text)
+        elif self.prompt is None or not self.has_prompt:
+            self.terminal.write(self._around(text))
+        else:
+            if self.prompt.renderer.last_rendered_screen is not None:  # else nothing was drawn since the last text
+                self.prompt.renderer.erase()
+            self.terminal.write(text)
+            self.prompt.invalidate()
+
+    def _around(self, text: str) -> str:
+        """What is printed begins on a line of its own, and the line that was typed stands below it again."""
+        return text if self.dumb_line is None else f"\n{text}{self.dumb_line()}"
+
+    def tell(self, text: str) -> None:
+        """Print sentences above the prompt, folded at words."""
+        columns = _size(self.terminal.fileno()).columns
+        lines = text.removesuffix("\n").split("\n")
+        self.above("".join(f"{row}\n" for line in lines for row in folded(line, 0, columns)))
+
+    def lend(self, work: asyncio.Future[Any]) -> None:
+        """Another program has the terminal until `work` is done."""
+        self.free.clear()
+        work.add_done_callback(lambda _: self._give_back())
+
+    def _give_back(self) -> None:
+        self.free.set()
+        held, self._held_characters = "".join(self._held), 0
+        self._held.clear()
+        if held:
+            self.above(held)
+
+    def _hold(self, text: str) -> None:
+        self._held.append(text)
+        self._held_characters += len(text)
+        while self._held_characters > MAX_HELD:
+            self._held_characters -= len(self._held.popleft())
+
+    @property
+    def has_prompt(self) -> bool:
+        """Is a prompt drawn?"""
+        return self.prompt is not None and self.prompt.is_running
+
+
+class ScreenOutput(WholeRecords):
+    """stdout when it is the terminal that has the prompt."""
+
+    def __init__(self, fd: int, screen: Screen) -> None:
+        super().__init__(fd)
+        self._screen = screen
+
+    async def write(self, text: str) -> None:
+        """Print one record above the prompt; where there is none, a terminal stopped by Ctrl-S is waited for."""
+        await self._screen.free.wait()
+        async with self.lock:
+            if self._screen.dumb_line is not None:
+                self._screen.above(text)
+                return
+            while text and not self._screen.has_prompt:
+                piece, text = text[:TAKEN_CHARACTERS], text[TAKEN_CHARACTERS:]
+                await self.write_now(piece)
+        if text:
+            self._screen.above(text)
+
+
+def keyboard() -> Keyboard:
+    """The keyboard on stdin."""
+    return Keyboard(sys.stdin)
+
+
+@contextmanager
+def unsuspended(fd: int) -> Iterator[None]:
+    """On this terminal Ctrl-Z is a key, also while a command runs: a shell that is stopped loses its session."""
+    try:
+        before, now = termios.tcgetattr(fd), termios.tcgetattr(fd)
+    except termios.error:  # it hung up
+        yield
+        return
+    now[CHARACTERS][termios.VSUSP] = bytes([os.fpathconf(fd, "PC_VDISABLE")])
+    with suppress(termios.error):
+        termios.tcsetattr(fd, termios.TCSANOW, now)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSANOW, before)
+
+
+def _size(fd: int) -> Size:
+    try:
+        columns, rows = os.get_terminal_size(fd)
+    except OSError:
+        columns, rows = 0, 0
+    # A pty that nobody gave a size has 0 by 0.
+    return Size(rows=rows or FALLBACK_SIZE[1], columns=columns or FALLBACK_SIZE[0])

@@ -1,0 +1,208 @@
+"""The menu of the Tab key: commands, options and arguments from the registry; addresses, occupants, XML, files."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
+from prompt_toolkit.completion import Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+
+from xmppsh.errors import XmppshError
+from xmppsh.output import safe
+from xmppsh.registry import COMMANDS, GROUPS, Path, children
+from xmppsh.registry.groups import load
+from xmppsh.shell.lines.builtins import BUILTINS
+from xmppsh.shell.lines.line import Command, Text, Xml, classify, xml_start
+from xmppsh.shell.lines.runner import OF_A_COMMAND, available, is_own, keeps_text
+from xmppsh.shell.typing.vocabulary import CHILDREN, NAMESPACES, TOP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import click
+    from prompt_toolkit.completion import CompleteEvent
+
+    from xmppsh.shell.shown.people import People
+
+MAX_SHOWN = 100  # a menu of more is read by nobody, and each row costs time
+_NAMESPACE = re.compile(r"<([\w:.-]+)[^<>]*\sxmlns=([\"'])([^\"'<>]*)$")
+_NAME = re.compile(r"<(/?)([\w:.-]*)$")
+_TAG = re.compile(r"<(/?)([\w:.-]+)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>")
+_OPTION = re.compile(r"--([\w-]+)")
+
+
+class LineCompleter(Completer):
+    """people: whom the shell knows; the room that is written to is `people.current`."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._files = PathCompleter(expanduser=True)
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """What could stand at the cursor."""
+        found = iter(self._completions(document.text_before_cursor, complete_event))
+        yield from islice(found, MAX_SHOWN)
+        if next(found, None) is not None:
+            # It inserts nothing: what the rows begin with is not what all begin with, and must not be typed for us.
+            yield Completion("", display="…", display_meta="there are more: type on")
+
+    def _completions(self, text: str, event: CompleteEvent) -> Iterable[Completion]:
+        match classify(text):
+            case Xml():
+                return _xml(text)
+            case Command(name, tail):
+                if text == f"/{name}":
+                    return _shown(_starting(_commands(), f"/{name}"), len(text))
+                at = None if keeps_text(name) else xml_start(tail)
+                return _xml(tail[at:]) if at is not None else self._arguments(name, tail, event)
+            case Text() if text == "/":
+                return _shown(_starting(_commands(), text), 1)
+            case _:
+                return self._occupants(text)
+
+    def _arguments(self, name: str, tail: str, event: CompleteEvent) -> Iterable[Completion]:
+        words, incomplete = _split(tail)
+        if name == "watch" and tail.partition(" ")[2].startswith("/"):
+            return self._completions(tail.partition(" ")[2], event)
+        path: Path = (name,)
+        while path in GROUPS and words:
+            path, words = (*path, words[0]), words[1:]
+        if path in GROUPS:
+            below = [(one, facts.help) for one, facts in children(path).items()]
+            if name in BUILTINS:  # /presence away is ours, /presence set is not
+                below += [(item.value, item.help or "") for item in self._of_builtin(name, words, incomplete)]
+            return _shown(_starting(below, incomplete), len(incomplete))
+        if path == (name,) and is_own(name, tail):
+            items = list(islice(self._of_builtin(name, words, incomplete), MAX_SHOWN + 1))
+        elif path in COMMANDS and COMMANDS[path].not_in_shell is None:
+            items = list(islice(self._of_click(path, words, incomplete), MAX_SHOWN + 1))
+        else:
+            return ()
+        if any(item.type == "file" for item in items):
+            value = incomplete.rpartition("=")[2] if incomplete.startswith("--") else incomplete
+            return self._files.get_completions(Document(value), event)
+        replaced = incomplete.rpartition("=")[2] if incomplete.startswith("--") and "=" in incomplete else incomplete
+        return _shown([(item.value, item.help or "") for item in items], len(replaced))
+
+    def _of_click(self, path: Path, words: list[str], incomplete: str) -> Iterator[CompletionItem[str]]:
+        command = load(path)
+        if COMMANDS[path].tail == "text" and words and not _awaits_value(command, words):
+            return  # what follows is a message
+        try:
+            found = ShellComplete(command, {"obj": self._people}, "", "").get_completions(words, incomplete)
+        except XmppshError:
+            return  # a word before the cursor is wrong, which is told when the line is entered
+        hidden = {name for param in command.params if getattr(param, "hidden", False) for name in param.opts}
+        for item in found:
+            option = _OPTION.fullmatch(item.value)
+            # What was settled when the session was opened cannot be given to one of its commands.
+            if item.value in hidden and (option is None or option[1].replace("-", "_") not in OF_A_COMMAND):
+                continue
+            yield item
+
+    def _of_builtin(self, name: str, words: list[str], incomplete: str) -> Iterator[CompletionItem[str]]:
+        kinds = BUILTINS[name].arguments
+        kind = kinds[len(words)] if len(words) < len(kinds) else ""
+        begin = incomplete.casefold()
+        match kind:
+            case "jid":
+                known = self._people.addresses()
+                yield from (CompletionItem(jid, help=about) for jid, about in known if jid.casefold().startswith(begin))
+            case "room":
+                rooms = {*self._people.rooms, *self._people.bookmarks}
+                yield from (CompletionItem(jid, help="room") for jid in sorted(rooms) if jid.startswith(begin))
+                local, at, _ = incomplete.partition("@")
+                new = {f"{local}@{service}" for service in self._people.services} if local and at else set()
+                yield from (CompletionItem(jid) for jid in sorted(new - rooms) if jid.startswith(incomplete))
+            case "command":
+                bare = incomplete.removeprefix("/")
+                rows = ((one[1:], about) for one, about in _commands())
+                yield from (CompletionItem(one, help=about) for one, about in rows if one.startswith(bare))
+            case "file":
+                yield CompletionItem(incomplete, type="file")
+            case _ if kind:
+                yield from (CompletionItem(word) for word in kind.split("|") if word.startswith(incomplete))
+
+    def _occupants(self, text: str) -> Iterator[Completion]:
+        """The nicks of the room that is written to, for the word before the cursor."""
+        current = self._people.current
+        if current not in self._people.rooms:
+            return
+        before, _, word = text.rpartition(" ")
+        end = " " if before else ": "
+        for nick in sorted(self._people.online.get(current or "", ()), key=str.casefold):
+            if nick.casefold().startswith(word.casefold()):
+                yield Completion(nick + end, -len(word), display=safe.line(nick), display_meta="occupant")
+
+
+def _split(tail: str) -> tuple[list[str], str]:
+    words = split_arg_string(tail)
+    if not words or tail[-1].isspace():
+        return words, ""
+    return words[:-1], words[-1]
+
+
+def _awaits_value(command: click.Command, words: list[str]) -> bool:
+    """Do the words consist of options alone, so that the recipient is still to come?"""
+    takes = {
+        name for param in command.params if not getattr(param, "is_flag", True) for name in param.opts if name[0] == "-"
+    }
+    expects = False
+    for word in words:
+        if not expects and not word.startswith("-"):
+            return False
+        expects = not expects and word in takes
+    return True
+
+
+def _commands() -> list[tuple[str, str]]:
+    here = {path[0] for path in available()}
+    registered = {f"/{name}": facts.help for name, facts in children(()).items() if name in here}
+    return sorted({**registered, **{f"/{name}": facts.help for name, facts in BUILTINS.items()}}.items())
+
+
+def _starting(rows: Iterable[tuple[str, str]], begin: str) -> list[tuple[str, str]]:
+    return [(value, about) for value, about in rows if value.startswith(begin)]
+
+
+def _shown(rows: Iterable[tuple[str, str]], replaced: int) -> Iterator[Completion]:
+    """The rows of the menu. What is inserted is quoted where it would fall into several words."""
+    for value, about in rows:
+        inserted = value if not re.search(r"[\s'\"\\]", value) else "'" + value.replace("'", "'\\''") + "'"
+        end = "" if value.endswith(("=", ":", "/")) else " "
+        yield Completion(inserted + end, -replaced, display=safe.line(value), display_meta=safe.line(about))
+
+
+# ── XML ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _xml(text: str) -> Iterator[Completion]:
+    if (found := _NAMESPACE.search(text)) is not None:
+        element, quote, begun = found.groups()
+        for namespace, about in NAMESPACES.items():
+            names = about[0]
+            if begun in namespace and (element in names or not names):
+                yield Completion(namespace + quote, -len(begun), display=namespace, display_meta=about[1])
+    elif (name := _NAME.search(text)) is not None:
+        parents = _open_elements(text)
+        parent = parents[-1] if parents else None
+        if name[1]:
+            if parent is not None:
+                yield Completion(f"{parent}>", -len(name[2]), display=f"</{parent}>")
+            return
+        known = TOP if parent is None else CHILDREN.get(parent, ())
+        yield from (Completion(one, -len(name[2])) for one in known if one.startswith(name[2]))
+
+
+def _open_elements(text: str) -> list[str]:
+    """The elements that are open at the end of the text, the innermost last."""
+    names: list[str] = []
+    for closing, name, _, empty in _TAG.findall(text):
+        if closing and names:
+            names.pop()
+        elif not closing and not empty:
+            names.append(name)
+    return names
