@@ -79,6 +79,14 @@ async def test_run_takes_its_lines_from_a_file_and_leaves_stdin_alone(server: Se
         assert (await program.run("run", str(tmp_path / "none"))).code == 66
 
 
+async def test_an_export_of_a_script_is_that_of_the_command_line(server: Server, tmp_path: Path) -> None:
+    async with people(server, tmp_path) as (program, _, _, friend):
+        outcome = await program.run(
+            "connect", stdin=f"/to {friend.jid}\nhello\n/roster export\n/history export\n".encode()
+        )
+        assert [one["kind"] for one in outcome.records] == ["contact", "message"]
+
+
 async def test_errors_name_their_line_and_the_last_one_decides(server: Server, tmp_path: Path) -> None:
     async with people(server, tmp_path) as (program, contact, _, friend):
         script = f"/nope\n<message>\n</body>\n/send {friend.jid} goes on\n/ping nobody@{server.domain}/x\n"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 NONE = f"<pubsub xmlns='{PUBSUB}'><subscription node='n' subscription='none'/></pubsub>"
+SERVICE = "<query xmlns='http://jabber.org/protocol/disco#info'><identity category='pubsub' type='service'/></query>"
 OTHER = "<query xmlns='jabber:iq:private'><item jid='romeo@example.net'/></query>"
 
 
@@ -30,6 +31,12 @@ SCENARIOS = [
     answered("another-list-than-the-roster", OTHER, ("roster", "export"), "answered without a roster"),
     answered("no-block-list", "", ("block", "list"), "answered without a list of who is blocked"),
     answered("not-subscribed", NONE, ("pubsub", "subscribe", DOMAIN, "n"), "did not subscribe", 67),
+    answered(
+        "no-form-of-a-node",
+        SERVICE,
+        ("pubsub", "create", DOMAIN, "n", "pubsub#access_model=whitelist"),
+        "does not offer the configuration of new nodes",
+    ),
     answered("not-watched", NONE, ("pubsub", "watch", DOMAIN, "n", "-W", "1"), "did not subscribe", 67),
 ]
 

@@ -16,7 +16,7 @@ from xmppsh.registry.base import command
 from xmppsh.registry.params import FILE, JID, SECONDS
 from xmppsh.xep import disco, pubsub
 from xmppsh.xep.forms import split
-from xmppsh.xep.missing import offered
+from xmppsh.xep.missing import NotOffered, offered
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.reader import read_element
 
@@ -141,8 +141,11 @@ async def pubsub_create(app: App, service: Jid, node: str, pairs: tuple[str, ...
         await pubsub.features(session, service)
         form = None
         if given:
-            with offered("the configuration of new nodes (XEP-0060 §8.3)", str(service)):
+            what = "the configuration of new nodes (XEP-0060 §8.3)"
+            with offered(what, str(service)):
                 form = await pubsub.default_form(session, service)
+            if form is None:  # a node that was to be closed would be open
+                raise NotOffered(f"{service} does not offer {what}", hint=f"xmppsh disco info {service}")
         await pubsub.create(session, service, node, form, given)
 
 

@@ -24,6 +24,8 @@ class ShellPrinter(Printer):
 
     def line(self, record: Record, *, for_terminal: bool) -> str:
         """The record without its last newline."""
+        if self.format != "text":  # an export is JSON wherever it runs
+            return super().line(record, for_terminal=for_terminal)
         if self._desk.expanded and not isinstance(record, Verbatim):
             return self._fields(record)
         text = record.text()
