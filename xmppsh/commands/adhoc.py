@@ -15,7 +15,7 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
-from xmppsh.registry.params import JID
+from xmppsh.registry.params import JID, NODE
 from xmppsh.xep import disco
 from xmppsh.xep.forms import Form, form_in, reported_in, split, submitted
 from xmppsh.xep.missing import NotOffered, offered
@@ -102,7 +102,7 @@ async def adhoc_list(app: App, to: Jid) -> AsyncIterator[AdhocCommand]:
 
 @command("adhoc", "run")
 @click.argument("to", type=JID)
-@click.argument("node")
+@click.argument("node", type=NODE)
 @click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
 @click.option("--next", "action", flag_value="next", help="Go to the next stage, where there is a choice.")
 @click.option("--prev", "action", flag_value="prev", help="Go back a stage, once, where there is a choice.")

@@ -14,6 +14,7 @@ from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, S
 from xmppsh.errors import DataError, ExitCode, StanzaError, XmppshError
 from xmppsh.registry.base import command
 from xmppsh.registry.params import FILE, JID, SECONDS
+from xmppsh.registry.params import NODE as NODE_NAME
 from xmppsh.xep import disco, pubsub
 from xmppsh.xep.forms import split
 from xmppsh.xep.missing import NotOffered, offered
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from xmppsh.xep.room_gaps import RoomGaps
 
 SERVICE = click.argument("service", type=JID)
-NODE = click.argument("node")
+NODE = click.argument("node", type=NODE_NAME)
 GOODBYE_S = 3.0  # for the end of a subscription that ends with the session anyway
 
 

@@ -61,11 +61,18 @@ def read_wait(text: str) -> Wait:
         raise UsageError(f"--wait: {error}", hint=error.hint) from None
 
 
+def named(text: str, what: str = "file") -> str:
+    """The name of a file or a node, as it stands; raises UsageError for an empty one."""
+    if not text:
+        raise UsageError(f"the name of the {what} is empty", hint="is a variable of the shell unset?")
+    return text
+
+
 # How the text of each type is read; params.py has the same for click.
 READERS: dict[str, Callable[[str], Any]] = {
     "TEXT": str,
     "JID": parse_address,
-    "FILE": str,
+    "FILE": named,
     "WAIT": read_wait,
     "SECONDS": positive_seconds,
 }

@@ -14,7 +14,7 @@ from xmppsh.config.values import UNITS_S, nearest, positive_seconds
 from xmppsh.errors import UsageError
 from xmppsh.model import Jid
 from xmppsh.registry.base import OPTIONS
-from xmppsh.registry.kinds import ANSWERS, Wait, parse_address, read_wait
+from xmppsh.registry.kinds import ANSWERS, Wait, named, parse_address, read_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -147,12 +147,22 @@ class FileType(click.ParamType[str]):
     name = "FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """As it stands."""
-        return str(value)
+        """Raises UsageError for none."""
+        return named(str(value))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Files, which the shell knows best."""
         return [completion_item(incomplete, type="file")]
+
+
+class NodeType(click.ParamType[str]):
+    """The name of a node."""
+
+    name = "NODE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Raises UsageError for none, which a service would take for a name, or invent one (XEP-0060 §8.1.2)."""
+        return named(str(value), "node")
 
 
 class MomentType(click.ParamType["datetime | timedelta"]):
@@ -182,6 +192,7 @@ class MomentType(click.ParamType["datetime | timedelta"]):
 JID = JidType()
 MOMENT = MomentType()
 FILE = FileType()
+NODE = NodeType()
 RECORD = RecordType()
 WAIT = WaitType()
 KINDS = KindsType()
