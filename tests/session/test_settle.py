@@ -9,6 +9,7 @@ from connection.paper import Cut, PaperDriver
 from protocol.playbook import JULIET, NS
 from witness.test_announcer import WITNESS, check, until_written
 
+from xmppsh.errors import Unconfirmed
 from xmppsh.outbox.queue import Entry, Fate
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
 from xmppsh.session.outbound import Outbound
@@ -205,3 +206,25 @@ def test_nothing_is_sent_again_at_once_where_the_former_stream_may_still_be_at_w
 )
 def test_an_ejabberd_is_known_by_the_id_that_it_gives(sm_id: str, server: Server) -> None:
     assert server_of(sm_id) is server
+
+
+async def test_a_message_that_is_lost_for_good_fails_none_that_is_sent_after_it(session: Cut) -> None:
+    session.bound()
+    lost = session.message("m1")
+    await asyncio.sleep(0)
+    session.cut()
+    later = session.message("m2")
+    driver = session.bound()
+    await answered(driver, NOBODY, "error")
+    for _ in range(2):  # what it keeps, and what it has
+        asked = (await until_written(driver, "urn:xmpp:mam:2")).rpartition("<iq")[2]
+        stanza_id = asked.partition(' id="')[2].partition('"')[0]
+        driver.hear(f"<iq type='error' id='{stanza_id}'>{NOBODY}</iq>")
+    await until_written(driver, "id='m2'")
+    assert driver.stream.sm is not None
+    driver.hear(f"<a xmlns='{NS['sm']}' h='{driver.stream.sm.sent}'/>")
+    await session.acked(later, since=lost)
+    with pytest.raises(Unconfirmed):
+        await session.acked(later)
+    session.told_up_to = lost
+    await session.acked(later)

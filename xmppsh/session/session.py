@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
 
 class Session(Streams):
-    """A bound session of one account; whoever opens it closes it."""
+    """A bound session of one account; whoever opens it closes it.
+
+    told_up_to: on a session that outlives its commands, what was lost up to this number is told by somebody else.
+    """
+
+    told_up_to = 0
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -157,14 +162,20 @@ class Session(Streams):
             self.outbound.journal.prove(position, digest)
 
     async def acked(
-        self, number: int, timeout_s: float | None = None, unproven: Callable[[], int] | None = None
+        self,
+        number: int,
+        timeout_s: float | None = None,
+        unproven: Callable[[], int] | None = None,
+        since: int | None = None,
     ) -> None:
         """Wait until the server has handled everything up to stanza `number`.
 
         Raises Unconfirmed when bytes have left and no ack will come, otherwise what ended the session.
         timeout_s: without any progress; the default is `--timeout`. unproven: how many of the caller's own stanzas have
-        no proof of their fate, where others send on the session, too.
+        no proof of their fate, where others send on the session, too. since: what was lost up to this number is told
+        elsewhere; the default is `told_up_to`.
         """
+        since = self.told_up_to if since is None else since
         count = unproven or (lambda: self.unproven_count)
         queue, progress = self.outbound.queue, self.outbound.progress
         timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
@@ -180,7 +191,7 @@ class Session(Streams):
                 if progress.is_set():
                     continue
                 raise unsettled(count(), self.connection.last_error or no_ack(timeout_s)) from None
-        if any(entry.number <= number for entry in queue.lost):
+        if any(since < entry.number <= number for entry in queue.lost):
             raise unsettled(count(), None)
 
     async def through(self, number: int, addresses: Iterable[str]) -> None:

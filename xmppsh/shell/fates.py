@@ -50,9 +50,9 @@ class Fates:
         self._unseen: set[asyncio.Future[None]] = set()  # messages that were typed and do not stand on the screen yet
         self._last: asyncio.Future[None] | None = None  # the one that was typed last
 
-    def watch(self, place: Place | None) -> None:
-        """Something was sent; a message whose ack does not come is told of by its place."""
-        self._start(self._wait(self._session.sent_count, place))
+    def watch(self, place: Place | None, count: int = 1) -> None:
+        """So many stanzas were sent just now; where their acks do not come, that is told of by their place."""
+        self._start(self._wait(self._session.sent_count, place, count))
 
     def said(self, stanza_id: str, partner: str, text: str, place: Place) -> None:
         """A message was typed and sent."""
@@ -63,10 +63,10 @@ class Fates:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _wait(self, number: int, place: Place | None) -> bool:
+    async def _wait(self, number: int, place: Place | None, count: int = 1) -> bool:
         alone, began = self._session.unacked_count == 1, time.perf_counter()
         try:
-            await self._session.acked(number)
+            await self._session.acked(number, since=number - count)
         except XmppshError as error:
             if place is not None:
                 report(self._app, placed(error, place.label))
@@ -104,10 +104,21 @@ class Fates:
                 await show(reached or "acked")
             else:
                 await show("failed")
+                if await self._late(number):
+                    await show("acked")
         finally:
             self._unseen.discard(seen)
             seen.cancel()
             await ended(acked)
+
+    async def _late(self, number: int) -> bool:
+        """Was a message acknowledged after all, once the cut was over?"""
+        session = self._session
+        while not session.is_over and session.outbound.queue.settled_up_to < number:
+            with suppress(XmppshError):
+                await session.acked(number, since=number - 1)
+                return True
+        return False
 
     async def shown(self) -> None:
         """Wait until everything that was typed stands on the screen, which is soon."""
@@ -124,8 +135,8 @@ class Fates:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
-                    await session.acked(number, limit_s)
-            await session.acked(number, NOW_S)
+                    await session.acked(number, limit_s, since=0)
+            await session.acked(number, NOW_S, since=0)
         except XmppshError as error:
             queue = session.outbound.queue
             count = sum(item.count for item in (*queue, *queue.lost) if item.kind == "message")

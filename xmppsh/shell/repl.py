@@ -180,7 +180,9 @@ class Repl:
             self._work = None
         if self._session.sent_count > before and self._session.unacked_count and not isinstance(line, Text):
             # A command waits for its acks itself, as far as it wants them.
-            self._fates.watch(None if isinstance(line, Command) else Place.typed(text))
+            self._fates.watch(
+                None if isinstance(line, Command) else Place.typed(text), self._session.sent_count - before
+            )
 
     def _said(self, stanza_id: str, text: str, place: Place) -> None:
         """A message left, typed or by a line that stands for it."""

@@ -49,7 +49,7 @@ async def run_script(app: App, session: Session, arrivals: Inbox, desk: Desk, *,
                 await unless(watch, asyncio.ensure_future(script.settle()))
             except XmppshError:
                 if session.is_over:  # what the server never acknowledged may have arrived: that has its own code
-                    await session.acked(session.sent_count)
+                    await session.acked(session.sent_count, since=0)
                 raise
             async with output.lock:  # never in the middle of a record
                 await ended(watch)
@@ -125,7 +125,7 @@ class Script:
     async def settle(self) -> None:
         """Wait until the server has everything, and until what bounces at once has come back."""
         await asyncio.gather(
-            self._session.acked(self._session.sent_count), self._session.requests.fence(self.sent.addresses)
+            self._session.acked(self._session.sent_count, since=0), self._session.requests.fence(self.sent.addresses)
         )
 
     def judge(self) -> None:

@@ -144,6 +144,7 @@ class Interpreter:
 
     async def _run_registered(self, name: str, tail: str) -> None:
         self.command = name
+        self._session.told_up_to = self._session.sent_count  # a command fails for what is its own
         try:
             await runner.run(self._app, self._session, self._desk, name, tail)
         except (XmppshError, ClosedOutput):
