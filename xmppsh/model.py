@@ -203,12 +203,13 @@ def place(host: str, port: int, usual: int | None = None) -> str:
     return host if port == usual else f"{host}:{port}"
 
 
-def brief(words: Iterable[str], limit: int = 8) -> str:
-    """Join words for a sentence, at most `limit` of them, and none longer than a name of the DNS: the peer decides how
-    many there are, and how long."""
+def brief(words: Iterable[str], limit: int = 8, longest: int | None = MAX_NAME_LENGTH) -> str:
+    """Join words for a sentence, at most `limit` of them, and none longer than that, by default as a name of the DNS:
+    the peer decides how many there are, and how long. None: nothing is cut, since a
+    sentence of ours would lose its end."""
     listed = list(words)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    shown = [word if len(word) <= MAX_NAME_LENGTH else f"{word[:MAX_NAME_LENGTH]}…" for word in listed[:limit]]
+    shown = [word if longest is None or len(word) <= longest else f"{word[:longest]}…" for word in listed[:limit]]
     return ", ".join(shown) + more
 
 

@@ -41,7 +41,7 @@ class Attempt:
 
 def told(attempts: Iterable[Attempt]) -> str:
     """The failures in the order of their start: `203.0.113.7:5222 refused, [2001:db8::7]:5222 timed out`."""
-    return brief(f"{attempt} {attempt.outcome}" for attempt in attempts if attempt.outcome)
+    return brief((f"{attempt} {attempt.outcome}" for attempt in attempts if attempt.outcome), longest=None)
 
 
 def no_answer(domain: str, attempts: list[Attempt], hint: str, proxy: Proxy | None = None) -> ConnectError:

@@ -99,7 +99,7 @@ def failure(domain: str, given: Given, troubles: Sequence[tuple[str, Trouble]]) 
 
     domain: as it is shown; given: where the names came from; troubles: each name, as it is shown, and its trouble.
     """
-    log = brief(f"{name} {trouble}" for name, trouble in troubles)
+    log = brief((f"{name} {trouble}" for name, trouble in troubles), longest=None)
     if len(troubles) == 1:
         sentence = f"{domain}: its server {log}" if given == "srv" else log
     elif given == "host":
