@@ -71,7 +71,7 @@ SHOWN_BY = {
     "playground/test_services.py": (
         "playground: archive blocking carbons echo handlers ports queries roster session upload"
     ),
-    "playground/test_visitor.py": "shell: playground tour visitor",
+    "playground/test_visitor.py": "shell: playground tour visitor · playground: heir",
     "protocol/test_ahead.py": "protocol: binding",
     "protocol/test_resumption.py": "protocol: resuming",
     "shell/lines/test_aliases.py": "shell/lines: secret_lines",

@@ -11,6 +11,7 @@ import pytest
 from playground.clients import visitor
 from support.program import finish
 from support.terminal import Terminal
+from support.until import is_running, until
 
 PLAYGROUND = ("playground", "--")
 
@@ -100,3 +101,12 @@ async def test_the_tour_shows_a_clean_end_and_that_a_kill_leaves_no_ghost(tmp_pa
     assert outcome.code == 0, outcome.stderr
     assert re.findall(r"is unavailable\n  \(seen after \d+ ms; exit code (\d+)\)", outcome.stdout) == ["143", "137"]
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_playground_that_is_killed_leaves_neither_its_folder_nor_its_program(tmp_path: Path) -> None:
+    process = await visitor(tmp_path).start(*PLAYGROUND, "sh", "-c", 'echo $$ "$STATE_DIRECTORY"; sleep 1000')
+    assert process.stdout is not None
+    program, folder = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().split()
+    process.kill()
+    await until(lambda: not is_running(int(program)) and not Path(folder).exists(), "the end of both")
+    assert (await finish(process)).code == 128 + signal.SIGKILL

@@ -20,6 +20,7 @@ from xmppsh.playground.accounts import Account, befriend
 from xmppsh.playground.connection import Connection
 from xmppsh.playground.echo import RESOURCE, Echo
 from xmppsh.playground.faults import Faults
+from xmppsh.playground.heir import Heir
 from xmppsh.playground.login import PasswordFile
 from xmppsh.playground.room import RoomService
 from xmppsh.playground.router import Router
@@ -91,6 +92,7 @@ class PlaygroundServer:
             lambda: (certificate.issue(self._jid.dial_name), PasswordFile(self._accounts))
         )
         self._folder = Path(tempfile.mkdtemp(prefix="xmppsh-playground-"))  # mode 0700
+        self.heir = Heir(str(self._folder))
         self.ca_file.write_text(tls.ca_pem, encoding="ascii")
 
         def accept(*, direct_tls: bool) -> Wire:
@@ -156,6 +158,7 @@ class PlaygroundServer:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+            self.heir.dismiss()
 
     async def _drain(self, connections: list[Connection]) -> None:
         waits = [asyncio.ensure_future(connection.wire.wait_closed()) for connection in connections]
