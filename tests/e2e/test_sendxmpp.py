@@ -81,7 +81,25 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         translated(["a@b"], {"HOME": str(tmp_path)})
 
 
-@pytest.mark.parametrize("words", [["--sso", "a@b"], [], ["--bogus", "a@b"], ["-c", "-s", "x", "a@b"], ["a@b"]])
+def test_a_comment_after_the_password_is_a_fault_of_the_file_as_it_is_for_sendxmpp(tmp_path: Path) -> None:
+    file = tmp_path / "rc"
+    file.write_text("user@example.org secret # at home\n")
+    file.chmod(0o600)
+    with pytest.raises(ConfigError, match="line 1 goes on after the component"):
+        translated(["-f", str(file), "a@b"], {"HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"), [([], "chat"), (["--message-type", "normal"], "normal"), (["-l"], "headline")]
+)
+def test_a_message_has_the_type_that_the_program_gives_it(options: list[str], kind: str, tmp_path: Path) -> None:
+    words, _ = translated([*options, "-u", "me", "-j", "example.org", "a@b"], {"HOME": str(tmp_path)})
+    assert words[-2:] == ["--type", kind]
+
+
+@pytest.mark.parametrize(
+    "words", [["--sso", "a@b"], [], ["--bogus", "a@b"], ["-c", "-s", "x", "a@b"], ["-w", "a@b"], ["a@b"]]
+)
 def test_what_it_cannot_do_is_a_bad_command_line(words: list[str], tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         translated(words, {"HOME": str(tmp_path)})

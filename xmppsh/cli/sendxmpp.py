@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 NAME = "sendxmpp"
 HINT = f"man {NAME}"
-TYPES = {"message": "normal", "chat": "chat", "headline": "headline"}
+# Its manual says `message` where the program takes `normal`, and that this is the default; the program sends `chat`.
+TYPES = {"chat": "chat", "message": "normal", "normal": "normal", "headline": "headline"}
+MOST_WORDS = 2  # after the address: the password and the component
 KEYS = ("username", "jserver", "port", "password", "component")
 
 
@@ -76,7 +78,7 @@ def _parser() -> _Parser:
     ):
         parser.add_argument(short, f"--{name}", action=kind)
     parser.add_argument("--usage", dest="help", action="store_true")
-    parser.add_argument("--message-type", "--messages-type", choices=tuple(TYPES), default="message")
+    parser.add_argument("--message-type", "--messages-type", choices=tuple(TYPES), default="chat")
     parser.add_argument("--sso", action="store_true")
     parser.add_argument("recipients", nargs="*")
     return parser
@@ -94,6 +96,8 @@ def translated(words: Sequence[str], env: Mapping[str, str]) -> tuple[list[str],
         raise UsageError("--sso: Kerberos is not offered here", hint="--file FILE with a password")
     if given.chatroom and given.subject is not None:
         raise UsageError("--chatroom --subject would change the room's subject", hint="xmppsh room subject ROOM TEXT")
+    if given.raw and (given.recipients or given.chatroom or given.subject is not None):
+        raise UsageError("--raw sends stanzas, which name their recipient and subject themselves", hint=HINT)
     if not given.recipients and not given.raw:
         raise UsageError(f"{NAME}: no recipient is named", hint=HINT)
     account = _account(given, env)
@@ -167,6 +171,8 @@ def _of_one_line(line: str, place: str) -> Account:
     address, *rest = line.split()
     if not rest:
         raise ConfigError(f"{place} has no password", hint=HINT)
+    if len(rest) > MOST_WORDS:
+        raise ConfigError(f"{place} goes on after the component: a comment has a line of its own", hint=HINT)
     user, _, where = address.partition("@")
     where, _, port = where.partition(":")
     server, _, host = where.partition(";")
