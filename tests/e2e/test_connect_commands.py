@@ -102,7 +102,9 @@ async def test_a_room_with_a_password_is_entered_with_it(prosody: Server, tmp_pa
         await stage.shell.shows(f"try: /join {room} --room-password PASSWORD")
         await stage.shell.enter(f"/join {room} guest --room-password secret")
         await stage.shell.shows(f"try: /join {room} NICK")
-        await stage.shell.enter(f"/join {room} me --room-password=secret")
+        await stage.shell.enter(f"/join {room} --nik me")
+        await stage.shell.shows("xmppsh: /join: no such option --nik")
+        await stage.shell.enter(f"/join {room} --nick me --room-password=secret")
         await stage.shell.shows("as me; others: 1")
 
 

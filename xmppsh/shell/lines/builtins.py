@@ -25,7 +25,7 @@ BUILTINS: dict[str, Builtin] = {
     "who": Builtin("/who [ROOM]", "Show which contacts are online, or who is in a room.", "/who", ("room",)),
     "join": Builtin(
         "/join ROOM [NICK]",
-        "Join a room and write to it; --room-password P.",
+        "Join a room and write to it; --nick NICK, --room-password P.",
         "/join tea@rooms.example.net juliet",
         ("room",),
     ),

@@ -142,16 +142,19 @@ class OwnCommands:
 
     async def _join(self, words: list[str]) -> None:
         words, password = without_option(words, "--room-password")
+        words, named = without_option(words, "--nick")
+        if unknown := next((word for word in words if word.startswith("--")), None):
+            raise UsageError(f"/join: no such option {unknown}", hint="/help join")
         if not words:
             raise UsageError("/join: which room?", hint=BUILTINS["join"].example)
-        if len(words) > 2:
+        if len(words) > (2 if named is None else 1):
             raise UsageError("/join takes a room and a nick after it", hint="/help join")
         room = parse_address(words[0])
         if room.localpart is None and "." not in room.domainpart:
             service = next(iter(self._desk.people.services), f"rooms.{self._session.jid.domainpart}")
             raise UsageError(f"/join: {words[0]} has no @", hint=f"/join {words[0]}@{service}")
         own = self._session.jid.localpart or "guest"
-        nick = words[1] if len(words) > 1 else room.resourcepart or own
+        nick = named or (words[1] if len(words) > 1 else room.resourcepart or own)
         await rooms.join(self._session, self._desk.people, room, nick, password)
         self.aim(room.bare)
         if self._desk.conversation is not None:
