@@ -204,9 +204,11 @@ def place(host: str, port: int, usual: int | None = None) -> str:
 
 
 def brief(words: Iterable[str], limit: int = 8, longest: int | None = MAX_NAME_LENGTH) -> str:
-    """Join words for a sentence, at most `limit` of them, and none longer than that, by default as a name of the DNS:
-    the peer decides how many there are, and how long. None: nothing is cut, since a
-    sentence of ours would lose its end."""
+    """Join words for a sentence, at most `limit` of them: the peer decides how many there are, and how long.
+
+    longest: how many characters of each, by default as many as a name of the DNS has; None where a sentence of ours
+    would lose its end.
+    """
     listed = list(words)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     shown = [word if longest is None or len(word) <= longest else f"{word[:longest]}…" for word in listed[:limit]]

@@ -18,7 +18,7 @@ from xmppsh.net.attempts import no_answer, told
 from xmppsh.net.dial import STAGGER_S, Connected, Dialler, interleaved
 
 V4, V6 = "127.0.0.1", "::1"
-SLACK_S = 0.2  # for a busy machine
+SLACK_S = 1.0  # for a busy machine, and less than the time-out of any place here
 
 
 def at(port: int, *addresses: str, host: str = "", tls: Any = "starttls") -> Candidate:
@@ -140,10 +140,10 @@ async def test_no_place_may_eat_more_than_half_of_the_time_but_the_last() -> Non
             ends[text.split()[0]] = time.monotonic() - begun
 
     with black_hole() as hole, black_hole() as last:
-        plan = dialler(at(hole, V4), at(last, V4), within_s=1.0, log=log)
+        plan = dialler(at(hole, V4), at(last, V4), within_s=4.0, log=log)
         assert await plan.next() is None
-    assert ends[f"127.0.0.1:{hole}"] == pytest.approx(0.5, abs=SLACK_S / 2)
-    assert ends[f"127.0.0.1:{last}"] == pytest.approx(1.0, abs=SLACK_S / 2)
+    assert ends[f"127.0.0.1:{hole}"] == pytest.approx(2.0, abs=SLACK_S / 2)
+    assert ends[f"127.0.0.1:{last}"] == pytest.approx(4.0, abs=SLACK_S / 2)
 
 
 @pytest.mark.parametrize(("family", "place", "outcome"), [
@@ -248,7 +248,7 @@ async def test_no_socket_is_left_by_who_lost_a_close_race() -> None:
             before = open_sockets()
             both = dialler(at(one.port, V4), at(other.port, V4))
             racing = asyncio.create_task(both.next())
-            await asyncio.wait([racing], timeout=STAGGER_S + SLACK_S)
+            await asyncio.wait([racing], timeout=2 * STAGGER_S)
             for hole in (one, other):
                 hole.open()
             time.sleep(1.5)  # noqa: ASYNC251 - the machine is so busy that both connections stand when the loop looks again
