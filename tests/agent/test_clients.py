@@ -203,3 +203,18 @@ async def test_the_third_signal_ends_a_client_whose_agent_is_stopped(program: Pr
     finally:
         os.kill(agent, signal.SIGCONT)
     assert (await finish(client)).code == 128 + signal.SIGTERM
+
+
+async def test_a_terminal_is_read_by_the_command_itself_which_ctrl_z_stops(
+    server: Server, program: Program, agent: int
+) -> None:
+    ours, terminal = os.openpty()
+    try:
+        os.write(ours, b"typed\n\x04")
+        for arguments in (("send", server.account().jid), ("ping",)):
+            outcome = await finish(await program.start(*arguments, stdin=terminal))
+            assert outcome.code == 0, outcome.stderr
+    finally:
+        os.close(ours)
+        os.close(terminal)
+    assert (await facts(program))["commands"] == 1, "the ping"

@@ -86,3 +86,11 @@ def _is_given(work: Work, what: str) -> bool:
     name, has_value, value = what.partition("=")
     given = work.arguments.get(name)
     return getattr(given, "what", given) == value if has_value else bool(given)
+
+
+def may_read_stdin(work: Work) -> bool:
+    """Might it? A terminal must not be read here: nobody would stop us when its user stops the command with Ctrl-Z."""
+    given = work.arguments
+    if any("-" in (one if isinstance(one, tuple) else (one,)) for one in given.values()):
+        return True
+    return (work.name == "send" and len(given["words"]) <= 1) or (work.name == "roster import" and not given["file"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh import __version__
-from xmppsh.agent.allowed import FIRST_WORDS, is_allowed
+from xmppsh.agent.allowed import FIRST_WORDS, is_allowed, may_read_stdin
 from xmppsh.agent.sessions import AgentSessions
 from xmppsh.agent.streams import ClientErrors, ClientInput, ClientOutput, Descriptor
 from xmppsh.app.account import Account
@@ -113,7 +113,7 @@ async def prepared(request: Request, pool: Pool) -> Job | None:
     try:
         work = _parsed(request.arguments)
         settings = replace(work.settings(env), cwd=request.cwd)
-        if not _runs_here(work, settings, env):
+        if not _runs_here(work, settings, env) or (os.isatty(request.streams[0]) and may_read_stdin(work)):
             return None
         work.check_output()
         return await _job(request, work, settings, pool)
