@@ -60,6 +60,18 @@ async def test_an_error_in_a_file_within_a_file_names_both(prosody: Server, tmp_
         assert errors[2] == "xmppsh: 2 lines have failed, the last is line 3"
 
 
+async def test_what_cannot_be_read_ends_a_script_and_is_told_as_no_line_of_it(prosody: Server, tmp_path: Path) -> None:
+    async with people(prosody, tmp_path) as (program, contact, _, friend):
+        outcome = await program.run("connect", stdin=f"/nope\n/to {friend.jid}\nhello\n".encode() + b"x" * (2 << 20))
+        errors = [line for line in outcome.stderr.splitlines() if not line.startswith("  try: ")]
+        assert errors == [
+            "xmppsh: line 1: /nope is not a command",
+            "xmppsh: a line of stdin is longer than 1048576 bytes",
+        ]
+        assert outcome.code == 65
+        assert (await contact.wait_for_message(lambda message: True)).body == "hello"
+
+
 async def test_a_script_that_goes_well_is_silent_and_exits_with_0(server: Server, tmp_path: Path) -> None:
     async with people(server, tmp_path) as (program, contact, account, friend):
         outcome = await program.run("connect", stdin=f"/to {friend.jid}\nhello\n/quit\nnever\n".encode())

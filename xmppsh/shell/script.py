@@ -76,6 +76,7 @@ class Script:
         self._stop_on_error = stop_on_error
         self._stopped = asyncio.Event()
         self._failed: dict[int, XmppshError] = {}
+        self._unread: XmppshError | None = None  # why stdin was not read to its end
         self._lines = Lines(session, app.limits, self._interpreter.carry_out, self._interpreter.send)
 
     def is_reported(self, stanza: Element) -> bool:
@@ -97,8 +98,7 @@ class Script:
         lines = _lines(self._app.console.stdin)
         while not self._stopped.is_set():
             try:
-                data = await anext(lines, None)
-                if data is None:
+                if (data := await self._next(lines)) is None:
                     break
                 await self._lines.take(data)
                 await self._session.wait_for_window(WINDOW)
@@ -112,6 +112,14 @@ class Script:
             self._lines.end()
         except XmppshError as error:
             self._fail(self._lines.place, error)
+
+    async def _next(self, lines: AsyncIterator[bytes]) -> bytes | None:
+        """The next line; None where there is no more, or where stdin cannot be read on."""
+        try:
+            return await anext(lines, None)
+        except XmppshError as error:
+            self._unread = error
+            return None
 
     def _fail(self, place: Place, error: XmppshError) -> None:
         if self._stop_on_error and self._failed:
@@ -130,6 +138,8 @@ class Script:
 
     def judge(self) -> None:
         """Raise what decides the exit code: the error that stopped us, or that of the last line that failed."""
+        if self._unread is not None and not (self._failed and self._stop_on_error):
+            raise self._unread
         if not self._failed:
             return
         last = self._failed[max(self._failed)]
