@@ -111,14 +111,14 @@ class XmlError(DataError):
     """XML that is not well-formed, not a stanza, or past a limit.
 
     line, column: where, both counted from 1, when the input has lines.
-    condition: what a stream would be closed with (RFC 6120 §4.9.3).
+    condition: what a stream would be closed with (RFC 6120 §4.9.3); empty for input that is no XML.
     """
 
     def __init__(
         self, reason: str, *, condition: str = "not-well-formed", line: int | None = None, column: int | None = None
     ) -> None:
         place = "" if line is None else f"line {line}, column {column}: "
-        super().__init__(f"{place}{reason}", condition=condition)
+        super().__init__(f"{place}{reason}", condition=condition or None)
         self.reason, self.line, self.column = reason, line, column
 
 

@@ -65,7 +65,12 @@ async def test_each_kind_of_input_is_understood(
 
 
 WRONG: dict[str, tuple[list[str], str, int, str]] = {
-    "no JSON": (["--input", "json"], '{"to": "a@b"}\n{"to"\n', 65, "line 2, column 6: it is not JSON"),
+    "no JSON": (["--input", "json"], '{"to": "a@b", "body": "x"}\n{"to"\n', 65, "line 2, column 6: it is not JSON"),
+    "JSON too deep": (["--input", "json"], "[" * 100_000, 65, "line 1, column 1: it is no JSON that can be read"),
+    "a number too long": (["--input", "json"], "1" * 5000, 65, "line 1, column 1: it is no JSON that can be read"),
+    "nothing to send": ([], '{"to": "a@b", "body": null}', 65, "line 1, column 1: there is nothing to send"),
+    "a field beside xml": ([], '{"xml": "<message/>", "to": "a@b"}', 65, "line 1, column 1: 'to' stands beside 'xml'"),
+    "a rate that is no number": (["--rate", "nan"], "", 64, "--rate: nan is not a number of stanzas"),
     "an unknown field": ([], '{"to": "a@b", "bodi": "x"}', 65, "line 1, column 1: 'bodi' is not a field"),
     "no recipient": ([], '{"body": "x"}', 65, "line 1, column 1: it has no recipient"),
     "lines without --to": ([], "hello", 64, "lines say nothing of their recipient"),
@@ -151,6 +156,11 @@ async def test_rate_spreads_the_stanzas(program: Program, bob: Contact) -> None:
     await received(bob, "5")
     arrived = [one.at for one in bob.messages]
     assert arrived[-1] - arrived[0] >= 0.35
+
+
+async def test_the_first_stanza_does_not_wait_for_its_turn(program: Program, bob: Contact) -> None:
+    text = f"<message to='{bob.jid}'><body>x</body></message>"
+    assert (await program.run("pipe", "--rate", "0.001", stdin=text.encode())).code == 0  # the next in 1000 s
 
 
 async def test_keep_from_leaves_the_judgement_to_the_server(program: Program, bob: Contact) -> None:

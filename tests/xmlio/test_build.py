@@ -45,6 +45,9 @@ def test_the_refusal_names_the_character_and_its_place() -> None:
         element("body", None, "ab\x1bc")
     assert str(caught.value) == "the text holds U+001B at character 3, which XML cannot carry"
     assert caught.value.hint == "remove control characters before sending"
+    with pytest.raises(DataError) as caught:
+        element("body", None, b"a\xff".decode("utf-8", "surrogateescape"))
+    assert (str(caught.value), caught.value.hint) == ("the text is not UTF-8 (character 2)", None)
 
 
 @pytest.mark.parametrize("text", ["</body><evil/>", "]]>", "<![CDATA[", "&lt;", "' a='1", '" a="1', "<!--", "--><x/>"])

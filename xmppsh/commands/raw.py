@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.commands.iq import IqAnswer
-from xmppsh.errors import DeadlineExceeded, Partial, UsageError, XmppshError
+from xmppsh.errors import DataError, DeadlineExceeded, Partial, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.registry.base import command
@@ -37,7 +37,7 @@ async def raw(app: App, stanzas: tuple[str, ...]) -> AsyncIterator[IqAnswer]:
     """
     elements = [element for text in stanzas for element in await _read(app, text)]
     if not elements:
-        raise UsageError("there is no stanza to send")
+        raise DataError("there is no stanza to send")
     exchange = _Exchange(elements)
     async with app.sessions.one_shot() as session:
         await exchange.run(session)

@@ -32,6 +32,8 @@ def escape(value: str) -> Xml:
     """Escape text for element content and attribute values; raises DataError on characters outside XML 1.0."""
     # What can be printed is fine: that spares most runs the pattern, which takes longer to compile than to use.
     wrong = None if value.isprintable() else re.search(NOT_XML, value)
+    if wrong is not None and "\udc80" <= wrong.group() <= "\udcff":  # how Python reads such bytes of a command line
+        raise DataError(f"the text is not UTF-8 (character {wrong.start() + 1})")
     if wrong is not None:
         raise DataError(
             f"the text holds U+{ord(wrong.group()):04X} at character {wrong.start() + 1}, which XML cannot carry",

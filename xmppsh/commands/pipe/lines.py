@@ -82,12 +82,14 @@ class Lines:
                 text = text.removeprefix(BOM)
             return self._of_json(text) if self._is_json else self._small(with_body(text, self._to))
         except UnicodeDecodeError as error:
-            return XmlError("it is not UTF-8", line=number, column=error.start + 1)
+            reason, column = "it is not UTF-8", error.start + 1
         except json.JSONDecodeError as error:
-            return XmlError(f"it is not JSON: {error.msg.lower()}", line=number, column=error.colno)
+            reason, column = f"it is not JSON: {error.msg.lower()}", error.colno
+        except (ValueError, RecursionError):  # a number of very many digits; very many brackets
+            reason, column = "it is no JSON that can be read: a number is too long, or it is nested too deep", 1
         except XmppshError as error:
-            reason = error.reason if isinstance(error, XmlError) else str(error)  # its place is in the string, not here
-            return XmlError(reason, line=number, column=1)
+            reason, column = error.reason if isinstance(error, XmlError) else str(error), 1  # not its place in a string
+        return XmlError(reason, condition="", line=number, column=column)
 
     def _small(self, message: str, *, has_id: bool = False) -> Made | Element:
         """To leave together with others, if it is small enough for that. A newline in it would count as a line of the
@@ -107,6 +109,8 @@ class Lines:
         if wrong := [name for name, value in given.items() if value is not None and not isinstance(value, str)]:
             raise DataError(f"{wrong[0]!r} is not text")
         if given.get("xml") is not None:
+            if beside := sorted(name for name, value in given.items() if value is not None and name != "xml"):
+                raise DataError(f"{beside[0]!r} stands beside 'xml', which is the whole stanza")
             stanza = read_element(given["xml"], self._limits)
             if not stanza.is_stanza:
                 raise DataError(f"<{stanza.kind}> is not a stanza")
@@ -121,6 +125,8 @@ class Lines:
     def _of_object(self, given: dict[str, Any], to: str, kind: str) -> Made | Element:
         stanza_id, body, lang = given.get("id") or None, given.get("body"), given.get("lang")
         subject, thread = given.get("subject"), given.get("thread")
+        if body is subject is None:
+            raise DataError("there is nothing to send: it has neither body nor subject")
         if body is not None and subject is thread is None:
             message = with_body(body, to, kind, lang, stanza_id)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ class PipeSummary(Record):
 def _check(arguments: Mapping[str, Any]) -> None:
     if arguments["to"] is not None and arguments["kind"] == "xml":
         raise UsageError("--to is for --input json and lines: a stanza has its own recipient")
+    if arguments["rate"] is not None and math.isnan(arguments["rate"]):
+        raise UsageError("--rate: nan is not a number of stanzas")
 
 
 @command("pipe", check=_check)
@@ -114,6 +117,10 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
         raise
     except (XmppshError, asyncio.CancelledError) as error:
         ended = error
+    except GeneratorExit:  # stdout does not take the replies, which is told after this
+        if not app.settings.quiet:
+            console.write_error(_summary(run).text() + "\n")
+        raise
     finally:
         stop_watching()
         await stanzas.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import field
 from functools import partial
@@ -81,7 +82,8 @@ class Run:
         self._window, self._rate = window, rate
         self._keep_from = keep_from
         self._counted = False
-        self._started = self._next_at = time.monotonic()
+        self._started = time.monotonic()
+        self._next_at = -math.inf  # the first one leaves at once
         self._remembered = Remembered()
         self._ids = Series()
         self._open_requests: set[str] = set()

@@ -204,6 +204,8 @@ def _check(options: Options, recipients: list[Jid]) -> None:
         raise UsageError("the recipients and the lines cannot both come from stdin", hint="--to-file FILE")
     if options.retract and (options.replaced or options.react):
         raise UsageError("--retract takes a message back: --replace and --react are not for it")
+    if options.replaced and options.react:
+        raise UsageError("--replace gives a message another text: --react is not for it")
     if options.queue and (options.attach or options.room_password):
         raise UsageError("--queue is for texts: a file or a password cannot be stored for later")
     if options.room and (options.kind not in (None, "groupchat") or options.wait.what in ANSWERS):
