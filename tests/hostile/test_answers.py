@@ -30,6 +30,10 @@ SCENARIOS = [
     answered("no-roster", "", ("roster", "list"), "answered without a roster"),
     answered("another-list-than-the-roster", OTHER, ("roster", "export"), "answered without a roster"),
     answered("no-block-list", "", ("block", "list"), "answered without a list of who is blocked"),
+    answered("no-version", "", ("version", DOMAIN), "answered without its version"),
+    answered("no-time", OTHER, ("time", DOMAIN), "answered without its time"),
+    answered("no-last-activity", "", ("last", DOMAIN), "answered without its last activity"),
+    answered("nobody", OTHER, ("disco", "info", DOMAIN), "answered without saying what it is"),
     answered("not-subscribed", NONE, ("pubsub", "subscribe", DOMAIN, "n"), "did not subscribe", 67),
     answered(
         "no-form-of-a-node",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
+from xmppsh.errors import ProtocolError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -83,16 +84,15 @@ class LastActivity(Record):
         return f"{safe.line(self.from_)}: {'?' if self.seconds is None else self.seconds} s{said}"
 
 
-async def _asked(app: App, to: Jid, namespace: str, name: str, what: str) -> Tree | None:
-    """The child of that name in the answer."""
+async def _asked(app: App, to: Jid, namespace: str, name: str, what: str) -> Tree:
+    """The child of that name in the answer; raises ProtocolError where it has none."""
     async with app.sessions.one_shot() as session:
         with offered(what, str(to)):
             answer = await session.request("get", to, element(name, {"xmlns": namespace}))
-    return tree(answer).find(f"{{{namespace}}}{name}")
-
-
-def _part(found: Tree | None, namespace: str, name: str) -> str | None:
-    return None if found is None else found.findtext(f"{{{namespace}}}{name}")
+    found = tree(answer).find(f"{{{namespace}}}{name}")
+    if found is None:
+        raise ProtocolError(f"{to} answered without {what}", layer="stanza")
+    return found
 
 
 @command("version")
@@ -103,7 +103,7 @@ async def version(app: App, to: Jid) -> AsyncIterator[Version]:
     Example:  xmppsh version example.org
     """
     found = await _asked(app, to, ns.VERSION, "query", "its version (XEP-0092)")
-    name, number, system = (_part(found, ns.VERSION, part) for part in ("name", "version", "os"))
+    name, number, system = (found.findtext(f"{{{ns.VERSION}}}{part}") for part in ("name", "version", "os"))
     yield Version(str(to), name, number, system)
 
 
@@ -115,7 +115,7 @@ async def time(app: App, to: Jid) -> AsyncIterator[EntityTime]:
     Example:  xmppsh time example.org
     """
     found = await _asked(app, to, ns.TIME, "time", "its time (XEP-0202)")
-    yield EntityTime(str(to), _part(found, ns.TIME, "utc"), _part(found, ns.TIME, "tzo"))
+    yield EntityTime(str(to), *(found.findtext(f"{{{ns.TIME}}}{part}") for part in ("utc", "tzo")))
 
 
 @command("last")
@@ -126,6 +126,5 @@ async def last(app: App, to: Jid) -> AsyncIterator[LastActivity]:
     Example:  xmppsh last romeo@example.net
     """
     found = await _asked(app, to, ns.LAST, "query", "its last activity (XEP-0012)")
-    seconds = "" if found is None else found.get("seconds", "")
-    status = None if found is None else found.text
-    yield LastActivity(str(to), int(seconds) if seconds.isdecimal() else None, status)
+    seconds = found.get("seconds", "")
+    yield LastActivity(str(to), int(seconds) if seconds.isdecimal() else None, found.text)

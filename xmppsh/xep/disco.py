@@ -47,12 +47,13 @@ class Item:
 async def info(session: SessionPort, to: Jid, node: str | None = None) -> tuple[list[Identity], list[str]]:
     """The identities, and the features in order (§3).
 
-    A node of XEP-0115 (`software#hash`) promises what the answer is: raises ProtocolError where it is another.
+    Raises ProtocolError for an answer without them. A node of XEP-0115 (`software#hash`) promises what the answer is:
+    another one is no answer either.
     """
     answer = await session.request("get", to, element("query", {"xmlns": ns.DISCO_INFO, "node": node}))
     query = tree(answer).find(f"{{{ns.DISCO_INFO}}}query")
     if query is None:
-        return [], []
+        raise ProtocolError(f"{to} answered without saying what it is", layer="stanza")
     if node is not None and not _is_promised(query, node):
         raise ProtocolError(f"{to} does not answer what the hash in {node} promises (XEP-0115)", layer="stanza")
     identities = [
