@@ -210,6 +210,7 @@ def test_read_element_reads_one_element_of_any_namespace(xml: str) -> None:
     ("", "line 1, column 1: one element is wanted here, not 0"),
     ("<a/><b/>", "line 1, column 1: one element is wanted here, not 2"),
     ("text", "line 1, column 1: text between elements"),
+    ("<a/>\n \ttext", "line 2, column 3: text between elements"),
     ("<a>", "line 1, column 4: the input ends inside an element"),
     ("<a>\udcff</a>", "line 1, column 4: not well-formed (invalid token)"),
 ])  # fmt: skip

@@ -140,8 +140,8 @@ class Splitter:
         """The declarations that an element would have to repeat: prefix, URI, how its use looks."""
         return self._inherited
 
-    def error(self, reason: str, condition: str = "not-well-formed") -> XmlError:
-        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+    def error(self, reason: str, condition: str = "not-well-formed", *, blanks: int = 0) -> XmlError:
+        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1 + blanks
         return XmlError(reason, condition=condition, line=line, column=column)
 
     def _restricted(self, what: str) -> None:
@@ -262,8 +262,9 @@ class Splitter:
         return xml
 
     def _on_text(self, text: str) -> None:
-        if text.strip(" \t\r\n") and not self.ignores_text:
-            raise self.error("text between elements")
+        if (words := text.lstrip(" \t\r\n")) and not self.ignores_text:
+            # Expat tells of the blanks before it together with it or on their own, as they came.
+            raise self.error("text between elements", blanks=len(text) - len(words))
         self._cut = self._parser.CurrentByteIndex
 
     def _finish_at(self, offset: int) -> None:
