@@ -63,7 +63,7 @@ def test_any_stanzas_of_a_person_survive_any_cut(parts: list[str], data: st.Data
 
 FAULTS = {
     "text first": ("hello", 0, "not-well-formed", 1, 1),
-    "text behind": ("<message/>\n  hello", 1, "not-well-formed", 2, 1),
+    "text after it": ("<message/>\n  hello", 1, "not-well-formed", 2, 3),
     "foreign element": ("<message/>\n  <foo/>", 1, "unsupported-stanza-type", 2, 3),
     "foreign namespace": ("<message xmlns='urn:x'/>", 0, "unsupported-stanza-type", 1, 1),
     "stream error": ("<stream:error/>", 0, "unsupported-stanza-type", 1, 1),
