@@ -105,6 +105,7 @@ REFUSED: dict[str, tuple[list[str], bytes, int, str]] = {
     "--nick without --room": (["a@b", "x", "--nick", "n"], b"", 64, "--nick and --room-password are for --room"),
     "a file without addresses": (["--to-file", "/dev/null", "x"], b"", 65, "/dev/null holds no address"),
     "--attach of nothing": (["a@b", "--attach", "/nowhere"], b"", 66, "/nowhere: no such file"),
+    "--attach without a name": (["a@b", "--attach", ""], b"", 64, "the name of the file is empty"),
     "--attach of a folder": (["a@b", "--attach", "/"], b"", 66, "/: is not a regular file"),
     "--wait of nothing": (["a@b", "x", "--wait", "acked:3"], b"", 64, "--wait: 'acked:3' is not sent"),
 }

@@ -129,7 +129,8 @@ class BorrowedSession:
     async def acked(self, number: int, timeout_s: float | None = None) -> None:
         """Wait until the server has handled everything up to stanza `number`; the error tells of our own alone."""
         timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
-        await self._session.acked(number, timeout_s, lambda: self.unproven_count)
+        since = min(self._numbers, default=number) - 1  # what was lost before that, others were told of
+        await self._session.acked(number, timeout_s, lambda: self.unproven_count, since)
         self._was_acked = True
 
     async def through(self, number: int, addresses: Iterable[str]) -> None:

@@ -191,8 +191,8 @@ class Session(Streams):
                 if progress.is_set():
                     continue
                 raise unsettled(count(), self.connection.last_error or no_ack(timeout_s)) from None
-        if any(since < entry.number <= number for entry in queue.lost):
-            raise unsettled(count(), None)
+        if any(since < entry.number <= number for entry in queue.lost) and (open_count := count()):
+            raise unsettled(open_count, None)
 
     async def through(self, number: int, addresses: Iterable[str]) -> None:
         """Wait for `acked`, and until every bounce from these addresses that comes at once has come."""
