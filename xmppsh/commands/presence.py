@@ -61,12 +61,12 @@ async def presence_set(app: App, show: str | None, status: str | None, priority:
                 app.console.warn(f"{to.domainpart} does not answer: whether {to} has this presence is not known")
 
 
-async def _send(app: App, kind: str, jid: Jid) -> None:
+async def _send(app: App, stanza_type: str, jid: Jid) -> None:
     async with app.sessions.one_shot() as session:
-        if await _unrefused(session, presence(kind, to=str(jid.bare)), jid.bare):
+        if await _unrefused(session, presence(stanza_type, to=str(jid.bare)), jid.bare):
             return
         what = "this"
-        if kind == "subscribe" and any(one.jid == str(jid.bare) and one.asks for one in await contacts(session)):
+        if stanza_type == "subscribe" and any(one.jid == str(jid.bare) and one.asks for one in await contacts(session)):
             what = "the request, which your server keeps,"  # RFC 6121 §3.1.2
         app.console.warn(f"{jid.domainpart} does not answer: whether {jid.bare} has {what} is not known")
 

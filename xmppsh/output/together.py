@@ -100,9 +100,9 @@ def lines(
         if start is None or said is None:
             found.append(None)
             continue
-        sender, to, kind, stanza_id, language, _ = start
+        sender, to, stanza_type, stanza_id, language, _ = start
         body, payloads = said
-        if (around := (sender, to, kind, language, payloads)) != known:
+        if (around := (sender, to, stanza_type, language, payloads)) != known:
             known, (head, middle, tail) = around, _around(*around)
         if moments is not None:
             stamp = f'"stamp": "{rfc3339(moments[at])}"'
@@ -146,11 +146,11 @@ def _record(
     stamp: str,
     xml: str,
 ) -> MessageRecord:
-    kind = "normal" if given is None else given  # RFC 6121 §5.2.2
+    stanza_type = "normal" if given is None else given  # RFC 6121 §5.2.2
     return MessageRecord(
         from_=sender,
         to=to,
-        type=kind,
+        type=stanza_type,
         id=stanza_id,
         body=said[0],
         subject=None,
@@ -159,7 +159,7 @@ def _record(
         stamp=stamp,
         delayed=False,
         carbon=None,
-        room=kind == "groupchat",
+        room=stanza_type == "groupchat",
         encrypted=False,
         oob=(),
         payloads=said[1],
@@ -169,9 +169,9 @@ def _record(
 
 @lru_cache(maxsize=1000)
 def _around(
-    sender: str | None, to: str | None, kind: str | None, language: str | None, payloads: tuple[str, ...]
+    sender: str | None, to: str | None, stanza_type: str | None, language: str | None, payloads: tuple[str, ...]
 ) -> tuple[str, str, str]:
     """The JSON before the id, between the body and the stamp, and after that: the same for many messages."""
-    example = _record(sender, to, kind, "@id@", language, ("@body@", payloads), "@stamp@", "")
+    example = _record(sender, to, stanza_type, "@id@", language, ("@body@", payloads), "@stamp@", "")
     head, middle, tail = _PLACES.split(dumps(example.data()))
     return head, middle, tail

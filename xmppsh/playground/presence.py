@@ -139,8 +139,8 @@ def _subscribe(router: Routes, account: Account, contact: Account, stanza: Stanz
         _tell(contact, stanza)
 
 
-def _answer(router: Routes, account: Account, contact: Account, kind: str) -> None:
-    CHANGES[kind](router, account, contact, made("presence", kind, account.jid, contact.jid))
+def _answer(router: Routes, account: Account, contact: Account, stanza_type: str) -> None:
+    CHANGES[stanza_type](router, account, contact, made("presence", stanza_type, account.jid, contact.jid))
 
 
 def _subscribed(router: Routes, account: Account, contact: Account, stanza: Stanza) -> None:

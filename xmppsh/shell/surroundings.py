@@ -56,13 +56,13 @@ class Surroundings:
             for contact in _valid(pushed(stanza, self._session.jid)):
                 self._people.set_contact(contact)
             return
-        kind = stanza.attributes.get("type", "available")
-        if kind in ("available", "unavailable"):
-            show = "" if kind == "unavailable" else tree(stanza).findtext(f"{{{ns.CLIENT}}}show", "")
-            self._people.presence(stanza.sender, kind, show)
+        stanza_type = stanza.attributes.get("type", "available")
+        if stanza_type in ("available", "unavailable"):
+            show = "" if stanza_type == "unavailable" else tree(stanza).findtext(f"{{{ns.CLIENT}}}show", "")
+            self._people.presence(stanza.sender, stanza_type, show)
         elif (approval := answer_to(stanza, self._desk.accepted)) is not None:
             self._session.send(approval)
-        elif kind == "subscribe" and tells:
+        elif stanza_type == "subscribe" and tells:
             who = safe.line(stanza.sender.partition("/")[0])
             self._app.console.write_error(ASKS.format(who=who))
 

@@ -80,20 +80,22 @@ class Message:
             *self.payloads,
             last,
         ]
-        kind = None if self.type == "normal" else self.type
-        return element("message", {"to": to, "type": kind, "id": stanza_id, "xml:lang": self.lang}, *parts)
+        stanza_type = None if self.type == "normal" else self.type
+        return element("message", {"to": to, "type": stanza_type, "id": stanza_id, "xml:lang": self.lang}, *parts)
 
 
-def with_body(body: str, to: str, kind: str = "chat", lang: str | None = None, stanza_id: str | None = None) -> Xml:
+def with_body(
+    body: str, to: str, stanza_type: str = "chat", lang: str | None = None, stanza_id: str | None = None
+) -> Xml:
     """What `bare` gives of a message with a body alone, for many that differ in that and the id; raises DataError."""
-    tag, before, behind = _around_body(to, kind, lang)
+    tag, before, behind = _around_body(to, stanza_type, lang)
     given = "" if stanza_id is None else attribute_xml("id", stanza_id)
     return Xml(f"{tag}{given}{before}{escape(body)}{behind}")
 
 
 @lru_cache(maxsize=1000)
-def _around_body(to: str, kind: str, lang: str | None) -> tuple[str, str, str]:
-    tag, before, behind = Message("@", kind, lang=lang).bare(to, None).partition("><body>")
+def _around_body(to: str, stanza_type: str, lang: str | None) -> tuple[str, str, str]:
+    tag, before, behind = Message("@", stanza_type, lang=lang).bare(to, None).partition("><body>")
     return tag, before, behind.removeprefix("@")
 
 

@@ -115,22 +115,22 @@ class Lines:
             if not stanza.is_stanza:
                 raise DataError(f"<{stanza.kind}> is not a stanza")
             return stanza
-        if (kind := given.get("type") or "chat") not in MESSAGE_TYPES:
-            raise DataError(f"{kind!r} is not a type of a message", hint=", ".join(MESSAGE_TYPES))
+        if (stanza_type := given.get("type") or "chat") not in MESSAGE_TYPES:
+            raise DataError(f"{stanza_type!r} is not a type of a message", hint=", ".join(MESSAGE_TYPES))
         to = _address(given["to"]) if given.get("to") else self._to
         if not to:
             raise DataError("it has no recipient (to)", hint="--to JID")
-        return self._of_object(given, to, kind)
+        return self._of_object(given, to, stanza_type)
 
-    def _of_object(self, given: dict[str, Any], to: str, kind: str) -> Made | Element:
+    def _of_object(self, given: dict[str, Any], to: str, stanza_type: str) -> Made | Element:
         stanza_id, body, lang = given.get("id") or None, given.get("body"), given.get("lang")
         subject, thread = given.get("subject"), given.get("thread")
         if body is subject is None:
             raise DataError("there is nothing to send: it has neither body nor subject")
         if body is not None and subject is thread is None:
-            message = with_body(body, to, kind, lang, stanza_id)
+            message = with_body(body, to, stanza_type, lang, stanza_id)
         else:
-            message = Message(body, kind, subject, thread, lang).bare(to, stanza_id)
+            message = Message(body, stanza_type, subject, thread, lang).bare(to, stanza_id)
         return self._small(message, has_id=stanza_id is not None)
 
 

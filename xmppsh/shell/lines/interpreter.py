@@ -117,9 +117,9 @@ class Interpreter:
         if target is None:
             raise UsageError("the message has no recipient", hint="/to JID")
         stanza_id, to = new_id(), str(target)
-        kind = "groupchat" if target.resourcepart is None and to in self._desk.people.rooms else "chat"
-        marks = self._desk.marks if kind == "chat" else None
-        xml = Message(text, type=kind, payloads=ASKING if marks else ()).xml(to, stanza_id)
+        stanza_type = "groupchat" if target.resourcepart is None and to in self._desk.people.rooms else "chat"
+        marks = self._desk.marks if stanza_type == "chat" else None
+        xml = Message(text, type=stanza_type, payloads=ASKING if marks else ()).xml(to, stanza_id)
         if marks is not None:
             marks.asked(stanza_id, target)
         self._session.send(xml, kind="message", stanza_id=stanza_id, to=to)
@@ -162,15 +162,15 @@ class Interpreter:
             # RFC 6120 §8.1.3: an IQ must have an id; a message needs one for its bounce to be told from others.
             stanza_id = stanza.id or new_id()
             xml = verbatim(stanza) if stanza.id else with_id(stanza, stanza_id)
-            kind = stanza.attributes.get("type")
+            stanza_type = stanza.attributes.get("type")
             to = Jid.parse(stanza.attributes["to"]) if stanza.attributes.get("to") else None
-            if stanza.kind == "iq" and kind in ("get", "set"):
+            if stanza.kind == "iq" and stanza_type in ("get", "set"):
                 await self._show(await self._session.requests.exchange_stanza(xml, stanza_id, to))
                 continue
             origin = new_id() if stanza.id else stanza_id
             xml = with_origin_id(stanza, xml, origin) if stanza.kind == "message" else xml
             self._session.send(xml, kind=stanza.kind, stanza_id=origin, to=stanza.attributes.get("to", ""))
-            if stanza.kind == "message" and kind != "error":
+            if stanza.kind == "message" and stanza_type != "error":
                 self._sent.remember(stanza_id, to, place)
 
     async def _show(self, answer: Element) -> None:

@@ -69,10 +69,10 @@ async def join(session: Session, people: People, room: Jid, nick: str, password:
 
 def _lets_in(presence: Element, room: Jid, nick: str) -> bool:
     """Is this our own presence in the room? Raises CannotJoin when it is a refusal."""
-    kind = presence.attributes.get("type")
-    if kind == "error":
+    stanza_type = presence.attributes.get("type")
+    if stanza_type == "error":
         raise refusal(presence, room, nick)
-    return kind is None and SELF in statuses(presence)
+    return stanza_type is None and SELF in statuses(presence)
 
 
 def leave(session: Session, people: People, room: Jid) -> None:

@@ -63,14 +63,14 @@ class People:
     def _index(self, bare: str) -> None:
         self._by_local.setdefault(bare.partition("@")[0], set()).add(bare)
 
-    def presence(self, sender: str, kind: str, show: str) -> None:
-        """Somebody is available, or not. kind: the type of the presence, `available` where it had none."""
+    def presence(self, sender: str, stanza_type: str, show: str) -> None:
+        """Somebody is available, or not. stanza_type: the type of the presence, `available` where it had none."""
         bare, _, resource = sender.partition("/")
-        if kind == "available" and resource:
+        if stanza_type == "available" and resource:
             online = self.online.setdefault(bare, {})
             if len(online) < (MAX_OCCUPANTS if bare in self.rooms else MAX_RESOURCES):
                 online[resource] = show
-        elif kind == "unavailable" and bare in self.online:
+        elif stanza_type == "unavailable" and bare in self.online:
             self.online[bare].pop(resource, None)
             if not self.online[bare]:
                 del self.online[bare]
