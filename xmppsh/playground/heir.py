@@ -35,9 +35,12 @@ class Heir:
         finally:
             os.close(reading)
 
-    def ends(self, group: int) -> None:
-        """This process group is to end with us."""
-        os.write(self._pipe, b"%d\n" % group)
+    def adopts(self) -> None:
+        """The process group of whoever calls this is to end with the playground.
+
+        It calls it between fork and exec: told of later, it could outlive a playground that is killed meanwhile.
+        """
+        os.write(self._pipe, b"%d\n" % os.getpgrp())
 
     def dismiss(self) -> None:
         """There is nothing left to clear away."""

@@ -56,6 +56,7 @@ async def run(app: App, server: PlaygroundServer, words: tuple[str, ...]) -> int
             umask=app.console.umask,
             close_fds=False,  # it gets the descriptors that we were given for it
             process_group=None if at_terminal else 0,
+            preexec_fn=None if at_terminal else server.heir.adopts,
         )
     )
     is_asked = False
@@ -66,8 +67,6 @@ async def run(app: App, server: PlaygroundServer, words: tuple[str, ...]) -> int
             process, is_asked = await starting, True
     except OSError as error:
         raise NoInputError(f"{words[0]}: {os_reason(error)}") from error
-    if not at_terminal:
-        server.heir.ends(process.pid)
     visit = _Visit(app, process, is_group=not at_terminal)
     if at_terminal:
         # Ctrl-C reaches all that stand at the terminal: what it means is for the program to say.
