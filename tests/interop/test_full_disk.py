@@ -63,3 +63,17 @@ async def test_a_full_disk_is_told_in_one_line_and_nothing_is_half_written(
     assert outcome.stderr.count("xmppsh: ") == bool(says)
     assert says in outcome.stderr.split("\n")[0]
     assert seen.read_text() == CONFIG
+
+
+async def test_a_trace_that_fills_the_disk_ends_and_costs_no_acknowledgement(
+    server: Server, alice: Account, tmp_path: Path
+) -> None:
+    (disk := tmp_path / "disk").mkdir()
+    program = Program(tmp_path, server, alice)
+    mount = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs -o size=8k none {disk}; "$@"', "sh", *COMMAND)
+    pipe = ("pipe", "--input", "lines", "--to", alice.jid, "--trace", str(disk / "trace"))
+    outcome = await finish(await program.start_as(mount, *pipe), b"hello\n" * 300)
+    assert outcome.code == 74, outcome.stderr
+    first, last = outcome.stderr.splitlines()
+    assert first == f"xmppsh: {disk}/trace: {SPACE}"
+    assert last.startswith("sent 300, acked 300, failed 0, ")

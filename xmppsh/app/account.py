@@ -163,4 +163,10 @@ class Account:
 
         if path is None or self.settings.trace == "-":
             return Trace(lambda piece: console.write_error(safe.line(piece.rstrip("\n")) + "\n"))
-        return Trace(appending(console.path(str(path))))
+        return Trace(appending(console.path(str(path))), console.report)
+
+    def refuse_lost_trace(self) -> None:
+        """Raise IoError when something of the trace could not be written."""
+        trace: Trace | None = self.__dict__.get("trace")  # nobody asks for one in vain
+        if trace is not None and trace.failure is not None:
+            raise trace.failure

@@ -160,6 +160,7 @@ async def _supervise(work: Work, app: App) -> int:
             raise
     if app.console.shutdown.signal_number is not None:
         return 128 + app.console.shutdown.signal_number
+    app.account.refuse_lost_trace()
     return ExitCode.OK
 
 

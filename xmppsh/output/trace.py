@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.errors import XmppshError
 from xmppsh.xmlio.build import start_tag
 from xmppsh.xmlio.reader import Footer, Header
 
@@ -38,10 +39,31 @@ def masked(xml: str) -> str:
 
 
 class Trace:
-    """Writes one line for each piece that is sent or received."""
+    """Writes one line for each piece that is sent or received.
 
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
+    What cannot be written ends the trace, and nothing else: a stream whose trace fails brings its acknowledgements all
+    the same. on_failure: is told of it at once.
+    """
+
+    def __init__(
+        self, write: Callable[[str], object], on_failure: Callable[[XmppshError], object] = lambda _: None
+    ) -> None:
+        self._to, self._on_failure = write, on_failure
+        self._failure: XmppshError | None = None
+
+    @property
+    def failure(self) -> XmppshError | None:
+        """What has ended it."""
+        return self._failure
+
+    def _write(self, line: str) -> None:
+        if self._failure is not None:
+            return
+        try:
+            self._to(line)
+        except XmppshError as error:
+            self._failure = error
+            self._on_failure(error)
 
     def sent(self, data: bytes, *, secret: bool) -> None:
         """Our bytes, before TLS. secret: show no text at all."""

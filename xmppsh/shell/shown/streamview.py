@@ -11,6 +11,7 @@ from xmppsh.output.trace import Trace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xmppsh.errors import XmppshError
     from xmppsh.model import Element
     from xmppsh.shell.shown.look import Palette
     from xmppsh.xmlio.reader import Footer, Header
@@ -27,6 +28,11 @@ class StreamView(Trace):
         super().__init__(self._show_line)
         self.show: Callable[[str], None] | None = None
         self._other = other
+
+    @property
+    def failure(self) -> XmppshError | None:
+        """What has ended the trace that was there."""
+        return None if self._other is None else self._other.failure
 
     def _show_line(self, line: str) -> None:
         if self.show is not None:
