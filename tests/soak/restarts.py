@@ -26,7 +26,7 @@ from soak.result import Count, Result, count
 
 RESTARTS = 20
 LONGEST_RUN_S = 1.5
-QUIET_S = 10
+QUIET_S, MAX_LAST_RUNS = 10, 20
 READY_S, END_S = 90.0, 60.0
 BODY_ONLY = ("-F", "%b")
 MAX_AGAIN = 100  # of what a killed run had printed last: docs/sessions.md
@@ -71,7 +71,7 @@ WAYS = (
 
 
 async def restarts(server: Server, folder: Path, *, seed: int, way: Way = CLEAN, runs: int = RESTARTS) -> Result:
-    """`listen -j USER/bot` so many times, and once more when all is quiet."""
+    """`listen -j USER/bot` so many times, and again when all is quiet, until nothing comes."""
     folder.mkdir(parents=True)
     source, began = random.Random(seed), time.monotonic()
     account = server.account()
@@ -119,13 +119,20 @@ class _Listener:
         self.codes.append(as_a_shell_sees_it(await asyncio.wait_for(process.wait(), END_S)))
 
     async def run_to_the_end(self) -> None:
-        """Once more, until nothing comes."""
-        process = await self._start("-W", str(QUIET_S))
-        self.codes.append(as_a_shell_sees_it(await asyncio.wait_for(process.wait(), QUIET_S + END_S + READY_S)))
+        """Once more, and again until nothing comes: a server that is slow needs longer than one run."""
+        for _ in range(MAX_LAST_RUNS):
+            out = self._out
+            process = await self._start("-W", str(QUIET_S))
+            self.codes.append(as_a_shell_sees_it(await asyncio.wait_for(process.wait(), QUIET_S + END_S + READY_S)))
+            if not out.stat().st_size:
+                return
+
+    @property
+    def _out(self) -> Path:
+        return self._folder / f"printed-{len(self.codes)}"
 
     async def _start(self, *options: str) -> asyncio.subprocess.Process:
-        out = self._folder / f"printed-{len(self.codes)}"
-        with out.open("ab") as stdout, (self._folder / "stderr").open("ab") as stderr:
+        with self._out.open("ab") as stdout, (self._folder / "stderr").open("ab") as stderr:
             return await self._program.start(
                 "-j", self._jid, "listen", *options, *BODY_ONLY,
                 stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr,
