@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from xmppsh.app.app import App
     from xmppsh.app.console import Console
+    from xmppsh.session.session_port import BulkSessionPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,14 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
 
     async def work(emit: Callable[[PipeReply], Awaitable[None]]) -> None:
         run.on_reply = emit if options["wants_replies"] else None
-        async with app.sessions.lasting(checkpoint) as session:
-            await run.go(session, stanzas)
+        sessions: list[BulkSessionPort] = []
+        try:
+            async with app.sessions.lasting(checkpoint) as session:
+                sessions.append(session)
+                await run.go(session, stanzas)
+        finally:
+            for one in sessions:
+                run.count(one)
 
     ended: BaseException | None = None
     try:

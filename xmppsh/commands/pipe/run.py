@@ -115,20 +115,17 @@ class Run:
         """Send everything that no earlier run has confirmed, then wait for the acks and the answers."""
         collect = partial(self._collect, session)
         readers = (session.bounces(), collect), (session.subscribe("iq", "presence"), collect)
-        try:
-            async with session.beside(*readers) as collecting:
-                try:
-                    await self._send_all(session, stanzas)
-                except XmlError as error:
-                    # What came before the fault is sent and acknowledged; its error is told at the end.
-                    self.first_error = self.first_error or error
-                await session.acked(session.sent_count)
-                self.count(session)
-                await session.requests.fence(self._remembered.addresses())
-                await self._wait_for_answers(session.options.timeout_s)
-                await collecting.finish()  # whoever prints the replies may be slow
-        finally:
+        async with session.beside(*readers) as collecting:
+            try:
+                await self._send_all(session, stanzas)
+            except XmlError as error:
+                # What came before the fault is sent and acknowledged; its error is told at the end.
+                self.first_error = self.first_error or error
+            await session.acked(session.sent_count)
             self.count(session)
+            await session.requests.fence(self._remembered.addresses())
+            await self._wait_for_answers(session.options.timeout_s)
+            await collecting.finish()  # whoever prints the replies may be slow
 
     async def _send_all(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
         position, done = 0, session.restored_position
@@ -241,7 +238,8 @@ class Run:
     # ── What became of it ───────────────────────────────────────────────────────────────────────────────────────
 
     def count(self, session: SessionPort) -> None:
-        """Take the figures from the session, once: after the acks the figures of its own stanzas would mix in."""
+        """Take the figures from the session, once: with the acks, before those of its own stanzas mix in, or else when
+        it is closed, since the close brings acks as well."""
         if self._counted:
             return
         self._counted = True
