@@ -161,13 +161,6 @@ async def test_attach_uploads_and_sends_the_url(program: Program, server: Server
     assert await asyncio.to_thread(fetched) == content
 
 
-async def test_an_empty_file_is_refused_before_anything_is_sent(program: Program, bob: Account, tmp_path: Path) -> None:
-    (tmp_path / "empty").touch()
-    outcome = await program.run("send", bob.jid, "look", "--attach", str(tmp_path / "empty"))
-    assert outcome.code == 66
-    assert "is empty, and an empty file cannot be uploaded" in outcome.stderr
-
-
 async def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(
     program: Program, server: Server, bob: Account, tmp_path: Path
 ) -> None:

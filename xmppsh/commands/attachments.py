@@ -31,9 +31,7 @@ async def checked_file(app: App, name: str) -> tuple[Path, int]:
             raise NoInputError(
                 f"{name}: no such file or directory" if not path.exists() else f"{name}: is not a regular file"
             )
-        if not (found := await apart(size)):  # XEP-0363 §10: a positive number
-            raise NoInputError(f"{name}: is empty, and an empty file cannot be uploaded")
-        return path, found
+        return path, await apart(size)
     except OSError as error:
         raise NoInputError(f"{name}: {os_reason(error)}") from error
 

@@ -29,7 +29,7 @@ class Delivery:
     """What was sent to whom, and its fate.
 
     count: messages times recipients; acked: has the server acknowledged them? failed: the errors of those that bounced
-    or were not confirmed, by their keys; shut: why rooms let us not in, so that nothing is sent to them; most: so many
+    or were not confirmed, by their keys; shut: why rooms do not let us in; nothing is sent to those; most: so many
     of the last messages are remembered, where nobody asks for each in the end (None: all); answered: is set once
     nothing more is waited for.
     """
