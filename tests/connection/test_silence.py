@@ -92,25 +92,20 @@ async def test_a_stream_that_comes_to_life_is_progress_and_a_link_that_breaks_ag
     assert session.outbound.progress.is_set(), "the ack begins the count anew"
 
 
-async def test_a_server_that_resumes_and_never_acknowledges_makes_no_progress(session: Cut) -> None:
+@pytest.mark.parametrize("resumes", [True, False], ids=["resumed", "bound anew"])
+async def test_a_server_that_lets_us_in_again_and_again_and_handles_nothing_makes_no_progress(
+    session: Cut, resumes: bool
+) -> None:
     session.bound()
     session.message("m1")
     await asyncio.sleep(0)
     for _ in range(MAX_LIVES):
         session.cut()
         session.outbound.progress.clear()
-        session.resumed(0)
-    assert not session.outbound.progress.is_set()
-
-
-async def test_a_server_that_lets_us_in_again_and_again_and_handles_nothing_makes_no_progress(session: Cut) -> None:
-    session.bound()
-    session.message("m1")
-    await asyncio.sleep(0)
-    for _ in range(MAX_LIVES):
-        session.cut()
-        session.outbound.progress.clear()
-        session.bound(failed_h=0)
+        if resumes:
+            session.resumed(0)
+        else:
+            session.bound(failed_h=0)
         await asyncio.sleep(0)
     assert not session.outbound.progress.is_set()
 
