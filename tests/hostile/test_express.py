@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -155,6 +156,17 @@ def slow(_connection: Connection, good: str) -> str:
     return good
 
 
+def bounced_after_the_fence(connection: Connection, good: str) -> Reply:
+    """The bounce in a TLS record of its own, after that of the fence, and in the same segment."""
+    bounce = f"<message type='error' from='{TO}' id='m1'>{stanza_error('service-unavailable')}</message>"
+    connection.flush()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    connection.send(good.encode())
+    connection.send(bounce.encode())
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    return SKIP
+
+
 def case(name: str, steps: Mapping[str, Reply], code: int, **facts: Any) -> Case:
     return Case(name, steps, code, **facts)
 
@@ -164,6 +176,7 @@ CASES = [
     case("acknowledged", {}, 0, marks=QUICK),
     case("bounced", {"message": f"<message type='error' from='{{to}}' id='{{id}}'>{stanza_error('gone')}</message>"},
          67, marks=QUICK),
+    case("bounced-after-the-fence", {"ping": bounced_after_the_fence}, 67, marks=QUICK),
     case("bounced-by-a-stranger", {"message": f"<message type='error' from='x@evil.example' id='{{id}}'>"
          f"{stanza_error('gone')}</message>"}, 0),
     case("not-acknowledged", {"r": SILENCE}, 79),
