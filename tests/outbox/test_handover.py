@@ -32,6 +32,15 @@ for number in range(claims):
     print(*(one.full_jid for one in store.sessions(account) if one.owner == me), flush=True)
 """
 
+READER = """
+import sys
+from pathlib import Path
+from xmppsh.outbox.store import Store
+store = Store(Path(sys.argv[1]), "other")
+print(*(one.sm_id for one in store.sessions(sys.argv[2])))
+store.close()
+"""
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -179,3 +188,13 @@ def test_a_stanza_that_was_sent_since_it_was_read_is_not_taken_over(store: Store
     store.finish(session, queue.acked(1), 2)
     assert taken(other, rows) == []
     assert taken(other, store.entries(ACCOUNT)) == ["m2"]
+
+
+def test_who_looks_into_an_open_file_once_more_keeps_what_is_written_afterwards(path: Path) -> None:
+    reader = [sys.executable, "-c", READER, str(path), ACCOUNT]
+    with closing(Store(path, "me")) as store:
+        session = store.open_session(ACCOUNT, f"{ACCOUNT}/x")
+        Store(path, "me too").close()  # as /outbox list does in a shell
+        subprocess.run(reader, cwd=ROOT, check=True)
+        store.note_resumption(session, Resumption("sm1", "there:5222", 60))
+        assert subprocess.run(reader, cwd=ROOT, check=True, capture_output=True, text=True).stdout == "sm1\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
 from xmppsh.config.ours import open_private, refuse_foreign_file
@@ -22,6 +24,11 @@ MIN_FILE_BYTES = 512  # SQLite's smallest page
 # not more for a row of one message.
 PAGE_BYTES, CHECKPOINT_PAGES = 8192, 2000
 MAGIC = b"SQLite format 3\0"
+# The files that this process has open, by device and inode. POSIX takes all of a process's locks on a file when it
+# closes any descriptor of it (https://sqlite.org/howtocorrupt.html §2.2): another process would then fold the journal
+# in and remove it while we write to it. So nobody looks at the bytes of such a file but SQLite.
+_in_use: Counter[tuple[int, int]] = Counter()
+_opening = Lock()
 
 
 class Database:
@@ -42,21 +49,31 @@ class Database:
         with self._guarded():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._refuse_foreign()
-            self._refuse_remains()
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
-            found = self._check_kind()
-            if not found:
-                path.chmod(0o600)  # an empty file that was there
-            self._database.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            # Debian's SQLite fills each page with zeros that is not used any more, and writes that to the disk: as much
-            # again as what is stored. FAST does it where a page is written anyway.
-            self._database.execute("PRAGMA secure_delete = FAST")
-            self._database.execute("PRAGMA foreign_keys = ON")
-            if found != version:
-                marks = f"PRAGMA application_id = {application};\nPRAGMA user_version = {version};"
-                self._database.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{marks}\nCOMMIT;")
+            with _opening:
+                self._refuse_remains()
+                self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
+                self._identity = _identity(path)
+                _in_use[self._identity] += 1
+            try:
+                self._set_up(application, version, schema)
+            except BaseException:
+                self.close()
+                raise
+
+    def _set_up(self, application: int, version: int, schema: str) -> None:
+        found = self._check_kind()
+        if not found:
+            self.path.chmod(0o600)  # an empty file that was there
+        self._database.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        # Debian's SQLite fills each page with zeros that is not used any more, and writes that to the disk: as much
+        # again as what is stored. FAST does it where a page is written anyway.
+        self._database.execute("PRAGMA secure_delete = FAST")
+        self._database.execute("PRAGMA foreign_keys = ON")
+        if found != version:
+            marks = f"PRAGMA application_id = {application};\nPRAGMA user_version = {version};"
+            self._database.executescript(f"BEGIN IMMEDIATE;\n{schema}\n{marks}\nCOMMIT;")
 
     def _check_kind(self) -> int:
         """The file's version, 0 of a new one. Raises IoError when it is something else than what is wanted."""
@@ -80,7 +97,7 @@ class Database:
     def _refuse_remains(self) -> None:
         """SQLite would take a file that lost its bytes for a new one, and its journal with it; and it would read zeros
         where a part of the last page is missing."""
-        if not self.path.exists():
+        if not self.path.exists() or _in_use[_identity(self.path)]:
             return
         if not self.path.is_file():
             raise IoError(f"{self.path} is not a regular file", hint="give another file")
@@ -108,7 +125,9 @@ class Database:
         """Close the file; SQLite folds its journal in."""
         if self._thread is not None:
             self._thread.shutdown()
-        self._database.close()
+        with _opening:
+            self._database.close()
+            _in_use[self._identity] -= 1
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -165,3 +184,8 @@ class Database:
         """In the thread. SQLite lets Python's other threads run while it waits for the disk."""
         with self._translated(), self._undoing():
             self._database.execute("COMMIT")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
