@@ -15,6 +15,8 @@ from support.program import Program, exists, finish
 from support.servers import Account, Server
 from support.until import is_running, until
 
+from xmppsh.agent.server import MAX_ASKING
+
 pytestmark = pytest.mark.either_server
 
 OTHER_VERSION = "import xmppsh; xmppsh.__version__ = '0'; from xmppsh.cli.__main__ import main; main()"
@@ -28,6 +30,8 @@ os.set_inheritable(3, True)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
 os.execv(sys.executable, [sys.executable, "-m", "xmppsh", "-q", "agent", "start", "--foreground"])
 """
+WITH_FEW_DESCRIPTORS = 'ulimit -n 50; exec "$0" -m xmppsh -q agent start --foreground'
+FULL = "xmppsh: the agent serves as many commands as it can, and takes no more"
 BROKEN = {  # what is said, and how many descriptors come along
     "silence": (b"", 0),
     "half a length": (b"\0\0", 3),
@@ -148,6 +152,28 @@ async def test_systemd_may_listen_for_it(program: Program, tmp_path: Path) -> No
     assert (await program.run("agent", "stop")).code == 0
     assert (await finish(process)).code == 0
     assert path.exists(), "systemd goes on listening"
+
+
+async def test_it_serves_as_many_commands_as_it_has_descriptors_for_and_hears_of_its_end_all_the_same(
+    program: Program, tmp_path: Path
+) -> None:
+    process = await asyncio.create_subprocess_exec("sh", "-c", WITH_FEW_DESCRIPTORS, sys.executable, env=program.env)
+    path = tmp_path / "xmppsh" / "agent.sock"
+    await exists(path, process)
+    lasting = await program.start("ping", "-i", "0.05")
+    assert lasting.stdout is not None
+    await lasting.stdout.readline()
+    for outcome in await asyncio.gather(*(program.run("ping") for _ in range(8))):
+        assert (outcome.code, outcome.stderr) == (0, "")
+    assert (await facts(program))["commands"] == 1, "the others went the ordinary way"
+    with contextlib.ExitStack() as at_end:
+        for _ in range(MAX_ASKING + 1):
+            at_end.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
+        outcome = await program.run("agent", "status")
+        assert (outcome.code, outcome.stderr.splitlines()[0]) == (74, FULL)
+    assert (await program.run("agent", "stop")).code == 0
+    assert (await finish(process)).code == 0
+    assert (await finish(lasting)).code == 128 + signal.SIGTERM
 
 
 async def test_it_ends_when_it_has_had_nothing_to_do(program: Program, tmp_path: Path) -> None:

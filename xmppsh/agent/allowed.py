@@ -90,7 +90,6 @@ def _is_given(work: Work, what: str) -> bool:
 
 def may_read_stdin(work: Work) -> bool:
     """Might it? A terminal must not be read here: nobody would stop us when its user stops the command with Ctrl-Z."""
-    given = work.arguments
-    if any("-" in (one if isinstance(one, tuple) else (one,)) for one in given.values()):
-        return True
-    return (work.name == "send" and len(given["words"]) <= 1) or (work.name == "roster import" and not given["file"])
+    words = {name: one if isinstance(one, tuple) else (one,) if one else () for name, one in work.arguments.items()}
+    name, count = work.spec.stdin_below
+    return any("-" in one for one in words.values()) or len(words.get(name, ())) < count

@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 
 END_S = 5.0  # for commands that are asked to end
 REQUEST_S = 5.0  # for a client to say what it wants
-MAX_CLIENTS = 200  # at once; one more goes the ordinary way
+MAX_COMMANDS = 200  # at once; one more goes the ordinary way
+MAX_ASKING = 16  # clients beyond them, which ask for something else: whoever wants the end must be heard
 BACKLOG = 256
 MAX_DESCRIPTORS = 8192
+OWN_DESCRIPTORS = 40  # of the agent itself
+DESCRIPTORS_EACH = 10  # of a command: its client, three streams, each twice, a session of its own, a file
+NEXT_TRY_S = 1.0  # after a client that could not be let in
 FIRST_OF_SYSTEMD = 3  # the descriptor of a socket that systemd listens on for us (sd_listen_fds(3))
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -102,7 +106,8 @@ class Agent:
         self._clients: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._waiting: list[socket.socket] = []  # whoever has asked for the end, and waits for it
-        self._commands = 0
+        self._commands = self._running = 0
+        self._most_running = MAX_COMMANDS
         self._busy_at = self._now
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -115,7 +120,7 @@ class Agent:
         asyncio.get_running_loop().set_exception_handler(self._on_bug)
         keep_memory_private()
         load_all()
-        _take_descriptors()
+        self._most_running = _room_for_commands()
         accepting = asyncio.ensure_future(self._accept(listener))
         self._look()
         try:
@@ -149,9 +154,13 @@ class Agent:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            sock, _ = await loop.sock_accept(listener)
+            try:
+                sock, _ = await loop.sock_accept(listener)
+            except OSError:  # no descriptor is left, say: whoever knocks waits until a command has ended
+                await asyncio.sleep(NEXT_TRY_S)
+                continue
             sock.setblocking(False)
-            is_welcome = len(self._clients) < MAX_CLIENTS and is_own_user(sock)
+            is_welcome = len(self._clients) < self._most_running + MAX_ASKING and is_own_user(sock)
             with suppress(OSError):  # it has gone already
                 sock.send(READY if is_welcome else NOT_MINE)
             if not is_welcome:
@@ -208,9 +217,11 @@ class Agent:
     async def _run(self, sock: socket.socket, request: Request) -> None:
         loop = asyncio.get_running_loop()
         job: Job | None = None
+        self._running += 1
         try:
             async with asyncio.timeout(REQUEST_S):
-                job = await prepared(request, self._pool)
+                if self._running <= self._most_running:
+                    job = await prepared(request, self._pool)
                 if job is None:
                     await loop.sock_sendall(sock, NOT_MINE)
                     return
@@ -220,6 +231,7 @@ class Agent:
             self._commands += 1
             code = await self._watched(sock, job)
         finally:
+            self._running -= 1
             if job is not None:
                 job.close()
             close(request.streams)
@@ -253,8 +265,9 @@ async def _hear(sock: socket.socket, on_signal: Callable[[int], None]) -> None:
                 on_signal(number)
 
 
-def _take_descriptors() -> None:
-    """As many as this user may have: each client brings some."""
+def _room_for_commands() -> int:
+    """How many commands may run at once, with as many descriptors as this user may have; at least one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(1, min(MAX_COMMANDS, (most - OWN_DESCRIPTORS) // DESCRIPTORS_EACH))

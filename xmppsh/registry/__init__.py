@@ -19,7 +19,7 @@ DISCO_ITEM = "xmppsh.commands.disco:DiscoItem"
 FORM_FIELD = "xmppsh.commands.form_records:FormField"
 AGENT = "xmppsh.agent.commands:AgentFacts"
 AVATAR = "xmppsh.commands.avatar:Avatar"
-PUBSUB = "xmppsh.commands.pubsub"
+ROOM, PUBSUB = "xmppsh.commands.room", "xmppsh.commands.pubsub"
 PUBLISHED, ITEM, EVENT, SUBSCRIPTION = (
     f"xmppsh.commands.pubsub_records:{name}" for name in ("Published", "PubsubItem", "PubsubEvent", "Subscription")
 )
@@ -49,6 +49,7 @@ COMMANDS: dict[Path, Spec] = {
         tail="text",
         records=(*(f"xmppsh.commands.send.send:{name}" for name in ("Sent", "SendResult", "QueuedMessage")), MESSAGE),
         lasting_with=("lines",),
+        stdin_below=("words", 2),
         reports_bounces=True,
     ),
     ("listen",): Spec(
@@ -59,26 +60,20 @@ COMMANDS: dict[Path, Spec] = {
         records=STANZAS,
         not_in_shell="the shell prints what arrives by itself",
     ),
-    ("room", "list"): Spec(
-        "xmppsh.commands.room", "Show the rooms of a service.", "talk", records=("xmppsh.commands.room:Room",)
-    ),
-    ("room", "who"): Spec(
-        "xmppsh.commands.room", "Show who is in a room.", "talk", records=("xmppsh.commands.room:Occupant",)
-    ),
+    ("room", "list"): Spec(ROOM, "Show the rooms of a service.", "talk", records=(f"{ROOM}:Room",)),
+    ("room", "who"): Spec(ROOM, "Show who is in a room.", "talk", records=(f"{ROOM}:Occupant",)),
     ("room", "subject"): Spec(
-        "xmppsh.commands.room",
+        ROOM,
         "Show or change the subject of a room.",
         "talk",
         reports_bounces=True,
-        records=("xmppsh.commands.room:Subject",),
+        records=(f"{ROOM}:Subject",),
     ),
-    ("room", "invite"): Spec("xmppsh.commands.room", "Invite someone.", "talk", reports_bounces=True),
-    ("room", "affiliation"): Spec("xmppsh.commands.room", "Make someone owner, member, outcast, …", "talk"),
-    ("room", "role"): Spec("xmppsh.commands.room", "Make someone moderator, visitor, …", "talk"),
-    ("room", "config"): Spec(
-        "xmppsh.commands.room", "Show or change a room's configuration.", "talk", records=(FORM_FIELD,)
-    ),
-    ("room", "destroy"): Spec("xmppsh.commands.room", "Destroy a room.", "talk"),
+    ("room", "invite"): Spec(ROOM, "Invite someone.", "talk", reports_bounces=True),
+    ("room", "affiliation"): Spec(ROOM, "Make someone owner, member, outcast, …", "talk"),
+    ("room", "role"): Spec(ROOM, "Make someone moderator, visitor, …", "talk"),
+    ("room", "config"): Spec(ROOM, "Show or change a room's configuration.", "talk", records=(FORM_FIELD,)),
+    ("room", "destroy"): Spec(ROOM, "Destroy a room.", "talk"),
     ("pipe",): Spec(
         "xmppsh.commands.pipe.pipe",
         "Send a stream of stanzas from stdin or a file.",
@@ -94,7 +89,9 @@ COMMANDS: dict[Path, Spec] = {
     ("roster", "rename"): Spec("xmppsh.commands.roster", "Rename a contact.", "account"),
     ("roster", "remove"): Spec("xmppsh.commands.roster", "Remove a contact.", "account"),
     ("roster", "export"): Spec("xmppsh.commands.roster", "Print the contacts as JSON.", "account", records=(CONTACT,)),
-    ("roster", "import"): Spec("xmppsh.commands.roster", "Add the contacts of an export.", "account"),
+    ("roster", "import"): Spec(
+        "xmppsh.commands.roster", "Add the contacts of an export.", "account", stdin_below=("file", 1)
+    ),
     ("presence", "set"): Spec("xmppsh.commands.presence", "Send your presence.", "account"),
     ("presence", "probe"): Spec(
         "xmppsh.commands.presence",

@@ -25,6 +25,7 @@ class Spec(NamedTuple):
     tail: in the shell, `text` keeps what follows the first argument as it stands; `words` splits it as sh does.
     reports_bounces: it tells by itself what came back, so that the shell need not.
     lasting_with: its parameters that make the session of a one-shot a lasting one.
+    stdin_below: a parameter, and the number of its words below which the command reads stdin in their place.
     asks_anew: it asks for the password, whatever is known already.
     records: the types that it prints, as `module:Class`; none where it prints text alone, or nothing.
     monitors: does it also print what Nagios and Prometheus read?
@@ -39,6 +40,7 @@ class Spec(NamedTuple):
     reports_bounces: bool = False
     records: tuple[str, ...] = ()
     lasting_with: tuple[str, ...] = ()
+    stdin_below: tuple[str, int] = ("", 0)
     asks_anew: bool = False
     monitors: bool = False
 
