@@ -105,6 +105,36 @@ async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_
         assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
 
 
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+@pytest.mark.either_server
+async def test_what_the_archive_gave_to_a_run_that_ended_cleanly_is_not_printed_again_from_the_offline_store(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
+    server: Server = request.getfixturevalue(name)
+    alice, bob = server.account(), server.account()
+    server.befriend(alice, bob)
+    program, given = Program(tmp_path, server, alice), [*map(str, range(40))]
+    program.env["XMPPSH_JID"] = f"{alice.jid}/bot"
+    async with Contact(server, bob) as friend:
+        async with program.listening(ready=tmp_path / "ready") as process:
+            shown = await friend.wait_for_presence(alice.jid, "available")
+            process.send_signal(signal.SIGSTOP)
+            for body in given:
+                await friend.send(alice.jid, body)
+            await friend.settle()
+            process.kill()
+            await friend.wait_for_presence(alice.jid, "unavailable", since=shown.at)
+        # The server delivers its store after a presence alone.
+        async with program.listening("--no-presence", "-F", "%b", ready=tmp_path / "ready again") as process:
+            assert process.stdout is not None
+            assert [(await process.stdout.readline()).decode().strip() for _ in given] == given
+            process.terminate()
+            assert await process.wait() == -signal.SIGTERM
+        assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
+        kept = [*tmp_path.rglob("*.printed-*")]
+        assert not kept, "what is printed is noted no longer than it may come again"
+
+
 @pytest.mark.either_server
 async def test_the_shell_is_back_in_its_room_after_a_lost_session_and_shows_what_was_said_meanwhile(
     server: Server, tmp_path: Path

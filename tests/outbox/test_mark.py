@@ -19,6 +19,7 @@ class Listen:
 
     newest_kept: str = ""
     gets_messages: bool = True
+    is_complete: bool = True
     reader: str = f"listen {ACCOUNT}"
 
 
@@ -58,6 +59,18 @@ def test_a_run_goes_on_where_a_dead_one_was_and_none_after_it_does(path: Path) -
     assert second.left.since < second.left.until
     second.closed()
     assert reading(path, Listen()).left is None
+
+
+def test_a_run_that_ends_cleanly_before_it_has_what_a_dead_one_lacked_leaves_that_to_the_next(path: Path) -> None:
+    first = reading(path, Listen(newest_kept="the last one"))
+    first.note_handled(3)
+    died(first)
+    second = reading(path, Listen(gets_messages=False, is_complete=False))
+    second.note_handled(1)
+    second.closed()
+    third = reading(path, Listen())
+    assert third.left is not None
+    assert (third.left.newest, third.left.gets_messages) == ("the last one", True)
 
 
 def test_a_run_that_dies_before_it_has_read_anything_leaves_the_mark_as_it_was(path: Path) -> None:

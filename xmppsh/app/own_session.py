@@ -87,6 +87,7 @@ class OwnSessions:
         from xmppsh.xep.room_gaps import RoomGaps
 
         files: list[InboxFile] = []
+        sessions: list[Session] = []
         readers: list[Inbox] = []
         behind: list[CatchUp] = []
 
@@ -96,6 +97,7 @@ class OwnSessions:
         def read(session: Session) -> None:
             files.append(InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes, tell))
             readers.append(session.inbox(files[0], *kinds))
+            sessions.append(session)
             if "message" in kinds:
                 behind.append(CatchUp(session, readers[0], self._account.trace))
             gaps = RoomGaps(session, readers[0])
@@ -108,9 +110,9 @@ class OwnSessions:
                     await one.through()
                 yield session, readers[0]
         finally:
-            for reader, file in zip(readers, files, strict=False):
+            for session, reader, file in zip(sessions, readers, files, strict=False):
                 reader.close()
-                file.end(is_acked=not self._storage.left_open)
+                file.end(is_acked=not self._storage.left_open and not session.may_repeat)
 
     @asynccontextmanager
     async def before_login(self) -> AsyncIterator[Registration]:

@@ -251,10 +251,10 @@ class Journal:
             self.store.note_resumption(self._session, resumption)
 
     def closed(self) -> None:
-        """The session is over, cleanly or not; its stanzas stay."""
+        """The session is over, cleanly or not; its stanzas stay, and a mark as long as its reader lacks something."""
         session = self._session
         self._close()
-        if session is not None and self.marked is not None:
+        if session is not None and self.marked is not None and self.marked.is_complete:
             self.store.forget_mark(session, self.marked.reader)
 
     def _close(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-KEPT = 1_000  # stanzas: more than a server has no acknowledgement of, since what an archive gave may come once more
+KEPT = 5_000  # stanzas: what an archive gave may come from the store as well, and ejabberd keeps as many for a session
 END = "\0"  # after each stanza; no XML has it
 
 
@@ -34,6 +34,7 @@ class Lately:
         name = hashlib.sha256(reader.encode()).hexdigest()[:16]
         self._folder, self._on_trouble = folder, on_trouble
         self._paths = [folder / f"{name}.printed-{number}" for number in range(2)]
+        self._recalled: list[os.stat_result] = []  # the files that were there
         self._files: list[int] = []  # the one that is written to, and the one before it
         self._count = 0  # stanzas in that one
         self._is_broken = False
@@ -43,6 +44,7 @@ class Lately:
         found: list[str] = []
         for path in self._paths:
             with suppress(FileNotFoundError):
+                self._recalled.append(path.stat())
                 *whole, _ = path.read_bytes().split(END.encode())  # the last one may have been cut
                 found += [one.decode(errors="replace") for one in whole]
         return found
@@ -77,8 +79,8 @@ class Lately:
         self._count = 0
 
     def close(self, *, forget: bool) -> None:
-        """Write no more. forget: the server has the acknowledgement of all of it, so the files go."""
-        ours = [os.fstat(fd) for fd in self._files]
+        """Write no more. forget: nothing of it comes again, so the files go (those of another process stay)."""
+        ours = [*map(os.fstat, self._files), *self._recalled]
         for path in self._paths if forget else []:
             with suppress(OSError):  # at worst it is there still, and recognises what nobody sends again
                 if any(os.path.samestat(path.stat(), one) for one in ours):

@@ -38,6 +38,10 @@ class Marked(Protocol):
     def gets_messages(self) -> bool:
         """Does what is sent to the bare address come to it?"""
 
+    @property
+    def is_complete(self) -> bool:
+        """Has it all that came before, or is the archive still being read?"""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -76,7 +80,7 @@ def go_on(database: sqlite3.Connection, session: int, full_jid: str, former: int
 def move(database: sqlite3.Connection, session: int, marked: Marked) -> None:
     """It has read on, and that is acknowledged next."""
     row = (marked.gets_messages, marked.newest_kept, session)
-    how = "gets_messages = ?, newest = coalesce(nullif(?, ''), newest)"
+    how = "gets_messages = max(gets_messages, ?), newest = coalesce(nullif(?, ''), newest)"
     database.execute(f"UPDATE mark SET {how} WHERE session = ?", row)
 
 

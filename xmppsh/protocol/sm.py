@@ -189,6 +189,11 @@ class StreamManagement:
         return max(1, ACK_EVERY - (self.handled - self._answered) % MODULUS)
 
     @property
+    def has_gap(self) -> bool:
+        """Was something handled that came after what is not?"""
+        return bool(self._taken)
+
+    @property
     def owes_ack(self) -> bool:
         """Has the program taken more than the last `<a/>` said?"""
         return self.handled != self._answered

@@ -10,6 +10,7 @@ there is fetched.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from xmppsh import ns
@@ -20,6 +21,8 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xmppsh.connection.lasting import Connection
     from xmppsh.model import Element
     from xmppsh.protocol.sm import ResumableSession
@@ -54,6 +57,8 @@ class Availability:
 
     def __init__(self, connection: Connection, session: OwnStore, responder: Responder, log: Log) -> None:
         self._connection, self._session, self._responder, self._log = connection, session, responder, log
+        self.may_repeat: Callable[[], bool] = lambda: False  # does the store have what a reader has had already?
+        self.has_delivered = False  # all that was stored before our presence; found out where that may be known already
         self._announced: Xml | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -69,14 +74,28 @@ class Availability:
         self._connection.expect_backlog()
         if self._looking is not None:
             self._looking.cancel()
+        self.has_delivered = False
         if "<priority>-" not in presence:
-            self._looking = self._connection.spawn(self._look_later())
+            self._looking = self._connection.spawn(self._follow())
         return presence
 
     def again(self) -> None:
         """Announce on a new session what was announced on the one before."""
         if self._announced is not None:
             self._session.send_ahead(self.announce(self._announced))
+
+    async def _follow(self) -> None:
+        if self.may_repeat():
+            with suppress(XmppshError):  # then it is not known
+                await self._find_delivered()
+        await self._look_later()
+
+    async def _find_delivered(self) -> None:
+        """The first answer comes when the presence is handled: on ejabberd the stored messages stand in the queue of
+        the session's process by then, before our second question."""
+        for _ in range(2):
+            await self._session.ask_own("get", element("ping", {"xmlns": ns.PING}))
+        self.has_delivered = True
 
     async def _look_later(self) -> None:
         for wait_s in LOOKS_S:

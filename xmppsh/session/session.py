@@ -244,6 +244,17 @@ class Session(Streams):
         """Does what is sent to the bare address reach this session?"""
         return self._availability.gets_messages
 
+    @property
+    def may_repeat(self) -> bool:
+        """May the server, after a clean close, give the next session what was handled on this one?
+
+        Its store may have what a killed run had been given, or its archive has given us; and an acknowledgement covers
+        nothing after a stanza that nobody has handled.
+        """
+        sm = self.connection.sm
+        has_gap = sm is not None and sm.has_gap
+        return has_gap or (self._availability.may_repeat() and not self._availability.has_delivered)
+
     def announce_again(self) -> None:
         """Announce on a new session what was announced on the one before: for who came before that."""
         self._availability.again()
@@ -260,6 +271,7 @@ class Session(Streams):
             self.log(0, f"what arrives is not stored any more, and waits at the server: {error}")
 
         bus, repeats = self.inbound.bus, Repeats(str(self.options.jid.bare))
+        self._availability.may_repeat = lambda: bool(repeats.ids)
         return bus.add(Inbox(bus, kinds, file, repeats, tell))
 
     def beside(self, *work: tuple[Reader, Collect]) -> Collecting:

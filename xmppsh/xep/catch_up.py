@@ -84,6 +84,7 @@ class CatchUp(Interceptor):
         self._generation = 0  # of the session
         self._complete, self._woken = asyncio.Event(), asyncio.Event()
         self._complete.set()
+        self._is_behind = False  # a gap is not filled, and may never be: then it is the next run's
         self._has_told = False  # that something may be missing
         self._has_lost = False  # what was stored, with the last session
 
@@ -106,6 +107,12 @@ class CatchUp(Interceptor):
     def gets_messages(self) -> bool:
         """Those to the bare address, too (Marked)?"""
         return self._session.gets_messages
+
+    @property
+    def is_complete(self) -> bool:
+        """Is nothing missing (Marked)? What a dead run has left is, until the first stream comes to life."""
+        has_begun = self._gap is not None or self._journal is None or self._journal.left is None
+        return has_begun and not self._is_behind
 
     @property
     def wants_messages(self) -> bool:
@@ -157,6 +164,7 @@ class CatchUp(Interceptor):
         most = MAX_HELD[Server.EXACT if resumable is None else server_of(resumable.sm_id)]
         self._session.inbound.hold_back(self, most, stops_reading=True)
         self._complete.clear()
+        self._is_behind = True
         self._woken.set()
 
     async def run(self) -> None:
@@ -177,6 +185,7 @@ class CatchUp(Interceptor):
         with suppress(ConnectionLost):  # then the next stream ends it
             self._session.announce_again()
             self._complete.set()
+            self._is_behind = False
 
     # ── A gap ───────────────────────────────────────────────────────────────────────────────────────────────────
 
