@@ -29,7 +29,7 @@ SHOWN_BY = {
     ),
     "e2e/test_connect_cut.py": "shell: fates · shell/lines: sent",
     "e2e/test_connect_ends.py": "shell: repl · shell/lines: failure",
-    "e2e/test_connect_line.py": "shell/typing: lexer",
+    "e2e/test_connect_line.py": "shell/typing: editor lexer",
     "e2e/test_endings.py": "cli: report supervise · commands/listen: ending",
     "e2e/test_flood.py": "commands/listen: together",
     "e2e/test_stranded.py": "session: availability",

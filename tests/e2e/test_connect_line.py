@@ -113,6 +113,40 @@ async def test_the_editor_writes_the_line(prosody: Server, tmp_path: Path) -> No
             await shell.prompt(friend.jid)
 
 
+@pytest.mark.parametrize(
+    ("editor", "told"),
+    [("false", "the editor 'false' ended with exit code 1"), ("no-such-editor", "'no-such-editor': no such file")],
+)
+async def test_a_line_whose_editor_fails_stays_as_it_was(
+    prosody: Server, tmp_path: Path, editor: str, told: str
+) -> None:
+    async with people(prosody, tmp_path) as (program, contact, _, friend):
+        program.env |= {"EDITOR": editor, "VISUAL": ""}
+        async with Terminal(program, "connect") as shell:
+            await shell.prompt()
+            await shell.enter(f"/to {friend.jid}")
+            await shell.prompt(friend.jid)
+            shell.type("half\x18\x05")
+            await shell.shows(told)
+            shell.type(" and whole\r")
+            assert (await contact.wait_for_message(lambda message: True)).body == "half and whole"
+
+
+async def test_the_toolbar_comes_back_to_the_line_when_the_menu_is_closed(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+
+        def rows_between() -> int:
+            prompt, toolbar = "(nobody)>", "TLS"
+            rows = enumerate(stage.shell.screen.display)
+            at = [number for number, row in rows if row.startswith(prompt) or toolbar in row]
+            return at[-1] - at[0] - 1 if len(at) == 2 else -1
+
+        stage.shell.type("/\t")
+        await stage.shell.until(lambda: rows_between() > 2, "the menu")
+        stage.shell.type(CTRL_C)
+        await stage.shell.until(lambda: rows_between() == 0, "the toolbar below the line")
+
+
 async def test_what_comes_while_the_editor_runs_is_shown_after_it(prosody: Server, tmp_path: Path) -> None:
     editor = tmp_path / "editor"
     os.mkfifo(tmp_path / "fifo")

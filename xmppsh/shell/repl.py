@@ -34,6 +34,7 @@ from xmppsh.shell.shown.screen import Drawing, PlainDrawing, Screen, ScreenOutpu
 from xmppsh.shell.shown.toolbar import Facts, toolbar
 from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.typing.complete import LineCompleter
+from xmppsh.shell.typing.editor import edited
 from xmppsh.shell.typing.history import LineHistory, history_file
 from xmppsh.shell.typing.prompt import make_prompt
 from xmppsh.tasks import running, unless
@@ -113,7 +114,8 @@ class Repl:
             dumb=is_dumb,
             on_enter=self._on_enter,
             on_suspend=lambda: screen.above(SUSPEND),
-            on_editor=screen.lend,
+            on_edit=lambda text: edited(text, app.console.env, screen.lend),
+            on_trouble=lambda error: report(app, error),
         )
         screen.prompt = self._prompt.app
         own = self._conversation if as_conversation and not is_dumb else None

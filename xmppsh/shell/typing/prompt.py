@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ConditionalAutoSuggest
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition, has_focus, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings
@@ -14,7 +15,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.validation import ValidationError, Validator
 
-from xmppsh.errors import XmlError
+from xmppsh.errors import XmlError, XmppshError
 from xmppsh.shell.lines import xmlinput
 from xmppsh.shell.lines.line import Command, Xml, classify, xml_start
 from xmppsh.shell.lines.runner import exists, keeps_text
@@ -23,11 +24,10 @@ from xmppsh.shell.typing.lexer import LineLexer
 from xmppsh.xmlio.reader import StanzaReader
 
 if TYPE_CHECKING:
-    from asyncio import Future
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from prompt_toolkit.application import Application
     from prompt_toolkit.completion import Completer
-    from prompt_toolkit.document import Document
     from prompt_toolkit.formatted_text import AnyFormattedText
     from prompt_toolkit.key_binding import KeyPressEvent
 
@@ -76,13 +76,14 @@ def make_prompt(
     dumb: bool,
     on_enter: Callable[[str], None],
     on_suspend: Callable[[], None],
-    on_editor: Callable[[Future[Any]], None],
+    on_edit: Callable[[str], Awaitable[str]],
+    on_trouble: Callable[[XmppshError], None],
 ) -> PromptSession[str]:
     """The prompt of the shell.
 
     message: what stands in front of the line; on_enter: is told a line that is taken, while it still stands on the
-    screen; on_suspend: Ctrl-Z; on_editor: is given what ends with the $EDITOR that was started; dumb: a terminal that
-    can only print.
+    screen; on_suspend: Ctrl-Z; on_edit: gives what an editor leaves of the line; on_trouble: is told why one did not;
+    dumb: a terminal that can only print.
     """
     xml_is_open = Condition(lambda: _waits_for_more(session.default_buffer.text, limits))
 
@@ -95,7 +96,7 @@ def make_prompt(
         multiline=xml_is_open,
         prompt_continuation=continuation,
         bottom_toolbar=toolbar,
-        key_bindings=_keys(xml_is_open, on_enter, on_suspend, on_editor),
+        key_bindings=_keys(xml_is_open, on_enter, on_suspend, on_edit, on_trouble),
         color_depth=colors,
         style=STYLE,
         history=history,
@@ -109,10 +110,18 @@ def make_prompt(
         validator=None if dumb else XmlValidator(limits, lambda: (get_cwidth(message()), _columns(session))),
         validate_while_typing=False,
         editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
-        tempfile_suffix=".xmpp",
     )
     session.app.min_redraw_interval = REDRAW_S
+    session.app.before_render += _shrink
     return session
+
+
+def _shrink(app: Application[Any]) -> None:
+    """The toolbar stands right below the line, also where a menu or more lines were: by itself it stays down there."""
+    size, drawn = app.output.get_size(), app.renderer.last_rendered_screen
+    needed = app.layout.container.preferred_height(size.columns, size.rows).preferred
+    if drawn is not None and drawn.height > needed:
+        app.renderer.erase(leave_alternate_screen=False)
 
 
 def _columns(session: PromptSession[str]) -> int:
@@ -131,7 +140,8 @@ def _keys(
     xml_is_open: Condition,
     on_enter: Callable[[str], None],
     on_suspend: Callable[[], None],
-    on_editor: Callable[[Future[Any]], None],
+    on_edit: Callable[[str], Awaitable[str]],
+    on_trouble: Callable[[XmppshError], None],
 ) -> KeyBindings:
     keys = KeyBindings()
     at_line = has_focus(DEFAULT_BUFFER)
@@ -149,17 +159,18 @@ def _keys(
     @keys.add("v", filter=at_line & vi_navigation_mode)
     def _edit(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        editing = buffer.open_in_editor()
 
-        def on_end(_: Future[None]) -> None:
-            # As in bash: what the editor leaves is entered at once, unless it is empty.
-            if buffer.text.strip():
-                buffer.text = buffer.text.rstrip("\n")
-                on_enter(buffer.text)
+        async def edit() -> None:
+            try:
+                text = await on_edit(buffer.text)
+            except XmppshError as error:
+                return on_trouble(error)
+            buffer.document = Document(text, len(text))
+            if text.strip():  # as in bash: what the editor leaves is entered at once
+                on_enter(text)
                 buffer.validate_and_handle()
 
-        on_editor(editing)
-        editing.add_done_callback(on_end)
+        event.app.create_background_task(edit())
 
     @keys.add("c-z", filter=at_line)
     def _suspend(event: KeyPressEvent) -> None:
