@@ -12,7 +12,7 @@ BENCH_PACKAGES := go-sendxmpp sendxmpp
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 NEXT_ROOT ?= /var/tmp/xmppsh-next
 
-.PHONY: demo test test-all lint soak fuzz ghosts bench table interop-next dist docs servers upgrade test-oldest clean
+.PHONY: demo test test-all lint soak fuzz ghosts bench table interop-next dist zipapp docs servers upgrade test-oldest clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/xmppsh playground --tour
@@ -76,6 +76,10 @@ dist: $(VENV)/.installed-dev
 	rm -rf dist
 	$(BIN)/python -m hatchling build
 	sh tests/support/try-packages $(PYTHONS)
+
+# The program in one file, for a machine where nothing can be installed; the README says what it lacks.
+zipapp: $(VENV)/.installed
+	$(BIN)/python tests/support/single_file.py dist/xmppsh.pyz
 
 # The site, in build/site; a link that leads nowhere is an error.
 docs: $(VENV)/bin/python

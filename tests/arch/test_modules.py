@@ -32,6 +32,7 @@ SHOWN_BY = {
     "e2e/test_connect_line.py": "shell/typing: editor lexer",
     "e2e/test_endings.py": "cli: report supervise · commands/listen: ending",
     "e2e/test_flood.py": "commands/listen: together",
+    "e2e/test_single_file.py": "oneself",
     "e2e/test_stranded.py": "session: availability",
     "hostile/test_dane.py": "doctor: dnssec",
     "hostile/test_express.py": "cli: express · express: link session sessions waits · session: outcome",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from xmppsh import __version__
+from xmppsh import __version__, oneself
 from xmppsh.agent.thin import NOT_MINE, STATUS, STOP, connected, request, runtime_folder, send, socket_path
 from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.output import safe
@@ -187,20 +186,8 @@ def _start_apart(env: Mapping[str, str], idle_s: float) -> dict[str, Any] | None
 
     Its environment has none of our variables: whose account is meant, and the password, comes with each command.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "xmppsh",
-        "--agent",
-        "no",
-        "agent",
-        "start",
-        "--foreground",
-        "--idle",
-        f"{idle_s:g}",
-    ]
     child = subprocess.Popen(
-        command,
+        [*oneself.command(), "--agent", "no", "agent", "start", "--foreground", "--idle", f"{idle_s:g}"],
         env={name: value for name, value in env.items() if not name.startswith("XMPPSH_")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

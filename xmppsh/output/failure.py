@@ -39,7 +39,9 @@ def bug(error: Exception, verbose: int, write_error: Callable[[str], None]) -> X
 
         write_error("".join(traceback.format_exception(error)))
     if isinstance(error, ImportError):
-        return XmppshError(f"xmppsh is not whole: {error}", hint="install xmppsh again: something is missing")
+        missing = (error.name or "").partition(".")[0]
+        hint = f"install {missing}, or xmppsh again" if missing else "install xmppsh again: something is missing"
+        return XmppshError(f"xmppsh is not whole: {error}", hint=hint)
     if isinstance(error, OSError) and error.errno in SHORTAGES:
         place = f"{error.filename}: " if error.filename else ""
         return IoError(place + os_reason(error), hint=SHORTAGES[error.errno])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-import sys
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from xmppsh import oneself
 from xmppsh.errors import DeadlineExceeded
 from xmppsh.output import safe
 from xmppsh.shell.visitor import BY_SIGNAL, environment
@@ -104,7 +104,8 @@ class Tour:
     async def _start(self, account: str, *words: str) -> Process:
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "xmppsh", *words),
+            *oneself.command(),
+            *words,
             env=environment(self._app.console.env, self._server, account),
             stdin=pipe if words[0] != "listen" else asyncio.subprocess.DEVNULL,
             stdout=pipe,
