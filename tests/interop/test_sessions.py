@@ -217,6 +217,17 @@ async def test_the_shell_lists_its_own_session_too_and_does_not_close_it(
     assert pong.startswith("pong from ")
 
 
+async def test_a_shell_that_is_available_lists_what_is_available(
+    server: Server, alice: Account, bob: Account, program: Program
+) -> None:
+    async with phone(server, alice) as other:
+        outcome = await program.run("connect", "--no-guard", "--priority", "3", stdin=b"/sessions list --format json\n")
+    assert outcome.stderr == ""
+    phones = [(one["priority"], one["status"]) for one in outcome.records if one["jid"] == other.jid]
+    assert phones == [(5, "at sea")]
+    assert [one["priority"] for one in outcome.records if one["this"]] == [3]
+
+
 async def test_the_shell_closes_another_session(server: Server, alice: Account, program: Program) -> None:
     async with phone(server, alice) as other:
         outcome = await program.run("connect", "--no-guard", stdin=b"/sessions close phone\n")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from xmppsh.outbox.queue import Fate
 from xmppsh.session.collecting import Collecting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from xmppsh.connection.options import SessionOptions
@@ -50,6 +51,7 @@ class BorrowedSession:
     """
 
     restored_position = 0
+    rooms: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, session: Session, options: SessionOptions) -> None:
         self._session, self.options = session, options

@@ -6,6 +6,7 @@ A handler runs on them as on any other: what it hands in is printed, and the fir
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, nullcontext, suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from xmppsh.app.ports import INBOX_BYTES, Plug, nothing
@@ -18,7 +19,7 @@ from xmppsh.session.session_port import DryRunEnds
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -82,6 +83,7 @@ class DrySession:
     acked_count = failed_count = restored_position = waiting_count = unproven_count = 0
     is_cut, offered = False, True
     restored_proof: tuple[int, bytes] | None = None
+    rooms: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, account: Account, console: Console) -> None:
         self._account, self._console = account, console

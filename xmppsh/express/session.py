@@ -9,6 +9,7 @@ from __future__ import annotations
 import _ssl
 import time
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xmppsh import ns
@@ -24,7 +25,7 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from xmppsh.connection.options import SessionOptions
     from xmppsh.express.link import Link
@@ -71,6 +72,8 @@ class Session:
     journal: makes the journal, where a message is to be stored; deadline: for the way
     to the bound session, in time.monotonic(). was_written: has anything of the command's been handed to the link?
     """
+
+    rooms: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,

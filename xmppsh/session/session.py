@@ -8,6 +8,7 @@ again, in order, before anything new.
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -22,7 +23,7 @@ from xmppsh.session.streams import Streams
 from xmppsh.tasks import first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from xmppsh.errors import IoError
     from xmppsh.model import Element, Jid
@@ -38,9 +39,13 @@ class Session(Streams):
     """A bound session of one account; whoever opens it closes it.
 
     told_up_to: on a session that outlives its commands, what was lost up to this number is told by somebody else.
+    rooms: those that it stays in, by bare address, each with our nick; no command leaves them. own_presence: what the
+    account's resources have said last, by full JID, where somebody keeps that; it is told to those that are available.
     """
 
     told_up_to = 0
+    rooms: Mapping[str, str] = MappingProxyType({})
+    own_presence: Mapping[str, Element] = MappingProxyType({})
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from xmppsh.connection.options import SessionOptions
@@ -93,6 +93,10 @@ class SessionPort(Protocol):
     @property
     def options(self) -> SessionOptions:
         """What it was opened with."""
+
+    @property
+    def rooms(self) -> Mapping[str, str]:
+        """The rooms that it stays in, by bare address, each with our nick: no command leaves them."""
 
     @property
     def requests(self) -> RequestsPort:

@@ -97,7 +97,7 @@ class Repl:
         self._sent = Sent(session, lambda _, error: report(app, error))
         desk.conversation, desk.lend, desk.columns = self._conversation, screen.lend, self._columns
         self._interpreter = Interpreter(app, session, self._sent, desk, self._said)
-        self._surroundings = Surroundings(app, session, desk)
+        self._surroundings = Surroundings(app, session, desk, self._sent, self._interpreter.own.left)
         show = self._show_message if as_conversation else None
         self._printer = Printer(app, session, arrivals, self._tell_bounce, show)
         self._reads, self._is_dumb = False, is_dumb

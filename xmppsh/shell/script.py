@@ -40,7 +40,7 @@ async def run_script(app: App, session: Session, arrivals: Inbox, desk: Desk, *,
         desk.stdin = no_input
         script = Script(app, session, desk, stop_on_error=stop_on_error)
         printer = Printer(app, session, arrivals, script.is_reported)
-        surroundings = Surroundings(app, session, desk).read(tells=False)
+        surroundings = Surroundings(app, session, desk, script.sent, script.interpreter.own.left).read(tells=False)
         if desk.availability is not None:
             session.broadcast_presence(desk.availability)
         async with running(printer.run()) as (watch,), running(script.sent.collect(), surroundings):
@@ -72,16 +72,16 @@ class Script:
     def __init__(self, app: App, session: Session, desk: Desk, *, stop_on_error: bool) -> None:
         self.sent = Sent(session, self._fail)
         self._app, self._session = app, session
-        self._interpreter = Interpreter(app, session, self.sent, desk)
+        self.interpreter = Interpreter(app, session, self.sent, desk)
         self._stop_on_error = stop_on_error
         self._stopped = asyncio.Event()
         self._failed: dict[int, XmppshError] = {}
         self._unread: XmppshError | None = None  # why stdin was not read to its end
-        self._lines = Lines(session, app.limits, self._interpreter.carry_out, self._interpreter.send)
+        self._lines = Lines(session, app.limits, self.interpreter.carry_out, self.interpreter.send)
 
     def is_reported(self, stanza: Element) -> bool:
         """Does a line of ours, or the command that runs, tell of this bounce?"""
-        return self._interpreter.reports_bounces or self.sent.place_of(stanza) is not None
+        return self.interpreter.reports_bounces or self.sent.place_of(stanza) is not None
 
     async def play(self) -> None:
         """Carry out every line; with -e, up to the first error, be it a bounce that comes while we wait for a line."""

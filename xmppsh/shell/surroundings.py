@@ -11,18 +11,21 @@ from xmppsh.errors import XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.registry.known import write_contacts
+from xmppsh.shell.lines.failure import report
+from xmppsh.shell.lines.rooms import learn
 from xmppsh.tasks import apart, running
 from xmppsh.texts import os_reason
 from xmppsh.xep.roster import contacts, pushed
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from xmppsh.app.app import App
     from xmppsh.model import Element
     from xmppsh.session.session import Session
     from xmppsh.shell.lines.desk import Desk
+    from xmppsh.shell.lines.sent import Sent
     from xmppsh.xep.roster import Contact
 
 ASKS = "xmppsh: {who} asks to see when you are online\n  try: /presence approve {who}, or /presence deny {who}\n"
@@ -30,10 +33,14 @@ MAX_SERVICES = 20  # of the server's; each is asked whether it has rooms
 
 
 class Surroundings:
-    """Fills the desk's `people` as long as the shell runs."""
+    """Fills the desk's `people` as long as the shell runs.
 
-    def __init__(self, app: App, session: Session, desk: Desk) -> None:
+    sent: what the lines have sent, and may come back; on_out: is told a room that we are in no longer.
+    """
+
+    def __init__(self, app: App, session: Session, desk: Desk, sent: Sent, on_out: Callable[[str], None]) -> None:
         self._app, self._session, self._desk, self._people = app, session, desk, desk.people
+        self._sent, self._on_out = sent, on_out
         own = session.jid
         self._people.own = ((str(own.bare), "this account"), (own.domainpart, "its server"))
         self._arrivals = session.subscribe("presence", "iq")
@@ -57,14 +64,27 @@ class Surroundings:
                 self._people.set_contact(contact)
             return
         stanza_type = stanza.attributes.get("type", "available")
+        bare = stanza.sender.partition("/")[0]
+        if stanza_type == "error" and self._sent.tell(stanza):
+            return
+        if (why := learn(self._people, stanza)) is not None:
+            self._on_out(bare)
+            return report(self._app, why)
+        if bare == str(self._session.jid.bare):
+            self._note_own(stanza, stanza_type)
         if stanza_type in ("available", "unavailable"):
             show = "" if stanza_type == "unavailable" else tree(stanza).findtext(f"{{{ns.CLIENT}}}show", "")
             self._people.presence(stanza.sender, stanza_type, show)
         elif (approval := answer_to(stanza, self._desk.accepted)) is not None:
             self._session.send(approval)
         elif stanza_type == "subscribe" and tells:
-            who = safe.line(stanza.sender.partition("/")[0])
-            self._app.console.write_error(ASKS.format(who=who))
+            self._app.console.write_error(ASKS.format(who=safe.line(bare)))
+
+    def _note_own(self, stanza: Element, stanza_type: str) -> None:
+        if stanza_type == "available":
+            self._people.own_presence[stanza.sender] = stanza
+        elif stanza_type == "unavailable":
+            self._people.own_presence.pop(stanza.sender, None)
 
     async def _ask_roster(self) -> None:
         """RFC 6121 §2.1.3. What it says is kept for completion outside the shell."""

@@ -154,7 +154,8 @@ async def why_no_room(session: SessionPort, room: Jid) -> XmppshError | None:
 async def inside(
     session: SessionPort, rooms: Sequence[Jid], nick: str | None, password: str | None, *, waits: bool = True
 ) -> AsyncIterator[str]:
-    """In the rooms, for as long as the block runs; gives our name in the last one.
+    """In the rooms, for as long as the block runs; gives our name in the last one. Where the session is in one already,
+    it is so by the name that it has there, and stays.
 
     nick: by default the name of the account. waits: not with --dry-run, where no room answers.
     Raises what `join` raises.
@@ -164,6 +165,9 @@ async def inside(
     name = wanted = nick or session.jid.localpart or "xmppsh"
     try:
         for room in rooms:
+            if (known := session.rooms.get(str(room.bare))) is not None:
+                name = known
+                continue
             joined.append((room, wanted))
             if not waits:
                 session.send(join_presence(room, wanted, password), to=str(room))

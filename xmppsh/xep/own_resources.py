@@ -111,8 +111,8 @@ async def find(
     apart: opens the session that may send presence. visible: it may be seen by contacts.
     """
     listing = await listed(session)
-    available: dict[Jid, Availability] = {}
-    complete = listing.complete
+    available = {Jid.parse(full): availability(stanza) for full, stanza in session.own_presence.items()}
+    complete = listing.complete or session.jid in available
     if not complete:
         async with apart() as other:
             if visible or await _is_unseen(other):

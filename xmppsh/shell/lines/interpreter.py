@@ -170,7 +170,7 @@ class Interpreter:
             origin = new_id() if stanza.id else stanza_id
             xml = with_origin_id(stanza, xml, origin) if stanza.kind == "message" else xml
             self._session.send(xml, kind=stanza.kind, stanza_id=origin, to=stanza.attributes.get("to", ""))
-            if stanza.kind == "message" and stanza_type != "error":
+            if stanza.kind in ("message", "presence") and stanza_type != "error":
                 self._sent.remember(stanza_id, to, place)
 
     async def _show(self, answer: Element) -> None:

@@ -96,6 +96,11 @@ class OwnCommands:
             if self._desk.answers is not None:
                 self._desk.answers.read(bare)
 
+    def left(self, room: str) -> None:
+        """We are in this room no longer."""
+        if self.target is not None and str(self.target.bare) == room:
+            self.aim(None)
+
     async def _print(self, text: str) -> None:
         await (self._desk.output or self._app.console.stdout).write(text)
 
@@ -167,8 +172,7 @@ class OwnCommands:
         if room is None:
             raise UsageError("/leave: which room?", hint="/leave ROOM")
         rooms.leave(self._session, self._desk.people, room)
-        if self.target is not None and self.target.bare == room.bare:
-            self.aim(None)
+        self.left(str(room.bare))
 
     async def _presence(self, tail: str) -> None:
         show, status = [*tail.split(maxsplit=1), "", ""][:2]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import DeadlineExceeded, UsageError
+from xmppsh import ns
+from xmppsh.errors import DeadlineExceeded, ExitCode, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.xep.greeting import Carbons, Greeting
 from xmppsh.xep.muc import SELF, CannotJoin, join_presence, leave_presence, refusal, statuses, there
+from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element as Tree
+
     from xmppsh.model import Element
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
@@ -25,6 +29,16 @@ HINTS = {
     "item-not-found": "/room list {service}",
     "not-allowed": "/room list {service}",
 }
+BANNED, RENAMED = "301", "303"
+# How one comes to be outside (XEP-0045 §16.2).
+ENDS = {
+    BANNED: "you are banned",
+    "307": "you were kicked out",
+    "321": "you are out, since you are no member any more",
+    "322": "you are out, since it is for members only now",
+    "332": "you are out, since its service is shut down",
+    "333": "you are out, since the room took you for gone",
+}
 
 
 async def join(session: Session, people: People, room: Jid, nick: str, password: str | None = None) -> None:
@@ -36,7 +50,9 @@ async def join(session: Session, people: People, room: Jid, nick: str, password:
     arrivals = session.subscribe("presence")
     bare = str(room.bare)
     entering = join_presence(room, nick, password, history=HISTORY)
+    former = people.rooms.get(bare)  # where we are in it already, by the name that is to be changed
     people.rooms[bare] = nick  # before the occupants come
+    people.entering.add(bare)
     people.room_passwords.pop(bare, None)
     if password is not None:
         people.room_passwords[bare] = password
@@ -54,17 +70,23 @@ async def join(session: Session, people: People, room: Jid, nick: str, password:
             await there(session, room, let_in())
             entered = True
     except CannotJoin as error:
-        error.hint = (
-            HINTS.get(error.condition or "", error.hint or "").format(room=bare, service=room.domainpart) or None
-        )
+        _with_hint(error, bare)
         raise
     except TimeoutError:
         raise DeadlineExceeded(f"{room.bare} does not let us in: no answer", layer="stanza") from None
     finally:
         arrivals.cancel()
-        if not entered:
-            people.rooms.pop(bare, None)
-            people.online.pop(bare, None)
+        people.entering.discard(bare)
+        if not entered and former is not None:
+            people.rooms[bare] = former
+        elif not entered:
+            people.forget_room(bare)
+
+
+def _with_hint(error: CannotJoin, room: str) -> CannotJoin:
+    hint = HINTS.get(error.condition or "", error.hint or "")
+    error.hint = hint.format(room=room, service=error.service.domainpart) or None
+    return error
 
 
 def _lets_in(presence: Element, room: Jid, nick: str) -> bool:
@@ -78,12 +100,51 @@ def _lets_in(presence: Element, room: Jid, nick: str) -> bool:
 def leave(session: Session, people: People, room: Jid) -> None:
     """Leave a room; raises UsageError where we are in none of that name."""
     bare = str(room.bare)
-    nick = people.rooms.pop(bare, None)
+    nick = people.forget_room(bare)
     if nick is None:
         raise UsageError(f"{room} is not a room you have joined here", hint="/join ROOM")
-    people.room_passwords.pop(bare, None)
-    people.online.pop(bare, None)
     session.send(leave_presence(room, nick), kind="presence", to=bare)
+
+
+class Outside(XmppshError):
+    """We are in a room no longer, and have not left it ourselves."""
+
+    exit_code = ExitCode.NOPERM
+    layer = "stanza"
+
+
+def learn(people: People, presence: Element) -> XmppshError | None:
+    """What a presence of a room that we have joined tells of ourselves; the reason, where we are in it no longer."""
+    bare, _, nick = presence.sender.partition("/")
+    own, stanza_type = people.rooms.get(bare), presence.attributes.get("type")
+    if own is None or bare in people.entering:
+        return None
+    if stanza_type == "error":  # it was entered again for a new session, and has refused us
+        why = refusal(presence, Jid.parse(bare), own)
+        people.forget_room(bare)
+        return _with_hint(why, bare) if isinstance(why, CannotJoin) else why
+    if stanza_type != "unavailable" or nick != own:
+        return None
+    codes, told = statuses(presence), tree(presence).find(f"{{{ns.MUC_USER}}}x")
+    item = None if told is None else told.find(f"{{{ns.MUC_USER}}}item")
+    if RENAMED in codes and item is not None and item.get("nick"):
+        people.rooms[bare] = item.get("nick", "")
+        return None
+    people.forget_room(bare)
+    return Outside(f"{bare}: {_how(codes, told)}", hint=None if BANNED in codes else f"/join {bare}")
+
+
+def _how(codes: set[str], told: Tree | None) -> str:
+    """In what way we came to be outside, by whom, and why."""
+    how = next((words for code, words in ENDS.items() if code in codes), "you are in it no longer")
+    by, reason = None, ""
+    for one in () if told is None else told:
+        if one.tag == f"{{{ns.MUC_USER}}}destroy":
+            how = "the room was destroyed"
+        actor = one.find(f"{{{ns.MUC_USER}}}actor")
+        by = by if actor is None else actor.get("nick") or actor.get("jid")
+        reason = reason or one.findtext(f"{{{ns.MUC_USER}}}reason", "")
+    return how + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
 
 
 class Again(Greeting):
@@ -96,6 +157,7 @@ class Again(Greeting):
     async def greet(self) -> None:
         """Enter all of them."""
         self._people.online.clear()
+        self._people.own_presence.clear()
         for bare, nick in self._people.rooms.items():
             room = Jid.parse(bare)
             password, away_s = self._people.room_passwords.get(bare), self._gaps.returns_to(room, None)
@@ -104,4 +166,5 @@ class Again(Greeting):
 
 def greetings(people: People, session: Session, gaps: RoomGaps) -> tuple[Interceptor, ...]:
     """What the shell's session says whenever it begins: that it wants carbons, and is in its rooms."""
+    session.rooms, session.own_presence = people.rooms, people.own_presence
     return (Carbons(session), Again(session, people, gaps))

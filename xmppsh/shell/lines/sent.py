@@ -1,4 +1,4 @@
-"""The messages of the shell's own lines: which id belongs to which line, and what came back."""
+"""The stanzas of the shell's own lines: which id belongs to which line, and what came back."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Place:
 
 
 class Sent:
-    """Remembers messages and reports their bounces (RFC 6120 §8.3) by `on_bounce(place, error)`."""
+    """Remembers messages and presence, and reports their bounces (RFC 6120 §8.3) by `on_bounce(place, error)`."""
 
     def __init__(self, session: Session, on_bounce: Callable[[Place, XmppshError], None]) -> None:
         self._session, self._on_bounce = session, on_bounce
@@ -70,14 +70,19 @@ class Sent:
             return None
         return self._places.get((stanza.id or "", sender.bare))
 
+    def tell(self, stanza: Element) -> bool:
+        """Report an error that answers one of the lines; False where it answers none."""
+        place = self.place_of(stanza)
+        if place is not None:
+            self._on_bounce(place, placed(bounce(stanza), place.label))
+        return place is not None
+
     async def collect(self) -> None:
         """Report bounces as they come. It waits for nothing else, so after `Session.fence` all are reported."""
         async for stanza in self._bounces:
-            place = self.place_of(stanza)
-            if place is not None:
-                self._on_bounce(place, placed(bounce(stanza), place.label))
+            self.tell(stanza)
 
 
 def bounce(stanza: Element) -> StanzaError:
-    """The error that a message came back with."""
+    """The error that a message or a presence came back with."""
     return stanza_error(tree(stanza), stanza.sender or "the server")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from xmppsh.model import Element
     from xmppsh.xep.roster import Contact
 
 MAX_STRANGERS = 1000
@@ -23,6 +24,8 @@ class People:
         self.online: dict[str, dict[str, str]] = {}  # bare → resource → how it is available ("" or away, dnd, …)
         self.rooms: dict[str, str] = {}  # joined → our nick
         self.room_passwords: dict[str, str] = {}  # of those of them that want one
+        self.entering: set[str] = set()  # those that have not let us in yet
+        self.own_presence: dict[str, Element] = {}  # full JID of our account → what it has said last
         self.bookmarks: list[str] = []
         self.services: list[str] = []  # of our server, where rooms are
         self.own: tuple[tuple[str, str], ...] = ()  # our account and its server, each with a word about it
@@ -74,6 +77,12 @@ class People:
             self.online[bare].pop(resource, None)
             if not self.online[bare]:
                 del self.online[bare]
+
+    def forget_room(self, bare: str) -> str | None:
+        """We are in a room no longer; gives our nick there, None where we were not in it."""
+        self.room_passwords.pop(bare, None)
+        self.online.pop(bare, None)
+        return self.rooms.pop(bare, None)
 
     def named(self, name: str) -> str | None:
         """The one person of this local part or roster name; None where there is none, or more than one."""
