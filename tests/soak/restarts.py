@@ -62,6 +62,7 @@ WAYS = (
     CLEAN,
     Way("TERM INT KILL", (SIGTERM, SIGINT, SIGKILL)),
     Way("TERM INT, account", (SIGTERM, SIGINT), bare=True),
+    Way("TERM, beside", (SIGTERM,), beside=True),
     Way("KILL, beside", (SIGKILL,), beside=True),
     Way("KILL, account", (SIGKILL,), bare=True),
     Way("KILL, account, beside", (SIGKILL,), bare=True, beside=True),
