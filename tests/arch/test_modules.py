@@ -31,7 +31,7 @@ SHOWN_BY = {
     "e2e/test_connect_ends.py": "shell: repl · shell/lines: failure",
     "e2e/test_connect_line.py": "shell/typing: editor lexer",
     "e2e/test_endings.py": "cli: report supervise · commands/listen: ending",
-    "e2e/test_flood.py": "commands/listen: together",
+    "e2e/test_flood.py": "commands/listen: together · xep: stored_first",
     "e2e/test_single_file.py": "oneself",
     "e2e/test_stranded.py": "session: availability",
     "hostile/test_dane.py": "doctor: dnssec",

@@ -30,8 +30,8 @@ MIXED = [
 ]
 
 
-async def listen(folder: Path, messages: list[str], *options: str) -> tuple[Outcome, FloodServer]:
-    async with FloodServer(messages) as server:
+async def listen(folder: Path, messages: list[str], *options: str, early: str = "") -> tuple[Outcome, FloodServer]:
+    async with FloodServer(messages, early=early) as server:
         way = ("-j", DOMAIN, "--anonymous", "--tls", "off", "--host", f"127.0.0.1:{server.port}")
         return await Program(folder).run(*way, "listen", *options, deadline_s=90), server
 
@@ -60,3 +60,15 @@ async def test_messages_that_come_together_are_shown_as_each_is_by_itself(tmp_pa
 async def test_filters_and_the_number_of_records_hold_for_messages_that_come_together(tmp_path: Path) -> None:
     outcome, _ = await listen(tmp_path, MIXED * 3, "-C", "30", "--from", "eve@example.net", "-F", "%f")
     assert outcome.stdout.splitlines() == [f"eve@example.net/{n % 20}" for n in range(30)]
+
+
+async def test_what_the_server_had_stored_is_printed_before_what_came_to_the_full_address_meanwhile(
+    tmp_path: Path,
+) -> None:
+    note = f"<delay xmlns='urn:xmpp:delay' from='{DOMAIN}' stamp='2025-01-01T00:00:00Z'>Offline storage</delay>"
+    stored = [f"<message {ROMEO} to='{ME}' type='chat'><body>{n}</body>{note}</message>" for n in range(600)]
+    live = [f"<message {ROMEO} to='{JID}' type='chat'><body>{n}</body></message>" for n in (600, 601)]
+    outcome, server = await listen(tmp_path, [*stored, live[1]], "-C", "602", "-F", "%b", early=live[0])
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert outcome.stdout.splitlines() == [*map(str, range(602))]
+    assert server.acked == 602

@@ -26,18 +26,18 @@ ITEM = re.compile(rb"<(stream:stream|auth|iq|enable|presence|message|r|a|/stream
 class FloodServer:
     """Takes one client (`--anonymous --tls off`).
 
-    acked: the h of its last `<a/>`; received: the bodies of its messages.
+    acked: the h of its last `<a/>`, without the answers to its requests; received: the bodies of its messages.
 
-    per_second: how many messages leave in a second, evenly; None: all at once.
+    per_second: how many messages leave in a second, evenly; None: all at once. early: comes before the presence.
     """
 
-    def __init__(self, messages: Sequence[str], per_second: int | None = None) -> None:
+    def __init__(self, messages: Sequence[str], per_second: int | None = None, early: str = "") -> None:
         self.received: list[str] = []
-        self._messages, self._per_second = messages, per_second
+        self._messages, self._per_second, self._early = messages, per_second, early
         self._flood: asyncio.Task[None] | None = None
         self._claim = PortClaim()
         self.port, self.acked = self._claim.port, 0
-        self._handled = self._headers = 0
+        self._handled = self._headers = self._answers = 0
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -90,15 +90,25 @@ class FloodServer:
                 bound = f"<bind xmlns='{BIND_NS}'><jid>{JID}</jid></bind>"
                 return f"<iq type='result' id='{stanza_id.decode()}'>{bound}</iq>"
             case "enable":
-                return f"<enabled xmlns='{SM}'/>"
+                return f"<enabled xmlns='{SM}'/>{self._early}"
             case "presence" | "message" | "iq":
                 self._handled += 1
                 self.received += [body.decode() for body in re.findall(rb"<body>(.*?)</body>", item)]
+                if name == "iq":
+                    self._answers += 1
+                    return _answered(item)
                 return "".join(self._messages) if name == "presence" and self._per_second is None else ""
             case "r":
                 return f"<a xmlns='{SM}' h='{self._handled}'/>"
             case "a":
-                self.acked = int(re.findall(rb"""\bh=["'](\d+)""", item)[0])
+                self.acked = int(re.findall(rb"""\bh=["'](\d+)""", item)[0]) - self._answers
                 return ""
             case _:
                 return "</stream:stream>"
+
+
+def _answered(request: bytes) -> str:
+    """The result that a request is owed."""
+    stanza_id, to = (re.findall(rb"""\b%s=["']([^"']*)""" % name, request) for name in (b"id", b"to"))
+    sender = f" from='{to[0].decode()}'" if to else ""
+    return f"<iq type='result' id='{stanza_id[0].decode()}'{sender}/>"

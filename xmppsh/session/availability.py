@@ -10,11 +10,12 @@ there is fetched.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from xmppsh import ns
-from xmppsh.errors import XmppshError
+from xmppsh.connection.lasting import OFFLINE_S
+from xmppsh.errors import ConnectionLost, XmppshError
+from xmppsh.model import Jid
 from xmppsh.session.responder import with_caps
 from xmppsh.session.settle import Server, server_of
 from xmppsh.xmlio.build import element
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from xmppsh.connection.lasting import Connection
     from xmppsh.model import Element
     from xmppsh.protocol.sm import ResumableSession
+    from xmppsh.session.ports import Interceptor
+    from xmppsh.session.requests import Requests
     from xmppsh.session.responder import Responder
     from xmppsh.texts import Log
     from xmppsh.xmlio.build import Xml
@@ -36,6 +39,18 @@ MAX_STRANDED = 100  # more than that is no race, but a store that is kept for ot
 
 class OwnStore(Protocol):
     """What looking into the store needs of a session."""
+
+    @property
+    def jid(self) -> Jid:
+        """Our full JID."""
+
+    @property
+    def interceptors(self) -> list[Interceptor]:
+        """Who is told when the store was delivered."""
+
+    @property
+    def requests(self) -> Requests:
+        """Its open requests."""
 
     @property
     def resumable(self) -> ResumableSession | None:
@@ -58,7 +73,7 @@ class Availability:
     def __init__(self, connection: Connection, session: OwnStore, responder: Responder, log: Log) -> None:
         self._connection, self._session, self._responder, self._log = connection, session, responder, log
         self.may_repeat: Callable[[], bool] = lambda: False  # does the store have what a reader has had already?
-        self.has_delivered = False  # all that was stored before our presence; found out where that may be known already
+        self.has_delivered = False  # has the server delivered all that it had stored before our presence?
         self._announced: Xml | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -75,8 +90,7 @@ class Availability:
         if self._looking is not None:
             self._looking.cancel()
         self.has_delivered = False
-        if "<priority>-" not in presence:
-            self._looking = self._connection.spawn(self._follow())
+        self._looking = self._connection.spawn(self._follow())
         return presence
 
     def again(self) -> None:
@@ -85,17 +99,24 @@ class Availability:
             self._session.send_ahead(self.announce(self._announced))
 
     async def _follow(self) -> None:
-        if self.may_repeat():
-            with suppress(XmppshError):  # then it is not known
-                await self._find_delivered()
-        await self._look_later()
+        try:
+            await self._until_delivered()
+        except ConnectionLost:
+            return  # on the next session it is announced again
+        except XmppshError as error:
+            self._log(1, f"whether all stored messages have come is not known: {error}")
+        self.has_delivered = self.gets_messages
+        for one in self._session.interceptors:
+            one.on_store_delivered()
+        if self.gets_messages:
+            await self._look_later()
 
-    async def _find_delivered(self) -> None:
+    async def _until_delivered(self) -> None:
         """The first answer comes when the presence is handled: on ejabberd the stored messages stand in the queue of
         the session's process by then, before our second question."""
         for _ in range(2):
-            await self._session.ask_own("get", element("ping", {"xmlns": ns.PING}))
-        self.has_delivered = True
+            ping = element("ping", {"xmlns": ns.PING})
+            await self._session.requests.exchange("get", Jid(None, self._session.jid.domainpart), ping, OFFLINE_S)
 
     async def _look_later(self) -> None:
         for wait_s in LOOKS_S:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.plain import dataclass
 from xmppsh.protocol.events import RunArrived, StanzaArrived
 from xmppsh.protocol.sm import ACK_EVERY, MODULUS, UNCOUNTED
 from xmppsh.session.bus import Bus
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
     from xmppsh.xmlio.reader import Run
 
 MAX_HELD_BYTES = 8 * 1024 * 1024
+MAX_UNACKED = 4_000  # held back, and after that: what comes is bounded, whatever the server keeps
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """most: how many stanzas; stops_reading: need the link not be read meanwhile; passes: what does not wait, of a hold
+    that is for the order alone and gives way to the bounds."""
+
+    most: int
+    stops_reading: bool
+    passes: Callable[[str], bool] | None
 
 
 class Inbound:
@@ -54,7 +66,8 @@ class Inbound:
         self._collections: dict[str, list[Element]] = {}
         self._held: list[tuple[Element, int]] | None = None  # what the readers do not get yet
         self._held_bytes = 0
-        self._holding: dict[object, tuple[int, bool]] = {}  # for whom, how many, need the link not be read meanwhile
+        self._holding: dict[object, _Hold] = {}  # for whom
+        self._passed = 0  # stanzas that came after a held one, and did not wait
 
     @property
     def generation(self) -> int:
@@ -66,7 +79,7 @@ class Inbound:
         self._generation += 1
         self._high_water = received
         if self._held is not None:
-            self._held, self._held_bytes = [], 0  # unacknowledged, so the server has it still
+            self._held, self._held_bytes, self._passed = [], 0, 0  # unacknowledged, so the server has it still
             self._read_on()
 
     def on_arrival(self, event: StanzaArrived | RunArrived) -> None:
@@ -85,10 +98,11 @@ class Inbound:
                 return
         if self._is_served(stanza):
             self._wire.mark_handled(number)
-        elif self._held is not None:
-            self._hold_one(stanza, number, self._held)
-        else:
+        elif self._held is None or self._passes(stanza.xml):
             self.bus.publish(stanza, (self._generation, number))
+            self._pass(1)
+        else:
+            self._hold_one(stanza, number, self._held)
 
     def on_run(self, run: Run, number: int) -> None:
         """Messages arrived, the first of them the number-th: together, where nobody has to see each by itself."""
@@ -104,7 +118,11 @@ class Inbound:
     def _takes_run(self, run: Run, number: int) -> bool:
         """Is one query of the archive, or one reader, to have all of them?"""
         if not self._collections:
-            return self._held is None and self.bus.publish_run(run, (self._generation, number))
+            if self._held is not None and not all(map(self._passes, run.messages)):
+                return False
+            if taken := self.bus.publish_run(run, (self._generation, number)):
+                self._pass(len(run.messages))
+            return taken
         query_id, results = next(iter(self._collections.items()))
         if len(self._collections) > 1 or not all(ns.MAM in one and query_id in one for one in run.messages):
             return False
@@ -149,15 +167,23 @@ class Inbound:
         """What is held back, in order."""
         return [] if self._held is None else [stanza for stanza, _ in self._held]
 
-    def hold_back(self, owner: object, most: int, *, stops_reading: bool = False) -> None:
+    def hold_back(
+        self,
+        owner: object,
+        most: int,
+        *,
+        stops_reading: bool = False,
+        passes: Callable[[str], bool] | None = None,
+    ) -> None:
         """Keep so many that arrive from the readers until every owner lets them through: something comes before them.
 
         Past that the link is not read, where no owner needs it; else they go through, and it comes late. Nothing is
-        acknowledged meanwhile.
+        acknowledged meanwhile. passes: is the XML of a stanza what comes before? Then it does not wait, and the owner
+        gives way to the others where too much comes.
         """
-        self._holding[owner] = (most, stops_reading)
+        self._holding[owner] = _Hold(most, stops_reading, passes)
         if self._held is None:
-            self._held, self._held_bytes = [], 0
+            self._held, self._held_bytes, self._passed = [], 0, 0
         self._look_at_held()
 
     def drop_held(self, is_known: Callable[[Element], bool]) -> None:
@@ -186,6 +212,14 @@ class Inbound:
         for stanza, number in held:
             self.bus.publish(stanza, (self._generation, number))
 
+    def _passes(self, xml: str) -> bool:
+        return any(hold.passes is not None and hold.passes(xml) for hold in self._holding.values())
+
+    def _pass(self, count: int) -> None:
+        if self._held:
+            self._passed += count
+            self._look_at_held()
+
     def _hold_one(self, stanza: Element, number: int, held: list[tuple[Element, int]]) -> None:
         held.append((stanza, number))
         self._held_bytes += len(stanza.xml)
@@ -194,10 +228,12 @@ class Inbound:
     def _look_at_held(self) -> None:
         if self._held is None:
             return
-        most = max(most for most, _ in self._holding.values())
-        if len(self._held) <= most and self._held_bytes <= MAX_HELD_BYTES:
+        most = max((hold.most for hold in self._holding.values()), default=0)
+        unacked = len(self._held) + self._passed
+        if len(self._held) <= most and unacked <= MAX_UNACKED and self._held_bytes <= MAX_HELD_BYTES:
             return
-        if not all(stops for _, stops in self._holding.values()):
+        self._holding = {owner: hold for owner, hold in self._holding.items() if hold.passes is None}
+        if not self._holding or not all(hold.stops_reading for hold in self._holding.values()):
             self._release()
         elif not self.readers_lag:
             self._hold(True)

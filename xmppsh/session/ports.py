@@ -88,6 +88,9 @@ class Interceptor:
     def on_live(self) -> None:
         """A stream came to life."""
 
+    def on_store_delivered(self) -> None:
+        """After our presence the server has delivered what it had stored."""
+
     def intercept(self, stanza: Element, handled: Callable[[], None]) -> bool:
         """Deal with an inbound stanza (True), or leave it to the others; call `handled` when it may be acknowledged."""
         return False

@@ -98,7 +98,7 @@ async def open_shell(
     aliases = Aliases(kept, exists)
     desk = Desk(People(), Palette(colors=colors), console.stdin, stream, aliases, ours, accepted, tells)
     try:
-        plug = partial(greetings, desk.people)
+        plug = partial(greetings, desk.people, ours is not None)
         reading = app.sessions.reading("connect", "message", plug=plug)
         load_rest()  # by one thread alone, before there is a second one
         loading = [] if fd is None else [apart(_load_prompt)]

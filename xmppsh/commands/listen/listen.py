@@ -253,6 +253,10 @@ class _Listener:
 
             self._receipts = Receipts(session)
             plugged.append(self._receipts)
+        if "message" in options.kinds and not options.no_presence:
+            from xmppsh.xep.stored_first import StoredFirst
+
+            plugged.append(StoredFirst(session))
         return plugged
 
     async def _begin(self, session: SessionPort, arrivals: Reader) -> None:

@@ -10,6 +10,7 @@ from xmppsh.errors import DeadlineExceeded, ExitCode, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.xep.greeting import Carbons, Greeting
 from xmppsh.xep.muc import SELF, CannotJoin, join_presence, leave_presence, refusal, statuses, there
+from xmppsh.xep.stored_first import StoredFirst
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
@@ -164,7 +165,10 @@ class Again(Greeting):
             self.session.send_ahead(join_presence(room, nick, password, seconds=away_s))
 
 
-def greetings(people: People, session: Session, gaps: RoomGaps) -> tuple[Interceptor, ...]:
-    """What the shell's session says whenever it begins: that it wants carbons, and is in its rooms."""
+def greetings(people: People, announces: bool, session: Session, gaps: RoomGaps) -> tuple[Interceptor, ...]:
+    """What the shell's session says whenever it begins: that it wants carbons, and is in its rooms.
+
+    announces: does it tell its presence at once? Then what the server had stored comes first.
+    """
     session.rooms, session.own_presence = people.rooms, people.own_presence
-    return (Carbons(session), Again(session, people, gaps))
+    return (Carbons(session), Again(session, people, gaps), *([StoredFirst(session)] if announces else []))
