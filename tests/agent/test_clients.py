@@ -110,6 +110,14 @@ async def test_an_agent_that_cannot_start_says_why_and_what_to_try(program: Prog
         f"xmppsh: the agent does not start: {tmp_path}/xmppsh: others may enter this folder\n"
         f"  try: chmod 700 {tmp_path}/xmppsh, when it is yours\n",
     )
+    (tmp_path / "file").touch()
+    program.env["XDG_RUNTIME_DIR"] = f"{tmp_path}/file"
+    outcome = await program.run("agent", "start")
+    assert (outcome.code, outcome.stderr) == (
+        74,
+        f"xmppsh: the agent does not start: {tmp_path}/file/xmppsh: not a directory\n"
+        "  try: set XDG_RUNTIME_DIR to a folder that this user may write\n",
+    )
 
 
 async def test_a_session_that_the_server_ends_is_followed_by_another(

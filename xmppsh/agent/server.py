@@ -61,7 +61,8 @@ class Place:
                 raise IoError(f"{folder}: others may enter this folder", hint=f"chmod 700 {folder}, when it is yours")
             self._lock = os.open(f"{folder}/agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise IoError(f"{folder}: {os_reason(error)}") from error
+            hint = "set XDG_RUNTIME_DIR to a folder that this user may write"
+            raise IoError(f"{folder}: {os_reason(error)}", hint=hint) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
