@@ -30,6 +30,7 @@ def build(target: Path) -> None:
                 shutil.copy(str(part.locate_file(file)), folder / file)
         target.parent.mkdir(parents=True, exist_ok=True)
         zipapp.create_archive(folder, target, "/usr/bin/env python3", "xmppsh.cli.__main__:main", compressed=True)
+        target.chmod(0o755)
 
 
 if __name__ == "__main__":
