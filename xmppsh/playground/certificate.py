@@ -14,7 +14,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import UsageError
 from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
@@ -38,12 +37,10 @@ class ServerTls:
 
 
 def issue(dns_name: str) -> ServerTls:
-    """Make a CA and a certificate for `dns_name` (A-labels), localhost and 127.0.0.1; raises UsageError."""
-    try:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-    except ImportError as error:
-        raise UsageError("the playground needs the package cryptography", hint="pip install cryptography") from error
+    """Make a CA and a certificate for `dns_name` (A-labels), localhost and 127.0.0.1."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = _authority(ca_key)
     server = _server_certificate(server_key, dns_name, ca, ca_key)
