@@ -21,7 +21,7 @@ EXIT_CODES: dict[ExitCode, str] = {
     ExitCode.NOUSER: "bounced: the user does not exist or is not available",
     ExitCode.NOHOST: "bounced: the other server was not found; or your own server's name does not exist",
     ExitCode.UNAVAILABLE: "your server cannot be reached, or is shutting down",
-    ExitCode.SOFTWARE: "a bug in xmppsh",
+    ExitCode.SOFTWARE: "a bug in xmppsh, or a package that it needs is missing",
     ExitCode.IOERR: "local input or output failed, such as a full disk",
     ExitCode.TEMPFAIL: "timed out, or the server asks to wait: try again later",
     ExitCode.PROTOCOL: "TLS, stream or stanza protocol failure; feature not offered; any other stanza error",
@@ -117,7 +117,10 @@ def formats() -> str:
 
 def environment() -> str:
     """The environment variable of each setting, and the others that count."""
-    parts = ["Options override variables, these a profile, and that the rest of the file.\n"]
+    parts = [
+        "Options override variables, these a profile, and that the rest of the file.\n"
+        "Several values of one variable, such as XMPPSH_HOST, have spaces between them.\n"
+    ]
     for name, title in SETTING_GROUPS.items():
         rows = [(setting.env, setting.help) for setting in SETTINGS if setting.group == name]
         parts.append(f"\n{title}:\n{_table(rows)}")
@@ -125,6 +128,7 @@ def environment() -> str:
         "XDG_CONFIG_HOME, XDG_STATE_HOME": "where xmppsh/config.toml and the state live",
         "CONFIGURATION_DIRECTORY": "the folder of config.toml, as set by systemd; comes first",
         "STATE_DIRECTORY": "the folder of the state, as set by systemd; comes first",
+        "XDG_RUNTIME_DIR, RUNTIME_DIRECTORY": "the folder of the agent's socket; without them it is in /tmp",
         "CREDENTIALS_DIRECTORY": "where systemd puts xmppsh.password or password",
         "SSL_CERT_FILE": "the authorities to trust",
         "NO_COLOR": "no colours",
