@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xmppsh.commands.export_mark import ExportMark
-from xmppsh.errors import DataError, IoError
+from xmppsh.errors import ConfigError, DataError, IoError
 
 QUERY = {"archive": "juliet@example.org", "with": None}
 OTHERS = {"archive": "nurse@example.org", "with": None}, QUERY | {"with": "romeo@example.net"}
@@ -67,4 +67,11 @@ def test_a_mark_of_the_version_before_is_understood(tmp_path: Path, output: int)
 def test_a_damaged_mark_is_refused_in_a_sentence(tmp_path: Path, output: int, text: str) -> None:
     (tmp_path / "mark").write_bytes(text.encode("latin-1"))
     with pytest.raises(IoError, match="is damaged, or not the checkpoint of an export"):
+        ExportMark(tmp_path / "mark", output, QUERY).restore()
+
+
+def test_a_checkpoint_that_others_may_write_is_refused(tmp_path: Path, output: int) -> None:
+    ExportMark(tmp_path / "mark", output, QUERY).restore()
+    (tmp_path / "mark").chmod(0o666)
+    with pytest.raises(ConfigError, match="is a checkpoint and can be written by other users"):
         ExportMark(tmp_path / "mark", output, QUERY).restore()

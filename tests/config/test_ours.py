@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from xmppsh.config.contacts import read_contacts
-from xmppsh.config.ours import open_private, refuse_foreign_file, refuse_foreign_folder, write_aside, write_output
+from xmppsh.config.ours import (
+    open_private,
+    read_regular,
+    refuse_foreign_file,
+    refuse_foreign_folder,
+    write_aside,
+    write_output,
+)
 from xmppsh.errors import ConfigError, IoError
 from xmppsh.outbox.store import Store
 
@@ -226,6 +233,25 @@ def test_a_private_file_is_no_link_and_ours(tmp_path: Path) -> None:
         os.chown(tmp_path / "theirs", MALLORY, MALLORY)
         with pytest.raises(PermissionError, match="another user"):
             open_private(tmp_path / "theirs", os.O_RDONLY)
+
+
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR, os.O_WRONLY | os.O_APPEND | os.O_CREAT])
+def test_a_private_file_is_a_regular_one_and_nothing_else_is_waited_for(tmp_path: Path, flags: int) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    os.mknod(tmp_path / "socket", stat.S_IFSOCK | 0o600)
+    for name in ("pipe", "socket"):
+        with pytest.raises(OSError, match="not a regular file"):
+            open_private(tmp_path / name, flags)
+
+
+def test_a_link_to_a_file_may_be_read_and_one_to_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "pipe"):
+        (tmp_path / f"to-{name}").symlink_to(name)
+    assert read_regular(tmp_path / "to-file") == b"text"
+    with pytest.raises(OSError, match="not a regular file"):
+        read_regular(tmp_path / "to-pipe")
 
 
 def test_what_is_written_aside_goes_through_no_link_that_waits_there(tmp_path: Path) -> None:

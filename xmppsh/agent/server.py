@@ -18,6 +18,7 @@ from xmppsh.agent.pool import Pool
 from xmppsh.agent.request import BadRequest, Request, close, receive
 from xmppsh.agent.running import prepared
 from xmppsh.agent.thin import GO, NOT_MINE, READY, RUN, STATUS, STOP, TAKEN, is_own_user, is_private
+from xmppsh.config.ours import open_private
 from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.tasks import running
 from xmppsh.texts import os_reason
@@ -59,10 +60,10 @@ class Place:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if not is_private(folder):
                 raise IoError(f"{folder}: others may enter this folder", hint=f"chmod 700 {folder}, when it is yours")
-            self._lock = os.open(f"{folder}/agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = open_private(f"{folder}/agent.lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             hint = "set XDG_RUNTIME_DIR to a folder that this user may write"
-            raise IoError(f"{folder}: {os_reason(error)}", hint=hint) from error
+            raise IoError(f"{error.filename or folder}: {os_reason(error)}", hint=hint) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

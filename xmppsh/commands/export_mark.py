@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.config.ours import write_aside
+from xmppsh.config.ours import read_regular, refuse_foreign_file, write_aside
 from xmppsh.errors import DataError, IoError
 from xmppsh.texts import os_reason
 
@@ -39,8 +39,7 @@ class ExportMark:
         if not self._path.exists():
             self._keep()
             return None
-        if not self._path.is_file():
-            raise IoError(f"{self._path} is not a regular file", hint="give another file")
+        refuse_foreign_file(self._path, "a checkpoint")
         kept = self._kept(self._path)
         if kept["query"] not in (None, self._query):  # None: of a version that did not note it
             raise DataError(
@@ -68,7 +67,7 @@ class ExportMark:
 
     def _kept(self, path: Path) -> dict[str, Any]:
         try:
-            kept = json.loads(path.read_text("utf-8"))
+            kept = json.loads(read_regular(path))
             found = {"after": kept["after"], "file": kept["file"], "count": kept.get("count", 0)}
             found["query"] = kept.get("query")
             if not all(isinstance(found[name], kinds) for name, kinds in KINDS.items()):

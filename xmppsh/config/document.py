@@ -6,7 +6,7 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.config.ours import refuse_foreign_file, refuse_foreign_folder
+from xmppsh.config.ours import read_regular, refuse_foreign_file, refuse_foreign_folder
 from xmppsh.config.paths import refuse_readable_by_others
 from xmppsh.errors import ConfigError
 from xmppsh.plain import dataclass
@@ -59,7 +59,7 @@ def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
     """
     refuse_foreign_folder(path.parent, "XDG_CONFIG_HOME")
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return Document(path)
     except OSError as error:

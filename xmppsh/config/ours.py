@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOT = 0
+NOT_REGULAR = "not a regular file"
 HINT = "name a folder of your own, by {variable}"
 
 
@@ -49,9 +50,11 @@ def refuse_foreign_file(path: Path, what: str) -> None:
 
 
 def open_private(path: str | Path, flags: int, mode: int = 0o600) -> int:
-    """Open a file of ours, made with `mode`; raises OSError for a link, and for a file of another user."""
+    """Open a file of ours, made with `mode`; raises OSError for a link, for what is no regular file, and for a file of
+    another user.
+    """
     try:
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        fd = _open_regular(path, flags | os.O_NOFOLLOW, mode)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a link", str(path)) from None
@@ -60,6 +63,32 @@ def open_private(path: str | Path, flags: int, mode: int = 0o600) -> int:
         return fd
     os.close(fd)
     raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
+
+
+def read_private(path: Path) -> bytes:
+    """What stands in a file of ours; raises OSError as `open_private` does."""
+    with open(open_private(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def read_regular(path: Path) -> bytes:
+    """What stands in a file that the user may have put elsewhere, with a link here; raises OSError."""
+    with open(_open_regular(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def _open_regular(path: str | Path, flags: int, mode: int = 0o600) -> int:
+    """Never waits: to open a named pipe or a device may take for ever."""
+    try:
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads, a socket
+            raise OSError(errno.ENXIO, NOT_REGULAR, str(path)) from None
+        raise
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.ENXIO, NOT_REGULAR, str(path))
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -90,7 +90,10 @@ class Database:
     def _refuse_foreign(self) -> None:
         """A file or journal that somebody else has put there is no outbox; ours is made here, with its mode."""
         for suffix in ("", "-wal", "-shm", "-journal"):
-            refuse_foreign_file(self.path.with_name(self.path.name + suffix), "a file of messages")
+            path = self.path.with_name(self.path.name + suffix)
+            refuse_foreign_file(path, "a file of messages")
+            if path.exists() and not path.is_file():
+                raise IoError(f"{path} is not a regular file", hint="move it away, or give another file")
         with suppress(FileExistsError):
             os.close(open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
@@ -99,8 +102,6 @@ class Database:
         where a part of the last page is missing."""
         if not self.path.exists() or _in_use[_identity(self.path)]:
             return
-        if not self.path.is_file():
-            raise IoError(f"{self.path} is not a regular file", hint="give another file")
         size_bytes = self.path.stat().st_size
         if 0 < size_bytes < MIN_FILE_BYTES or (size_bytes == 0 and self._has_bytes("-wal")):
             self._refuse("beginning")

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.config.ours import open_private, write_all, write_aside
+from xmppsh.config.ours import open_private, read_private, write_all, write_aside
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Lately:
         for path in self._paths:
             with suppress(FileNotFoundError):
                 self._recalled.append(path.stat())
-                *whole, _ = path.read_bytes().split(END.encode())  # the last one may have been cut
+                *whole, _ = read_private(path).split(END.encode())  # the last one may have been cut
                 found += [one.decode(errors="replace") for one in whole]
         return found
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmppsh.config.ours import open_private, write_all
+from xmppsh.config.ours import open_private, read_private, write_all
 from xmppsh.config.paths import STATE_HINT
 from xmppsh.errors import IoError, translate
 from xmppsh.plain import dataclass
@@ -101,7 +101,7 @@ class Process:
 def processes(folder: Path, on_closed: Callable[[IoError], None] = lambda _: None) -> list[Process]:
     """All that have a lock in this folder, dead ones too; the oldest lock first.
 
-    on_closed: is told of each lock that we may not open, as one that root left is; its process is neither known to be
+    on_closed: is told of each lock that we cannot open, as one that root left is; its process is neither known to be
     alive nor to be dead, and left out.
     """
     found: list[Process] = []
@@ -111,8 +111,6 @@ def processes(folder: Path, on_closed: Callable[[IoError], None] = lambda _: Non
             try:
                 found.append(Process(path.stem, is_alive(folder, path.stem), _stores(path)))
             except IoError as error:
-                if not isinstance(error.__cause__, PermissionError):
-                    raise
                 on_closed(error)
     return found
 
@@ -175,7 +173,7 @@ def _age(path: Path) -> float:
 
 def _stores(path: Path) -> tuple[tuple[str, Path], ...]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_private(path).splitlines()
     except FileNotFoundError:
         return ()
     entries = [entry for line in lines if (entry := _entry(line)) is not None]

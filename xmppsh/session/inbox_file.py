@@ -9,11 +9,12 @@ from xml.etree.ElementTree import ParseError
 
 from xmppsh import ns
 from xmppsh.config.paths import STATE_HINT, file_name
-from xmppsh.errors import IoError, translate
+from xmppsh.errors import IoError
 from xmppsh.outbox.inbox_store import Arrival, InboxStore
 from xmppsh.outbox.lately import Lately
 from xmppsh.outbox.owner import Owner
 from xmppsh.session.repeats import own_stanza_id
+from xmppsh.texts import os_reason
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
@@ -63,8 +64,11 @@ class InboxFile:
     def _handed_on_by_former(self) -> set[str]:
         if self._lately is None:
             return set()
-        with translate(OSError, lambda reason: IoError(f"{self._path.parent}: {reason.lower()}", hint=STATE_HINT)):
+        try:
             noted = self._lately.recall()
+        except OSError as error:
+            hint = STATE_HINT if isinstance(error, PermissionError) else "move it away"
+            raise IoError(f"{error.filename or self._path.parent}: {os_reason(error)}", hint=hint) from error
         return {found for xml in noted if (found := _stanza_id_if_any(xml, self._account))}
 
     def note_handed_on(self, stanzas: Sequence[str]) -> None:
