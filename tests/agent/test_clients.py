@@ -162,6 +162,11 @@ async def test_systemd_may_listen_for_it(program: Program, tmp_path: Path) -> No
     assert path.exists(), "systemd goes on listening"
 
 
+def connections(path: Path) -> int:
+    """How many there are to a socket, with those that are not accepted yet."""
+    return Path("/proc/net/unix").read_text().count(str(path))
+
+
 async def test_it_serves_as_many_commands_as_it_has_descriptors_for_and_hears_of_its_end_all_the_same(
     program: Program, tmp_path: Path
 ) -> None:
@@ -174,10 +179,15 @@ async def test_it_serves_as_many_commands_as_it_has_descriptors_for_and_hears_of
     for outcome in await asyncio.gather(*(program.run("ping") for _ in range(8))):
         assert (outcome.code, outcome.stderr) == (0, "")
     assert (await facts(program))["commands"] == 1, "the others went the ordinary way"
+    os.kill(process.pid, signal.SIGSTOP)  # so that it meets them all together, and none has waited for too long
     with contextlib.ExitStack() as at_end:
         for _ in range(MAX_ASKING + 1):
             at_end.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
-        outcome = await program.run("agent", "status")
+        there = connections(path)
+        asking = await program.start("agent", "status")
+        await until(lambda: connections(path) > there, "that it has connected")
+        os.kill(process.pid, signal.SIGCONT)
+        outcome = await finish(asking)
         assert (outcome.code, outcome.stderr.splitlines()[0]) == (74, FULL)
     assert (await program.run("agent", "stop")).code == 0
     assert (await finish(process)).code == 0
