@@ -100,6 +100,45 @@ def test_others_messages_are_unread_until_they_are_written_to() -> None:
     assert talk.unread == {}
 
 
+def about(name: str, content: str, stanza_id: str = "m1", **changes: Any) -> MessageRecord:
+    namespace, _, local = name.partition(" ")
+    xml = f"<message><{local} xmlns='{namespace}' id='{stanza_id}'>{content}</{local}></message>"
+    plain = {"body": None, "payloads": (f"{{{namespace}}}{local}", "{urn:xmpp:fallback:0}fallback"), "xml": xml}
+    return message(**plain | changes)
+
+
+REACT, RETRACT = "urn:xmpp:reactions:0 reactions", "urn:xmpp:message-retract:1 retract"
+
+
+def test_a_reaction_names_what_it_is_about() -> None:
+    talk = conversation()
+    talk.incoming(message("Good morning", id="m1"), current=ROMEO)
+    (shown,) = rows(talk.incoming(about(REACT, "<reaction>👍</reaction><reaction>❤</reaction>"), current=ROMEO))
+    assert shown.endswith("* romeo  reacted with 👍 ❤ to “Good morning”")
+    (gone,) = rows(talk.incoming(about(REACT, ""), current=ROMEO))
+    assert gone.endswith("* romeo  took the reaction back from “Good morning”")
+    (other,) = rows(talk.incoming(about(REACT, "<reaction>!</reaction>", "m9"), current=ROMEO))
+    assert other.endswith("to an earlier message")
+
+
+def test_what_its_author_retracts_is_not_shown_again_and_a_note_for_others_is_no_text() -> None:
+    talk = conversation()
+    talk.own(ROMEO, "2026-03-01T11:58:00Z", "mine", "acked", "m0")
+    talk.incoming(message("wrong window", id="m1"), current=ROMEO)
+    (shown,) = rows(talk.incoming(about(RETRACT, "", body="/me retracted something"), current=ROMEO))
+    assert shown.endswith("* romeo  retracted “wrong window”")
+    talk.incoming(about(RETRACT, "", "m0"), current=ROMEO)
+    _, mine, theirs, *_ = rows(talk.last(ROMEO, 4))
+    assert (mine[-4:], theirs[-11:]) == ("mine", "(retracted)")
+    assert talk.last(ROMEO, 0) == ""
+
+
+def test_a_long_text_is_cut_for_last_and_its_colour_ends_there() -> None:
+    talk = conversation(colors=True)
+    talk.incoming(message("x" * 5000, encrypted=True), current=ROMEO)
+    assert talk.last(ROMEO, 1).endswith("x\x1b[0m…\n")
+
+
 def test_the_last_messages_are_shown_again() -> None:
     talk = conversation()
     for number in range(KEPT_MESSAGES + 5):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
 from xmppsh.output import safe
-from xmppsh.shell.shown.look import LEAST_COLUMNS, folded, width
+from xmppsh.shell.shown.look import LEAST_COLUMNS, cut, folded, plain, width
+from xmppsh.shell.shown.refers import reference
 from xmppsh.texts import local, rfc3339
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from xmppsh.output.records import MessageRecord
     from xmppsh.shell.shown.look import Palette
     from xmppsh.shell.shown.people import People
+    from xmppsh.shell.shown.refers import Reference
 
 KEPT_CONVERSATIONS = 50
 KEPT_MESSAGES = 200  # of one conversation, for /last
 KEPT_CHARACTERS = 2000  # of one message
+QUOTED_CHARACTERS = 40  # of one that another is about
 NAME_COLUMNS = 8  # names that are shorter are filled up, so that texts begin below each other
 RULE = "─"
 ME = "/me "  # who says that acts (XEP-0245)
@@ -66,7 +69,7 @@ def chat_state(record: MessageRecord) -> str | None:
 
 
 class _Said(NamedTuple):
-    """color: the address whose colour the name has; mark: for a message of ours a key of MARKS, and its id."""
+    """color: the address whose colour the name has; mark: for a message of ours a key of MARKS."""
 
     stamp: str
     color: str
@@ -114,7 +117,8 @@ class Conversation:
         if re.match(OURS, who, re.IGNORECASE):
             who = record.from_ or ""
         color = record.from_ if record.room else bare
-        return self._told(bare, _Said(record.stamp, color or "", who, self._text(record)))
+        said = _Said(record.stamp, color or "", who, "", None, record.id)
+        return self._told(bare, said._replace(text=self._text(record, bare, said)))
 
     def _said_elsewhere(self, record: MessageRecord) -> str:
         """What another client of ours has said; whoever answers has read what came before."""
@@ -122,7 +126,8 @@ class Conversation:
             return ""
         partner = (record.to or "").partition("/")[0]
         self.read(partner)
-        return self._told(partner, _Said(record.stamp, "", "you", self._text(record), ELSEWHERE))
+        said = _Said(record.stamp, "", "you", "", ELSEWHERE, record.id)
+        return self._told(partner, said._replace(text=self._text(record, partner, said)))
 
     def own(self, partner: str, stamp: str, text: str, mark: str, stanza_id: str) -> str:
         """The text of a message of ours, with what became of it: a key of MARKS.
@@ -137,7 +142,7 @@ class Conversation:
     def mark(self, partner: str, ids: Collection[str], mark: str) -> bool:
         """Messages of ours have come further; False where none of them is kept."""
         kept = self._kept.get(partner, deque())
-        places = [at for at, said in enumerate(kept) if said.stanza_id in ids]
+        places = [at for at, said in enumerate(kept) if said.mark is not None and said.stanza_id in ids]
         for at in places:
             kept[at] = kept[at]._replace(mark=mark)
         return bool(places)
@@ -149,7 +154,7 @@ class Conversation:
 
     def last(self, partner: str, count: int) -> str:
         """The last messages of a conversation, again."""
-        kept = list(self._kept.get(partner, ()))[-count:]
+        kept = list(self._kept.get(partner, ()))[-count:] if count else []
         self._partner = None
         return "".join(self._row(partner, one) for one in kept)
 
@@ -160,7 +165,7 @@ class Conversation:
         self._kept.move_to_end(partner)
         if len(self._kept) > KEPT_CONVERSATIONS:
             self._kept.popitem(last=False)
-        kept.append(said._replace(text=said.text[:KEPT_CHARACTERS]))
+        kept.append(said._replace(text=cut(said.text, KEPT_CHARACTERS)))
         return self._row(partner, said)
 
     def _row(self, partner: str, said: _Said) -> str:
@@ -197,7 +202,7 @@ class Conversation:
             return self._palette.kind("dim", f"{RULE * 2} {title}") + "\n"
         return self._palette.kind("dim", f"{RULE * 2} {title} {RULE * rest} {when} {RULE * 2}") + "\n"
 
-    def _text(self, record: MessageRecord) -> str:
+    def _text(self, record: MessageRecord, partner: str, said: _Said) -> str:
         marks = []
         if record.type == "headline":
             marks.append("[headline]")
@@ -210,7 +215,9 @@ class Conversation:
         shown = self._palette.kind("mark", " ".join(marks)) + (" " if marks else "")
         if record.subject:
             shown += self._palette.kind("bold", f"[{safe.line(record.subject)}]") + " "
-        if record.body is not None:
+        if (about := reference(record)) is not None:
+            shown = f"{ME}{about.what} {self._earlier(partner, about, said)}"
+        elif record.body is not None:
             body = safe.block(record.body.rstrip("\n"), "")
             shown += self._palette.kind("dim", body) if record.encrypted else body
         elif not record.subject and not marks:
@@ -220,6 +227,18 @@ class Conversation:
             if url != record.body:
                 shown += "\n" + self._palette.kind("link", safe.line(url))
         return shown
+
+    def _earlier(self, partner: str, about: Reference, said: _Said) -> str:
+        """The message that another one is about, by its first words. What its author takes back is not shown again."""
+        kept = self._kept.get(partner, deque())
+        for at in reversed(range(len(kept))):
+            if kept[at].stanza_id != about.stanza_id or (about.retracts and kept[at].color != said.color):
+                continue
+            first = cut(plain(kept[at].text).partition("\n")[0], QUOTED_CHARACTERS)
+            if about.retracts:
+                kept[at] = kept[at]._replace(text=self._palette.kind("dim", "(retracted)"))
+            return f"“{first}”"
+        return "an earlier message"
 
 
 def stamp_of(moment: datetime) -> str:

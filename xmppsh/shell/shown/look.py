@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from xmppsh.config.schema import Color
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://\S+", re.IGNORECASE)
+_PAINT = re.compile(r"\x1b\[[\d;]*m")
+_HALF_PAINT = re.compile(r"\x1b[^m]*$")
 PIECE = 1000  # characters that are wrapped at once
 RESET = "\x1b[0m"
 KINDS = {
@@ -37,6 +39,19 @@ def wants_color(color: Color, env: Mapping[str, str]) -> bool:
     if color == "auto":
         return not env.get("NO_COLOR") and env.get("TERM", "dumb") not in ("dumb", "unknown")
     return color == "always"
+
+
+def plain(text: str) -> str:
+    """A text without its colours."""
+    return _PAINT.sub("", text)
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters of a text; where it is longer, `…` tells so, and its colours end there."""
+    if len(text) <= most:
+        return text
+    begun = _HALF_PAINT.sub("", text[:most])
+    return begun + (RESET if "\x1b" in begun else "") + "…"
 
 
 class Palette:
