@@ -57,3 +57,28 @@ async def test_what_a_cut_that_does_not_heal_leaves_is_told_to_be_in_the_outbox(
     assert outcome.code == 0, outcome.stderr
     async with Contact(server, friend) as contact:
         await contact.wait_for_message(lambda message: message.body == "kept for later")
+
+
+async def test_a_message_that_is_acknowledged_late_is_shown_once_more(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("prosody")
+    account, friend = server.account(), server.account()
+    async with Terminal(Program(tmp_path, server, account), "connect", "--timeout", "2") as shell:
+        await shell.prompt()
+        await shell.enter(f"/to {friend.jid}")
+        await shell.prompt(friend.jid)
+        await shell.shows("all sent")
+        server.suspend()
+        await shell.enter("into the silence")
+
+        def marks() -> list[str]:
+            return [line.split()[2] for line in shell.lines if line.endswith("into the silence") and "you" in line]
+
+        await shell.until(lambda: marks() == ["…", "✗"], "the message without an acknowledgement")
+        server.resume()
+        await shell.until(lambda: marks() == ["…", "✗", "✓"], "the late acknowledgement", 60)
+        await shell.enter("/last")
+        await shell.until(lambda: marks()[3:] == ["✓"], "what /last tells")
+    async with Contact(server, friend) as contact:
+        await contact.wait_for_message(lambda message: message.body == "into the silence")
