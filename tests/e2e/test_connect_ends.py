@@ -155,3 +155,12 @@ async def test_a_cut_heals_and_keeps_the_half_typed_line(prosody: Server, tmp_pa
         stage.shell.type(CTRL_C)
         await stage.shell.enter("/ping")
         await stage.shell.shows("pong from")
+
+
+async def test_what_a_stopped_command_says_begins_a_line_of_its_own(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/ping -c 100 -i 30")
+        await stage.shell.shows("pong from")
+        stage.shell.type(CTRL_C)
+        assert (await stage.shell.shows("min/avg/max")).startswith("1 answer")
+        await stage.shell.prompt()

@@ -173,7 +173,6 @@ class Repl:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise  # it is the shell that has to end, not the command alone
-            self._screen.above("\n")  # after the terminal's ^C
         except XmppshError as error:
             if self._session.is_over:
                 await watch  # raises what ended it, once all that came before is printed
@@ -301,6 +300,7 @@ class Repl:
         if not self._reads:
             # From the keyboard. With nothing left to stop it came a moment too late, and the shell goes on.
             if self._work is not None:
+                self._screen.above("\n")  # after the terminal's ^C, and before what the command says at its end
                 self._work.cancel()
             return True
         if not self._prompt.default_buffer.text:
