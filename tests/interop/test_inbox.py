@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import signal
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -83,6 +84,25 @@ async def test_what_a_killed_listen_had_not_printed_is_printed_by_the_next_one_f
     assert (rest.code, first + rest.stdout.splitlines()) == (0, bodies(COUNT)), rest.stderr
     again = await program.run("listen", "-W", "1", "-F", "%b")
     assert (again.code, again.stdout) == (0, "")
+
+
+async def test_what_a_listen_leaves_unread_at_its_end_is_the_next_ones_where_another_client_is_online(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path
+) -> None:
+    program.env["XMPPSH_JID"] = bot = f"{alice.jid}/bot"
+    async with Contact(server, alice, "phone"):
+        async with program.listening("-C", "1", "-F", "%b", ready=tmp_path / "ready") as process:
+            await friend.wait_for_presence(alice.jid, "available", sender=bot)
+            process.send_signal(signal.SIGSTOP)
+            for body in ("one", "two", "three"):
+                await friend.send(bot, body)
+            await friend.settle()
+            process.send_signal(signal.SIGCONT)
+            assert (await finish(process)).stdout == "one\n"
+        left = await program.run("listen", "--drain", "-F", "%b")
+        assert (left.code, left.stdout) == (0, "two\nthree\n"), left.stderr
+        assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
+    assert friend.messages == [], "nothing was bounced"
 
 
 async def test_one_shots_of_one_address_do_not_end_each_other_or_a_listen(

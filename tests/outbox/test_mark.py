@@ -61,6 +61,17 @@ def test_a_run_goes_on_where_a_dead_one_was_and_none_after_it_does(path: Path) -
     assert reading(path, Listen()).left is None
 
 
+def test_a_run_that_died_before_it_had_acknowledged_anything_was_given_messages_all_the_same(path: Path) -> None:
+    marked = Listen(gets_messages=False)
+    first = reading(path, marked)
+    marked.gets_messages = True
+    first.note_mark()
+    died(first)
+    second = reading(path, Listen())
+    assert second.left is not None
+    assert second.left.gets_messages
+
+
 def test_a_run_that_ends_cleanly_before_it_has_what_a_dead_one_lacked_leaves_that_to_the_next(path: Path) -> None:
     first = reading(path, Listen(newest_kept="the last one"))
     first.note_handled(3)

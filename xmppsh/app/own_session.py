@@ -82,37 +82,30 @@ class OwnSessions:
         self, command: str, *kinds: str, inbox_bytes: int = INBOX_BYTES, plug: Plug = nothing
     ) -> AsyncIterator[tuple[Session, Inbox]]:
         """A lasting session whose arrivals are stored for a slow reader."""
+        from xmppsh.app.reading import Reading
         from xmppsh.session.inbox_file import InboxFile
-        from xmppsh.xep.catch_up import CatchUp
-        from xmppsh.xep.room_gaps import RoomGaps
 
-        files: list[InboxFile] = []
-        sessions: list[Session] = []
-        readers: list[Inbox] = []
-        behind: list[CatchUp] = []
+        readings: list[Reading] = []
 
         def tell(why: str) -> None:
             self._console.log(1, f"after kill -9 the last messages may be printed twice: {why}")
 
         def read(session: Session) -> None:
-            files.append(InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes, tell))
-            readers.append(session.inbox(files[0], *kinds))
-            sessions.append(session)
-            if "message" in kinds:
-                behind.append(CatchUp(session, readers[0], self._account.trace))
-            gaps = RoomGaps(session, readers[0])
-            session.interceptors += [*behind, gaps, *plug(session, gaps)]
+            file = InboxFile.of(self._storage.state, self._account.jid, command, inbox_bytes, tell)
+            readings.append(Reading(session, file, kinds, plug, self._account.trace))
 
         options = self._lasting_options(give_up_s=None)
         try:
             async with self._session(options, self._journal, before_open=read, is_next=True) as session:
-                for one in behind:
-                    await one.through()
-                yield session, readers[0]
+                (reading,) = readings
+                try:
+                    await reading.begin()
+                    yield session, reading.inbox
+                finally:
+                    reading.stop()
         finally:
-            for session, reader, file in zip(sessions, readers, files, strict=False):
-                reader.close()
-                file.end(is_acked=not self._storage.left_open and not session.may_repeat)
+            for one in readings:
+                one.end(is_closed=not self._storage.left_open)
 
     @asynccontextmanager
     async def before_login(self) -> AsyncIterator[Registration]:

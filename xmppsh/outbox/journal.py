@@ -268,6 +268,11 @@ class Journal:
         if self._session is not None:
             self.store.note_handled(self._session, h, self.marked)
 
+    def note_mark(self) -> None:
+        """Its reader gets messages from now on, and may die before any is acknowledged."""
+        if self._session is not None and self.marked is not None:
+            self.store.note_mark(self._session, self.marked)
+
     # ── Stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _is_stored(self, item: Entry | Batch) -> bool:

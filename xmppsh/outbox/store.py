@@ -108,6 +108,11 @@ class Store(Database):
             if marked is not None:
                 mark.move(database, session, marked)
 
+    def note_mark(self, session: int, marked: Marked) -> None:
+        """How far its reader is, and that it gets messages."""
+        with self._transaction(durable=False) as database:
+            mark.move(database, session, marked)
+
     def close_session(self, session: int) -> None:
         """The session is over; its stanzas stay with what is known of them, and the mark of its reader."""
         with self._transaction(durable=False) as database:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.connection.lasting import Connection
     from xmppsh.model import Element
     from xmppsh.protocol.sm import ResumableSession
+    from xmppsh.session.outbound import Outbound
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.requests import Requests
     from xmppsh.session.responder import Responder
@@ -47,6 +48,10 @@ class OwnStore(Protocol):
     @property
     def interceptors(self) -> list[Interceptor]:
         """Who is told when the store was delivered."""
+
+    @property
+    def outbound(self) -> Outbound:
+        """Where its reader's mark is kept."""
 
     @property
     def requests(self) -> Requests:
@@ -85,6 +90,7 @@ class Availability:
     def announce(self, presence: Xml) -> Xml:
         """This presence is sent next; a new session after a lost one does it again."""
         self._announced = presence
+        self._session.outbound.note_available()
         presence = with_caps(presence, self._responder.also)
         self._connection.expect_backlog()
         if self._looking is not None:

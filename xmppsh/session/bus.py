@@ -242,7 +242,7 @@ class Bus:
     def release(self, arrival: Waiting) -> None:
         """One reader has finished with this stanza; the last one makes it count as handled."""
         arrival.was_read = True
-        self._let_go(arrival)
+        self.let_go(arrival)
 
     def release_run(self, run: WaitingRun, count: int) -> None:
         """The reader has finished with the next `count` of these messages."""
@@ -257,12 +257,13 @@ class Bus:
             self._subscriptions.remove(subscription)
         for arrival in left:
             if isinstance(arrival, Waiting):
-                self._let_go(arrival)
+                self.let_go(arrival)
             else:
                 self._shrink(sum(map(len, arrival.left)))
                 self.on_unread()
 
-    def _let_go(self, arrival: Waiting) -> None:
+    def let_go(self, arrival: Waiting) -> None:
+        """One reader leaves this stanza to the others, or to nobody, as in `publish`."""
         self._shrink(len(arrival.element.xml))
         arrival.holders -= 1
         if arrival.holders:

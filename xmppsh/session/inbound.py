@@ -206,6 +206,11 @@ class Inbound:
         if not self._holding:
             self._release()
 
+    def let_all_through(self) -> None:
+        """Give the readers what was held back: there is no time for what comes before it."""
+        self._holding.clear()
+        self._release()
+
     def _release(self) -> None:
         held, self._held = self._held or [], None
         self._read_on()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
 from xmppsh.outbox.inbox_store import Arrival
-from xmppsh.session.bus import Subscription, WaitingRun
+from xmppsh.session.bus import Subscription, Waiting, WaitingRun
 from xmppsh.xmlio.reader import StanzaReader
 from xmppsh.xmlio.splitter import Limits
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from xmppsh.model import Element
-    from xmppsh.session.bus import Bus, Waiting
+    from xmppsh.session.bus import Bus
     from xmppsh.session.inbox_file import InboxFile
     from xmppsh.session.repeats import Repeats
 
@@ -58,6 +58,8 @@ class Inbox(Subscription):
         self._generation: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_writable = True
+        self._is_keeping = False  # what still comes, for the next run
+        self.keeps_rest: Callable[[], bool] = lambda: False  # does nobody else keep what is left when reading ends?
         self._kept_up_at = 0.0  # when the reader last took all that it was offered, by the monotonic clock
         self._reader = StanzaReader(Limits().arriving)  # of what was stored: whole stanzas that were read before
         repeats.expect(file.recall())
@@ -128,15 +130,33 @@ class Inbox(Subscription):
         if self._is_writable:
             self._file.read(arrival)
 
-    def cancel(self) -> None:
+    def stop(self) -> None:
         """Read no more. What is stored waits for the next run of the same command, and what is not for the server's
-        next client."""
+        next client; where the server keeps it for nobody (session/others.py), what waits or comes yet is stored."""
+        if self._is_keeping:
+            return
+        if self._cancelled or not self._is_writable or not self.keeps_rest():
+            super().stop()
+            return
+        self._cancelled = self._is_keeping = True
+        waiting, self._waiting = self._waiting, deque()
+        for arrival in waiting:
+            if isinstance(arrival, Waiting) and arrival.element.kind != "message":
+                self._bus.let_go(arrival)
+            else:
+                self._waiting.append(arrival)
+        self._store_waiting()
+        self._ready.set()
+
+    def cancel(self) -> None:
+        """What was read last is dealt with; read no more, as in `stop`. `close` ends the keeping."""
         super().cancel()
-        self.close()
+        if not self._is_keeping:
+            self.close()
 
     def close(self) -> None:
         """Store no more. What the reader has in its hands is not dealt with."""
-        self._is_writable = False
+        self._is_writable = self._is_keeping = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -190,6 +210,8 @@ class Inbox(Subscription):
         if self._repeats.is_repeat(arrival.element):
             self._bus.release(arrival)
             return
+        if self._is_keeping:
+            return self._put_late(arrival)
         super().put(arrival)
         if self._file.count and len(self._waiting) >= SLOW_COUNT:
             self._store_waiting()
@@ -199,7 +221,7 @@ class Inbox(Subscription):
         """Messages arrived together: they stay so where none of them can be a repeated one."""
         if run.token[0] != self._generation:
             self._begin_session(run.token[0])
-        if not self._reads_messages or self._repeats.may_be_among(run.left):
+        if self._is_keeping or not self._reads_messages or self._repeats.may_be_among(run.left):
             return False
         self._waiting.append(run)
         self._ready.set()
@@ -207,6 +229,13 @@ class Inbox(Subscription):
             self._store_waiting()
         self._watch()
         return True
+
+    def _put_late(self, arrival: Waiting) -> None:
+        """It comes while the session is closed, and is not acknowledged any more: its id tells when it comes again."""
+        if arrival.element.kind != "message" or not self.stanza_id(arrival.element.xml):
+            return self._bus.let_go(arrival)
+        super().put(arrival)
+        self._store_waiting()
 
     def _begin_session(self, generation: int) -> None:
         if self._generation is not None:

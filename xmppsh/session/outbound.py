@@ -278,6 +278,12 @@ class Outbound:
         if self.journal is not None:
             self.journal.note_handled(h)
 
+    def note_available(self) -> None:
+        """The session gets messages from now on, which its reader's mark has to tell (outbox/mark.py)."""
+        if self.journal is not None:
+            with self.ending_if_full():
+                self.journal.note_mark()
+
     def settle(self, fates: Sequence[Fate | None]) -> None:
         """The fates of the uncertain stanzas are known; None: of this one not yet. Raises IoError."""
         uncertain = self.queue.uncertain
