@@ -22,7 +22,8 @@ DELAY_MS = 50
         (79, 2, {0, 1, 2}, {2: "uncertain"}, ""),
         (79, 2, {0, 1}, {}, "exit 79, and nothing in the outbox is uncertain"),
         (79, 1, {0}, {2: "uncertain"}, "1 are neither there nor in the outbox"),
-        (79, 1, {0, 1}, {2: "uncertain"}, "1 acknowledged, 2 not in the outbox"),
+        (79, 3, {0, 1}, {2: "uncertain"}, "3 acknowledged, 2 not in the outbox"),
+        (79, 1, {0, 1}, {2: "uncertain"}, ""),  # the guard had the acknowledgement of the second one
         (79, 2, {0, 1, 3}, {2: "uncertain", 3: "queued"}, "1 arrived that it says it did not send"),
         (69, 2, {0, 1}, {2: "queued"}, ""),
     ],
