@@ -83,3 +83,21 @@ async def test_sessions_are_listed_and_closed_though_a_store_is_damaged_and_a_lo
     closed = await run(program, "sessions", "close", ghost.partition("/")[2])
     assert (closed.returncode, closed.stdout, closed.stderr.splitlines()) == (0, f"closed {ghost}\n", warnings)
     await friend.wait_for_presence(alice.jid, "unavailable", sender=ghost)
+
+
+async def test_a_damaged_outbox_is_told_of_once_though_a_dead_program_wrote_to_it(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path
+) -> None:
+    await kill_a_listener(program, friend, tmp_path)
+    (store,) = (tmp_path / "xmppsh" / "outbox").glob("*.sqlite")
+    for journal in store.parent.glob("*.sqlite-*"):
+        journal.unlink()
+    store.write_bytes(b"no database any more" * 100)
+    done = await run(program, "send", alice.jid, "hi")
+    (warning,) = done.stderr.splitlines()
+    assert (done.returncode, warning.partition("; it is moved to ")[0]) == (
+        0,
+        f"xmppsh: {store}: file is not a database",
+    )
+    again = await run(program, "send", alice.jid, "hi")
+    assert (again.returncode, again.stderr) == (0, "")

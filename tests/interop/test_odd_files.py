@@ -70,7 +70,8 @@ async def test_a_config_that_is_no_regular_file_is_refused(
     (tmp_path / "xmppsh").mkdir(mode=0o700)
     odd(path := tmp_path / "xmppsh" / "config.toml")
     outcome = await program.run("ping")
-    assert (outcome.code, outcome.stderr) == (78, f"xmppsh: {path}: not a regular file\n")
+    why = "is a directory" if odd is a_folder else "not a regular file"
+    assert (outcome.code, outcome.stderr) == (78, f"xmppsh: {path}: {why}\n")
 
 
 @pytest.mark.parametrize("odd", ODD)

@@ -65,3 +65,14 @@ async def test_a_new_password_comes_from_a_descriptor_and_from_one_place(program
     assert (none.code, none.stderr.splitlines()[0]) == (
         64, f"xmppsh: {alice.jid}: no new password, and no terminal to ask for it",
     )  # fmt: skip
+
+
+async def test_a_new_password_that_others_can_read_is_refused_with_the_option_that_gives_it_without_a_file(
+    program: Program, alice: Account, tmp_path: Path
+) -> None:
+    (tmp_path / "new").write_text("canary\n")
+    (tmp_path / "new").chmod(0o644)
+    outcome = await program.run("account", "passwd", "--new-password-file", str(tmp_path / "new"))
+    assert (outcome.code, outcome.stderr.splitlines()[1]) == (
+        78, f"  try: chmod 600 {tmp_path / 'new'}, or --new-password-fd N",
+    )  # fmt: skip

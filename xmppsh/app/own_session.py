@@ -199,14 +199,29 @@ class OwnSessions:
 
     # ── Ghosts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def reap(self, *, names: Collection[str] | None = None, settle: bool = False) -> list[Reaped]:
+    async def reap(
+        self,
+        *,
+        names: Collection[str] | None = None,
+        settle: bool = False,
+        on_moved: Callable[[str], None] | None = None,
+    ) -> list[Reaped]:
         """Close the sessions that dead processes of this account left (ghosts/reap.py)."""
         from xmppsh.ghosts.reap import reap
 
         guard, console = self._storage.guard, self._console
         watch = guard.watch if guard is not None else lambda _: None
         options, locks = self._account.options, self._storage.locks
-        return await reap(options, locks, console.log, self._account.trace, names=names, settle=settle, on_claim=watch)
+        return await reap(
+            options,
+            locks,
+            console.log,
+            self._account.trace,
+            names=names,
+            settle=settle,
+            on_claim=watch,
+            on_moved=on_moved,
+        )
 
     async def close_for_program(self, names: Collection[str], known: KnownSession | None) -> None:
         """For the guard: close what the store tells of, and the session that the program told of itself."""
@@ -226,7 +241,7 @@ class OwnSessions:
         if not self._storage.has_locks:
             return
         try:
-            reaped = await self.reap()
+            reaped = await self.reap(on_moved=self._console.warn)  # as our own session would, which finds it mended
         except XmppshError as error:
             no_way = isinstance(error, (ConnectError, DeadlineExceeded, SaslError))
             if no_way and not isinstance(error, ConnectionLost):

@@ -85,9 +85,12 @@ def _open_regular(path: str | Path, flags: int, mode: int = 0o600) -> int:
         if error.errno == errno.ENXIO:  # a pipe that nobody reads, a socket
             raise OSError(errno.ENXIO, NOT_REGULAR, str(path)) from None
         raise
-    if stat.S_ISREG(os.fstat(fd).st_mode):
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
         return fd
     os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.ENXIO, NOT_REGULAR, str(path))
 
 

@@ -133,8 +133,9 @@ def _is_private(path: Path, env: Env) -> bool:
     return place is not None and path.absolute().is_relative_to(place)
 
 
-def refuse_readable_by_others(path: Path, what: str, env: Env) -> None:
-    """Raise ConfigError when others can reach a file with a secret, and we could change that.
+def refuse_readable_by_others(path: Path, what: str, env: Env, instead: str = "--password-fd N") -> None:
+    """Raise ConfigError when others can reach a file with a secret, and we could change that. instead: what gives the
+    secret without a file.
 
     Only regular files are judged, only our own, and none that a mount shows read-only: the secrets of a container are
     often readable for all, and are not ours to change.
@@ -149,7 +150,7 @@ def refuse_readable_by_others(path: Path, what: str, env: Env) -> None:
         mend = f"chmod 600 {path}" if _is_private(path, env) else "a file of your own, of mode 600"
         raise ConfigError(
             f"{path} holds {what} and its mode is {stat.S_IMODE(found.st_mode):04o}: others can read it",
-            hint=f"{mend}, or --password-fd N",
+            hint=f"{mend}, or {instead}",
         )
 
 

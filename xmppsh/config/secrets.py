@@ -65,7 +65,7 @@ def next_password(
         options = ", ".join(f"--new-password-{name}" for name in given)
         raise UsageError("more than one source of the new password is given", hint=f"keep one of {options}")
     if path is not None:
-        return _from_file(path, env)
+        return _from_file(path, env, instead="--new-password-fd N")
     if command is not None:
         return _from_command(command, "--new-password-command", COMMAND_S)
     if fd is not None:
@@ -115,15 +115,15 @@ def _spelled(names: list[str]) -> str:
 
 def _from(settings: Settings, name: str, env: Mapping[str, str]) -> str:
     if name == "password_file":
-        return _from_file(settings.path(name, env) or Path(), env)
+        return _from_file(settings.path(name, env) or Path(), env, instead="--password-fd N")
     if name == "password_fd" and settings.password_fd is not None:
         return _from_fd(settings.password_fd)
     limit_s = COMMAND_S if settings.origin("timeout") is Origin.DEFAULT else settings.timeout
     return _from_command(settings.password_command or "", "--password-command", limit_s)
 
 
-def _from_file(path: Path, env: Mapping[str, str]) -> str:
-    refuse_readable_by_others(path, "a password", env)
+def _from_file(path: Path, env: Mapping[str, str], instead: str) -> str:
+    refuse_readable_by_others(path, "a password", env, instead)
     try:
         return _first_line(path.read_bytes(), str(path))
     except OSError as error:

@@ -15,7 +15,7 @@ from xmppsh.connection.takeover import take_over
 from xmppsh.errors import ConnectError, IoError
 from xmppsh.ghosts.dead_session import Reaped, Remains
 from xmppsh.model import Jid
-from xmppsh.outbox.journal import Journal
+from xmppsh.outbox.journal import Journal, account_file
 from xmppsh.outbox.owner import GUARD, Owner, forget, is_alive, processes
 from xmppsh.outbox.registry import owner_of
 
@@ -41,14 +41,17 @@ async def reap(
     names: Collection[str] | None = None,
     settle: bool = False,
     on_claim: Callable[[str], None] = lambda _: None,
+    on_moved: Callable[[str], None] | None = None,
 ) -> list[Reaped]:
     """Close what dead processes of the account left, the oldest first; what fails is left to the next try, and raises.
 
     locks: the folder of the processes' locks. names: of these processes instead, whatever their locks say: one may be
     dying or hang. settle: also find out what became of messages in flight, which may take seconds. on_claim is told the
-    name under which something is claimed, before it is: we may be killed, too.
+    name under which something is claimed, before it is: we may be killed, too. on_moved: the account's outbox is moved
+    aside where it is damaged, and this is told where to; None: it is an error, as a damaged file of the user's is.
     """
     account = str(options.jid.bare)
+    outbox = account_file(locks.parent, account)
     reaped: list[Reaped] = []
     damaged: IoError | None = None
     closed_locks: list[IoError] = []
@@ -56,8 +59,9 @@ async def reap(
         if process.alive if names is None else process.name not in names:
             continue
         claims = [
-            _Claim(Journal(path, Owner(locks, GUARD), account, everything=True), process)
+            _Claim(Journal(path, Owner(locks, GUARD), account, everything=True, on_moved=moved), process)
             for owner, path in process.stores
+            for moved in (on_moved if path == outbox else None,)
             if owner == account and path.exists()
         ]
         for claim in claims:
