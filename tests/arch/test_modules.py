@@ -65,6 +65,7 @@ SHOWN_BY = {
     "interop/test_adhoc.py": "commands: adhoc form_records",
     "interop/test_room.py": "commands: room · xep: muc",
     "interop/test_login.py": "commands: login",
+    "interop/test_send_lines.py": "commands/send: telling",
     "interop/test_send.py": (
         "app: account own_session · commands: attachments resending · commands/send: delivery"
         " · output: failure printer · xmlio: payloads"

@@ -28,25 +28,31 @@ if TYPE_CHECKING:
 class Delivery:
     """What was sent to whom, and its fate.
 
-    count: messages times recipients; acked: has the server acknowledged them? failed: the errors of those that bounced
-    or were not confirmed, by their keys; shut: why rooms do not let us in; nothing is sent to those; most: so many
-    of the last messages are remembered, where nobody asks for each in the end (None: all); answered: is set once
-    nothing more is waited for.
+    count: messages times recipients; failed: the errors of those that bounced or were not confirmed, by their keys;
+    shut: why rooms do not let us in; nothing is sent to those; most: so many of the last messages are remembered, where
+    the answer to each is not waited for (None: all); untold: the keys of those whose result nobody has taken;
+    on_news: is called when something was handed in or answered; answered: is set once nothing more is waited for.
     """
 
     def __init__(self, recipients: list[Jid], wait: Wait, message_type: str, stanza_id: str | None = None) -> None:
         self.recipients, self.wait = recipients, wait
         self.count = 0
         self.most: int | None = None
-        self.acked = False
         self.failed: dict[str, XmppshError] = {}
         self.shut: dict[Jid, XmppshError] = {}
         self.replies: list[Element] = []
+        self.untold: dict[str, None] = {}
+        self.on_news: Callable[[], object] = lambda: None
         self._confirmed: set[str] = set()
         self._replied: set[Jid] = set()
         self._message_type, self._stanza_id = message_type, stanza_id
         self._to: OrderedDict[str, Jid] = OrderedDict()
         self._addresses: dict[Jid, None] = {}  # the bare ones of the recipients, in order
+
+    @property
+    def open_recipients(self) -> list[Jid]:
+        """Those that something is sent to."""
+        return [to for to in self.recipients if to not in self.shut]
 
     @cached_property
     def answered(self) -> asyncio.Event:
@@ -75,8 +81,11 @@ class Delivery:
         self.count += 1
         self._to[key] = recipient
         self._addresses[bare] = None
+        self.untold[key] = None
+        self.on_news()
         if self.most is not None and len(self._to) > self.most:
-            self._to.popitem(last=False)
+            forgotten, _ = self._to.popitem(last=False)
+            self.untold.pop(forgotten, None)
         return key
 
     # ── What comes back ─────────────────────────────────────────────────────────────────────────────────────────
@@ -139,6 +148,7 @@ class Delivery:
             self._check()
 
     def _check(self) -> None:
+        self.on_news()
         if self.wait.what not in ANSWERS:
             return
         if self.wait.what == "delivered" and len(self._confirmed) + len(self.failed) < len(self._to):
@@ -176,9 +186,13 @@ class Delivery:
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def results(self) -> list[tuple[Jid, str, XmppshError | None]]:
-        """Each recipient with the message's id and its error, in order of sending."""
-        return [(to, key.partition(" ")[0], self.failed.get(key)) for key, to in self._to.items()]
+    def result(self, key: str) -> tuple[Jid, str, XmppshError | None]:
+        """A recipient with the message's id and its error."""
+        return self._to[key], key.partition(" ")[0], self.failed.get(key)
+
+    def is_settled(self, key: str) -> bool:
+        """Of a message that was acknowledged: is nothing more waited for?"""
+        return self.wait.what not in ANSWERS or key in self.failed or key in self._done()
 
     def verdict(self) -> XmppshError | None:
         """The error that decides the exit code, None when all went well."""

@@ -72,7 +72,7 @@ class Options:
 
 
 class Order:
-    """What is to be sent to whom. messages: each is made when its turn comes."""
+    """What is to be sent to whom. messages: each is made when its turn comes. is_open: there was a session for it."""
 
     def __init__(self, options: Options, recipients: list[Jid], words: tuple[str, ...], message: Message) -> None:
         self.options, self.words, self.message = options, words, message
@@ -81,6 +81,7 @@ class Order:
         self.lines: Lines | None = None
         self.body: str | None = None
         self.files: list[Any] = []
+        self.is_open = False
 
     @property
     def recipients(self) -> list[Jid]:

@@ -17,7 +17,7 @@ from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.stanzas import MESSAGE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from xmppsh.app.app import App
     from xmppsh.commands.send.delivery import Delivery
@@ -152,16 +152,23 @@ async def send(app: App, **options: Any) -> AsyncIterator[Record]:
 
 
 async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
-    delivery, is_open = order.delivery, False
-    if order.options.lines and not (order.options.each or app.printer.shows_all or delivery.wait.what in ANSWERS):
+    delivery, options = order.delivery, order.options
+    if options.lines and delivery.wait.what not in ANSWERS:
         delivery.most = MAX_REMEMBERED  # `tail -f` may go on for weeks
     try:
-        async with app.sessions.one_shot(heals=order.options.lines) as session:
-            is_open = True
-            async with _collecting(session, delivery):
-                await _send(app, session, order)
+        if options.lines and not app.settings.dry_run:
+            from xmppsh.app.produced import produced
+
+            async with aclosing(produced(partial(_line_by_line, app, order))) as records:
+                async for record in records:
+                    yield record
+        else:
+            async with app.sessions.one_shot(heals=options.lines) as session:
+                order.is_open = True
+                async with _collecting(session, delivery):
+                    await _send(app, session, order)
     except (ConnectError, DeadlineExceeded) as away:
-        if is_open or not order.options.queue:
+        if order.is_open or not options.queue:
             raise
         stored = await _stored(app, order)
         for one in stored:
@@ -170,11 +177,37 @@ async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
         raise Queued(f"{what} stored and not sent: {away}") from away
     for reply in delivery.replies:
         yield app.record(reply)
-    for recipient, stanza_id, error in delivery.results():
-        if order.options.each:
-            yield SendResult(str(recipient), stanza_id, error is None, None if error is None else error.record())
-        elif app.printer.shows_all and delivery.wait.what != "reply" and recipient not in delivery.shut:
-            yield Sent(stanza_id, str(recipient), delivery.acked)
+    for key in delivery.untold:
+        if (record := _record(app, order, key)) is not None:
+            yield record
+
+
+async def _line_by_line(app: App, order: Order, emit: Callable[[Record], Awaitable[None]]) -> None:
+    from xmppsh.commands.send.telling import Telling
+
+    delivery = order.delivery
+
+    async def tell(key: str) -> None:
+        if (record := _record(app, order, key)) is not None:
+            await emit(record)
+
+    wants_results = order.options.each or app.printer.shows_all
+    telling = Telling(delivery, tell if wants_results else None)
+    async with app.sessions.one_shot(heals=True) as session:
+        order.is_open = True
+        async with _collecting(session, delivery):
+            await telling.beside(session, _send(app, session, order, telling.has_room))
+
+
+def _record(app: App, order: Order, key: str) -> Record | None:
+    """What is printed of one message; None where nobody has asked for it."""
+    delivery = order.delivery
+    recipient, stanza_id, error = delivery.result(key)
+    if order.options.each:
+        return SendResult(str(recipient), stanza_id, error is None, None if error is None else error.record())
+    if app.printer.shows_all and delivery.wait.what != "reply" and recipient not in delivery.shut:
+        return Sent(stanza_id, str(recipient), acked=delivery.wait.what != "sent")
+    return None
 
 
 def _collecting(session: SessionPort, delivery: Delivery) -> Reading:
@@ -187,7 +220,13 @@ def _collecting(session: SessionPort, delivery: Delivery) -> Reading:
     return session.beside(*work)
 
 
-async def _send(app: App, session: SessionPort, order: Order) -> None:
+async def _nothing() -> None:
+    return None
+
+
+async def _send(
+    app: App, session: SessionPort, order: Order, has_room: Callable[[], Awaitable[None]] = _nothing
+) -> None:
     options, delivery = order.options, order.delivery
     if delivery.wait.what == "reply":
         await _ask_for_carbons(session)
@@ -207,10 +246,10 @@ async def _send(app: App, session: SessionPort, order: Order) -> None:
                 xml = message.xml(str(recipient), stanza_id, origin)
                 number = session.send(xml, kind=kind, stanza_id=origin, to=str(recipient))
             await session.wait_for_window(WINDOW)
+            await has_room()
         if delivery.wait.what == "sent":
             return await session.written()
-        await session.through(number, [str(to) for to in delivery.recipients if to not in delivery.shut])
-        delivery.acked = True
+        await session.through(number, [str(to) for to in delivery.open_recipients])
         if delivery.wait.what in ("delivered", "reply"):
             await delivery.wait_for_answers(options.wait.seconds or session.options.timeout_s)
     return None
