@@ -211,6 +211,11 @@ class Inbound:
         self._holding.clear()
         self._release()
 
+    def end(self) -> None:
+        """The session is over: nothing comes any more before what waits for the order alone."""
+        if all(hold.passes is not None for hold in self._holding.values()):
+            self.let_all_through()
+
     def _release(self) -> None:
         held, self._held = self._held or [], None
         self._read_on()

@@ -336,6 +336,7 @@ class Streams:
             return
         self.error = None if self._phase is Phase.CLOSING else error
         self._turn(Turn.END)
+        self.inbound.end()
         self.inbound.bus.end(self.error)
         self.requests.fail(error or ConnectionLost("the session was closed"))
         self.outbound.stop()
