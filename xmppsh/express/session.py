@@ -19,7 +19,7 @@ from xmppsh.net.tls import check_pin, set_up
 from xmppsh.outbox.queue import Queue
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import HashPassword, StartTls, Write
-from xmppsh.session.outcome import no_ack, no_answer, refuse_too_big, refused, unsettled
+from xmppsh.session.outcome import broken_after, no_ack, no_answer, refuse_too_big, refused, unsettled
 from xmppsh.session.requests import FENCE_TIMEOUT_S, fences, is_answer, request_of
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
@@ -224,13 +224,16 @@ class Session:
         """A command line has no more recipients than a server takes at once."""
 
     async def written(self) -> None:
-        """Wait until everything has been handed to the network, and the server has said that the session is there."""
+        """Wait until everything has been handed to the network, and the server has said that the session is there.
+
+        Raises Unconfirmed when the session ends after bytes have left.
+        """
         self._ask_for_ack()
         deadline = time.monotonic() + self.options.timeout_s
         while not self._is_confirmed and not self._is_over:
             self._read(deadline)
         if self._is_over:
-            raise self.error or ConnectionLost("the session is over")
+            raise broken_after(self._queue.left_count, self.error)
 
     async def through(self, number: int, addresses: Iterable[str]) -> None:
         """Wait until the server has handled everything up to stanza `number`, and every bounce from these addresses

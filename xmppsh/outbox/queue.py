@@ -67,6 +67,11 @@ class Queue:
         return sent + len(self.lost)
 
     @property
+    def left_count(self) -> int:
+        """How many have been written without an acknowledgement, also of those that end with their session."""
+        return self.in_flight + len(self._uncertain) + len(self.lost) + self.failed_count
+
+    @property
     def in_doubt(self) -> bool:
         """Does something wait to be settled?"""
         return bool(self._uncertain)

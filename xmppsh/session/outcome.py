@@ -25,6 +25,18 @@ def unsettled(count: int, cause: XmppshError | None) -> XmppshError:
     )
 
 
+def broken_after(count: int, cause: XmppshError | None) -> XmppshError:
+    """The error when the session ends before the server has said that it is there, and `count` stanzas are written."""
+    cause = cause or ConnectionLost("the session is over")
+    if count == 0:
+        return cause
+    what = "1 stanza was" if count == 1 else f"{count} stanzas were"
+    return Unconfirmed(
+        f"{what} written, and may have arrived: {cause}",
+        hint="ask the recipient; --wait acked keeps what is not confirmed",
+    )
+
+
 def no_ack(timeout_s: float) -> DeadlineExceeded:
     """The server did not acknowledge anything for so long."""
     return DeadlineExceeded(f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer")

@@ -17,7 +17,7 @@ from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
 from xmppsh.protocol.binding import is_no_resource
 from xmppsh.session.collecting import Collecting
 from xmppsh.session.outbound import MAX_BATCH_BYTES, MAX_WINDOW
-from xmppsh.session.outcome import no_ack, unsettled
+from xmppsh.session.outcome import broken_after, no_ack, unsettled
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
 from xmppsh.tasks import first
@@ -204,16 +204,15 @@ class Session(Streams):
         await asyncio.gather(self.acked(number), self.requests.fence(addresses))
 
     async def written(self) -> None:
-        """Wait until everything has been handed to the network."""
+        """Wait until everything has been handed to the network; raises Unconfirmed when the session ends after that."""
         while self.outbound.queue.waiting_count and not self.is_over:
             self.outbound.wrote.clear()
             await self.outbound.wrote.wait()
+        if not self.is_over:
+            await self.connection.drained()
+            await self.connection.confirmed()
         if self.is_over:
-            raise self.cause
-        await self.connection.drained()
-        await self.connection.confirmed()
-        if self.is_over:
-            raise self.cause
+            raise broken_after(self.outbound.queue.left_count, self.cause)
 
     async def wait_for_window(self, window: int) -> None:
         """Wait until fewer than `window` stanzas are unacknowledged and the link takes more."""
