@@ -189,9 +189,9 @@ class StreamManagement:
         return max(1, ACK_EVERY - (self.handled - self._answered) % MODULUS)
 
     @property
-    def has_gap(self) -> bool:
-        """Was something handled that came after what is not?"""
-        return bool(self._taken)
+    def has_unacked(self) -> bool:
+        """Was something handled that no `<a/>` has covered? It may have come after what is not handled."""
+        return self.owes_ack or bool(self._taken)
 
     @property
     def owes_ack(self) -> bool:

@@ -256,8 +256,8 @@ class Session(Streams):
         nothing after a stanza that nobody has handled.
         """
         sm = self.connection.sm
-        has_gap = sm is not None and sm.has_gap
-        return has_gap or (self._availability.may_repeat() and not self._availability.has_delivered)
+        has_unacked = sm is not None and sm.has_unacked
+        return has_unacked or (self._availability.may_repeat() and not self._availability.has_delivered)
 
     def announce_again(self) -> None:
         """Announce on a new session what was announced on the one before: for who came before that."""

@@ -46,14 +46,16 @@ class StoredFirst(Interceptor):
         kind = server_of("" if resumable is None else resumable.sm_id)
         if former == self._generation or kind is not Server.EXACT:
             return
-        self._session.inbound.hold_back(self, MAX_HELD[Server.EXACT], passes=self._was_kept)
+        self._session.inbound.hold_back(self, MAX_HELD[Server.EXACT], passes=self._passes)
 
     def on_store_delivered(self) -> None:
         """Now comes what is newer."""
         self._session.inbound.let_through(self)
 
-    def _was_kept(self, xml: str) -> bool:
-        """Does our server say that it had kept this one (XEP-0203 §4)?"""
+    def _passes(self, xml: str) -> bool:
+        """Is it no message, or does our server say that it had kept it (XEP-0203 §4)?"""
+        if not xml.startswith("<message"):
+            return True
         own = self._session.jid
         notes = KEPT_NOTE.findall(xml) if ns.DELAY in xml else []
         return any(by.group(1) in (own.domainpart, str(own.bare)) for note in notes if (by := BY.search(note)))
