@@ -15,6 +15,7 @@ from xmppsh.errors import DeadlineExceeded, ProtocolError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol.table import State
 from xmppsh.session.phase import Phase
+from xmppsh.session.ports import Interceptor
 from xmppsh.witness import judgement
 from xmppsh.witness import watcher as watcher_module
 from xmppsh.witness.announcer import witness_of
@@ -58,7 +59,7 @@ class OnPaper:
         self.changed = asyncio.Event()
         self.watcher = Watcher(options, lambda *_: None, self._tell, HURRY_S)
         self.driver = self.live(WITNESS)
-        self.work = asyncio.get_running_loop().create_task(self.watcher.run())
+        self.work = asyncio.get_running_loop().create_task(self.watcher.watch())
 
     def _tell(self, one: Tell | Failed) -> None:
         self.news.append(one)
@@ -293,3 +294,8 @@ async def test_a_new_stream_asks_everybody_anew(witness: OnPaper) -> None:
     await witness.asked()
     witness.driver = witness.live(WITNESS)
     assert 'sm-id="sm1"/>' in await witness.asked()
+
+
+def test_a_session_that_runs_its_interceptors_does_not_watch_a_second_time() -> None:
+    # Two loops would wake each other without an end: a witness that has nothing to do took a whole processor.
+    assert Watcher.run is Interceptor.run

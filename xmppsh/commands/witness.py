@@ -99,7 +99,7 @@ async def witness(app: App, interval_s: float | None) -> AsyncIterator[WitnessNe
     try:
         await watcher.open()
         yield _record("ready", watcher.session.jid, console.now())
-        watching = asyncio.ensure_future(watcher.run())
+        watching = asyncio.ensure_future(watcher.watch())
         watching.add_done_callback(lambda _: news.put_nowait(None))
         try:
             while (one := await news.get()) is not None:

@@ -59,7 +59,7 @@ class Failed:
 
 
 class Watcher(Interceptor):
-    """Watches the sessions of one account: `open`, `run`, and `close` in the end.
+    """Watches the sessions of one account: `open`, `watch`, and `close` in the end.
 
     tell: hears what the witness sees and does; interval_s: between two checks of a session that answers.
     """
@@ -94,7 +94,7 @@ class Watcher(Interceptor):
         """Bind the witness's resource; raises what made it impossible."""
         await self.session.open()
 
-    async def run(self) -> None:
+    async def watch(self) -> None:
         """Watch until the session is over; raises what ended it."""
         loop = asyncio.get_running_loop()
         end = asyncio.ensure_future(self._end())
