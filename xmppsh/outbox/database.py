@@ -56,7 +56,7 @@ class Database:
                 _in_use[self._identity] += 1
             try:
                 self._set_up(application, version, schema)
-            except BaseException:
+            except BaseException:  # whatever ends it, the file is in use no more
                 self.close()
                 raise
 

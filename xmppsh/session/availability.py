@@ -22,8 +22,6 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xmppsh.connection.lasting import Connection
     from xmppsh.model import Element
     from xmppsh.protocol.sm import ResumableSession
@@ -77,7 +75,6 @@ class Availability:
 
     def __init__(self, connection: Connection, session: OwnStore, responder: Responder, log: Log) -> None:
         self._connection, self._session, self._responder, self._log = connection, session, responder, log
-        self.may_repeat: Callable[[], bool] = lambda: False  # does the store have what a reader has had already?
         self.has_delivered = False  # has the server delivered all that it had stored before our presence?
         self._announced: Xml | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -111,7 +108,8 @@ class Availability:
             return  # on the next session it is announced again
         except XmppshError as error:
             self._log(1, f"whether all stored messages have come is not known: {error}")
-        self.has_delivered = self.gets_messages
+        else:
+            self.has_delivered = self.gets_messages
         for one in self._session.interceptors:
             one.on_store_delivered()
         if self.gets_messages:

@@ -223,7 +223,7 @@ class Inbound:
             self.bus.publish(stanza, (self._generation, number))
 
     def _passes(self, xml: str) -> bool:
-        return any(hold.passes is not None and hold.passes(xml) for hold in self._holding.values())
+        return all(hold.passes is not None and hold.passes(xml) for hold in self._holding.values())
 
     def _pass(self, count: int) -> None:
         if self._held:

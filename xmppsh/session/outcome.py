@@ -17,10 +17,9 @@ def unsettled(count: int, cause: XmppshError | None) -> XmppshError:
     """The error for `count` stanzas whose fate is not known to be good."""
     if count == 0:
         return cause or ConnectionLost("the session is over")
-    what = "1 stanza was" if count == 1 else f"{count} stanzas were"
     why = "" if cause is None else f": {cause}"
     return Unconfirmed(
-        f"{what} written and never acknowledged{why}",
+        f"{_stanzas(count)} written and never acknowledged{why}",
         hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
     )
 
@@ -30,11 +29,14 @@ def broken_after(count: int, cause: XmppshError | None) -> XmppshError:
     cause = cause or ConnectionLost("the session is over")
     if count == 0:
         return cause
-    what = "1 stanza was" if count == 1 else f"{count} stanzas were"
     return Unconfirmed(
-        f"{what} written, and may have arrived: {cause}",
+        f"{_stanzas(count)} written, and may have arrived: {cause}",
         hint="ask the recipient; --wait acked keeps what is not confirmed",
     )
+
+
+def _stanzas(count: int) -> str:
+    return "1 stanza was" if count == 1 else f"{count} stanzas were"
 
 
 def no_ack(timeout_s: float) -> DeadlineExceeded:

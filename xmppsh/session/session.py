@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from xmppsh.session.bus import Subscription
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.inbox_file import InboxFile
+    from xmppsh.session.repeats import Repeats
     from xmppsh.session.session_port import Collect, Reader
     from xmppsh.xmlio.build import Xml
 
@@ -46,6 +47,7 @@ class Session(Streams):
     told_up_to = 0
     rooms: Mapping[str, str] = MappingProxyType({})
     own_presence: Mapping[str, Element] = MappingProxyType({})
+    _repeats: Repeats | None = None  # what its inbox has read
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -257,7 +259,8 @@ class Session(Streams):
         """
         sm = self.connection.sm
         has_unacked = sm is not None and sm.has_unacked
-        return has_unacked or (self._availability.may_repeat() and not self._availability.has_delivered)
+        has_repeats = self._repeats is not None and bool(self._repeats.ids)
+        return has_unacked or (has_repeats and not self._availability.has_delivered)
 
     def announce_again(self) -> None:
         """Announce on a new session what was announced on the one before: for who came before that."""
@@ -275,7 +278,7 @@ class Session(Streams):
             self.log(0, f"what arrives is not stored any more, and waits at the server: {error}")
 
         bus, repeats = self.inbound.bus, Repeats(str(self.options.jid.bare))
-        self._availability.may_repeat = lambda: bool(repeats.ids)
+        self._repeats = repeats
         return bus.add(Inbox(bus, kinds, file, repeats, tell))
 
     def beside(self, *work: tuple[Reader, Collect]) -> Collecting:
