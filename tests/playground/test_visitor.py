@@ -82,6 +82,11 @@ async def test_a_listener_that_was_left_behind_ends_with_the_playground(tmp_path
     assert outcome.code == 3  # `run` waits for the end of the output, so for the listener's
 
 
+async def test_what_was_left_behind_and_will_not_end_is_killed(tmp_path: Path) -> None:
+    outcome = await visitor(tmp_path).run(*PLAYGROUND, "sh", "-c", "trap '' TERM; sleep 1000 & exit 3")
+    assert outcome.code == 3  # `run` waits for the end of the output, so for the end of `sleep`
+
+
 async def test_bash_on_a_terminal_is_the_newcomers_door(tmp_path: Path) -> None:
     program = visitor(tmp_path)
     program.env["PS1"] = "door: "

@@ -122,10 +122,14 @@ class _Visit:
         return False
 
     async def _end_what_is_left(self) -> None:
-        """What the program started and left: the server that it needs ends as well."""
+        """What the program started and left: the server that it needs ends as well.
+
+        What does not listen is killed, as the heir would do it: it would hold our output open for ever.
+        """
         if not self._is_group or not self._tell(signal.SIGTERM):
             return
         for _ in range(round(LEFT_S / LOOK_S)):
             if not self._tell(0):  # nobody tells of the end of what is no child of ours
                 return
             await asyncio.sleep(LOOK_S)
+        self._tell(signal.SIGKILL)
