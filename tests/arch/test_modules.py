@@ -42,7 +42,7 @@ SHOWN_BY = {
         " · xep: disco missing roster upload"
     ),
     "interop/test_asked.py": "xep: receipts",
-    "interop/test_catch_up.py": "xep: catch_up room_gaps",
+    "interop/test_catch_up.py": "session: clock · xep: catch_up room_gaps",
     "interop/test_inbox.py": "app: reading · session: others",
     "interop/test_doctor.py": (
         "doctor: case check_dns check_hostmeta check_login check_services check_stream check_tcp check_tls"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,32 @@ async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_
         last = await program.run("listen", "--drain", "-F", "%b")
         again = last.stdout.splitlines()  # first what the server has no ack of, though it was printed
         assert (last.code, again) in ((0, given), (0, ["seen", *given])), last.stderr
+        assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
+
+
+@pytest.mark.parametrize("ahead_s", ["-600", "600"])
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+@pytest.mark.either_server
+async def test_a_clock_that_is_wrong_loses_nothing_of_what_a_killed_listen_was_given(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, ahead_s: str
+) -> None:
+    server: Server = request.getfixturevalue(name)
+    alice, bob = server.account(), server.account()
+    server.befriend(alice, bob)
+    program, bot, given = Program(tmp_path, server, alice), f"{alice.jid}/bot", ["one", "two", "three"]
+    program.env |= {"XMPPSH_JID": bot, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    program.command = (sys.executable, "-m", "support.clock", ahead_s)
+    async with Contact(server, alice, "phone"), Contact(server, bob) as friend:
+        async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
+            await friend.wait_for_presence(alice.jid, "available", sender=bot)
+            process.send_signal(signal.SIGSTOP)
+            for body in given:
+                await friend.send(bot, body)
+            await friend.settle()
+            process.kill()
+            await process.wait()
+        last = await program.run("listen", "--drain", "-F", "%b")
+        assert (last.code, last.stdout.splitlines()) == (0, given), last.stderr
         assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
 
 

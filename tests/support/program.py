@@ -38,12 +38,13 @@ class Outcome:
 
 
 class Program:
-    """xmppsh for one account on one server; `env` may be changed before a run."""
+    """xmppsh for one account on one server; `env` and `command` may be changed before a run."""
 
     def __init__(self, home: Path, server: Server | None = None, account: Account | None = None) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("XMPPSH_")}
         self.env = {**inherited, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)}
         self.env["XDG_RUNTIME_DIR"] = str(home)
+        self.command = COMMAND
         if server is not None:
             self.env |= {"XMPPSH_HOST": f"{server.host}:{server.port}", "XMPPSH_CA": str(server.ca)}
         if account is not None:
@@ -51,7 +52,7 @@ class Program:
 
     async def start(self, *arguments: str, **pipes: Any) -> asyncio.subprocess.Process:
         """Start it; stdin, stdout and stderr are pipes unless told otherwise."""
-        return await self.start_as(COMMAND, *arguments, **pipes)
+        return await self.start_as(self.command, *arguments, **pipes)
 
     async def start_as(self, command: tuple[str, ...], *arguments: str, **pipes: Any) -> asyncio.subprocess.Process:
         """Start it in another way than by its module."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, MalformedJid, ProtocolError, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import number
+from xmppsh.session.clock import skew
 from xmppsh.tasks import running
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
@@ -17,6 +18,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+    from datetime import datetime
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.doctor.case import Case
@@ -104,23 +106,17 @@ async def _blocking(visit: Visit) -> str:
 
 
 async def _clock(visit: Visit, now: Callable[[], datetime]) -> str:
-    """XEP-0202, compared with ours in the middle of the round trip."""
-    begun = now()
-    answer = tree(
-        await visit.requests.request("get", Jid(None, visit.jid.domainpart), element("time", {"xmlns": ns.TIME}))
-    )
-    ended = now()
-    text = answer.findtext(f"{{{ns.TIME}}}time/{{{ns.TIME}}}utc") or ""
     try:
-        theirs = datetime.fromisoformat(text)
-    except ValueError:
-        raise Warned(f"the server's time is {text!r}, which is none", "see XEP-0202 and XEP-0082") from None
-    theirs = theirs if theirs.tzinfo is not None else theirs.replace(tzinfo=UTC)
-    skew_s = (theirs - (begun + (ended - begun) / 2)) / timedelta(seconds=1)
-    which = "ahead of" if skew_s > 0 else "behind"
-    if abs(skew_s) > MAX_SKEW_S + (ended - begun) / timedelta(seconds=2):
-        raise Warned(f"the server's clock is {abs(skew_s):.0f} s {which} this machine's", "set the clock that is wrong")
-    return f"the server's clock is {abs(skew_s):.1f} s {which} this machine's"
+        ahead, took = await skew(visit.requests, visit.jid, now)
+    except ProtocolError as error:
+        raise Warned(str(error), error.hint or "") from error
+    ahead_s = ahead / timedelta(seconds=1)
+    which = "ahead of" if ahead_s > 0 else "behind"
+    if abs(ahead_s) > MAX_SKEW_S + took / timedelta(seconds=2):
+        raise Warned(
+            f"the server's clock is {abs(ahead_s):.0f} s {which} this machine's", "set the clock that is wrong"
+        )
+    return f"the server's clock is {abs(ahead_s):.1f} s {which} this machine's"
 
 
 # ── Upload ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshError
 from xmppsh.plain import dataclass
+from xmppsh.session.clock import by_server
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.session import Session
 from xmppsh.session.settle import Server, server_of
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from xmppsh.outbox.mark import Mark
     from xmppsh.output.trace import Trace
     from xmppsh.session.inbox import Inbox
-    from xmppsh.xep.history import Archived
+    from xmppsh.xep.history import Archived, Wanted
 
 # Stanzas that come meanwhile, and are not acknowledged: Prosody keeps 500, ejabberd ends a session at 5,000.
 MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
-LATE_S = 60.0  # after the end of a dead run's session: the server's clock is not ours
+LATE_S = 60.0  # after the end of a dead run's session: what was on its way then may be stored late
 TRIES, RETRY_S = 2, 2.0  # to ask, on a connection of their own each; from one to the next
 
 # The archive is asked from the start of the session on, and what was stored is older.
@@ -210,12 +211,12 @@ class CatchUp(Interceptor):
         self._session.log(level, f"messages of the time without a session may be missing, the archive has none: {why}")
 
     async def _fetch(self, gap: Gap) -> None:
-        from xmppsh.xep.history import Wanted, forwards, newest
+        from xmppsh.xep.history import forwards, newest
 
         count, known, inbound = 0, self._inbox.known_ids(), self._session.inbound
         held: dict[str, str] = {}  # the stanza-ids of what comes meanwhile, by its XML: each is looked for once
-        wanted = Wanted(since=None if gap.newest else gap.since, until=gap.until)
         async with _beside(self._session, self._trace) as asking:
+            wanted = await _wanted(asking, gap)
             # What comes later comes to this session as well: an archive that grows would have to be read for ever.
             end = {one.archive_id for one in await newest(asking, wanted, 1)}
             async with aclosing(forwards(asking, wanted, gap.newest)) as pages:
@@ -245,6 +246,15 @@ class CatchUp(Interceptor):
         if to in ("", str(own)):
             return any(one.gets_messages for one in readers)
         return any(to == one.full_jid for one in readers)
+
+
+async def _wanted(asking: Session, gap: Gap) -> Wanted:
+    """What the archive is asked for: its messages are stamped by the server's clock."""
+    from xmppsh.xep.history import Wanted
+
+    moments = [None if gap.newest else gap.since, gap.until]
+    since, until = [moment and await by_server(asking, asking.jid, moment) for moment in moments]
+    return Wanted(since=since, until=until)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.model import Jid
+from xmppsh.session.clock import by_server
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.repeats import stanza_id
 from xmppsh.xep.muc import SELF, statuses
@@ -117,7 +118,8 @@ class RoomGaps(Interceptor):
         ids = [stanza_id(xml, room) for xml in self._inbox.having(room) if _is_of(xml, room)]
         newest = next(filter(None, reversed(ids)), None)
         address, given = Jid.parse(room), set[tuple[str, str]]()
-        wanted = Wanted(room=address, since=self._began if newest is None else None)
+        since = None if newest is not None else await by_server(self._session, self._session.jid, self._began)
+        wanted = Wanted(room=address, since=since)
         async with aclosing(forwards(self._session, wanted, newest)) as pages:
             async for page in pages:
                 sent = (as_sent(one, address, room) for one in page.messages)
