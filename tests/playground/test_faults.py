@@ -32,6 +32,21 @@ async def test_a_pipe_through_a_fault_loses_and_doubles_nothing(tmp_path: Path, 
     assert "sent 100, acked 100, failed 0" in outcome.stderr
 
 
+@pytest.mark.long
+async def test_a_listener_that_waits_for_a_slow_archive_says_so(tmp_path: Path) -> None:
+    command = (
+        f"cd {tmp_path}; xmppsh -j bob@playground.localhost/bot listen -q --ready-file ready & bot=$!;"
+        " until [ -e ready ]; do sleep 0.05; done;"
+        " kill -STOP $bot; xmppsh send bob@playground.localhost/bot hi; kill -KILL $bot; wait $bot;"
+        " xmppsh -j bob@playground.localhost/bot listen --drain -F %b"
+    )
+    outcome = await visitor(tmp_path).run(
+        "playground", "--fault", "slow=2000", "--", "bash", "-c", command, deadline_s=90
+    )
+    assert (outcome.code, outcome.stdout) == (0, "hi\n"), outcome.stderr
+    assert "the archive is asked for what came while nobody read: 1 messages so far" in outcome.stderr
+
+
 async def test_what_is_never_acknowledged_is_no_success(tmp_path: Path) -> None:
     command = "xmppsh send bob@playground.localhost hi --timeout 1"
     outcome = await visitor(tmp_path).run("playground", "--fault", "no-ack", "--", "bash", "-c", command)

@@ -1,6 +1,7 @@
 """What the recipes need of the server, by the real program: archive, blocking, carbons, upload."""
 
 import asyncio
+import signal
 import ssl
 import urllib.error
 import urllib.request
@@ -43,6 +44,23 @@ async def test_the_archive_has_what_was_sent_and_goes_on_where_it_stopped(
     await client.synchronised()
     assert [one["body"] for one in (await alice.run(*export)).records] == ["new"]
     await client.close()
+
+
+async def test_what_a_killed_listener_was_given_is_printed_once_by_the_next_one(
+    playground: PlaygroundServer, tmp_path: Path
+) -> None:
+    bob = program_of(playground, tmp_path, "bob")
+    bob.env["XMPPSH_JID"] = f"{BOB}/bot"
+    alice = await RawClient.bound(playground, "alice", "sofa")
+    async with bob.listening(ready=tmp_path / "ready") as process:
+        process.send_signal(signal.SIGSTOP)
+        alice.send(f"<message to='{BOB}/bot' type='chat'><body>hi</body></message>")
+        await alice.synchronised()
+        process.kill()
+        await process.wait()
+    # From the archive, and again from the offline store.
+    assert (await bob.run("listen", "--drain", "-F", "%b")).stdout == "hi\n"
+    await alice.close()
 
 
 async def test_a_blocked_contact_is_heard_no_more_and_cannot_be_written_to(playground: PlaygroundServer) -> None:

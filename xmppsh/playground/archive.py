@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import ns
+from xmppsh.playground.stanza import archived
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,11 +51,17 @@ class Archive:
         self._kept: deque[Kept] = deque(maxlen=MAX_KEPT)
         self._next = 1
 
-    def add(self, message: Stanza) -> None:
-        """Keep a message that somebody could want to read again (§5.1.1)."""
-        if message.type in ("chat", "normal") and "<body" in message.xml and not _is_unwanted(message.xml):
-            self._kept.append(Kept(self._next, message))
-            self._next += 1
+    def add(self, message: Stanza, by: Jid) -> Stanza:
+        """Keep a message that somebody could want to read again (§5.1.1). by: whose archive it is.
+
+        Gives it as its reader gets it: with the id that it has here (§5.1.3).
+        """
+        if message.type not in ("chat", "normal") or "<body" not in message.xml or _is_unwanted(message.xml):
+            return message
+        message = archived(message, by, str(self._next))
+        self._kept.append(Kept(self._next, message))
+        self._next += 1
+        return message
 
     def forwards(self, wanted: Wanted, after: int) -> Iterable[Kept]:
         """The messages after a number."""

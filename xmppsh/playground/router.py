@@ -101,7 +101,7 @@ class Router:
                 session.deliver(error_reply(message, "not-acceptable", "you have blocked this address"))
             return
         if message.to.bare != session.account.jid:  # else it is kept where it arrives
-            session.account.archive.add(message)
+            session.account.archive.add(message, session.account.jid)
             carbons.copy(message, session.account, "sent", (session,))
         self.route(message)
 
@@ -133,7 +133,7 @@ class Router:
 
     def _to_account(self, stanza: Stanza, account: Account, to: Jid) -> None:
         if stanza.kind == "message":
-            account.archive.add(stanza)
+            stanza = account.archive.add(stanza, account.jid)
         resident = account.residents.get(to.resourcepart) if to.resourcepart is not None else None
         if resident is None:
             self._without_resource(stanza, account, to)

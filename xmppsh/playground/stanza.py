@@ -132,6 +132,12 @@ def delayed(stanza: Stanza, domain: str) -> Stanza:
     return stanza if note in stanza.xml else replace(stanza, xml=_with_child(stanza.xml, note))
 
 
+def archived(stanza: Stanza, by: Jid, stanza_id: str) -> Stanza:
+    """The stanza with the id that it has in an archive (XEP-0359)."""
+    child = element("stanza-id", {"xmlns": ns.SID, "by": str(by), "id": stanza_id})
+    return replace(stanza, xml=_with_child(stanza.xml, child))
+
+
 def forwarded(stanza: Stanza, delay: Xml | None = None) -> Xml:
     """The stanza inside another one (XEP-0297), where it has to name its namespace."""
     tag, name = _START_TAG.match(stanza.xml), _TAG_NAME.match(stanza.xml)

@@ -9,6 +9,7 @@ given and not acknowledged is given back by the server to the account's last ses
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 # Stanzas that come meanwhile, and are not acknowledged: Prosody keeps 500, ejabberd ends a session at 5,000.
 MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
 LATE_S = 60.0  # after the end of a dead run's session: what was on its way then may be stored late
+PATIENCE_S = 5.0  # a reader who waits for longer is told why
 TRIES, RETRY_S = 2, 2.0  # to ask, on a connection of their own each; from one to the next
 
 # The archive is asked from the start of the session on, and what was stored is older.
@@ -87,6 +89,7 @@ class CatchUp(Interceptor):
         self._complete.set()
         self._is_behind = False  # a gap is not filled, and may never be: then it is the next run's
         self._has_told = False  # that something may be missing
+        self._has_told_why = False  # that the reader waits for the archive
         self._has_lost = False  # what was stored, with the last session
 
     @property
@@ -214,6 +217,7 @@ class CatchUp(Interceptor):
         from xmppsh.xep.history import forwards, newest
 
         count, known, inbound = 0, self._inbox.known_ids(), self._session.inbound
+        begun = time.monotonic()
         held: dict[str, str] = {}  # the stanza-ids of what comes meanwhile, by its XML: each is looked for once
         async with _beside(self._session, self._trace) as asking:
             wanted = await _wanted(asking, gap)
@@ -227,10 +231,17 @@ class CatchUp(Interceptor):
                     inbound.put_before(missing)
                     self._inbox.expect([self._inbox.stanza_id(one.xml) for one in missing])
                     gap.newest = page.messages[-1].archive_id
+                    self._tell_why(begun, count)
                     if end & {one.archive_id for one in page.messages}:
                         break
         if count:
             self._session.log(1, f"{count} messages that the server had dropped are from the archive")
+
+    def _tell_why(self, begun: float, count: int) -> None:
+        """A Prosody that keeps its archive in files gives less than a thousand messages a second."""
+        if not self._has_told_why and time.monotonic() - begun > PATIENCE_S:
+            self._has_told_why = True
+            self._session.log(0, f"the archive is asked for what came while nobody read: {count} messages so far")
 
     def _missing(self, gap: Gap, page: list[Archived], known: set[str]) -> list[Element]:
         from xmppsh.xep.history import as_sent
