@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.program import Program, exists, finish
+from support.program import Program, finish, serves
 from support.servers import Account, Server
 
 
@@ -22,7 +22,7 @@ def program(tmp_path: Path, server: Server, alice: Account) -> Program:
 async def agent(tmp_path: Path, program: Program) -> AsyncIterator[int]:
     """The agent's process id; it listens, and at the end it has to end by itself when it is asked to."""
     process = await program.start("agent", "start", "--foreground")
-    await exists(tmp_path / "xmppsh" / "agent.sock", process)
+    await serves(tmp_path / "xmppsh" / "agent.sock", process)
     yield process.pid
     if process.returncode is None:
         process.terminate()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.contact import Contact
-from support.program import Program, exists, finish
+from support.program import Program, finish, serves
 from support.servers import Account, Server
 from support.until import is_running, until
 
@@ -154,7 +154,7 @@ async def test_systemd_may_listen_for_it(program: Program, tmp_path: Path) -> No
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", BY_SYSTEMD, str(path), env=program.env, stdout=asyncio.subprocess.PIPE
     )
-    await exists(path, process)
+    await serves(path, process)
     assert (await program.run("ping")).code == 0
     assert (await facts(program))["commands"] == 1
     assert (await program.run("agent", "stop")).code == 0
@@ -172,7 +172,7 @@ async def test_it_serves_as_many_commands_as_it_has_descriptors_for_and_hears_of
 ) -> None:
     process = await asyncio.create_subprocess_exec("sh", "-c", WITH_FEW_DESCRIPTORS, sys.executable, env=program.env)
     path = tmp_path / "xmppsh" / "agent.sock"
-    await exists(path, process)
+    await serves(path, process)
     lasting = await program.start("ping", "-i", "0.05")
     assert lasting.stdout is not None
     await lasting.stdout.readline()

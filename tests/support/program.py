@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from support.servers import Account, Server
+from support.until import POLL_S
+from xmppsh.agent.thin import READY
 
 COMMAND = (sys.executable, "-m", "xmppsh")
 DEADLINE_S = 30.0
@@ -108,3 +111,20 @@ async def exists(path: Path, process: asyncio.subprocess.Process, deadline_s: fl
             stderr = await process.stderr.read() if process.stderr is not None else b""
             raise AssertionError(f"{path.name} never came (exit code {process.returncode}): {stderr.decode()}")
         await asyncio.sleep(0.01)
+
+
+async def serves(path: Path, process: asyncio.subprocess.Process) -> None:
+    """Wait until an agent takes clients at this socket: one that had to wait for it would go the ordinary way."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            assert process.returncode is None, "it has ended"
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.setblocking(False)
+                try:
+                    await loop.sock_connect(sock, str(path))
+                except OSError:  # not bound, or not listening yet
+                    await asyncio.sleep(POLL_S)
+                else:
+                    assert await loop.sock_recv(sock, 1) == READY
+                    return

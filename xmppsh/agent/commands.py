@@ -110,8 +110,10 @@ async def agent_start(app: App, idle_s: float | None, foreground: bool) -> Async
             running = await apart(lambda: _start_apart(app.console.env, idle_s))
         yield _facts(app.console, running or await apart(lambda: _asked(app.console, STATUS)))
         return
+    from xmppsh.agent.allowed import load_all
     from xmppsh.agent.server import Agent, Place
 
+    load_all()  # before anybody can connect: a client that had to wait for it would rather go the ordinary way
     place = Place(runtime_folder(dict(app.console.env)))
     try:
         listener = place.listening()

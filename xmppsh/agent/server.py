@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xmppsh import __version__
-from xmppsh.agent.allowed import load_all
 from xmppsh.agent.pool import Pool
 from xmppsh.agent.request import BadRequest, Request, close, receive
 from xmppsh.agent.running import prepared
@@ -121,7 +120,6 @@ class Agent:
         """Serve until it is asked to stop, or has been idle; whatever ends it, every stream is closed cleanly."""
         asyncio.get_running_loop().set_exception_handler(self._on_bug)
         keep_memory_private()
-        load_all()
         self._most_running = _room_for_commands()
         accepting = asyncio.ensure_future(self._accept(listener))
         self._look()
