@@ -1,23 +1,27 @@
-"""Messages whose refusal is waited for, and readers that are let go."""
+"""What happens on a session beside the work: a message's refusal, its end, and readers that are let go."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from xmppsh.errors import StanzaError
+from xmppsh.errors import StanzaError, XmppshError
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.requests import may_refuse
+from xmppsh.tasks import running, unless
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from xmppsh.model import Jid
     from xmppsh.session.session_port import Reader, SessionPort
     from xmppsh.xmlio.build import Xml
+
+T = TypeVar("T")
 
 
 async def send_unrefused(session: SessionPort, to: Jid, attributes: dict[str, str], payload: Xml, last: str) -> None:
@@ -48,3 +52,19 @@ async def reading_from(reader: Reader) -> AsyncIterator[Reader]:
         yield reader
     finally:
         reader.cancel()
+
+
+async def until_lost(session: SessionPort) -> None:
+    """Raises what ends the session for good, and what it leaves unconfirmed."""
+    async with reading_from(session.subscribe()) as nothing:  # no kind of stanza: only the end comes
+        with suppress(XmppshError):
+            async for _ in nothing:
+                pass
+    await session.acked(session.sent_count)
+    raise session.cause
+
+
+async def unless_lost(session: SessionPort, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which waits for its input and does not see the end of the session: that is raised."""
+    async with running(until_lost(session)) as (watch,):
+        return await unless(watch, asyncio.ensure_future(work))

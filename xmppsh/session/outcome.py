@@ -13,15 +13,31 @@ if TYPE_CHECKING:
     from xmppsh.model import Element, Jid
 
 
+class Unsettled(Unconfirmed):
+    """Stanzas were written whose fate is not known to be good. cause: what ended the session, or the waiting."""
+
+    def __init__(self, count: int, cause: XmppshError | None) -> None:
+        why = "" if cause is None else f": {cause}"
+        super().__init__(
+            f"{_stanzas(count)} written and never acknowledged{why}",
+            hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
+        )
+        self.cause = cause
+
+
 def unsettled(count: int, cause: XmppshError | None) -> XmppshError:
     """The error for `count` stanzas whose fate is not known to be good."""
     if count == 0:
         return cause or ConnectionLost("the session is over")
-    why = "" if cause is None else f": {cause}"
-    return Unconfirmed(
-        f"{_stanzas(count)} written and never acknowledged{why}",
-        hint="ask the recipient; xmppsh outbox list keeps what was not confirmed",
-    )
+    return Unsettled(count, cause)
+
+
+def counted_again(error: XmppshError, cause: XmppshError, count: int) -> XmppshError:
+    """The error that has ended a session, once it is closed: the close may bring acknowledgements, and let more be
+    written. cause: of the session's end; any other error is left as it is."""
+    if isinstance(error, Unsettled):
+        return unsettled(count, error.cause or cause)
+    return unsettled(count, error) if error is cause else error
 
 
 def broken_after(count: int, cause: XmppshError | None) -> XmppshError:

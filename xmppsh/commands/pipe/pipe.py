@@ -93,7 +93,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
               jq -c '{to, body}' alerts.json | xmppsh pipe
     """
     console = app.console
-    run = Run(options["window"], options["rate"], keep_from=options["keep_from"])
+    run = Run(options["window"], options["rate"], keep_from=options["keep_from"], is_dry=app.settings.dry_run)
     run.skip = _skipping(console, run) if options["skip_bad"] else None
     source = await opened(console, file)
     stanzas = PipeInput(source, options["kind"], app.limits, root=options["root"], to=options["to"], skip=run.skip)
@@ -101,9 +101,10 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     checkpoint = None if options["checkpoint"] is None else console.path(options["checkpoint"])
 
+    sessions: list[BulkSessionPort] = []
+
     async def work(emit: Callable[[PipeReply], Awaitable[None]]) -> None:
         run.on_reply = emit if options["wants_replies"] else None
-        sessions: list[BulkSessionPort] = []
         try:
             async with app.sessions.lasting(checkpoint) as session:
                 sessions.append(session)
@@ -122,7 +123,9 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
         if run.first_error is not None:
             raise run.first_error from None  # of the input
         raise
-    except (XmppshError, asyncio.CancelledError) as error:
+    except XmppshError as error:
+        ended = run.told(error, sessions[0] if sessions else None)
+    except asyncio.CancelledError as error:
         ended = error
     except GeneratorExit:  # stdout does not take the replies, which is told after this
         if not app.settings.quiet:

@@ -9,6 +9,7 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.commands.collecting import unless_lost
 from xmppsh.commands.pipe.proof import Proof
 from xmppsh.commands.pipe.sent import Remembered, Sent
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
@@ -17,6 +18,7 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
+from xmppsh.session.outcome import counted_again
 from xmppsh.session.requests import is_answer, may_refuse
 from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.ids import Series, new_id
@@ -67,11 +69,12 @@ class Run:
     """window: how many stanzas may be unacknowledged. rate: how many may leave in a second; None: as many as can.
 
     skip: is told of a bad stanza, and the run goes on; None: it ends there. keep_from: a `from` that is not ours is
-    sent. on_reply: is given what came back, and holds the reading up until it is printed; None: nobody prints it.
-    source: what a stanza is in the input, where that is to be proved the same in the next run; None: it is not.
+    sent. is_dry: there is no session that could end. on_reply: is given what came back, and holds the reading up until
+    it is printed; None: nobody prints it. source: what a stanza is in the input, where that is to be proved the same in
+    the next run; None: it is not.
     """
 
-    def __init__(self, window: int, rate: float | None, *, keep_from: bool) -> None:
+    def __init__(self, window: int, rate: float | None, *, keep_from: bool, is_dry: bool) -> None:
         self.read = self.unconfirmed = self.waiting = self.skipped = 0
         self._acked = self._lost = self._bounced = 0
         self.first_error: XmppshError | None = None
@@ -80,7 +83,7 @@ class Run:
         self.source: Callable[[Element], bytes] | None = None
         self._proof: Proof | None = None
         self._window, self._rate = window, rate
-        self._keep_from = keep_from
+        self._keep_from, self._is_dry = keep_from, is_dry
         self._counted = False
         self._started = time.monotonic()
         self._next_at = -math.inf  # the first one leaves at once
@@ -117,7 +120,8 @@ class Run:
         readers = (session.bounces(), collect), (session.subscribe("iq", "presence"), collect)
         async with session.beside(*readers) as collecting:
             try:
-                await self._send_all(session, stanzas)
+                sending = self._send_all(session, stanzas)
+                await (sending if self._is_dry else unless_lost(session, sending))
             except XmlError as error:
                 # What came before the fault is sent and acknowledged; its error is told at the end.
                 self.first_error = self.first_error or error
@@ -247,6 +251,18 @@ class Run:
         self.waiting, self.unconfirmed = session.waiting_count, session.unproven_count
         if session.failed_count and self.first_error is None:
             self.first_error = ConnectionLost("IQ and presence that were in flight ended with a session that was lost")
+
+    def told(self, error: XmppshError, session: SessionPort | None) -> XmppshError:
+        """The error that ended the run, with the figures of the summary, and what to do about them."""
+        if session is None:
+            return error
+        error = counted_again(error, session.cause, self.unconfirmed)
+        if self.source is not None and self.unconfirmed + self.waiting:
+            error.hint = "the same input with the same --checkpoint again: it goes on where it stopped"
+        elif self.waiting:
+            hints = (error.hint, "xmppsh outbox flush sends the messages that were not sent")
+            error.hint = "; ".join(filter(None, hints))
+        return error
 
     async def _wait_for_answers(self, timeout_s: float) -> None:
         if not self._open_requests:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from xmppsh.commands.collecting import reading_from
-from xmppsh.errors import XmppshError
+from xmppsh.commands.collecting import until_lost
 from xmppsh.tasks import ended, running, unless
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ class Telling:
             await ended(watch)
 
     async def _watch(self, session: SessionPort) -> None:
-        async with running(self._tell_all(session), _until_lost(session)) as tasks:
+        async with running(self._tell_all(session), until_lost(session)) as tasks:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for one in done:
                 one.result()
@@ -72,13 +70,3 @@ class Telling:
         while len(untold) > MAX_UNTOLD // 2:
             self._told.clear()
             await self._told.wait()
-
-
-async def _until_lost(session: SessionPort) -> None:
-    """Raises what ends the session for good, and what it leaves unconfirmed."""
-    async with reading_from(session.subscribe()) as nothing:  # no kind of stanza: only the end comes
-        with suppress(XmppshError):
-            async for _ in nothing:
-                pass
-    await session.acked(session.sent_count)
-    raise session.cause
