@@ -61,7 +61,8 @@ async def test_disco_shows_features_services_and_a_tree(program: Program, server
 
 async def test_the_roster_is_changed_and_shown(program: Program) -> None:
     await done(program, "roster", "add", "juliet@example.org", "--name", "J", "--group", "A", "--group", "B")
-    await done(program, "roster", "rename", "juliet@example.org", "Juliet")
+    await done(program, "roster", "rename", "juliet@example.org", "J.")
+    await done(program, "roster", "add", "juliet@example.org", "--name", "Juliet")  # her groups stay
     (contact,) = await records(program, "roster", "list")
     assert (contact["jid"], contact["name"], sorted(contact["groups"])) == (  # type: ignore[call-overload]
         "juliet@example.org", "Juliet", ["A", "B"],
@@ -147,6 +148,15 @@ async def test_presence_is_asked_for_and_given(program: Program, server: Server,
         assert contact["subscription"] == "both"
         await done(program, "presence", "deny", bare)
         await bob.wait_for_presence(alice.jid, "unsubscribed")
+
+
+async def test_an_approval_that_nobody_has_asked_for_says_so(program: Program, server: Server) -> None:
+    bob = f"bob@{server.domain}"
+    server.account("bob")
+    approved = await program.run("presence", "approve", bob)
+    assert (approved.code, approved.stderr.partition(":")[2].partition(":")[0]) == (
+        0, f" {bob} has not asked to see your presence",
+    )  # fmt: skip
 
 
 async def test_who_is_out_of_reach_is_asked_in_vain_and_that_is_told(program: Program) -> None:

@@ -55,6 +55,17 @@ async def test_a_room_is_marked_kept_private_changed_and_forgotten(
     assert await failed(program, "bookmarks", "remove", room) == (67, f"xmppsh: {room} is not bookmarked")
 
 
+async def test_a_node_for_few_rooms_is_made_one_for_many_before_a_bookmark_is_added(
+    program: Program, server: Server, alice: Account
+) -> None:
+    """Servers drop the oldest item of a node that is full (XEP-0060 §7.1)."""
+    node, rooms = "urn:xmpp:bookmarks:1", [f"{name}@{server.conference}" for name in ("a", "b", "c")]
+    await records(program, "pubsub", "create", alice.jid, node, "pubsub#access_model=whitelist", "pubsub#max_items=2")
+    for room in rooms:
+        await records(program, "bookmarks", "add", room)
+    assert {one["jid"] for one in await records(program, "bookmarks", "list")} == set(rooms)
+
+
 async def test_a_card_is_changed_field_by_field_and_shown_to_others(
     program: Program, server: Server, alice: Account, tmp_path: Path
 ) -> None:
@@ -66,6 +77,7 @@ async def test_a_card_is_changed_field_by_field_and_shown_to_others(
     found = {one["name"]: one["value"] for one in await records(bob, "vcard", "get", alice.jid)}
     assert found == {"FN": "Alice <A>", "N.FAMILY": "A", "NICKNAME": "al"}
     assert (await failed(program, "vcard", "set", "F N=x"))[0] == 64
+    assert await failed(program, "vcard", "set", "FN=x", "FN=y") == (64, "xmppsh: FN is given 2 times")
     assert await failed(program, "vcard", "set", "FNN=x") == (64, "xmppsh: a vCard has no field FNN")
     assert await failed(program, "vcard", "set", "EMAIL=a@b") == (64, "xmppsh: EMAIL has parts, and no text of its own")
 
@@ -188,6 +200,13 @@ async def test_who_has_subscribed_is_told_and_no_more_afterwards(
         assert [one for one in client.messages if "<second" in one.xml] == []
     code, said = await failed(bob, "pubsub", "unsubscribe", alice.jid, "news")
     assert code == 67, said
+
+
+@pytest.mark.parametrize("command", ["get", "retract"])
+async def test_an_item_without_an_id_is_none(program: Program, alice: Account, command: str) -> None:
+    """The service would take the empty id for all items, or for none."""
+    outcome = await program.run("pubsub", command, alice.jid, "news", "")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (64, "xmppsh: the name of the item is empty")
 
 
 @pytest.mark.parametrize("command", [["get"], ["subscribe"], ["delete", "--yes"], ["watch"]])

@@ -70,6 +70,24 @@ async def test_what_is_no_room_is_neither_listed_shown_nor_destroyed(program: Pr
         assert (outcome.code, outcome.stdout) == (67, ""), outcome.stderr
 
 
+async def test_the_rooms_of_a_service_are_no_occupants(program: Program, server: Server, room: str) -> None:
+    for command in (["who"], ["subject"], ["config"], ["destroy", "--yes"]):
+        outcome = await program.run("room", *command, server.conference)
+        assert (outcome.code, outcome.stdout) == (64, "")
+        assert outcome.stderr.startswith(f"xmppsh: {server.conference} is not the address of a room")
+
+
+@pytest.mark.parametrize("command", [["who"], ["subject"], ["config"], ["affiliation", "bob@example.org", "member"]])
+async def test_a_room_that_is_not_there_is_told_as_that_with_how_to_see_which_are(
+    program: Program, server: Server, command: list[str]
+) -> None:
+    outcome = await program.run("room", command[0], f"nowhere@{server.conference}", *command[1:])
+    assert (outcome.code, outcome.stderr) == (
+        67,
+        f"xmppsh: the room nowhere@{server.conference} does not exist\n  try: xmppsh room list {server.conference}\n",
+    )
+
+
 async def test_the_clients_of_a_user_are_no_occupants(program: Program, owner: Contact) -> None:
     outcome = await program.run("room", "who", owner.jid.partition("/")[0])
     assert (outcome.code, outcome.stdout) == (76, "")

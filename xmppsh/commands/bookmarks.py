@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.errors import ExitCode, UsageError, XmppshError
+from xmppsh.errors import ExitCode, Partial, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
-from xmppsh.registry.params import JID
+from xmppsh.registry.params import ROOM
 from xmppsh.xep.bookmarks import Bookmark, bookmarks, forget, keep
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid
-    from xmppsh.session.session_port import SessionPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,8 @@ async def bookmarks_list(app: App) -> AsyncIterator[BookmarkRecord]:
         yield BookmarkRecord(str(one.room), one.name, one.nick, one.autojoin, one.password is not None)
 
 
-async def _marked(session: SessionPort, room: Jid) -> Bookmark | None:
-    return next((one for one in await bookmarks(session) if one.room == room.bare), None)
-
-
 @command("bookmarks", "add")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @click.option("--name", metavar="NAME", help="Its name.")
 @click.option("--nick", metavar="NICK", help="Your nickname in it.")
 @click.option("--autojoin/--no-autojoin", default=None, help="Should clients join it automatically?")
@@ -80,27 +75,33 @@ async def _marked(session: SessionPort, room: Jid) -> Bookmark | None:
 async def bookmarks_add(
     app: App, room: Jid, name: str | None, nick: str | None, autojoin: bool | None, room_password: str | None
 ) -> None:
-    """Bookmark ROOM, or change its bookmark; what is not given stays as it is.
+    """Bookmark ROOM, or change its bookmark; what is not given stays as it is. A server that keeps only so many drops
+    the oldest for a new one; then the exit code is 80.
 
     Example:  xmppsh bookmarks add team@conference.example.org --autojoin
     """
-    if room.localpart is None:
-        raise UsageError(f"{room} is not the address of a room", hint=f"ROOM@{room.domainpart}")
     async with app.sessions.one_shot() as session:
-        one = await _marked(session, room) or Bookmark(room.bare)
+        before = {one.room: one for one in await bookmarks(session)}
+        one = before.get(room.bare, Bookmark(room.bare))
         given = {"name": name, "nick": nick, "autojoin": autojoin, "password": room_password}
         changed = {key: value for key, value in given.items() if value is not None}
-        await keep(session, replace(one, **changed))  # type: ignore[arg-type]
+        await keep(session, replace(one, **changed), is_there=bool(before))  # type: ignore[arg-type]
+        if room.bare not in before and (gone := before.keys() - {one.room for one in await bookmarks(session)}):
+            told = ", ".join(sorted(map(str, gone)))
+            raise Partial(
+                f"{room.bare} is bookmarked, and your server has dropped the bookmark of {told} for it",
+                hint=f"it keeps {len(before)}: remove one that you do not need",
+            )
 
 
 @command("bookmarks", "remove")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 async def bookmarks_remove(app: App, room: Jid) -> None:
     """Remove the bookmark of ROOM.
 
     Example:  xmppsh bookmarks remove team@conference.example.org
     """
     async with app.sessions.one_shot() as session:
-        if await _marked(session, room) is None:
+        if room.bare not in [one.room for one in await bookmarks(session)]:
             raise NoSuchBookmark(f"{room.bare} is not bookmarked")
         await forget(session, room)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh.app.progress import listed
-from xmppsh.errors import Partial, XmppshError
+from xmppsh.errors import Partial, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.record import Record
@@ -93,7 +93,12 @@ async def disco_info(app: App, to: Jid, node: str | None) -> AsyncIterator[Disco
     Example:  xmppsh disco info example.org
     """
     async with app.sessions.one_shot() as session:
-        identities, features = await disco.info(session, to, node)
+        try:
+            identities, features = await disco.info(session, to, node)
+        except StanzaError as error:
+            if node and error.condition == "item-not-found":
+                error.hint = f"check the node: xmppsh disco items {to}"
+            raise
     for one in identities:
         yield DiscoIdentity(str(to), one.category, one.type, one.name)
     for feature in features:

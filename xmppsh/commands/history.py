@@ -17,7 +17,7 @@ from xmppsh.output.records import message_record
 from xmppsh.output.together import lines
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.registry.base import command
-from xmppsh.registry.params import FILE, JID, MOMENT
+from xmppsh.registry.params import FILE, JID, MOMENT, ROOM
 from xmppsh.tasks import apart
 from xmppsh.xep.history import Wanted, forwards, newest
 from xmppsh.xep.missing import offered
@@ -47,7 +47,7 @@ def _choosing(handler: F) -> F:
         click.option(
             "--since", type=MOMENT, metavar="T", help="Not before T: RFC 3339, or a time span such as 2h or 7d."
         ),
-        click.option("--room", type=JID, metavar="ROOM", help="The archive of this room."),
+        click.option("--room", type=ROOM, metavar="ROOM", help="The archive of this room."),
         click.option("--with", "partner", type=JID, metavar="JID", help="Only the conversation with JID."),
     ):
         handler = option(handler)

@@ -64,11 +64,20 @@ async def presence_set(app: App, show: str | None, status: str | None, priority:
 async def _send(app: App, stanza_type: str, jid: Jid) -> None:
     async with app.sessions.one_shot() as session:
         if await _unrefused(session, presence(stanza_type, to=str(jid.bare)), jid.bare):
+            if stanza_type == "subscribed" and not await _sees_us(session, jid):
+                app.console.warn(
+                    f"{jid.bare} has not asked to see your presence: approve it again when it has, "
+                    "unless your server keeps this until then"
+                )
             return
         what = "this"
         if stanza_type == "subscribe" and any(one.jid == str(jid.bare) and one.asks for one in await contacts(session)):
             what = "the request, which your server keeps,"  # RFC 6121 §3.1.2
         app.console.warn(f"{jid.domainpart} does not answer: whether {jid.bare} has {what} is not known")
+
+
+async def _sees_us(session: SessionPort, jid: Jid) -> bool:
+    return any(one.jid == str(jid.bare) and one.subscription in ("from", "both") for one in await contacts(session))
 
 
 async def _unrefused(session: SessionPort, stanza: Xml, to: Jid) -> bool:

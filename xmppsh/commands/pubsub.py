@@ -13,7 +13,7 @@ from xmppsh.commands.disco import DiscoItem
 from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, Subscription
 from xmppsh.errors import DataError, ExitCode, StanzaError, XmppshError
 from xmppsh.registry.base import command
-from xmppsh.registry.params import FILE, JID, SECONDS
+from xmppsh.registry.params import FILE, ITEM, JID, SECONDS
 from xmppsh.registry.params import NODE as NODE_NAME
 from xmppsh.xep import disco, pubsub
 from xmppsh.xep.forms import split
@@ -37,14 +37,14 @@ GOODBYE_S = 3.0  # for the end of a subscription that ends with the session anyw
 
 
 @contextmanager
-def _asking(service: Jid) -> Iterator[None]:
+def _asking(service: Jid, hint: str | None = None) -> Iterator[None]:
     """Run the requests about a node in here: where it is not there, the hint is how to see which ones are."""
     with offered(pubsub.WHAT, str(service)):
         try:
             yield
         except StanzaError as error:
             if error.condition == "item-not-found":
-                error.hint = f"xmppsh pubsub nodes {service}"
+                error.hint = hint or f"xmppsh pubsub nodes {service}"
             raise
 
 
@@ -73,7 +73,7 @@ class NoItem(XmppshError):
 @command("pubsub", "get")
 @SERVICE
 @NODE
-@click.argument("item", required=False)
+@click.argument("item", type=ITEM, required=False)
 async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> AsyncIterator[PubsubItem]:
     """Show the items of NODE, or the one with the id ITEM.
 
@@ -94,7 +94,7 @@ async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> Asy
 @SERVICE
 @NODE
 @click.argument("payload")
-@click.option("--id", "item_id", metavar="ID", help="The item's id; an existing item is replaced.")
+@click.option("--id", "item_id", type=ITEM, metavar="ID", help="The item's id; an existing item is replaced.")
 async def pubsub_publish(
     app: App, service: Jid, node: str, payload: str, item_id: str | None
 ) -> AsyncIterator[Published]:
@@ -117,14 +117,14 @@ async def pubsub_publish(
 @command("pubsub", "retract")
 @SERVICE
 @NODE
-@click.argument("item")
+@click.argument("item", type=ITEM)
 async def pubsub_retract(app: App, service: Jid, node: str, item: str) -> None:
     """Retract the item with the id ITEM, and notify the subscribers.
 
     Example:  xmppsh pubsub retract pubsub.example.org news 17
     """
     async with app.sessions.one_shot() as session:
-        with _asking(service):
+        with _asking(service, f"xmppsh pubsub get {service} {node}"):  # what is not there may be the item alone
             await pubsub.retract(session, service, node, item)
 
 

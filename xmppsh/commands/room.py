@@ -17,7 +17,7 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
-from xmppsh.registry.params import JID
+from xmppsh.registry.params import JID, ROOM
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
 from xmppsh.xep.missing import NotOffered, offered, require
@@ -104,7 +104,7 @@ async def room_list(app: App, service: Jid) -> AsyncIterator[Room]:
 
 
 @command("room", "who")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @NICK
 @PASSWORD
 async def room_who(app: App, room: Jid, nick: str | None, room_password: str | None) -> AsyncIterator[Occupant]:
@@ -135,7 +135,7 @@ async def room_who(app: App, room: Jid, nick: str | None, room_password: str | N
 
 
 @command("room", "subject")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @click.argument("text", required=False)
 @NICK
 @PASSWORD
@@ -164,7 +164,7 @@ async def room_subject(
 
 
 @command("room", "invite")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @click.argument("guest", metavar="JID", type=JID)
 @REASON
 @click.option("--direct", is_flag=True, help="Invite JID yourself, not through the room; you need not join it.")
@@ -189,7 +189,7 @@ async def room_invite(
 
 
 @command("room", "affiliation")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @click.argument("who", metavar="JID", type=JID)
 @click.argument("affiliation", type=click.Choice(AFFILIATIONS))
 @REASON
@@ -199,11 +199,12 @@ async def room_affiliation(app: App, room: Jid, who: Jid, affiliation: str, reas
     Example:  xmppsh room affiliation team@rooms.example.org bob@example.org none
     """
     async with app.sessions.one_shot() as session:
+        await is_room(session, room)
         await _administer(session, room, {"jid": str(who.bare), "affiliation": affiliation}, reason)
 
 
 @command("room", "role")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @click.argument("nick")
 @click.argument("role", type=click.Choice(ROLES))
 @REASON
@@ -227,7 +228,7 @@ async def _administer(session: SessionPort, room: Jid, facts: dict[str, str | No
 
 
 @command("room", "config")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
 async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncIterator[FormField]:
     """Show the configuration of ROOM, or change its fields.
@@ -252,7 +253,7 @@ async def room_config(app: App, room: Jid, pairs: tuple[str, ...]) -> AsyncItera
 
 
 @command("room", "destroy")
-@click.argument("room", type=JID)
+@click.argument("room", type=ROOM)
 @REASON
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 async def room_destroy(app: App, room: Jid, reason: str | None, yes: bool) -> None:

@@ -96,14 +96,18 @@ async def roster_list(app: App) -> AsyncIterator[RosterContact]:
 @click.option("--name", metavar="NAME", help="Its name.")
 @click.option("--group", "groups", multiple=True, metavar="G", help="A group it belongs to; repeatable.")
 async def roster_add(app: App, contact: Jid, name: str | None, groups: tuple[str, ...]) -> None:
-    """Add a contact, or change the name and groups of one. `presence subscribe` asks to see its presence.
+    """Add a contact, or change the name and groups of one; what is not given stays as it is. `presence subscribe` asks
+    to see its presence.
 
     Example:  xmppsh roster add juliet@example.org --name Juliet --group Friends
     """
     if not all(groups):
         raise UsageError("a group has a name", hint="--group NAME")  # RFC 6121 §2.3.3; Prosody keeps one without
     async with app.sessions.one_shot() as session:
-        await session.request("set", None, setting(str(contact.bare), name, groups))
+        if name is None or not groups:  # what an item does not say is taken away (RFC 6121 §2.4)
+            one = next((one for one in await contacts(session) if one.jid == str(contact.bare)), Contact(""))
+            name, groups = one.name if name is None else name, groups or one.groups
+        await session.request("set", None, setting(str(contact.bare), name or None, groups))
 
 
 @command("roster", "rename")

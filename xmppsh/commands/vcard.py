@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.errors import ExitCode, XmppshError
+from xmppsh.errors import ExitCode, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -74,6 +74,10 @@ async def vcard_set(app: App, pairs: tuple[str, ...]) -> None:
 
     Example:  xmppsh vcard set FN="Juliet Capulet" N.FAMILY=Capulet TITLE=
     """
-    given = {name: values[-1] for name, values in split(pairs).items()}
+    given = {}
+    for name, values in split(pairs).items():
+        if len(values) > 1:
+            raise UsageError(f"{name} is given {len(values)} times", hint="a field has one value")
+        given[name] = values[0]
     async with app.sessions.one_shot() as session:
         await vcard.change(session, given)

@@ -62,7 +62,7 @@ def read_wait(text: str) -> Wait:
 
 
 def named(text: str, what: str = "file") -> str:
-    """The name of a file or a node, as it stands; raises UsageError for an empty one."""
+    """The name of a file, a node or an item, as it stands; raises UsageError for an empty one."""
     if not text:
         raise UsageError(f"the name of the {what} is empty", hint="is a variable of the shell unset?")
     return text

@@ -52,6 +52,17 @@ class JidType(click.ParamType[Jid]):
         return [completion_item(jid, help=about or None) for jid, about in found]
 
 
+class RoomType(JidType):
+    """The address of a room: that of a service would be asked about its rooms in the place of what is in one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Jid:
+        """Raises MalformedJid, UsageError."""
+        jid = super().convert(value, param, ctx)
+        if jid.localpart is None:
+            raise UsageError(f"{jid} is not the address of a room", hint=f"ROOM@{jid.domainpart}")
+        return jid
+
+
 def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Those of the words that may still be meant."""
     return [completion_item(word) for word in words if word.startswith(incomplete)]
@@ -155,14 +166,15 @@ class FileType(click.ParamType[str]):
         return [completion_item(incomplete, type="file")]
 
 
-class NodeType(click.ParamType[str]):
-    """The name of a node."""
+class NameType(click.ParamType[str]):
+    """The name of a node, or of an item in one."""
 
-    name = "NODE"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Raises UsageError for none, which a service would take for a name, or invent one (XEP-0060 §8.1.2)."""
-        return named(str(value), "node")
+        """Raises UsageError for none, which a service would take for a name, invent one, or show all (XEP-0060)."""
+        return named(str(value), self.name.lower())
 
 
 class MomentType(click.ParamType["datetime | timedelta"]):
@@ -192,7 +204,8 @@ class MomentType(click.ParamType["datetime | timedelta"]):
 JID = JidType()
 MOMENT = MomentType()
 FILE = FileType()
-NODE = NodeType()
+NODE, ITEM = NameType("NODE"), NameType("ITEM")
+ROOM = RoomType()
 RECORD = RecordType()
 WAIT = WaitType()
 KINDS = KindsType()

@@ -69,8 +69,11 @@ def _bookmark(item: pubsub.Item) -> Bookmark | None:
     )
 
 
-async def keep(session: SessionPort, one: Bookmark) -> None:
-    """Add it, or put it in the place of the one that is there; raises NotOffered where it would not stay private."""
+async def keep(session: SessionPort, one: Bookmark, *, is_there: bool) -> None:
+    """Add it, or put it in the place of the one that is there; raises NotOffered where it would not stay private.
+
+    is_there: is there the node for it?
+    """
     own = session.jid.bare
     if ns.PUBLISH_OPTIONS not in await pubsub.features(session, own):
         raise NotOffered(f"{own.domainpart} does not offer {WHAT}", hint=f"xmppsh disco info {own}")
@@ -81,8 +84,11 @@ async def keep(session: SessionPort, one: Bookmark) -> None:
         None if one.password is None else element("password", None, one.password),
         one.extensions,
     )
+    if is_there:  # before one that is full drops its oldest item
+        await pubsub.configure(session, own, ns.BOOKMARKS, MANY)
     await pubsub.publish(session, own, ns.BOOKMARKS, conference, str(one.room), **PRIVATE)
-    await pubsub.configure(session, own, ns.BOOKMARKS, MANY)
+    if not is_there:
+        await pubsub.configure(session, own, ns.BOOKMARKS, MANY)
 
 
 async def forget(session: SessionPort, room: Jid) -> None:

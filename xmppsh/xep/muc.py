@@ -121,10 +121,15 @@ async def _who_refuses(session: SessionPort, refused: CannotJoin) -> XmppshError
 
 
 async def is_room(session: SessionPort, room: Jid) -> None:
-    """Raise StanzaError where nothing is there, as ejabberd shows, changes and destroys a room that does not exist;
+    """Raise CannotJoin where nothing is there, as ejabberd shows, changes and destroys a room that does not exist;
     NotOffered where something else is there (§6.4).
     """
-    identities, _ = await info(session, room.bare)
+    try:
+        identities, _ = await info(session, room.bare)
+    except StanzaError as error:
+        if error.condition != "item-not-found":
+            raise
+        raise _missing(room, "does not exist") from error
     if "conference" not in [one.category for one in identities]:
         raise NotOffered(f"{room.bare} is not a room", hint=f"xmppsh disco info {room.bare}")
 
@@ -196,7 +201,7 @@ def self_presence(stanza: Element, room: Jid, nick: str) -> str | None:
     if stanza.attributes.get("type") == "unavailable" or SELF not in codes:
         return None
     if CREATED in codes:
-        raise _named(room, "does not exist", "xmppsh room list SERVICE", ExitCode.NOUSER, "item-not-found")
+        raise _missing(room, "does not exist")
     return resource
 
 
@@ -230,7 +235,7 @@ def refusal(stanza: Element, room: Jid, nick: str) -> XmppshError:
         case "service-unavailable":
             return _named(room, f"is full, or there is no such service{said}", None, error.exit_code, error.condition)
         case "item-not-found" | "not-allowed":
-            return _named(room, f"does not exist, and may not be made{said}", None, error.exit_code, error.condition)
+            return _missing(room, f"does not exist, and may not be made{said}", error)
         case _:
             return error
     return _named(room, what, hint, ExitCode.NOPERM, error.condition)
@@ -240,3 +245,9 @@ def _named(room: Jid, what: str, hint: str | None, code: ExitCode, condition: st
     error = CannotJoin(f"the room {room.bare} {what}", hint=hint, condition=condition)
     error.exit_code, error.service = code, Jid(None, room.domainpart)
     return error
+
+
+def _missing(room: Jid, what: str, error: StanzaError | None = None) -> CannotJoin:
+    """There is no such room; error: as the service says it."""
+    code, condition = (ExitCode.NOUSER, "item-not-found") if error is None else (error.exit_code, error.condition)
+    return _named(room, what, f"xmppsh room list {room.domainpart}", code, condition)

@@ -149,7 +149,12 @@ async def create(session: SessionPort, service: Jid, node: str, form: Form | Non
     if given and form is not None:
         values = {"FORM_TYPE": (ns.PUBSUB_NODE_CONFIG,), **filled(form, given)}
         wanted = [element("configure", None, submitted(values))]
-    await session.request("set", service, _query(element("create", {"node": node}), *wanted))
+    try:
+        await session.request("set", service, _query(element("create", {"node": node}), *wanted))
+    except StanzaError as error:
+        if error.condition == "conflict":
+            error.hint = f"{service} has a node {node} already"
+        raise
 
 
 async def default_form(session: SessionPort, service: Jid) -> Form | None:
