@@ -71,6 +71,14 @@ def test_each_reported_fault_is_held_by_at_least_three_tests() -> None:
     assert [row for row in rows[1:] if not row.startswith("| --- ") and len(re.findall("`test_", row)) < 3] == []
 
 
+def test_the_tree_of_the_architecture_names_every_file() -> None:
+    tree = (ROOT / "ARCHITECTURE.md").read_text().split("```")[1]
+    named = set(re.findall(r"\w+\.py", tree)) | {"__init__.py", "__main__.py"}
+    by_rule = re.compile(r"commands/|playground/|doctor/check_")  # a file a command, a file a layer
+    files = [path.relative_to(ROOT / "xmppsh") for path in sorted((ROOT / "xmppsh").rglob("*.py"))]
+    assert [str(file) for file in files if file.name not in named and not by_rule.match(str(file))] == []
+
+
 @pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
 def test_a_file_that_a_document_names_is_there(document: str) -> None:
     for name in re.findall(

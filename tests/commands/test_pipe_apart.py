@@ -32,7 +32,7 @@ Shown = list[tuple[str, tuple[int, int]]]
 
 
 def text(count: int) -> bytes:
-    """So many messages, and something else behind some of them."""
+    """So many messages, and something else after some of them."""
     return "".join(MESSAGE.format(n) + ODD.get(n, "") for n in range(count)).encode()
 
 

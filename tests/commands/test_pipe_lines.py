@@ -57,7 +57,7 @@ def test_an_object_keeps_its_id_and_the_newlines_of_its_body() -> None:
 @pytest.mark.parametrize(
     ("bad", "is_json", "column"), [(b"b\xff", False, 2), (b"b\x01", False, 1), (b'{"body": 1}', True, 1)]
 )
-def test_a_bad_line_is_named_behind_those_before_it_and_can_be_left_out(bad: bytes, is_json: bool, column: int) -> None:
+def test_a_bad_line_is_named_after_those_before_it_and_can_be_left_out(bad: bytes, is_json: bool, column: int) -> None:
     good = [json.dumps({"body": one}).encode() if is_json else one.encode() for one in "acd"]
     lines = [good[0], bad, *good[1:]]
     found = Lines(is_json=is_json, to=BOB, limits=Limits(), skip=None).read(lines)

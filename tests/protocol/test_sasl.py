@@ -48,9 +48,7 @@ def choose(
     binding: frozenset[str] = frozenset(),
     der: bytes | None = None,
 ) -> Exchange:
-    return sasl.choose(
-        JULIET, credentials, frozenset(offered.split()), secure=secure, binding_types=binding, certificate=der
-    )
+    return sasl.Offer(frozenset(offered.split()), secure, binding, der).begin(JULIET, credentials)
 
 
 CERTIFICATE = Credentials(certificate=True)
@@ -190,9 +188,7 @@ VECTORS = {
 
 def vector(name: str, monkeypatch: pytest.MonkeyPatch) -> Exchange:
     monkeypatch.setattr(scram, "new_nonce", lambda: VECTORS[name][0])
-    user = Jid.parse("user@example.org")
-    nothing: frozenset[str] = frozenset()
-    return sasl.choose(user, PASSWORD, frozenset({name}), secure=True, binding_types=nothing, certificate=None)
+    return sasl.Offer(frozenset({name}), secure=True).begin(Jid.parse("user@example.org"), PASSWORD)
 
 
 @pytest.mark.parametrize("name", VECTORS)

@@ -128,7 +128,7 @@ def test_no_result_of_an_archive_differs_from_reading_one_by_one(document: str, 
     assert by_the_run(pieces)[0] == one_by_one(pieces)
 
 
-def test_a_fault_behind_a_run_is_told_with_its_place_in_the_stream() -> None:
+def test_a_fault_after_a_run_is_told_with_its_place_in_the_stream() -> None:
     pieces = cut("".join([*PLAIN[:1] * 20, "<message></x>"]).encode(), 1 << 20)
     assert by_the_run(pieces)[0] == one_by_one(pieces)
 
@@ -155,6 +155,6 @@ def test_nothing_adds_up_to_a_fault_where_every_piece_holds_whole_messages() -> 
         assert (type(items[-1]), error) == (Run, None)
 
 
-def test_the_end_is_seen_behind_a_run() -> None:
+def test_the_end_is_seen_after_a_run() -> None:
     (seen, error), together = by_the_run([PLAIN[0].encode() * 100 + b"</stream:stream>"])
     assert (seen[-1], error, together) == (Footer(), None, 99)

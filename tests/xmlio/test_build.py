@@ -152,7 +152,7 @@ def test_a_normal_message_has_no_type_and_an_empty_body_stays() -> None:
     ("<a>x<b/></a>", "<a>x<b/><c/></a>"),
     ("<a><![CDATA[</a>]]></a\n>", "<a><![CDATA[</a>]]><c/></a\n>"),
 ])  # fmt: skip
-def test_with_child_puts_one_more_behind_the_others(xml: str, expected: str) -> None:
+def test_with_child_puts_one_more_after_the_others(xml: str, expected: str) -> None:
     assert with_child(Xml(xml), element("c")) == expected
 
 

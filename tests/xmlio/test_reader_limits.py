@@ -77,7 +77,7 @@ def test_white_space_between_stanzas_is_bounded_exactly(space: bytes) -> None:
         assert error[0] == "policy-violation"
 
 
-def test_white_space_counts_anew_behind_each_stanza() -> None:
+def test_white_space_counts_anew_after_each_stanza() -> None:
     limits = Limits(pending_bytes=64)
     pieces = [OPEN + b"<message/>", *[b" " * 50 + b"<message/>"] * 20]
     assert read_stream(pieces, limits)[1] is None

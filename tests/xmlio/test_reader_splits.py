@@ -88,7 +88,7 @@ def test_an_element_is_given_with_its_last_byte_not_later() -> None:
     assert reader.feed(FOOTER.encode()) == [Footer()]
 
 
-def test_has_rest_tells_whether_bytes_came_behind_the_last_element() -> None:
+def test_has_rest_tells_whether_bytes_came_after_the_last_element() -> None:
     reader = StreamReader()
     reader.feed(ROOT.encode() + b"<message/>")
     assert not reader.has_rest

@@ -157,17 +157,11 @@ def _choice(probe: Probe, offered: frozenset[str], types: frozenset[str]) -> tup
         ]
     jid = NOBODY if options.jid.localpart is None else options.jid
     jid = replace(jid, domainpart=options.jid.domainpart)
+    offer = sasl.Offer(offered, probe.place.candidate.tls != "off", types, probe.certificate)
     refusal: SaslError | None = None
     for credentials, how in ways:
         try:
-            exchange = sasl.choose(
-                jid,
-                credentials,
-                offered,
-                secure=probe.place.candidate.tls != "off",
-                binding_types=types,
-                certificate=probe.certificate,
-            )
+            exchange = offer.begin(jid, credentials)
         except SaslError as error:
             refusal = refusal or error
         else:

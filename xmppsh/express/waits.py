@@ -25,7 +25,7 @@ class Waits:
     """Takes the signals over, as app/shutdown.py does on a loop, until it is closed. number: the first that came.
 
     An ignored SIGHUP stays ignored (nohup). What wakes a wait is the pipe: a signal that comes right before it would be
-    heard too late else.
+    heard too late otherwise.
     """
 
     def __init__(self) -> None:
@@ -59,18 +59,24 @@ class Waits:
             os.close(end)
 
     def apart(self, work: Callable[[], T], deadline: float) -> T:
-        """What `work` returns, from a daemon thread: it may take longer than anybody wants to wait (tasks.apart)."""
+        """What `work` returns or raises, from a daemon thread: it may take longer than anybody wants to wait."""
         results: list[T] = []
+        failures: list[Exception] = []
         done, tells = os.pipe()
 
         def run() -> None:
-            results.append(work())
+            try:
+                results.append(work())
+            except Exception as error:  # whatever it is, it belongs to who asked (tasks.apart)
+                failures.append(error)
             os.write(tells, b".")
 
         threading.Thread(target=run, daemon=True).start()
         self.until(done, select.POLLIN, deadline)
         os.close(done)
         os.close(tells)
+        if failures:
+            raise failures[0]
         return results[0]
 
     def until(self, fd: int, event: int, deadline: float) -> None:

@@ -132,7 +132,7 @@ class Binding(Login):
 
     def _bind(self) -> list[Output]:
         self.state = State.BINDING
-        resource = self.config.jid.resourcepart or self.config.resource
+        resource = self._wanted.resourcepart
         wanted = element("resource", None, resource) if resource is not None else None
         request = element("iq", {"type": "set", "id": self.config.bind_id}, element("bind", {"xmlns": ns.BIND}, wanted))
         bind = Write(request.encode())
@@ -142,7 +142,7 @@ class Binding(Login):
             return [bind, self._enable()]
         if resource is None:
             return [bind]  # the server chooses the address; <enable/> waits until its answer tells it
-        self._announced = self.config.jid.with_resource(resource)
+        self._announced = self._wanted
         return [ev.ResourceBound(self._announced), bind, self._enable()]
 
     def _enable(self) -> Write:

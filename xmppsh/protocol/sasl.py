@@ -6,7 +6,6 @@ for. Success counts only after the server has proved that it knows the password 
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
@@ -174,19 +173,6 @@ class Offer:
         return None if self.certificate is None else channel_binding(self.certificate)
 
 
-def choose(
-    jid: Jid,
-    credentials: Credentials,
-    offered: frozenset[str],
-    *,
-    secure: bool,
-    binding_types: frozenset[str],
-    certificate: bytes | None,
-) -> Exchange:
-    """Begin the strongest mechanism of this offer (see `Offer`); raises SaslError when none is possible."""
-    return Offer(offered, secure, binding_types, certificate).begin(jid, credentials)
-
-
 def other_causes(exchange: Exchange, others: Sequence[str]) -> list[str]:
     """What a refused login may be due to beside a wrong password. others: mechanisms that are possible, too.
 
@@ -281,7 +267,7 @@ def decode(text: str | None) -> bytes | None:
         return b""
     try:
         return b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise ProtocolError("the server's SASL data is not base64", layer="sasl") from error
 
 

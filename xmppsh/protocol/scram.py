@@ -6,7 +6,6 @@ change what was said of channel binding without breaking the proofs.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import hmac
 import os
@@ -210,5 +209,5 @@ def _encoded(data: bytes) -> str:
 def _decoded(text: str) -> bytes:
     try:
         return b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise ScramError("it has a value that is not base64") from error

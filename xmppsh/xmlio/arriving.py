@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppsh.xmlio.reader import END, FEWEST, StreamReader, behind
+from xmppsh.xmlio.reader import END, FEWEST, StreamReader, after
 
 if TYPE_CHECKING:
     from xmppsh.errors import XmlError
@@ -34,7 +34,7 @@ class ArrivalReader:
 
             self._runs = ArrivingRuns(self._reader, self._limits, self._place)
         if self._runs is None:
-            self._place = behind(self._place, data)
+            self._place = after(self._place, data)
             items, error = self._reader.feed_until_error(data)
             return [*items], error
         return self._runs.feed(data, by_the_run=self.by_the_run)

@@ -16,7 +16,7 @@ from xml.parsers import expat
 from xmppsh import ns
 from xmppsh.errors import XmlError
 from xmppsh.model import Element
-from xmppsh.xmlio.reader import END, FEWEST, StanzaReader, behind
+from xmppsh.xmlio.reader import END, FEWEST, StanzaReader, after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class Plain(NamedTuple):
         """Where a message begins."""
         message = self.messages[index]
         before = [*(one + END for one in self.messages[:index]), message[: message.index(b"<")]]
-        return behind(self.place, b"".join(before))
+        return after(self.place, b"".join(before))
 
 
 class OneByOne(Protocol[Item]):
@@ -82,7 +82,7 @@ class OneByOne(Protocol[Item]):
 
     @property
     def is_between(self) -> bool:
-        """Behind the end of an element: is this the place between two that stand alone?"""
+        """After the end of an element: is this the place between two that stand alone?"""
 
     def feed_until_error(self, data: bytes, *, final: bool = False) -> tuple[list[Item], XmlError | None]:
         """Take input; give what it completes and the fault that ended it, if any."""
@@ -128,7 +128,7 @@ class Runs(Generic[Item]):
                 run, text = _well_formed(parts[at:end], text, self.end)
                 if run:
                     found.append(Plain(run, self._place, matches[at : at + len(run)]))
-                    self._place, self._is_ahead = behind(self._place, text), True
+                    self._place, self._is_ahead = after(self._place, text), True
                     at += len(run)
                     continue
                 matches[at:end] = _without(TOLD, matches[at:end], parts[at:end])
@@ -200,7 +200,7 @@ class Runs(Generic[Item]):
             self._lines, self._columns = self._place[0] - self._line, self._place[1] - 1
         stanzas, error = self._reader.feed_until_error(data, final=final)
         self._line += data.count(b"\n")
-        self._place = behind(self._place, data)
+        self._place = after(self._place, data)
         self._is_between = is_whole and error is None and self._reader.is_between
         return [self._at_home(stanza) for stanza in stanzas], None if error is None else self._placed(error)
 

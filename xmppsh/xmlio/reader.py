@@ -55,7 +55,7 @@ class Run:
         return [self.element(at) for at in range(len(self.messages))]
 
 
-def behind(place: Place, data: bytes) -> Place:
+def after(place: Place, data: bytes) -> Place:
     """The place after `data`, which begins at `place`."""
     lines, last = data.count(b"\n"), data[data.rfind(b"\n") + 1 :]
     return place[0] + lines, (1 if lines else place[1]) + len(last.decode("utf-8", "replace"))
@@ -103,7 +103,7 @@ class StreamReader:
 
     @property
     def is_between(self) -> bool:
-        """Behind the end of an element: is this the place between two?"""
+        """After the end of an element: is this the place between two?"""
         return self._splitter.depth == self._splitter.top - 1
 
     def skip(self) -> None:
@@ -186,7 +186,7 @@ class StanzaReader:
 
     @property
     def is_between(self) -> bool:
-        """Behind the end of an element: is this the place between two that stand alone?"""
+        """After the end of an element: is this the place between two that stand alone?"""
         return self._splitter.depth == self._splitter.top - 1 and not self.has_declarations
 
     @property

@@ -30,7 +30,7 @@ _TAG = re.compile(
 )
 _ATTRIBUTE = re.compile(r"""([a-z:]+)\s*=\s*(?:'([^']*)'|"([^"]*)")""")
 RESULT_END = b"</result></message>"
-# Behind the start tag's last attribute: the one of a result, in which nothing is to be decoded.
+# After the start tag's last attribute: the one of a result, in which nothing is to be decoded.
 _RESULT = re.compile(r"""><result(?: [a-z]++=(?:'[^'<>&\t\r\n]*+'|"[^"<>&\t\r\n]*+"))*+>""")
 _LITERAL = re.compile(r"""([a-z:]+)=(['"])[^'"]*\2""")
 
@@ -47,7 +47,7 @@ class _Shape:
         before = [f" {name}=" for name in names]
         before[0] = f"<message{before[0]}"
         self.outside = before
-        # Behind the pieces stands a None, for the attributes that are missing.
+        # After the pieces comes a None, for the attributes that are missing.
         at = [2 * names.index(name) + 1 if name in names else self.count + 1 for name in _USUAL]
         self.start: Callable[[list[str | None]], Start] = itemgetter(*at, self.count)
 

@@ -83,7 +83,10 @@ class Splitter:
         self._buffer = bytearray()
         self._base = 0  # the document's offset of the buffer's first byte
         self._cut = 0  # everything before this offset is done with
+        self._last_end = 0  # the offset after the last complete element
         self._start: int | None = None  # where the open element began
+        self._allowed_bytes = 0  # of it
+        self._measured = 0  # how long it was when its escapes were counted
         self._place = (1, 1)
         self._childless = True
         self._name, self._attributes = "", {}  # type: tuple[str, dict[str, str]]
@@ -126,10 +129,6 @@ class Splitter:
     def pending_bytes(self) -> int:
         """How many bytes have come after the last complete element."""
         return self._base + len(self._buffer) - self._last_end
-
-    _last_end = 0
-    _allowed_bytes = 0  # of the open element
-    _measured = 0  # how long an unfinished element was when its escapes were counted
 
     def forget_pending(self) -> None:
         """What has come up to now was the end of an element, or something between two."""

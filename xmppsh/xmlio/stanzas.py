@@ -42,8 +42,8 @@ def numbered(plain: Plain, ids: Series) -> list[bytes]:
             message if start else message.replace(b"<message", b'<message id="%b%d"' % (prefix.encode(), n), 1)
             for n, (message, start) in enumerate(zip(messages, plain.starts, strict=True), first)
         ]
-    before, behind = origin_id(prefix).removesuffix('"/>').encode(), b'"/>' + END
-    return [b"%b%b%d%b" % (message, before, n, behind) for n, message in enumerate(messages, first)]
+    before, after = origin_id(prefix).removesuffix('"/>').encode(), b'"/>' + END
+    return [b"%b%b%d%b" % (message, before, n, after) for n, message in enumerate(messages, first)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,15 @@ def with_body(
     body: str, to: str, stanza_type: str = "chat", lang: str | None = None, stanza_id: str | None = None
 ) -> Xml:
     """What `bare` gives of a message with a body alone, for many that differ in that and the id; raises DataError."""
-    tag, before, behind = _around_body(to, stanza_type, lang)
+    tag, before, after = _around_body(to, stanza_type, lang)
     given = "" if stanza_id is None else attribute_xml("id", stanza_id)
-    return Xml(f"{tag}{given}{before}{escape(body)}{behind}")
+    return Xml(f"{tag}{given}{before}{escape(body)}{after}")
 
 
 @lru_cache(maxsize=1000)
 def _around_body(to: str, stanza_type: str, lang: str | None) -> tuple[str, str, str]:
-    tag, before, behind = Message("@", stanza_type, lang=lang).bare(to, None).partition("><body>")
-    return tag, before, behind.removeprefix("@")
+    tag, before, after = Message("@", stanza_type, lang=lang).bare(to, None).partition("><body>")
+    return tag, before, after.removeprefix("@")
 
 
 def presence(
