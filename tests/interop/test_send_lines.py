@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.chaos import ChaosProxy
-from support.faults import reset_both
+from support.faults import reset_both, silent_hole
 from support.program import Program, finish
 from support.servers import Account, Server
 
@@ -57,3 +57,35 @@ async def test_a_session_that_is_lost_for_good_is_told_though_no_line_comes(
         assert process.stderr is not None
         error = (await process.stderr.read()).decode()
     assert process.returncode == 69, error
+
+
+async def test_each_line_has_its_result_when_the_session_is_lost_for_good(
+    program: Program, server: Server, bob: Account
+) -> None:
+    async with ChaosProxy(server.host, server.port) as proxy:
+        program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
+        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "1")
+        results = [await _result(process, b"one\n")]
+        await proxy.inject(reset_both(refuse_s=float("inf")))
+        assert process.stderr is not None
+        await process.stderr.readline()  # the cut is seen: nothing more is written
+        outcome = await finish(process, b"two\nthree\n")
+    results += outcome.records
+    assert [(one["ok"], (one["error"] or {}).get("code")) for one in results] == [
+        (True, None),
+        (False, 69),
+        (False, 69),
+    ]
+    assert outcome.code == 69
+    assert outcome.stderr.endswith("; xmppsh outbox flush sends the messages that were not sent\n")
+
+
+async def test_a_line_that_nobody_can_tell_of_is_told_so(program: Program, server: Server, bob: Account) -> None:
+    async with ChaosProxy(server.host, server.port) as proxy:
+        program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
+        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "1")
+        await _result(process, b"one\n")
+        await proxy.inject(silent_hole(refuse_s=float("inf")))
+        outcome = await finish(process, b"two\n")
+    assert [(one["ok"], one["error"]["code"]) for one in outcome.records] == [(False, 79)]
+    assert outcome.code == 79

@@ -53,6 +53,13 @@ async def test_what_is_never_acknowledged_is_no_success(tmp_path: Path) -> None:
     assert outcome.code == 79, outcome.stderr
 
 
+async def test_each_recipient_has_its_result_where_nothing_is_acknowledged(tmp_path: Path) -> None:
+    command = "xmppsh send bob@playground.localhost --to echo@playground.localhost hi --each --timeout 1"
+    outcome = await visitor(tmp_path).run("playground", "--fault", "no-ack", "--", "bash", "-c", command)
+    told = [(one["to"].partition("@")[0], one["error"]["code"]) for one in outcome.records]
+    assert (outcome.code, told) == (79, [("bob", 79), ("echo", 79)]), outcome.stderr
+
+
 async def test_the_message_that_fell_into_the_hole_never_came_and_the_next_connection_is_whole() -> None:
     async with PlaygroundServer(faults=Faults(hole=True)) as server:
         client = await RawClient.bound(server, "alice", "sofa", ENABLE)

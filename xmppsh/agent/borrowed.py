@@ -116,6 +116,11 @@ class BorrowedSession:
         """How many of them the server has acknowledged."""
         return len(self._numbers) - self.waiting_count - self.unproven_count
 
+    @property
+    def open_fates(self) -> dict[int, Fate]:
+        """The fate of each stanza of the session that is not acknowledged."""
+        return self._session.open_fates
+
     def send(
         self, stanza: Xml, *, kind: str = "", stanza_id: str = "", to: str = "", position: int | None = None
     ) -> int:

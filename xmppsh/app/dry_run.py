@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element
     from xmppsh.outbox.inbox_store import Arrival
+    from xmppsh.outbox.queue import Fate
     from xmppsh.session.bus import WaitingRun
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import Collect, Reader
@@ -109,6 +110,11 @@ class DrySession:
     def cause(self) -> XmppshError:
         """It was never there."""
         return ConnectionLost("--dry-run opens no connection")
+
+    @property
+    def open_fates(self) -> dict[int, Fate]:
+        """None has one."""
+        return {}
 
     def send(
         self, stanza: Xml, *, kind: str = "", stanza_id: str = "", to: str = "", position: int | None = None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from xmppsh.express.waits import Waits
     from xmppsh.model import Element, Jid
     from xmppsh.outbox.journal import Journal
-    from xmppsh.outbox.queue import Entry
+    from xmppsh.outbox.queue import Entry, Fate
     from xmppsh.protocol.actions import Output
     from xmppsh.protocol.fast import Token
     from xmppsh.protocol.stream import Stream
@@ -102,6 +102,11 @@ class Session:
     def jid(self) -> Jid:
         """Our full JID."""
         return self._stream.jid
+
+    @property
+    def open_fates(self) -> dict[int, Fate]:
+        """The fate of each stanza, by its number, that is not acknowledged."""
+        return self._queue.open_fates
 
     # ── The stream ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -77,6 +77,11 @@ class Queue:
         return bool(self._uncertain)
 
     @property
+    def open_fates(self) -> dict[int, Fate]:
+        """The fate of each stanza, by its number, that is not acknowledged; of batches that of the first alone."""
+        return {item.number: item.fate for item in (*self, *self.lost) if item.number}
+
+    @property
     def settled_up_to(self) -> int:
         """Every stanza up to this number has its final fate, or is lost."""
         if not self._is_in_order:

@@ -11,6 +11,7 @@ from xmppsh.xmlio.reader import tree
 if TYPE_CHECKING:
     from xmppsh.errors import StanzaError, XmppshError
     from xmppsh.model import Element, Jid
+    from xmppsh.session.session_port import SessionPort
 
 
 class Unsettled(Unconfirmed):
@@ -32,12 +33,18 @@ def unsettled(count: int, cause: XmppshError | None) -> XmppshError:
     return Unsettled(count, cause)
 
 
-def counted_again(error: XmppshError, cause: XmppshError, count: int) -> XmppshError:
+def counted_again(error: XmppshError, session: SessionPort) -> XmppshError:
     """The error that has ended a session, once it is closed: the close may bring acknowledgements, and let more be
-    written. cause: of the session's end; any other error is left as it is."""
+    written. An error that has not ended it is left as it is."""
     if isinstance(error, Unsettled):
-        return unsettled(count, error.cause or cause)
-    return unsettled(count, error) if error is cause else error
+        return unsettled(session.unproven_count, error.cause or session.cause)
+    return unsettled(session.unproven_count, error) if error is session.cause else error
+
+
+def tell_of_waiting(error: XmppshError) -> None:
+    """Messages are stored that were not sent: its hint says so."""
+    hints = (error.hint, "xmppsh outbox flush sends the messages that were not sent")
+    error.hint = "; ".join(filter(None, hints))
 
 
 def broken_after(count: int, cause: XmppshError | None) -> XmppshError:

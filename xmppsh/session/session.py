@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from xmppsh.errors import IoError
     from xmppsh.model import Element, Jid
-    from xmppsh.outbox.queue import Entry
+    from xmppsh.outbox.queue import Entry, Fate
     from xmppsh.session.bus import Subscription
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.inbox_file import InboxFile
@@ -104,6 +104,11 @@ class Session(Streams):
     def failed_count(self) -> int:
         """How many IQ and presence ended with a session that was lost."""
         return self.outbound.queue.failed_count
+
+    @property
+    def open_fates(self) -> dict[int, Fate]:
+        """The fate of each that is not acknowledged."""
+        return self.outbound.queue.open_fates
 
     async def close(
         self, *, drain_s: float = 0.0, hurry: asyncio.Event | None = None, wait_s: float = CLOSE_WAIT_S

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element, Jid
     from xmppsh.outbox.inbox_store import Arrival
+    from xmppsh.outbox.queue import Fate
     from xmppsh.session.bus import WaitingRun
     from xmppsh.xmlio.build import Xml
 
@@ -121,6 +122,10 @@ class SessionPort(Protocol):
     @property
     def failed_count(self) -> int:
         """How many IQ and presence ended with a session that was lost."""
+
+    @property
+    def open_fates(self) -> dict[int, Fate]:
+        """The fate of each stanza, by its number, that is not acknowledged."""
 
     @property
     def restored_position(self) -> int:

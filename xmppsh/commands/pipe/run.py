@@ -18,7 +18,7 @@ from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
-from xmppsh.session.outcome import counted_again
+from xmppsh.session.outcome import counted_again, tell_of_waiting
 from xmppsh.session.requests import is_answer, may_refuse
 from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.ids import Series, new_id
@@ -256,12 +256,11 @@ class Run:
         """The error that ended the run, with the figures of the summary, and what to do about them."""
         if session is None:
             return error
-        error = counted_again(error, session.cause, self.unconfirmed)
+        error = counted_again(error, session)
         if self.source is not None and self.unconfirmed + self.waiting:
             error.hint = "the same input with the same --checkpoint again: it goes on where it stopped"
         elif self.waiting:
-            hints = (error.hint, "xmppsh outbox flush sends the messages that were not sent")
-            error.hint = "; ".join(filter(None, hints))
+            tell_of_waiting(error)
         return error
 
     async def _wait_for_answers(self, timeout_s: float) -> None:

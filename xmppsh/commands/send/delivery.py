@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, Partial, XmppshError
 from xmppsh.model import Jid
+from xmppsh.outbox.entry import Fate
 from xmppsh.protocol.conditions import not_a_room, stanza_error
 from xmppsh.registry.kinds import ANSWERS
+from xmppsh.session.outcome import Unsettled, unsettled
 from xmppsh.session.requests import may_refuse
 from xmppsh.xmlio.reader import tree
 
@@ -31,6 +33,8 @@ class Delivery:
     count: messages times recipients; failed: the errors of those that bounced or were not confirmed, by their keys;
     shut: why rooms do not let us in; nothing is sent to those; most: so many of the last messages are remembered, where
     the answer to each is not waited for (None: all); untold: the keys of those whose result nobody has taken;
+    lost: why nothing good is known of those that the session's end has left; unacked: which of them were not
+    acknowledged;
     on_news: is called when something was handed in or answered; answered: is set once nothing more is waited for.
     """
 
@@ -42,8 +46,11 @@ class Delivery:
         self.shut: dict[Jid, XmppshError] = {}
         self.replies: list[Element] = []
         self.untold: dict[str, None] = {}
+        self.lost: dict[str, XmppshError] = {}
+        self.unacked: set[str] = set()
         self.on_news: Callable[[], object] = lambda: None
         self._confirmed: set[str] = set()
+        self._numbers: dict[str, int] = {}  # in the session, by their keys
         self._replied: set[Jid] = set()
         self._message_type, self._stanza_id = message_type, stanza_id
         self._to: OrderedDict[str, Jid] = OrderedDict()
@@ -86,7 +93,12 @@ class Delivery:
         if self.most is not None and len(self._to) > self.most:
             forgotten, _ = self._to.popitem(last=False)
             self.untold.pop(forgotten, None)
+            self._numbers.pop(forgotten, None)
         return key
+
+    def numbered(self, stanza_id: str, recipient: Jid, number: int) -> None:
+        """It was handed in, as this stanza of the session."""
+        self._numbers[_key(stanza_id, recipient.bare)] = number
 
     # ── What comes back ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,7 +200,22 @@ class Delivery:
 
     def result(self, key: str) -> tuple[Jid, str, XmppshError | None]:
         """A recipient with the message's id and its error."""
-        return self._to[key], key.partition(" ")[0], self.failed.get(key)
+        return self._to[key], key.partition(" ")[0], self.failed.get(key) or self.lost.get(key)
+
+    def lose(self, session: SessionPort, error: XmppshError) -> bool:
+        """The session has ended with this: note what became of each that is untold. Was any stored and not sent?"""
+        cause = (error.cause or error) if isinstance(error, Unsettled) else error
+        fates, waits = session.open_fates, False
+        for key in self.untold:
+            number = self._numbers.get(key)
+            fate = Fate.QUEUED if number is None else fates.get(number, Fate.ACKED)
+            if fate is not Fate.ACKED:
+                self.unacked.add(key)
+                self.lost[key] = cause if fate is Fate.QUEUED else unsettled(1, cause)
+            elif not self.is_settled(key):
+                self.lost[key] = cause
+            waits = waits or (fate is Fate.QUEUED and number is not None)
+        return waits
 
     def is_settled(self, key: str) -> bool:
         """Of a message that was acknowledged: is nothing more waited for?"""
@@ -203,9 +230,12 @@ class Delivery:
             return errors[0]
         return Partial(f"{len(errors)} of {self.count} messages failed", hint=errors[0].hint)
 
-    def judge(self, console: Console, *, each: bool = False) -> None:
-        """Raise the error that decides the exit code, once the others are told. each: the command has told of them."""
-        if (verdict := self.verdict()) is None:
+    def judge(self, console: Console, *, each: bool = False, ended: XmppshError | None = None) -> None:
+        """Raise the error that decides the exit code, once the others are told.
+
+        each: the command has told of them; ended: what has ended the session, and so decides.
+        """
+        if (verdict := ended or self.verdict()) is None:
             return
         for error in self.failed.values():
             if error is verdict or each:

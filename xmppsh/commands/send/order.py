@@ -23,6 +23,7 @@ from xmppsh.errors import DataError, NoInputError, Partial, UsageError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 from xmppsh.registry.kinds import ANSWERS, parse_address, parse_uri
+from xmppsh.session.outcome import counted_again, tell_of_waiting
 from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 from xmppsh.xmlio import payloads
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from xmppsh.app.app import App
+    from xmppsh.errors import XmppshError
     from xmppsh.registry.kinds import Wait
+    from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml
 
 
@@ -72,7 +75,8 @@ class Options:
 
 
 class Order:
-    """What is to be sent to whom. messages: each is made when its turn comes. is_open: there was a session for it."""
+    """What is to be sent to whom. messages: each is made when its turn comes. session: the one that it went to, if
+    any; ended: what was wrong with that in the end."""
 
     def __init__(self, options: Options, recipients: list[Jid], words: tuple[str, ...], message: Message) -> None:
         self.options, self.words, self.message = options, words, message
@@ -81,7 +85,8 @@ class Order:
         self.lines: Lines | None = None
         self.body: str | None = None
         self.files: list[Any] = []
-        self.is_open = False
+        self.session: SessionPort | None = None
+        self.ended: XmppshError | None = None
 
     @property
     def recipients(self) -> list[Jid]:
@@ -134,9 +139,15 @@ class Order:
         """Is there something else to send, and nobody who pipes a text in?"""
         return bool(self.options.attach) or (self._has_more and app.console.stdin.is_terminal)
 
+    def end(self, session: SessionPort, error: XmppshError) -> None:
+        """The session has ended before all was done."""
+        self.ended = counted_again(error, session) if self.lines is not None else error
+        if self.delivery.lose(session, self.ended):
+            tell_of_waiting(self.ended)
+
     def judge(self, app: App) -> None:
         """Raise what decides the exit code."""
-        self.delivery.judge(app.console, each=self.options.each)
+        self.delivery.judge(app.console, each=self.options.each, ended=self.ended)
         if self.lines is not None and self.lines.fault is not None:
             raise self.lines.fault
         if self.cleaner.stripped:

@@ -164,17 +164,19 @@ async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
                     yield record
         else:
             async with app.sessions.one_shot(heals=options.lines) as session:
-                order.is_open = True
+                order.session = session
                 async with _collecting(session, delivery):
                     await _send(app, session, order)
-    except (ConnectError, DeadlineExceeded) as away:
-        if order.is_open or not options.queue:
-            raise
-        stored = await _stored(app, order)
-        for one in stored:
-            yield one
-        what = "1 message is" if len(stored) == 1 else f"{len(stored)} messages are"
-        raise Queued(f"{what} stored and not sent: {away}") from away
+    except XmppshError as error:
+        if order.session is None:
+            if not options.queue or not isinstance(error, (ConnectError, DeadlineExceeded)):
+                raise
+            stored = await _stored(app, order)
+            for one in stored:
+                yield one
+            what = "1 message is" if len(stored) == 1 else f"{len(stored)} messages are"
+            raise Queued(f"{what} stored and not sent: {error}") from error
+        order.end(order.session, error)
     for reply in delivery.replies:
         yield app.record(reply)
     for key in delivery.untold:
@@ -194,7 +196,7 @@ async def _line_by_line(app: App, order: Order, emit: Callable[[Record], Awaitab
     wants_results = order.options.each or app.printer.shows_all
     telling = Telling(delivery, tell if wants_results else None)
     async with app.sessions.one_shot(heals=True) as session:
-        order.is_open = True
+        order.session = session
         async with _collecting(session, delivery):
             await telling.beside(session, _send(app, session, order, telling.has_room))
 
@@ -206,7 +208,7 @@ def _record(app: App, order: Order, key: str) -> Record | None:
     if order.options.each:
         return SendResult(str(recipient), stanza_id, error is None, None if error is None else error.record())
     if app.printer.shows_all and delivery.wait.what != "reply" and recipient not in delivery.shut:
-        return Sent(stanza_id, str(recipient), acked=delivery.wait.what != "sent")
+        return Sent(stanza_id, str(recipient), acked=delivery.wait.what != "sent" and key not in delivery.unacked)
     return None
 
 
@@ -245,6 +247,7 @@ async def _send(
             for stanza_id, origin, recipient in delivery.stanzas(new_id):
                 xml = message.xml(str(recipient), stanza_id, origin)
                 number = session.send(xml, kind=kind, stanza_id=origin, to=str(recipient))
+                delivery.numbered(stanza_id, recipient, number)
             await session.wait_for_window(WINDOW)
             await has_room()
         if delivery.wait.what == "sent":
