@@ -91,3 +91,13 @@ async def test_path_names_the_file_and_set_makes_it(program: Program, tmp_path: 
     assert (await program.run("config", "set", "timeout", "5")).code == 0
     assert path.read_text() == 'timeout = "5"\n'
     assert (stat.S_IMODE(path.parent.stat().st_mode), stat.S_IMODE(path.stat().st_mode)) == (0o700, 0o600)
+
+
+async def test_a_config_that_is_linked_to_dev_null_is_empty_and_stays_a_link(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "xmppsh" / "config.toml"
+    path.parent.mkdir(mode=0o700)
+    path.symlink_to("/dev/null")
+    assert (await program.run("config", "show")).code == 0
+    outcome = await program.run("config", "set", "timeout", "5")
+    assert (outcome.code, outcome.stderr) == (74, f"xmppsh: {path}: not a regular file\n")
+    assert stat.S_ISCHR(path.stat().st_mode)

@@ -22,6 +22,7 @@ from xmppsh.errors import ConfigError, IoError
 from xmppsh.outbox.store import Store
 
 MALLORY = 65534
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is somebody else's")
 
 
@@ -207,8 +208,9 @@ def test_a_file_of_messages_that_somebody_else_has_put_there_is_not_opened(
         planted.chmod(0o666)
     if how == "theirs":
         os.chown(planted, MALLORY, MALLORY)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(IoError) as caught:  # as whatever keeps us from storing: the session ends with it at once
         Store(store, "me")
+    assert caught.value.exit_code == 78
     assert str(planted) in str(caught.value)
     assert not (tmp_path / "elsewhere").exists()
 
@@ -219,7 +221,7 @@ def test_a_config_file_of_another_user_is_not_believed(tmp_path: Path) -> None:
     file.write_text("password-command = 'touch x'\n")
     refuse_foreign_file(file, "the config file")
     os.chown(file, MALLORY, MALLORY)
-    with pytest.raises(ConfigError, match="is the config file and belongs to another user"):
+    with pytest.raises(IoError, match="is the config file and belongs to another user"):
         refuse_foreign_file(file, "the config file")
 
 
@@ -277,6 +279,57 @@ def test_what_is_stored_is_for_us_alone_under_any_umask(tmp_path: Path, umask: i
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
 
 
+def test_an_outbox_that_only_root_may_write_or_that_leads_nowhere_is_told_so(tmp_path: Path) -> None:
+    closed, link = tmp_path / "closed", tmp_path / "link"
+    Store(closed, "me").close()
+    closed.chmod(0o444)
+    link.symlink_to(tmp_path / "nowhere")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from xmppsh.errors import IoError\n"
+        "from xmppsh.outbox.queue import Queue\n"
+        "from xmppsh.outbox.store import Store\n"
+        "try: Store(Path(sys.argv[1]), 'me').open_session('a@b.example', 'a@b.example/c')\n"
+        "except IoError as error: print(error, '|', error.hint)\n"
+    )
+    told = [
+        subprocess.run(
+            [*UNPRIVILEGED, sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+        ).stdout
+        for path in (closed, link)
+    ]
+    assert told == [
+        f"{closed}: permission denied | None\n",
+        f"{link} is a link that leads nowhere | move it away, or give another file\n",
+    ]
+
+
+@pytest.mark.parametrize("level", ["state", "state/xmppsh", "state/xmppsh/locks", "state/xmppsh/outbox"])
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_what_stands_in_the_place_of_a_folder_is_named(
+    tmp_path: Path, level: str, make: Callable[[Path], None]
+) -> None:
+    (tmp_path / level).parent.mkdir(parents=True, exist_ok=True)
+    make(tmp_path / level)
+    done = run(
+        tmp_path, "send", "--queue", "b@c.example", "x",
+        XMPPSH_JID="a@b.example", XMPPSH_PASSWORD="p", XMPPSH_HOST="127.0.0.1:1",
+    )  # fmt: skip
+    why = "it is a link that leads nowhere" if (tmp_path / level).is_symlink() else "not a directory"
+    assert (done.returncode, done.stderr.splitlines()[0]) == (74, f"xmppsh: {tmp_path / level}: {why}")
+
+
+@as_root
+def test_a_link_of_another_user_far_above_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real" / "b").mkdir(parents=True)
+    (tmp_path / "a").symlink_to("real")
+    refuse_foreign_folder(tmp_path / "a" / "b" / "state" / "xmppsh", "XDG_STATE_HOME")
+    os.lchown(tmp_path / "a", MALLORY, MALLORY)
+    with pytest.raises(ConfigError, match=f"^{tmp_path}/a is a link of another user"):
+        refuse_foreign_folder(tmp_path / "a" / "b" / "state" / "xmppsh", "XDG_STATE_HOME")
+
+
 def test_an_outbox_in_the_place_of_a_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises((IoError, ConfigError)):
+    with pytest.raises(IoError):
         Store(tmp_path, "me")

@@ -101,3 +101,18 @@ async def test_a_damaged_outbox_is_told_of_once_though_a_dead_program_wrote_to_i
     )
     again = await run(program, "send", alice.jid, "hi")
     assert (again.returncode, again.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("words", "code", "notes"), [("send {jid} hi", 74, 0), ("listen -W 1", 74, 0), ("ping", 0, 1)])
+async def test_an_outbox_that_is_no_file_is_told_of_once_though_a_dead_program_wrote_to_it(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path, words: str, code: int, notes: int
+) -> None:
+    await kill_a_listener(program, friend, tmp_path)
+    (store,) = (tmp_path / "xmppsh" / "outbox").glob("*.sqlite")
+    for file in store.parent.iterdir():
+        file.unlink()
+    store.mkdir()
+    done = await run(program, *words.format(jid=alice.jid).split())
+    what = f"{store} is not a regular file"
+    told = [f"xmppsh: a session that a dead program left is not closed: {what}"] if notes else [f"xmppsh: {what}"]
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "  try: " not in line]) == (code, told)

@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_made_is_an_io_error(tmp_path: Path) -> None:
     with pytest.raises(IoError) as caught:
         owner.take(ACCOUNT, STORE)
     assert caught.value.exit_code == 74
-    assert str(caught.value) == f"{tmp_path / 'file' / 'locks'}: not a directory"
+    assert str(caught.value) == f"{tmp_path / 'file'}: not a directory"
     assert "XDG_STATE_HOME" in (caught.value.hint or "")
 
 

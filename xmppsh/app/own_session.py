@@ -159,7 +159,7 @@ class OwnSessions:
         from xmppsh.session.session import Session
 
         self._account.warn_when_insecure()
-        await self._reap_before()
+        not_reaped = await self._reap_before()
         session = Session(options, self._console.log, self._account.trace, None if journal is None else journal())
         if options.resumable_s is not None:
             from xmppsh.witness.announcer import Announcer
@@ -170,9 +170,11 @@ class OwnSessions:
         drain_s, has_failed = 0.0, False
         try:
             before_open(session)
-            with self._guarded(session):
+            with self._guarded(session), self._telling(not_reaped) as tell:
                 await session.open()
                 self._account.warn_of_another_address(session.jid)
+                if not hasty:
+                    tell()
                 yield session
                 if hasty and session.connection.costs:
                     self._console.log(1, session.connection.costs)
@@ -236,20 +238,40 @@ class OwnSessions:
         if known is not None and known.jid not in [str(one.jid) for one in reaped]:
             await close_known(self._account.options, self._storage.locks, self._console.log, names, known)
 
-    async def _reap_before(self) -> None:
-        """A session left by a dead process is closed before a new one is bound."""
+    async def _reap_before(self) -> XmppshError | None:
+        """A session left by a dead process is closed before a new one is bound. Returns why that was not possible."""
         if not self._storage.has_locks:
-            return
+            return None
         try:
             reaped = await self.reap(on_moved=self._console.warn)  # as our own session would, which finds it mended
         except XmppshError as error:
             no_way = isinstance(error, (ConnectError, DeadlineExceeded, SaslError))
             if no_way and not isinstance(error, ConnectionLost):
                 raise  # a session of our own would fail in the same way
-            self._console.log(0, f"a session that a dead program left is not closed: {error}")
-        else:
-            if left := sum(one.left for one in reaped):
-                self._console.warn(f"{left} messages of a program that died are unconfirmed; try: xmppsh outbox retry")
+            return error
+        if left := sum(one.left for one in reaped):
+            self._console.warn(f"{left} messages of a program that died are unconfirmed; try: xmppsh outbox retry")
+        return None
+
+    @contextmanager
+    def _telling(self, not_reaped: XmppshError | None) -> Iterator[Callable[[], None]]:
+        """Tell why a dead program's session is not closed, once: when what this gives is called, or at the end. Where
+        our own session ends with the same, that is told already.
+        """
+        untold = [] if not_reaped is None else [not_reaped]
+
+        def tell() -> None:
+            while untold:
+                self._console.log(0, f"a session that a dead program left is not closed: {untold.pop()}")
+
+        try:
+            yield tell
+        except XmppshError as error:
+            if str(error) == str(not_reaped):
+                untold.clear()
+            raise
+        finally:
+            tell()
 
     @contextmanager
     def _guarded(self, session: Session) -> Iterator[None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +61,8 @@ def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
     """
     refuse_foreign_folder(path.parent, "XDG_CONFIG_HOME")
     try:
+        if _is_null(path):
+            return Document(path)
         data = read_regular(path)
     except FileNotFoundError:
         return Document(path)
@@ -95,6 +99,12 @@ def parsed(path: Path, data: bytes) -> Document:
         raise ConfigError(f"{path}:{line}: not valid TOML: {reason[:1].lower()}{reason[1:]}{column}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: not valid TOML: it is nested too deeply") from error
+
+
+def _is_null(path: Path) -> bool:
+    """A link to /dev/null is how one says that there shall be nothing. Raises OSError."""
+    facts = path.stat()
+    return stat.S_ISCHR(facts.st_mode) and facts.st_rdev == os.stat(os.devnull).st_rdev
 
 
 def _is_seen(path: Path) -> bool:

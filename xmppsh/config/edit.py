@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.document import HEADER, Document, parsed
-from xmppsh.config.ours import open_private
+from xmppsh.config.ours import NOT_REGULAR, make_folder, open_private
 from xmppsh.errors import ConfigError, IoError
 from xmppsh.texts import os_reason
 
@@ -81,9 +81,11 @@ def write(document: Document) -> None:
     A new file is for us alone; one that was there keeps its mode, and a link stays a link.
     """
     path = document.path.resolve()
+    if path.exists() and not path.is_file():
+        raise IoError(f"{document.path}: {NOT_REGULAR}")
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             with open(open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
                 file.write(document.text.encode())

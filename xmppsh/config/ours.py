@@ -12,14 +12,24 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConfigError
+from xmppsh.errors import ConfigError, ExitCode, IoError
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from xmppsh.errors import Layer
+
 ROOT = 0
 NOT_REGULAR = "not a regular file"
 HINT = "name a folder of your own, by {variable}"
+
+
+class ForeignFile(IoError):
+    """A file of ours that another user owns, has put a link to, or may write."""
+
+    exit_code = ExitCode.CONFIG
+    layer: Layer = "config"
 
 
 def refuse_foreign_folder(folder: Path, variable: str) -> None:
@@ -27,11 +37,13 @@ def refuse_foreign_folder(folder: Path, variable: str) -> None:
 
     variable: what names such a folder, for the hint. A folder that is not there yet is judged by the one above it: who
     owns that may rename what is in it. One that all may write is at fault there when it is ours and not like /tmp: a
-    container's volumes are often open to all, and not ours to change.
+    container's volumes are often open to all, and not ours to change. Further up only links are looked at: who owns one
+    may send us elsewhere at any time.
     """
     hint = HINT.format(variable=variable)
-    for path in (folder, folder.parent):
-        for facts in _facts(path):
+    for path in (folder, *folder.parents):
+        is_near = path in (folder, folder.parent)
+        for facts in _facts(path) if is_near or os.path.islink(path) else ():
             if not _is_trusted(facts):
                 kind = "a link of" if stat.S_ISLNK(facts.st_mode) else "a folder of"
                 raise ConfigError(f"{path} is {kind} another user (uid {facts.st_uid})", hint=hint)
@@ -41,12 +53,22 @@ def refuse_foreign_folder(folder: Path, variable: str) -> None:
 
 
 def refuse_foreign_file(path: Path, what: str) -> None:
-    """Raise ConfigError (78) for a file that another user owns, has put a link to, or may write. what: it is for us."""
+    """Raise ForeignFile (78) for a file that another user owns, has put a link to, or may write. what: it is for us."""
     for facts in _facts(path):
         if not _is_trusted(facts):
-            raise ConfigError(f"{path} is {what} and belongs to another user (uid {facts.st_uid})")
+            raise ForeignFile(f"{path} is {what} and belongs to another user (uid {facts.st_uid})")
         if stat.S_ISREG(facts.st_mode) and _others_write(path, facts):
-            raise ConfigError(f"{path} is {what} and can be written by other users", hint=f"chmod go-w {path}")
+            raise ForeignFile(f"{path} is {what} and can be written by other users", hint=f"chmod go-w {path}")
+
+
+def why_closed(path: Path, access: int = os.W_OK) -> str | None:
+    """Why we may not write something that is there, as the end of a sentence; None where we may."""
+    if os.access(path, access):
+        return None
+    try:
+        return "read-only file system" if os.statvfs(path).f_flag & os.ST_RDONLY else "permission denied"
+    except OSError as error:
+        return os_reason(error)
 
 
 def open_private(path: str | Path, flags: int, mode: int = 0o600) -> int:
@@ -100,9 +122,22 @@ def write_all(fd: int, data: bytes) -> None:
         data = data[os.write(fd, data) :]
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder of ours where it is missing, and those above it. Raises OSError, which names what stands there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        for path in (*reversed(folder.parents), folder):
+            if os.path.islink(path) and not os.path.exists(path):
+                raise OSError(errno.ENOENT, "it is a link that leads nowhere", str(path)) from None
+            if not os.path.isdir(path):
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+        raise
+
+
 def replace_private(path: Path, data: bytes) -> None:
     """Write a file of ours anew, mode 0600, its folder made where it is missing. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_aside(path, data)
 
 

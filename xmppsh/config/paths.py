@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from xmppsh.config.ours import refuse_foreign_folder
+from xmppsh.config.ours import refuse_foreign_folder, why_closed
 from xmppsh.errors import ConfigError, IoError, NoInputError
 from xmppsh.texts import os_reason
 
@@ -180,7 +180,5 @@ def _unusable(folder: Path) -> str | None:
         except OSError:
             return None
         if is_there:
-            if not one.is_dir() or os.access(one, os.W_OK | os.X_OK):
-                return None
-            return "read-only file system" if os.statvfs(one).f_flag & os.ST_RDONLY else "permission denied"
+            return why_closed(one, os.W_OK | os.X_OK) if one.is_dir() else None
     return None

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
-from xmppsh.config.ours import open_private, refuse_foreign_file
+from xmppsh.config.ours import make_folder, open_private, refuse_foreign_file, why_closed
 from xmppsh.errors import IoError
 from xmppsh.outbox.damage import DamagedStore
 from xmppsh.texts import os_reason
@@ -47,7 +47,7 @@ class Database:
         self._thread: ThreadPoolExecutor | None = None
         self._versions = range(version if oldest is None else oldest, version + 1)
         with self._guarded():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._refuse_foreign()
             with _opening:
                 self._refuse_remains()
@@ -92,6 +92,8 @@ class Database:
         for suffix in ("", "-wal", "-shm", "-journal"):
             path = self.path.with_name(self.path.name + suffix)
             refuse_foreign_file(path, "a file of messages")
+            if path.is_symlink() and not path.exists():
+                raise IoError(f"{path} is a link that leads nowhere", hint="move it away, or give another file")
             if path.exists() and not path.is_file():
                 raise IoError(f"{path} is not a regular file", hint="move it away, or give another file")
         with suppress(FileExistsError):
@@ -146,13 +148,18 @@ class Database:
         except sqlite3.ProgrammingError:
             raise  # a bug of ours
         except sqlite3.OperationalError as error:
-            space = "full" in str(error) or "readonly" in str(error) or "I/O" in str(error)
-            hint = "is the disk full, or read-only?" if space else None
-            raise IoError(f"{self.path}: {error}", hint=hint) from error
+            hint = "is the disk full?" if "full" in str(error) or "I/O" in str(error) else None
+            raise IoError(f"{self.path}: {self._reason(error)}", hint=hint) from error
         except sqlite3.DatabaseError as error:
             raise DamagedStore(f"{self.path}: {error}", hint="move the file away; what it held is not known") from error
         except OSError as error:
-            raise IoError(f"{self.path}: {os_reason(error)}") from error
+            raise IoError(f"{error.filename or self.path}: {os_reason(error)}") from error
+
+    def _reason(self, error: sqlite3.OperationalError) -> str:
+        """Where the file is not ours to write, SQLite tells that, but not why."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            return str(error)
+        return why_closed(self.path) or why_closed(self.path.parent) or str(error)
 
     @contextmanager
     def _transaction(self, *, durable: bool, waits: bool = True) -> Iterator[sqlite3.Connection]:

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.config.ours import open_private, read_private, write_all, write_aside
+from xmppsh.config.ours import make_folder, open_private, read_private, write_all, write_aside
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Lately:
     def _begin(self) -> None:
         """With what a killed run has left, which may come yet."""
         left = "".join([f"{one}{END}" for one in self.recall()])
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         write_aside(self._paths[0], left.encode())  # another one, where a process that we have replaced still writes
         self._paths[1].unlink(missing_ok=True)
         for path in self._paths:

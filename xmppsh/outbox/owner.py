@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xmppsh.config.ours import open_private, read_private, write_all
+from xmppsh.config.ours import make_folder, open_private, read_private, write_all
 from xmppsh.config.paths import STATE_HINT
 from xmppsh.errors import IoError, translate
 from xmppsh.plain import dataclass
@@ -45,9 +45,11 @@ class Owner:
         """Take the lock, before anything is written to this account's store; raises IoError (74)."""
         line = json.dumps({"account": account, "store": str(store.absolute())}) + "\n"
         if self._fd is None:
-            with translate(OSError, lambda reason: IoError(f"{self._folder}: {reason.lower()}", hint=STATE_HINT)):
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                make_folder(self._folder)
                 self._fd = self._locked()
+            except OSError as error:
+                raise IoError(f"{error.filename or self._folder}: {os_reason(error)}", hint=STATE_HINT) from error
         with translate(OSError, lambda reason: IoError(f"{self._folder}: {reason.lower()}")):
             write_all(self._fd, line.encode())
 

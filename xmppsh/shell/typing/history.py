@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.history import History
 
-from xmppsh.config.ours import open_private, replace_private, write_all
+from xmppsh.config.ours import make_folder, open_private, replace_private, write_all
 from xmppsh.config.paths import file_name
 from xmppsh.errors import IoError
 from xmppsh.shell.lines.secret_lines import is_secret
@@ -54,7 +54,7 @@ class LineHistory(History):
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             fd = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 write_all(fd, json.dumps(string).encode() + b"\n")
@@ -81,7 +81,7 @@ class LineHistory(History):
 
     def _give_up(self, error: OSError) -> None:
         path, self._path = self._path, None
-        self._on_trouble(IoError(f"{path}: {os_reason(error)}"))
+        self._on_trouble(IoError(f"{error.filename or path}: {os_reason(error)}"))
 
 
 def _read(path: Path) -> list[bytes]:
