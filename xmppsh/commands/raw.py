@@ -13,7 +13,7 @@ from xmppsh.errors import DataError, DeadlineExceeded, Partial, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.registry.base import command
-from xmppsh.session.requests import is_answer
+from xmppsh.session.requests import is_answer, may_refuse
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import StanzaReader, tree
@@ -53,8 +53,7 @@ class _Exchange:
         self.answers: list[Element] = []
         self._elements = elements
         self._failed: list[XmppshError] = []
-        self._ids: dict[str | None, Element] = {one.id: one for one in elements if one.id}
-        self._without_id = [one for one in elements if not one.id]
+        self._unanswered = list(elements)
         requests = (one for one in elements if one.kind == "iq" and one.attributes.get("type") in ("get", "set"))
         self._open = {one.id for one in requests if one.id}
         self._answered = asyncio.Event()
@@ -84,30 +83,17 @@ class _Exchange:
 
     async def _read(self, session: SessionPort, reader: Reader) -> None:
         async for stanza in reader:
-            asked = self._ids.get(stanza.id) or self._nameless(stanza)
+            asked = next((one for one in self._unanswered if _is_about(stanza, one, session.jid)), None)
             if asked is None:
                 continue
-            if stanza.id in self._open:
-                if not is_answer(stanza, stanza.id or "", _address(asked), session.jid):
-                    continue
-                self._open.discard(stanza.id)
+            self._unanswered.remove(asked)
+            if asked.id in self._open:
+                self._open.discard(asked.id)
                 self._answered.set()
             if stanza.attributes.get("type") == "error":
                 self._failed.append(stanza_error(tree(stanza), stanza.sender or session.jid.domainpart))
             elif asked.kind == "iq":
                 self.answers.append(stanza)
-
-    def _nameless(self, stanza: Element) -> Element | None:
-        """Which of ours without an id an error is about: one of the same kind to its sender.
-
-        The error may have an id: Prosody's rooms give one to each message.
-        """
-        if stanza.attributes.get("type") == "error":
-            for one in self._without_id:
-                if one.kind == stanza.kind and one.attributes.get("to", "") == stanza.sender:
-                    self._without_id.remove(one)
-                    return one
-        return None
 
     def judge(self) -> None:
         """Raise what went wrong."""
@@ -115,6 +101,22 @@ class _Exchange:
             raise self._failed[0]
         if self._failed:
             raise Partial(f"{len(self._failed)} of {len(self._elements)} stanzas failed; the first: {self._failed[0]}")
+
+
+def _is_about(answer: Element, ours: Element, own: Jid) -> bool:
+    """Does it answer this one of ours, or is it its bounce, and from who may say so? own: our full JID.
+
+    The bounce of one without an id may have an id: Prosody's rooms give one to each message.
+    """
+    is_error, sender = answer.attributes.get("type") == "error", answer.sender
+    if answer.kind != ours.kind:
+        return False
+    if not ours.id:
+        return is_error and ours.attributes.get("to", "") == sender
+    if ours.kind == "iq":
+        return is_answer(answer, ours.id, _address(ours), own)
+    to = _address(ours) if ours.attributes.get("to") else own.bare
+    return is_error and answer.id == ours.id and (to is None or may_refuse(sender, to, own))
 
 
 def _address(stanza: Element) -> Jid | None:

@@ -60,9 +60,10 @@ def _is_from(sender: str, to: Jid | None, own: Jid) -> bool:
 def may_refuse(sender: str, to: Jid, own: Jid) -> bool:
     """May this sender say that what we sent to that address did not arrive (RFC 6120 §8.3.1)?
 
-    That is the recipient, or a server on the way: theirs, or our own, which may leave out `from`.
+    That is the recipient, or a server on the way: theirs, or our own, which may leave out `from` or speak as our
+    account; another client of that account may not.
     """
-    return sender.partition("/")[0] in (str(to.bare), "", to.domainpart, own.domainpart, str(own.bare))
+    return sender in ("", str(own.bare)) or sender.partition("/")[0] in (str(to.bare), to.domainpart, own.domainpart)
 
 
 def fences(addresses: Iterable[str], own: Jid) -> set[Jid]:
