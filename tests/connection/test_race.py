@@ -165,7 +165,8 @@ async def test_all_that_failed_is_told_with_the_layer_of_who_came_farthest(certi
         f"{DOMAIN}: no address leads to a session ("
         f"127.0.0.1:{silent.port} takes the connection but does not answer, "
         f"127.0.0.1:{deaf.port} does not answer the login, "
-        f"127.0.0.1:{closing.port} failed: the connection broke: the server closed it)"
+        f"127.0.0.1:{closing.port} failed: "
+        f"the connection to {DOMAIN} broke before the session began: the server closed it)"
     )
     assert (error.exit_code, error.hint) == (75, "--connect-timeout S waits longer")
 
@@ -191,7 +192,7 @@ async def test_the_only_place_is_named_as_long_as_it_has_not_proved_to_be_the_se
         Server(Spec({"features-tls": CLOSE}), certificates.contexts) as late,
     ):
         said = [str(await Trier(certificates.ca, server.port)()) for server in (early, late)]
-    broke = "the connection broke: the server closed it"
+    broke = f"the connection to {DOMAIN} broke before the session began: the server closed it"
     assert said == [f"127.0.0.1:{early.port}: {broke}", broke]
 
 

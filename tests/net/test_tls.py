@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from xmppsh.errors import ConfigError, ConnectionLost, NoInputError, TlsError
 from xmppsh.net.link import Link
-from xmppsh.net.tls import CertificateFacts, TlsPolicy, check_pin, client_context, explain
+from xmppsh.net.tls import CertificateFacts, TlsPolicy, check_pin, client_context, explain, why_lost
 
 
 def der_of(*names: str) -> bytes:
@@ -88,15 +88,20 @@ def test_a_handshake_that_fails_is_explained(error: Exception, sentence: str, hi
 
 @pytest.mark.parametrize(("error", "reason"), [
     (ConnectionResetError(104, "Connection reset by peer"), "connection reset by peer"),
-    (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "eof occurred in violation of protocol"),
-    (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF)"), "tls/ssl connection has been closed (eof)"),
-    (EOFError(), "the connection closed"),
+    (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "the server closed it"),
+    (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF)"), "the server closed it"),
+    (EOFError(), "the server closed it"),
 ])  # fmt: skip
 def test_a_cut_in_the_handshake_is_a_lost_connection(error: Exception, reason: str) -> None:
     explained = explain(error, "example.org")
     assert isinstance(explained, ConnectionLost)
     assert str(explained) == f"the connection broke in the TLS handshake with example.org: {reason}"
-    assert (explained.exit_code, explained.layer) == (69, "tls")
+    assert (explained.exit_code, explained.layer, explained.hint) == (69, "tls", "try again later")
+
+
+def test_what_breaks_a_link_is_told_without_the_codes_of_openssl() -> None:
+    assert why_lost(tls_error("SSLV3_ALERT_BAD_RECORD_MAC")) == "sslv3 alert bad record mac"
+    assert why_lost(ConnectionResetError(104, "Connection reset by peer")) == "connection reset by peer"
 
 
 def test_a_domain_is_told_as_people_write_it() -> None:

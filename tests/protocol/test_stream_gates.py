@@ -318,6 +318,17 @@ def test_a_link_that_breaks_before_a_word_says_so() -> None:
     error = fault_of(stream.handle(ev.LinkLost("connection reset by peer")))
     assert isinstance(error, ConnectionLost)
     assert str(error) == "no XMPP from the server: connection reset by peer"
+
+
+@pytest.mark.parametrize("state", [State.STARTTLS, State.SASL, State.BINDING, State.BOUND])
+def test_a_link_that_breaks_before_the_session_begins_says_so_with_a_way_out(state: State) -> None:
+    stream, _ = stream_at(state)
+    error = fault_of(stream.handle(ev.LinkLost("connection reset by peer")))
+    assert str(error) == "the connection to example.org broke before the session began: connection reset by peer"
+    assert error.hint == "try again later"
+
+
+def test_a_link_that_breaks_later_names_the_cause_alone() -> None:
     stream, _ = stream_at(State.LIVE)
     assert str(fault_of(stream.handle(ev.LinkLost()))) == "the connection broke: the server closed it"
 

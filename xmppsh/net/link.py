@@ -11,7 +11,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
-from xmppsh.net.tls import is_plain_name
+from xmppsh.net.tls import is_plain_name, why_lost
 
 if TYPE_CHECKING:
     import ssl
@@ -65,8 +65,7 @@ class Link(asyncio.Protocol):
         """The connection is gone."""
         self._lost.set()
         self._writable.set()
-        reason = None if exc is None else getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        self.on_lost(reason)
+        self.on_lost(None if exc is None else why_lost(exc))
 
     def pause_writing(self) -> None:
         """The send buffer is full: whoever makes us answer is not read either."""

@@ -38,6 +38,7 @@ NOT_TRUSTED = (
     *NO_ISSUER,
 )  # …_UNABLE_TO_GET_ISSUER_CERT, …_DEPTH_ZERO_SELF_SIGNED_CERT, …_SELF_SIGNED_CERT_IN_CHAIN
 OTHER_NAMES = {"1.3.6.1.5.5.7.8.7": "SRVName", "1.3.6.1.5.5.7.8.5": "xmppAddr"}
+ENDS = ("SSLEOFError", "SSLZeroReturnError")  # by name: who looks has not loaded `ssl`, maybe
 NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
 
 
@@ -183,14 +184,22 @@ def explain(error: Exception, domain: str, *chain: bytes | None) -> XmppshError:
         return MalformedJid(domain, "it has a label that no host name may have")
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_verification(error, domain, [one for one in chain if one])
-    if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        reason = (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, ssl.SSLError) and type(error).__name__ not in ENDS:
+        reason = why_lost(error)
         hint = "--tls starttls, if the port is one for STARTTLS" if "wrong version" in reason else None
         return TlsError(f"no TLS with {domain}: {reason}", hint=hint)
     if isinstance(error, TimeoutError) or "taking longer" in str(error):
         return DeadlineExceeded(f"the TLS handshake with {domain} did not end in time", layer="tls")
-    reason = (getattr(error, "strerror", None) or str(error) or "the connection closed").lower()
-    return ConnectionLost(f"the connection broke in the TLS handshake with {domain}: {reason}", layer="tls")
+    broke = f"the connection broke in the TLS handshake with {domain}: {why_lost(error)}"
+    return ConnectionLost(broke, layer="tls", hint="try again later")
+
+
+def why_lost(error: Exception) -> str:
+    """Why a link broke, as the end of a sentence, in our words and the system's, without OpenSSL's codes."""
+    if isinstance(error, EOFError) or type(error).__name__ in ENDS:
+        return "the server closed it"
+    reason = getattr(error, "reason", None)  # an SSLError's
+    return reason.replace("_", " ").lower() if isinstance(reason, str) else os_reason(error)
 
 
 def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chain: Sequence[bytes]) -> TlsError:

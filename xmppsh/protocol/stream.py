@@ -20,12 +20,12 @@ from xmppsh.errors import (
     StreamError,
     XmppshError,
 )
-from xmppsh.model import Credentials
+from xmppsh.model import Credentials, u_labels
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import Disconnect, Output, StartTls, Write
 from xmppsh.protocol.binding import Binding
 from xmppsh.protocol.conditions import MAX_TEXT, condition_of, read_h
-from xmppsh.protocol.negotiation import PORT_HINT, StreamConfig, violation
+from xmppsh.protocol.negotiation import LATER, PORT_HINT, StreamConfig, violation
 from xmppsh.protocol.sm import UNCOUNTED
 from xmppsh.protocol.table import ELEMENT_EVENTS, TABLE, State
 from xmppsh.xmlio.build import Xml, element
@@ -252,7 +252,7 @@ class Stream(Binding):
         self.peer_ended = True
         if self.state is State.CLOSING:
             return self._end(None)
-        return self._farewell(ConnectionLost("the server closed the stream", hint="try again later"))
+        return self._farewell(ConnectionLost("the server closed the stream", hint=LATER))
 
     def _on_link_lost(self, event: ev.LinkLost) -> list[Output]:
         if self.state is State.CLOSING:
@@ -260,7 +260,13 @@ class Stream(Binding):
         if self.state in (State.PLAIN, State.CONNECTED) and not self.has_header:
             why = event.reason or "it closed the connection without a word"
             return self._end(ConnectionLost(f"no XMPP from the server: {why}", hint=PORT_HINT))
-        return self._end(ConnectionLost(f"the connection broke: {event.reason or 'the server closed it'}"))
+        why = event.reason or "the server closed it"
+        if self.state is State.LIVE:
+            return self._end(ConnectionLost(f"the connection broke: {why}"))
+        domain = u_labels(self.config.jid.domainpart)
+        return self._end(
+            ConnectionLost(f"the connection to {domain} broke before the session began: {why}", hint=LATER)
+        )
 
     def _farewell(self, error: XmppshError, redirect: str | None = None) -> list[Output]:
         """The server ended the stream: answer with our footer (RFC 6120 §4.4), unless it is out already."""
