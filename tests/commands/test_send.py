@@ -77,7 +77,8 @@ async def test_an_option_puts_its_element_into_the_message(
 
 async def test_an_empty_reaction_takes_reactions_back(program: Program) -> None:
     (message,) = await sent(program, "a@b", "--react", "", "--reply-to", "m1")
-    assert len(message.find("{urn:xmpp:reactions:0}reactions") or ()) == 0
+    (reactions,) = message.findall("{urn:xmpp:reactions:0}reactions")
+    assert len(reactions) == 0
 
 
 async def test_the_quotation_is_marked_for_clients_that_know_replies(program: Program) -> None:
