@@ -27,7 +27,7 @@ SHOWN_BY = {
     "e2e/test_connect_commands.py": (
         "shell: connect surroundings · shell/lines: desk interpreter own_commands records · shell/shown: printer"
     ),
-    "e2e/test_connect_cut.py": "shell: fates · shell/lines: sent",
+    "e2e/test_connect_cut.py": "shell: fates standing · shell/lines: sent",
     "e2e/test_connect_ends.py": "shell: repl · shell/lines: failure",
     "e2e/test_connect_line.py": "shell/typing: editor lexer",
     "e2e/test_endings.py": "cli: report supervise · commands/listen: ending",

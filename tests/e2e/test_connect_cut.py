@@ -6,7 +6,7 @@ from pathlib import Path
 from support.contact import Contact
 from support.program import Program
 from support.servers import Server
-from support.terminal import CTRL_D, Terminal
+from support.terminal import CTRL_C, CTRL_D, Terminal
 
 
 async def test_a_cut_shows_at_once_and_what_is_typed_in_it_arrives(
@@ -30,6 +30,24 @@ async def test_a_cut_shows_at_once_and_what_is_typed_in_it_arrives(
         await shell.until(lambda: not any("OFFLINE" in line for line in shell.lines), "the end of the cut")
     async with Contact(server, friend) as contact:
         await contact.wait_for_message(lambda message: message.body == "in the hole")
+
+
+async def test_a_command_that_waits_for_the_end_of_a_cut_says_so(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("prosody")
+    async with Terminal(Program(tmp_path, server, server.account()), "connect", "--timeout", "4") as shell:
+        await shell.prompt()
+        await shell.shows("all sent")
+        server.kill()
+        await shell.shows("OFFLINE ")
+        await shell.enter("/ping")
+        await shell.shows("xmppsh: the connection is cut, and this waits for it: ")
+        await shell.shows("did not answer within 4 s, since the connection is cut: ")
+        await shell.enter("<iq type='get' id='v1'><ping xmlns='urn:xmpp:ping'/></iq>")
+        await shell.until(lambda: sum("waits for it" in line for line in shell.lines) == 2, "that it waits, too")
+        shell.type(CTRL_C)
+        await shell.prompt()
 
 
 async def test_what_a_cut_that_does_not_heal_leaves_is_told_to_be_in_the_outbox(

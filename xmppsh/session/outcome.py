@@ -67,10 +67,11 @@ def no_ack(timeout_s: float) -> DeadlineExceeded:
     return DeadlineExceeded(f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer")
 
 
-def no_answer(to: Jid | str, timeout_s: float) -> DeadlineExceeded:
-    """Who was asked did not answer for so long."""
+def no_answer(to: Jid | str, timeout_s: float, cut: XmppshError | None = None) -> DeadlineExceeded:
+    """Who was asked did not answer for so long. cut: why nobody could be asked at the end of it."""
+    why = "" if cut is None else f", since the connection is cut: {cut}"
     return DeadlineExceeded(
-        f"{to} did not answer within {timeout_s:.3g} s", layer="stanza", hint="--timeout S waits longer"
+        f"{to} did not answer within {timeout_s:.3g} s{why}", layer="stanza", hint="--timeout S waits longer"
     )
 
 

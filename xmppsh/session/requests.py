@@ -18,7 +18,7 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from xmppsh.model import Element
     from xmppsh.session.ports import Sender
@@ -86,10 +86,10 @@ def fences(addresses: Iterable[str], own: Jid) -> set[Jid]:
 
 
 class Requests:
-    """The requests that wait for an answer, by id. sender: who sends them."""
+    """The requests that wait for an answer, by id. sender: who sends them; cut: why it cannot now, None when it can."""
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+    def __init__(self, sender: Sender, cut: Callable[[], XmppshError | None] = lambda: None) -> None:
+        self._sender, self._cut = sender, cut
         self._open: dict[str, tuple[Jid | None, asyncio.Future[Element]]] = {}
 
     @property
@@ -130,7 +130,7 @@ class Requests:
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
-            raise no_answer(to or self._sender.jid.domainpart, timeout_s) from None
+            raise no_answer(to or self._sender.jid.domainpart, timeout_s, self._cut()) from None
         finally:
             self._open.pop(stanza_id, None)
             future.cancel()

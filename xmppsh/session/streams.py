@@ -70,7 +70,7 @@ class Streams:
         self._asks_again = False  # the stream in use ends, and its counters say nothing of what is in flight
         self.connection = Connection(self, options, log, trace)
         self.outbound = Outbound(self.connection, journal)
-        self.requests = Requests(self)
+        self.requests = Requests(self, lambda: self.connection.last_error if self.is_cut else None)
         self.inbound = Inbound(self.connection, self.interceptors, self.requests, self._is_ack, self._answer)
         self._reconciler = Reconciler(self.outbound, self, self, log)
         self._availability = Availability(self.connection, self, self.inbound.responder, log)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ from xmppsh.shell.shown.conversation import Conversation
 from xmppsh.shell.shown.marks import Marks, News
 from xmppsh.shell.shown.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.shown.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard, unsuspended
-from xmppsh.shell.shown.toolbar import Facts, toolbar
+from xmppsh.shell.standing import Standing
 from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.typing.complete import LineCompleter
 from xmppsh.shell.typing.editor import edited
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from xmppsh.shell.lines.line import Line
 
 LEAVE_S = 5.0  # for the acks of what was typed last
-TICK_S = 0.25  # how soon the toolbar tells of a cut
 NOBODY = "(nobody)"
 SUSPEND = "xmppsh: the session has to stay alive, so the shell is not suspended\n  try: /! COMMAND\n"
 
@@ -62,9 +60,9 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: 
 
     desk: what lines share; fd: the terminal that gets the prompt; vi: with vi's keys.
     """
-    screen, typing = Screen(fd), keyboard()
     term = app.console.env.get("TERM")
     is_dumb = (term or "dumb") in ("dumb", "unknown")
+    screen, typing = Screen(fd, erases=not is_dumb), keyboard()
     drawing = PlainDrawing(screen.terminal) if is_dumb else Drawing(screen.terminal, term)
     with _on_screen(app, screen), unsuspended(typing.fileno()), create_app_session(typing, drawing):
         await Repl(app, session, arrivals, screen, desk, vi=vi, is_dumb=is_dumb).run()
@@ -101,8 +99,6 @@ class Repl:
         show = self._show_message if as_conversation else None
         self._printer = Printer(app, session, arrivals, self._tell_bounce, show)
         self._reads, self._is_dumb = False, is_dumb
-        self._work: asyncio.Task[None] | None = None  # the line that is carried out
-        self._cut_at: float | None = None
         self._prompt = make_prompt(
             self._message,
             self._toolbar,
@@ -124,6 +120,7 @@ class Repl:
         desk.answers = Answers(session.send, self.people) if as_conversation and desk.tells else None
         session.inbound.responder.also = (ns.RECEIPTS, ns.CHAT_MARKERS) if desk.answers else ()
         self._fates = Fates(app, session, own, self._marks, screen.above, self._prompt.app.invalidate)
+        self._standing = Standing(session, self._interpreter, self.people, self._fates, screen.tell)
         self._erases = own is not None
 
     def _history(self) -> LineHistory:
@@ -140,7 +137,7 @@ class Repl:
             self._fates.watch(None)
         async with (
             running(self._printer.run()) as (watch,),
-            running(self._sent.collect(), self._tick(), surroundings),
+            running(self._sent.collect(), self._standing.watch(self._prompt.app.invalidate), surroundings),
         ):
             self._app.console.shutdown.on_interrupt = self._on_interrupt
             try:
@@ -166,9 +163,9 @@ class Repl:
     async def _run_line(self, text: str, watch: asyncio.Task[None]) -> None:
         line = classify(text)
         before = self._session.sent_count
-        self._work = asyncio.ensure_future(self._carry_out(line, Place.typed(text)))
+        self._standing.command = asyncio.ensure_future(self._carry_out(line, Place.typed(text)))
         try:
-            await unless(watch, self._work)
+            await unless(watch, self._standing.command)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -178,7 +175,7 @@ class Repl:
                 await watch  # raises what ended it, once all that came before is printed
             report(self._app, error)
         finally:
-            self._work = None
+            self._standing.command = None
         if self._session.sent_count > before and self._session.unacked_count and not isinstance(line, Text):
             # A command waits for its acks itself, as far as it wants them.
             self._fates.watch(
@@ -274,18 +271,6 @@ class Repl:
             report(self._app, bounce(stanza))
         return True
 
-    async def _tick(self) -> None:
-        """The toolbar counts what is on the way, and seconds while the link is cut."""
-        told: object = None
-        while True:
-            session, now = self._session, time.monotonic()
-            self._cut_at = (self._cut_at or now) if session.is_cut else None
-            tells = (session.sent_count, session.unacked_count, session.jid, self._cut_at and int(4 * now))
-            if tells != told:
-                told = tells
-                self._prompt.app.invalidate()
-            await asyncio.sleep(TICK_S)
-
     # ── Keys and signals ────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_enter(self, text: str) -> None:
@@ -299,9 +284,9 @@ class Repl:
             return True  # for the editor
         if not self._reads:
             # From the keyboard. With nothing left to stop it came a moment too late, and the shell goes on.
-            if self._work is not None:
+            if self._standing.command is not None:
                 self._screen.above("\n")  # after the terminal's ^C, and before what the command says at its end
-                self._work.cancel()
+                self._standing.command.cancel()
             return True
         if not self._prompt.default_buffer.text:
             return False
@@ -319,19 +304,4 @@ class Repl:
         return f"{NOBODY if target is None else safe.line(self.people.short(str(target)))}> "
 
     def _toolbar(self) -> StyleAndTextTuples:
-        session, people, target = self._session, self.people, self._interpreter.target
-        facts = Facts(
-            str(session.jid),
-            session.tls_version,
-            session.mechanism,
-            session.sent_count,
-            session.unacked_count,
-            None if self._cut_at is None else time.monotonic() - self._cut_at,
-            session.connection.next_try_s,
-            self._fates.round_trip_ms,
-            {people.short(bare): count for bare, count in reversed(self._conversation.unread.items())},
-            next(reversed(self._conversation.typing.values()), None),
-            target is not None,
-            None if target is None else self._marks.of_last(str(target.bare)),
-        )
-        return toolbar(facts, self._columns())
+        return self._standing.toolbar(self._conversation, self._marks, self._columns())

@@ -24,6 +24,17 @@ def test_an_element_stands_on_a_line_of_its_own_and_text_beside_its_tags() -> No
     ]
 
 
+def test_what_is_too_long_for_a_row_goes_on_below_its_beginning() -> None:
+    xml = '<iq type="result" from="example.net"><query xmlns="jabber:iq:version" id="a-long-one"/></iq>'
+    assert pretty(xml, PLAIN, 40).splitlines() == [
+        '<iq type="result"',
+        '    from="example.net">',
+        '  <query xmlns="jabber:iq:version"',
+        '      id="a-long-one"/>',
+        "</iq>",
+    ]
+
+
 def test_what_a_terminal_might_obey_is_a_reference() -> None:
     assert pretty("<body>a\x9b2J\u202e</body>", PLAIN) == "<body>a&#155;2J&#8238;</body>"
     assert "\x1b" not in pretty("<a b='\u202e'/>", PLAIN)

@@ -54,5 +54,9 @@ def test_the_words(changes: dict[str, object], words: str) -> None:
     assert words in shown(replace(FACTS, **changes))  # type: ignore[arg-type]
 
 
+def test_what_is_not_kept_is_not_said_to_be() -> None:
+    assert "kept" not in shown(replace(FACTS, cut_s=9.2, open=1, is_kept=False))
+
+
 def test_nothing_but_the_cut_is_told_of_a_link_that_is_cut() -> None:
     assert "TLS" not in shown(replace(FACTS, cut_s=1.0))

@@ -165,7 +165,11 @@ class Interpreter:
             stanza_type = stanza.attributes.get("type")
             to = Jid.parse(stanza.attributes["to"]) if stanza.attributes.get("to") else None
             if stanza.kind == "iq" and stanza_type in ("get", "set"):
-                await self._show(await self._session.requests.exchange_stanza(xml, stanza_id, to))
+                self.command = "iq"
+                try:
+                    await self._show(await self._session.requests.exchange_stanza(xml, stanza_id, to))
+                finally:
+                    self.command = None
                 continue
             origin = new_id() if stanza.id else stanza_id
             xml = with_origin_id(stanza, xml, origin) if stanza.kind == "message" else xml

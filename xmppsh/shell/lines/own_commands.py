@@ -191,12 +191,12 @@ class OwnCommands:
         if not self._switched("xml", words, stream.show is not None):
             stream.show = None
             return
-        palette, write = self._desk.palette, self._app.console.write_error
+        palette, write, columns = self._desk.palette, self._app.console.write_error, self._desk.columns
 
         def show(line: str) -> None:
             arrow, xml = line[0], line[2:].rstrip("\n")
             if xml.strip():
-                rows = pretty(xml, palette).replace("\n", "\n  ")
+                rows = pretty(xml, palette, columns and columns() - len("> ")).replace("\n", "\n  ")
                 write(f"{palette.kind('good' if arrow == '>' else 'mark', arrow)} {rows}\n")
 
         stream.show = show
@@ -275,10 +275,12 @@ class OwnCommands:
             self._desk.lend(waiting)
         try:
             code = await asyncio.shield(waiting)
-        finally:
+        except asyncio.CancelledError:
             if process.returncode is None:
                 process.terminate()
                 await waiting
+                raise
+            code = process.returncode  # of the same Ctrl-C it has ended before us
         if code:
             raise UsageError(f"/!: exit code {code}" if code > 0 else f"/!: ended by {signal.Signals(-code).name}")
 

@@ -32,7 +32,7 @@ class ShellPrinter(Printer):
         document = record.document() if for_terminal else None
         if document is None or text != safe.xml(document):
             return text
-        return pretty(document, self._desk.palette)
+        return pretty(document, self._desk.palette, self._desk.columns and self._desk.columns())
 
     def _fields(self, record: Record) -> str:
         palette, data = self._desk.palette, record.data()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 import re
+from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,11 @@ def folded(text: str, first: int, columns: int) -> list[str]:
     """The rows of a text that begins in column `first` (from 0); rows that follow begin there, too.
 
     The line ends of the text stay. Words stay whole where they fit into a row, and so does white space inside it. A URL
-    stays whole always: the terminal goes on with it by itself, so that it can still be opened and copied.
+    stays whole always: the terminal goes on with it by itself, so that it can still be opened and copied. No colour
+    goes on over the end of a row.
     """
+    if "\x1b" in text:
+        return _painted(text, folded(plain(text), first, columns))
     room = columns - first
     rows: list[str] = []
     for line in text.split("\n"):
@@ -105,6 +109,44 @@ def folded(text: str, first: int, columns: int) -> list[str]:
                 at = url.end()
         rows += _wrapped(line[at:].lstrip() if at else line, room)
     return rows
+
+
+def hung(rows: str, columns: int) -> str:
+    """Rows that are indented by their depth, and what does not fit into the columns below its beginning, deeper."""
+    shown = []
+    for row in rows.split("\n"):
+        text = row.lstrip(" ")
+        depth = len(row) - len(text)
+        below = min(depth + 4, columns // 2)
+        first, *others = folded(text, below, columns) or [""]
+        shown += [" " * min(depth, below) + first, *(" " * below + other for other in others)]
+    return "\n".join(shown)
+
+
+def _painted(text: str, rows: list[str]) -> list[str]:
+    """The rows of a text without its colours, with them again."""
+    source, paints, hidden = plain(text), [], 0
+    for match in _PAINT.finditer(text):
+        paints.append((match.start() - hidden, match.group()))
+        hidden += len(match.group())
+    at, now, painted, coming = 0, "", [], deque(paints)
+    for row in rows:
+        at = source.index(row, at)
+        end = at + len(row)
+        while coming and coming[0][0] <= at:
+            now = _over(now, coming.popleft()[1])
+        shown = now
+        while coming and coming[0][0] < end:
+            place, paint = coming.popleft()
+            shown, at, now = shown + source[at:place] + paint, place, _over(now, paint)
+        painted.append(shown + source[at:end] + (RESET if now else ""))
+        at = end
+    return painted
+
+
+def _over(now: str, paint: str) -> str:
+    """The colours that hold after another one."""
+    return "" if paint == RESET else now + paint
 
 
 def _wrapped(text: str, room: int) -> list[str]:
@@ -130,4 +172,6 @@ def _wrapped(text: str, room: int) -> list[str]:
 def _wrap(text: str, room: int) -> list[str]:
     if not text.strip():
         return []
-    return wcwidth.wrap(text, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False)
+    return wcwidth.wrap(
+        text, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False, break_on_hyphens=False
+    )

@@ -126,10 +126,11 @@ class Screen:
     """What is printed while a prompt may stand on the terminal.
 
     While the terminal is lent to another program, what comes is held back, at most MAX_HELD characters of it.
+    erases: False for a terminal that can only print.
     """
 
-    def __init__(self, fd: int) -> None:
-        self.terminal = Terminal(fd)
+    def __init__(self, fd: int, *, erases: bool = True) -> None:
+        self.terminal, self._erases = Terminal(fd), erases
         self.prompt: Application[Any] | None = None
         self.free = asyncio.Event()  # not lent
         self.free.set()
@@ -166,6 +167,10 @@ class Screen:
 
     def _give_back(self) -> None:
         self.free.set()
+        if self._erases and not self.has_prompt:
+            # The program may have ended in the middle of a line. Where the cursor is nobody tells: as many spaces as
+            # the terminal has columns end in the next line then, and otherwise in this one.
+            self.terminal.write(" " * _size(self.terminal.fileno()).columns + "\r\x1b[K")
         held, self._held_characters = "".join(self._held), 0
         self._held.clear()
         if held:

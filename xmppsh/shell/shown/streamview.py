@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.output import safe
 from xmppsh.output.trace import Trace
+from xmppsh.shell.shown.look import hung
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +54,11 @@ class StreamView(Trace):
             super().received(item)
 
 
-def pretty(xml: str, palette: Palette) -> str:
-    """XML for people: an element a line, indented; text stays as it is, beside its tags. Safe for a terminal."""
+def pretty(xml: str, palette: Palette, columns: int | None = None) -> str:
+    """XML for people: an element a line, indented; text stays as it is, beside its tags. Safe for a terminal.
+
+    columns: what is longer goes on below its beginning, indented deeper; None where lines may be of any length.
+    """
     rows: list[str] = []
     depth, line, holds_elements = 0, "", False
     for token in _TOKEN.findall(xml):
@@ -78,7 +82,8 @@ def pretty(xml: str, palette: Palette) -> str:
                 line, holds_elements = "", True
             else:
                 depth += 1
-    return "\n".join([*rows, *([line] if line else [])])
+    shown = "\n".join([*rows, *([line] if line else [])])
+    return shown if columns is None else hung(shown, columns)
 
 
 def _tag(token: str, palette: Palette) -> str:

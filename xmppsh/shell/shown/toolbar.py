@@ -31,7 +31,7 @@ class Facts:
     jid: the full address; sent, open: stanzas, and those without an acknowledgement yet; cut_s: since when the link is
     cut, in seconds, None when it is up; next_try_s: to the next try to connect, None while one is made; unread: how
     many messages each person has left; typing: who writes just now; reached: is the last message to whom we write to
-    `delivered`, or even `read`?
+    `delivered`, or even `read`? is_kept: stands what waits on the disk, too?
     """
 
     jid: str
@@ -46,6 +46,7 @@ class Facts:
     typing: str | None = None
     has_target: bool = True
     reached: str | None = None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _state(facts: Facts) -> list[_Part]:
     parts = [_Part(1, f"{offline}, {trying}", "class:alert", ((1, offline),))]
     if facts.open:
         wait = "1 stanza waits" if facts.open == 1 else f"{facts.open} stanzas wait"
-        parts.append(_Part(2, f"{wait}, kept on disk", shorter=((2, wait),)))
+        parts.append(_Part(2, f"{wait}{', kept on disk' * facts.is_kept}", shorter=((2, wait),)))
     return parts
 
 

@@ -1,0 +1,83 @@
+"""Rooms in the shell, at a real terminal."""
+
+from pathlib import Path
+
+import pytest
+from support.servers import Server
+from support.terminal import at_prompt
+
+pytestmark = pytest.mark.either_server
+
+
+async def test_who_is_thrown_out_of_a_room_is_told_and_writes_to_nobody(server: Server, tmp_path: Path) -> None:
+    room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+    async with at_prompt(server, tmp_path) as stage:
+        enter = f"<presence to='{room}/owner'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        await stage.contact.send_raw(enter)
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/owner")
+        await stage.contact.send_raw(  # ejabberd lets nobody into a new room before
+            f"<iq type='set' to='{room}' id='open'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+            "<x xmlns='jabber:x:data' type='submit'/></query></iq>"
+        )
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.prompt(room)
+        await stage.shell.enter(f"/join {room} owner")
+        await stage.shell.shows(f"try: /join {room} NICK")
+        await stage.shell.enter(f"<presence to='{room}/other'/>")
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/other")
+        stage.shell.type("half")
+        await stage.contact.send_raw(
+            f"<iq type='set' to='{room}' id='kick'><query xmlns='http://jabber.org/protocol/muc#admin'>"
+            "<item nick='other' role='none'><reason>too loud</reason></item></query></iq>"
+        )
+        await stage.shell.shows(f"xmppsh: {room}: you were kicked out")
+        await stage.shell.shows("too loud")
+        await stage.shell.until(lambda: stage.shell.line == "(nobody)> half", "the line for nobody")
+
+
+async def test_a_command_for_a_room_leaves_none_that_we_are_in(server: Server, tmp_path: Path) -> None:
+    room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+    async with at_prompt(server, tmp_path) as stage:
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.prompt(room)
+        await stage.shell.enter(f"/send --room {room} by a command")
+        await stage.shell.shows("me       by a command")
+        await stage.shell.enter("by a line")
+        await stage.shell.shows("me       by a line")
+        await stage.shell.enter("/who")
+        await stage.shell.until(lambda: "me" in stage.shell.lines, "our nick among the occupants")
+
+
+async def test_presence_that_comes_back_is_told(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        await stage.shell.enter(f"<presence to='tea@{server.conference}'/>")
+        await stage.shell.shows("xmppsh: “<presence to='tea@conf")
+
+
+async def test_a_room_that_lets_nobody_in_says_so(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/join tea@nowhere.example.invalid")
+        await stage.shell.shows("xmppsh: nowhere.example.invalid: ")  # Prosody's word, in the room's place
+        await stage.shell.prompt()
+
+
+async def test_a_room_with_a_password_is_entered_with_it(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        room = f"tea-{tmp_path.name[-8:]}@{prosody.conference}".lower()
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.shows("as me; others: 0")
+        await stage.contact.send_raw(
+            f"<presence to='{room}/guest'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/guest")
+        await stage.shell.enter(f"/room config {room} muc#roomconfig_roomsecret=secret")
+        await stage.shell.enter("/leave")
+        await stage.shell.prompt()
+        await stage.shell.enter(f"/join {room} guest --room-password wrong")
+        await stage.shell.shows(f"try: /join {room} --room-password PASSWORD")
+        await stage.shell.enter(f"/join {room} guest --room-password secret")
+        await stage.shell.shows(f"try: /join {room} NICK")
+        await stage.shell.enter(f"/join {room} --nik me")
+        await stage.shell.shows("xmppsh: /join: no such option --nik")
+        await stage.shell.enter(f"/join {room} --nick me --room-password=secret")
+        await stage.shell.shows("as me; others: 1")
