@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.contact import Contact
-from support.program import Program, finish
+from support.program import Program, finish, serves
 from support.servers import Account, Server
 from support.until import until
 
@@ -59,6 +61,30 @@ async def test_a_killed_agent_leaves_no_session_and_its_socket_is_in_nobodys_way
     assert (started.code, started.stderr) == (0, ""), "and another agent takes its place"
     assert (await program.run("ping")).code == 0
     assert (await program.run("agent", "stop")).code == 0
+
+
+async def test_an_agent_that_is_killed_leaves_its_commands_unconfirmed_and_what_they_sent_in_the_outbox(
+    server: Server, start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    own = start_server(server.name)
+    program, bob = Program(tmp_path, own, own.account()), own.account()
+    process = await program.start("agent", "start", "--foreground")
+    await serves(tmp_path / "xmppsh" / "agent.sock", process)
+    assert (await program.run("ping")).code == 0
+    own.suspend()
+    clients = [await program.start("send", bob.jid, "hello", *more) for more in ((), ("--format", "json"))]
+    while (await held(program))[0]["running"] != len(clients):
+        pass
+    process.kill()
+    own.resume()
+    text, as_json = [await finish(client) for client in clients]
+    assert (text.code, as_json.code) == (79, 79)
+    sentence = "the agent has ended, and nobody knows how far the command came"
+    assert text.stderr.splitlines()[0] == f"xmppsh: {sentence}"
+    assert (as_json.error["name"], as_json.error["text"]) == ("UNCONFIRMED", sentence)
+    kept = await program.run("outbox", "list", "--format", "json")
+    assert [one["state"] for one in kept.records] == ["uncertain", "uncertain"]
+    await finish(process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

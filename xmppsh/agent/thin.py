@@ -30,7 +30,6 @@ PEER_CREDENTIALS = 17  # SO_PEERCRED, on Linux; elsewhere the folder alone tells
 ON_DESCRIPTORS = (b"/dev/fd/", b"/dev/std", b"/dev/tty", b"/proc/self/")  # names that mean another file over there
 IN_A_HURRY = 2  # signals: the first asks for a clean end, the second for a quick one; one more ends the client itself
 SIGNAL_BASE = 128
-UNCONFIRMED = 79  # errors.ExitCode.UNCONFIRMED, which may not be loaded here
 
 
 def runtime_folder(env: dict[str, str] | os._Environ[str]) -> str:
@@ -98,7 +97,8 @@ def hand_over(arguments: list[str]) -> int | None:
     signals = _Signals(sock)
     if _is_taken(sock, words):
         signals.pass_on()
-        code = _exit_code(sock)
+        if (code := _exit_code(sock)) is None:
+            return _lost(arguments)
         if code - SIGNAL_BASE in FORWARDED:
             _die(code - SIGNAL_BASE)
         return code
@@ -179,12 +179,24 @@ def _is_taken(sock: socket, words: list[bytes]) -> bool:
     return True
 
 
-def _exit_code(sock: socket) -> int:
+def _exit_code(sock: socket) -> int | None:
+    """None where the agent has ended before it told one: it was killed."""
     try:
         code = sock.recv(1)
     except OSError:
-        code = b""
-    if code:
-        return code[0]
-    os.write(2, b"xmppsh: the agent has ended, and nobody knows how far the command came\n")
-    return UNCONFIRMED
+        return None
+    return code[0] if code else None
+
+
+def _lost(arguments: list[str]) -> int:
+    """Tell of an agent that has ended in the middle of a command. Only now is anything else of ours loaded."""
+    from contextlib import suppress
+
+    from xmppsh.errors import Unconfirmed
+    from xmppsh.output.failure import error_text, wants_json
+
+    hint = "xmppsh outbox list, if it was sending, shows what nobody has acknowledged"
+    error = Unconfirmed("the agent has ended, and nobody knows how far the command came", hint=hint)
+    with suppress(OSError):  # there may be nobody left to tell
+        os.write(2, error_text(error, as_json=wants_json(arguments)).encode())
+    return int(error.exit_code)

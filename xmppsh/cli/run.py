@@ -6,12 +6,12 @@ import atexit
 import os
 import signal
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xmppsh.cli.report import report, write_error, write_output
 from xmppsh.errors import ExitCode, IoError, XmppshError
+from xmppsh.output.failure import wants_json
 from xmppsh.registry.base import NothingAsked
 from xmppsh.registry.words import plain_work
 from xmppsh.texts import os_reason
@@ -26,7 +26,7 @@ SIGINT_CODE = SIGNAL_BASE + signal.SIGINT
 
 def run(arguments: list[str]) -> int:
     """Run a command line; returns the exit code."""
-    as_json = _wants_json(arguments)
+    as_json = wants_json(arguments)
     try:
         work = _read(arguments)
         if isinstance(work, str):
@@ -54,15 +54,6 @@ def _read(arguments: list[str]) -> Work | str:
     from xmppsh.cli.main import parse
 
     return parse(arguments)
-
-
-def _wants_json(arguments: list[str]) -> bool:
-    """Errors of the command line itself are JSON too when it asks for that (it cannot be parsed to know better)."""
-    return (
-        "--format=json" in arguments
-        or ("--format", "json") in pairwise(arguments)
-        or os.environ.get("XMPPSH_FORMAT") == "json"
-    )
 
 
 def main() -> None:

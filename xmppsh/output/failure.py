@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError, XmppshError
@@ -30,6 +32,15 @@ def error_text(error: XmppshError, *, as_json: bool) -> str:
         return dumps({"error": error.record()}) + "\n"
     hint = f"  try: {safe.line(error.hint)}\n" if error.hint else ""
     return f"xmppsh: {safe.line(str(error))}\n{hint}"
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Does a command line ask for errors as JSON? For those that come before it is parsed, or without its being so."""
+    return (
+        "--format=json" in arguments
+        or ("--format", "json") in pairwise(arguments)
+        or os.environ.get("XMPPSH_FORMAT") == "json"
+    )
 
 
 def bug(error: Exception, verbose: int, write_error: Callable[[str], None]) -> XmppshError:
