@@ -63,11 +63,22 @@ class RosterItem:
 
 
 @dataclass
+class Node:
+    """A node of an account. config: by the names of its form; items: payloads by id, the oldest first; subscribers: who
+    is told of events."""
+
+    config: dict[str, str]
+    items: dict[str, Xml] = field(default_factory=dict)
+    subscribers: set[Jid] = field(default_factory=set)
+
+
+@dataclass
 class Account:
     """One user of the server.
 
     requests: subscription requests that wait for an answer, by who asks; offline: messages that wait, oldest first;
-    archive: all that were sent and received; blocked: whom it does not want to hear of (XEP-0191).
+    archive: all that were sent and received; blocked: whom it does not want to hear of (XEP-0191); nodes: by name
+    (XEP-0163); card: as it was written (XEP-0054).
     """
 
     jid: Jid
@@ -79,6 +90,8 @@ class Account:
     offline_characters: int = 0
     archive: Archive = field(default_factory=Archive)
     blocked: set[Jid] = field(default_factory=set)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    card: Xml | None = None
 
     def available(self) -> list[Resident]:
         """Who has sent presence."""

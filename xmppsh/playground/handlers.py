@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh import __version__, ns
-from xmppsh.playground import blocking, presence, queries, roster
+from xmppsh.playground import blocking, cards, nodes, presence, queries, roster
 from xmppsh.playground.stanza import error_reply, made, result
 from xmppsh.xmlio.build import Xml, element
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Jid
+    from xmppsh.playground.accounts import Account
     from xmppsh.playground.ports import Client, Routes
     from xmppsh.playground.stanza import Stanza
 
@@ -55,7 +56,25 @@ def on_own_account(router: Routes, session: Client, iq: Stanza) -> None:
         return  # the answer to a push
     payload = iq.tree()[0]
     handler = OWN_TABLE.get((iq.type, str(payload.tag)))
-    session.deliver(answer(router, iq, OWN) if handler is None else handler(router, session, iq, payload))
+    if handler is not None:
+        session.deliver(handler(router, session, iq, payload))
+    else:
+        session.deliver(_of_account(router, session.account, iq) or answer(router, iq, OWN))
+
+
+def on_account(router: Routes, account: Account, iq: Stanza) -> Stanza:
+    """The answer to a get or set to somebody else's account."""
+    return _of_account(router, account, iq) or answer(router, iq, CONTACT)
+
+
+def _of_account(router: Routes, account: Account, iq: Stanza) -> Stanza | None:
+    """What an account has, shown to its owner and to others; None for another request."""
+    match str(iq.tree()[0].tag):
+        case nodes.QUERY | nodes.OWNER_QUERY:
+            return nodes.answer(router, account, iq)
+        case cards.CARD:
+            return cards.answer(account, iq)
+    return None
 
 
 def _roster_get(_router: Routes, session: Client, iq: Stanza, _payload: Tree) -> Stanza:
@@ -132,14 +151,17 @@ def _disco_info(question: Question) -> Xml:
         features += ["msgoffline", ns.CARBONS, ns.BLOCKING]  # XEP-0160 §4
     if question.place == OWN:
         features += [ns.MAM, ns.CARBONS]
-    return disco_info(question.payload.get("node"), category, kind, name, features)
+    if question.place in (OWN, CONTACT):
+        features += [ns.VCARD, *nodes.FEATURES]
+    identities = [(category, kind, name), *([("pubsub", "pep", None)] if question.place in (OWN, CONTACT) else [])]
+    return disco_info(question.payload.get("node"), identities, features)
 
 
-def disco_info(node: str | None, category: str, kind: str, name: str | None, features: list[str]) -> Xml:
-    """The payload of a disco#info result (XEP-0030 §3)."""
-    identity = element("identity", {"category": category, "type": kind, "name": name})
+def disco_info(node: str | None, identities: list[tuple[str, str, str | None]], features: list[str]) -> Xml:
+    """The payload of a disco#info result (XEP-0030 §3); identities: category, type, name."""
+    shown = (element("identity", {"category": one, "type": kind, "name": name}) for one, kind, name in identities)
     listed = (element("feature", {"var": feature}) for feature in features)
-    return element("query", {"xmlns": ns.DISCO_INFO, "node": node}, identity, *listed)
+    return element("query", {"xmlns": ns.DISCO_INFO, "node": node}, *shown, *listed)
 
 
 def disco_items(items: list[tuple[Jid | str, str | None]]) -> Xml:
@@ -149,6 +171,12 @@ def disco_items(items: list[tuple[Jid | str, str | None]]) -> Xml:
 
 
 def _disco_items(question: Question) -> Xml:
+    if question.place in (OWN, CONTACT):
+        sender, to = question.stanza.sender, question.stanza.to or question.stanza.sender
+        account = question.router.account(to)
+        names = [] if account is None else nodes.listed(account, sender)
+        listed = (element("item", {"jid": str(to.bare), "node": name}) for name in names)
+        return element("query", {"xmlns": ns.DISCO_ITEMS}, *listed)
     services = question.router.services if question.place == SERVER else ()
     return disco_items([(domain, None) for domain in services])
 

@@ -48,7 +48,7 @@ class RoomService:
         match _parts(iq.tree()[0].tag):
             case ns.DISCO_INFO, "query":
                 features = [ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC]
-                return result(iq, handlers.disco_info(None, "conference", "text", "Rooms", features))
+                return result(iq, handlers.disco_info(None, [("conference", "text", "Rooms")], features))
             case ns.DISCO_ITEMS, "query":
                 return result(iq, handlers.disco_items([(room.jid, room.name) for room in self.rooms.values()]))
             case ns.PING, "ping":
@@ -204,7 +204,7 @@ class Room:
                 return result(iq) if nick is not None else error_reply(iq, "not-acceptable")
             case ns.DISCO_INFO, "query", True:
                 features = [ns.DISCO_INFO, ns.DISCO_ITEMS, ns.MUC, "muc_open", "muc_public", "muc_temporary"]
-                return result(iq, handlers.disco_info(None, "conference", "text", self.name, features))
+                return result(iq, handlers.disco_info(None, [("conference", "text", self.name)], features))
             case ns.DISCO_ITEMS, "query", True:
                 occupants: list[tuple[Jid | str, str | None]] = [
                     (self.jid.with_resource(name), None) for name in self._occupants

@@ -159,7 +159,7 @@ class Router:
                 for resident in account.available():
                     resident.deliver(stanza)
         elif to.resourcepart is None and stanza.is_request:
-            self.route(handlers.answer(self, stanza, handlers.CONTACT))
+            self.route(handlers.on_account(self, account, stanza))
         else:
             self.bounce(stanza, "service-unavailable")
 

@@ -148,6 +148,13 @@ def forwarded(stanza: Stanza, delay: Xml | None = None) -> Xml:
     return element("forwarded", {"xmlns": ns.FORWARD}, delay, xml)
 
 
+def form_values(parent: Tree) -> dict[str, str]:
+    """The first value of each field of the form below an element (XEP-0004)."""
+    form = f"{{{ns.DATA_FORMS}}}"
+    fields = parent.iterfind(f"{form}x/{form}field")
+    return {one.get("var", ""): one.findtext(f"{form}value") or "" for one in fields}
+
+
 def random_id() -> str:
     """A random id that no other client can guess."""
     return new_id()

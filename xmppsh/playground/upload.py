@@ -69,7 +69,7 @@ class UploadService:
     def _answer(self, iq: Stanza) -> Stanza:
         payload = iq.tree()[0]
         if payload.tag == f"{{{ns.DISCO_INFO}}}query":
-            return result(iq, handlers.disco_info(None, "store", "file", "Uploads", [ns.DISCO_INFO, ns.UPLOAD]))
+            return result(iq, handlers.disco_info(None, [("store", "file", "Uploads")], [ns.DISCO_INFO, ns.UPLOAD]))
         if payload.tag == f"{{{ns.PING}}}ping":
             return result(iq)
         if payload.tag != f"{{{ns.UPLOAD}}}request":

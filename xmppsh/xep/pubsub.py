@@ -153,7 +153,7 @@ async def create(session: SessionPort, service: Jid, node: str, form: Form | Non
         await session.request("set", service, _query(element("create", {"node": node}), *wanted))
     except StanzaError as error:
         if error.condition == "conflict":
-            error.hint = f"{service} has a node {node} already"
+            error.hint = f"the node is there already: xmppsh pubsub get {service} {node}"
         raise
 
 
