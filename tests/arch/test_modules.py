@@ -71,6 +71,7 @@ SHOWN_BY = {
         " · output: failure printer · xmlio: payloads"
     ),
     "interop/test_witness.py": "commands: witness",
+    "playground/test_nodes.py": "playground: cards nodes",
     "playground/test_services.py": (
         "playground: archive blocking carbons echo handlers ports queries roster session upload"
     ),
