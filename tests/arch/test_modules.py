@@ -72,6 +72,7 @@ SHOWN_BY = {
     ),
     "interop/test_witness.py": "commands: witness",
     "playground/test_nodes.py": "playground: cards nodes",
+    "playground/test_room_rules.py": "playground: room_admin room_rules",
     "playground/test_services.py": (
         "playground: archive blocking carbons echo handlers ports queries roster session upload"
     ),

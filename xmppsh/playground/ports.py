@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.playground.accounts import Account
     from xmppsh.playground.management import ManagedStream
+    from xmppsh.playground.room_rules import Rules
     from xmppsh.playground.stanza import Stanza
 
 
@@ -47,6 +48,22 @@ class Client(Resident, Protocol):
     account: Account
     directed: set[Jid]
     managed: ManagedStream | None
+
+
+class Place(Protocol):
+    """A room, as its admins see it. roles: by nickname."""
+
+    rules: Rules
+    roles: dict[str, str]
+
+    def people(self) -> dict[str, Jid]:
+        """Who is in it: full addresses by nickname."""
+
+    def expel(self, nick: str, code: str, reason: str | None = None) -> None:
+        """Put somebody out; the code says why."""
+
+    def give(self, nick: str, role: str) -> None:
+        """Give somebody a role."""
 
 
 class Routes(Protocol):

@@ -76,7 +76,7 @@ class PlaygroundServer:
     def _populated(self) -> Router:
         router = Router(self.domain, self._accounts, self._faults)
         self._uploads = UploadService(router)
-        for service in (RoomService(router), self._uploads):
+        for service in (RoomService(router, next(iter(self._accounts.values())).jid), self._uploads):
             router.services[service.domain] = service
         if (account := self._accounts.get(ECHO)) is not None:
             account.residents[RESOURCE] = Echo(router, account.jid)
