@@ -1,5 +1,6 @@
 """`config show`, `set` and `path`: what is in force, who says so, and a line of the file."""
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -101,3 +102,20 @@ async def test_a_config_that_is_linked_to_dev_null_is_empty_and_stays_a_link(pro
     outcome = await program.run("config", "set", "timeout", "5")
     assert (outcome.code, outcome.stderr) == (74, f"xmppsh: {path}: not a regular file\n")
     assert stat.S_ISCHR(path.stat().st_mode)
+
+
+async def test_what_many_set_at_the_same_time_is_all_kept(program: Program, config: Path) -> None:
+    values = {"timeout": "5", "connect-timeout": "6", "resume-max": "77", "tls": "starttls", "mechanism": "PLAIN"}
+    outcomes = await asyncio.gather(*(program.run("config", "set", *item) for item in values.items()))
+    assert [outcome.code for outcome in outcomes] == [0] * len(values)
+    assert all(f'{key} = "{value}"' in config.read_text() for key, value in values.items())
+
+
+@pytest.mark.parametrize("arguments", [("config", "path"), ("help",), ("schema",), ("completion", "bash")])
+async def test_what_one_needs_to_mend_a_config_serves_while_it_is_broken(
+    program: Program, config: Path, arguments: tuple[str, ...]
+) -> None:
+    config.write_text("jid = \n")
+    outcome = await program.run(*arguments)
+    assert (outcome.code, outcome.stderr) == (0, "")
+    assert (await program.run("config", "show")).code == 78

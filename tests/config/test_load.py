@@ -104,6 +104,9 @@ FAULTS = {
     "bad TOML": ("jid = ", "{path}:1: not valid TOML: invalid value"),
     "bad TOML further down": ("timeout = 3\n\nca == 4", "{path}:3: not valid TOML: invalid value, column 5"),
     "bad bytes": (b"timeout = 3\njid = '\xff'", "{path}:2: not valid TOML: byte 0xff is not UTF-8"),
+    "text of another encoding": ("jid = 'a@b'".encode("utf-16"), "{path}:1: not valid TOML: byte 0xff is not UTF-8"),
+    "more than anybody writes": ("# x\n" * 300_000, "{path} is larger than 1024 KiB"),
+    "a key in both spellings": ("host = 'a'\nconnect_timeout = 3\nconnect-timeout = 4", "{path}:3: connect-timeout is"),
     "the second of two keys": ("a = 1\na = 2", "{path}:2: not valid TOML: cannot overwrite a value"),
     "unknown key further down": ("timeout = 3\n\n# jib\njib = 1", "{path}:4: jib is not a setting"),
     "unknown key of a later profile": (

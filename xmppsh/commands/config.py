@@ -127,15 +127,16 @@ async def config_set(app: App, setting: Setting, values: tuple[str, ...], unset:
 
     Example:  xmppsh config set connect-timeout 30s
     """
-    from xmppsh.config.edit import changed, write
+    from xmppsh.config.edit import alone, changed, write
 
-    writable_config(app.console.env)
-    document = document_of(app.console.env)
     profile = app.settings.profile if app.settings.origin("profile") < Origin.DEFAULT else None
-    key = setting.key if document.line(setting.name, profile) is None else setting.name
-    new = changed(document, key, None if unset else _value(setting, values), profile)
-    settings_of({} if profile is None else {"profile": profile}, {}, new)  # a fault is told before anything is written
-    write(new)
+    value = None if unset else _value(setting, values)
+    with alone(writable_config(app.console.env)):
+        document = document_of(app.console.env)
+        key = setting.key if document.line(setting.name, profile) is None else setting.name
+        new = changed(document, key, value, profile)
+        settings_of({} if profile is None else {"profile": profile}, {}, new)  # a fault is told before it is written
+        write(new)
 
 
 def _value(setting: Setting, values: tuple[str, ...]) -> bool | str | list[str]:

@@ -36,17 +36,17 @@ async def login(app: App, name: str) -> None:
     Example:  xmppsh login juliet@example.org
     """
     jid, console = app.account.jid, app.console
-    writable_config(console.env)
-    document = document_of(console.env)
-    _refuse_another(document, jid, name)
-    new = _with_profile(app, document, name)
+    path = writable_config(console.env)
+    _changed(app, jid, name)  # a fault is told before the login
     async with app.sessions.one_shot():
         pass
     if app.settings.dry_run:
         return
-    from xmppsh.config.edit import write
+    from xmppsh.config.edit import alone, write
 
-    write(new)
+    with alone(path):
+        document = _changed(app, jid, name)
+        write(document)
     told = f"{jid.bare} is [profile.{name}] of {document.path}"
     password = app.account.credentials.password
     if password is not None:
@@ -55,6 +55,12 @@ async def login(app: App, name: str) -> None:
             "in the keyring" if is_kept else "asked for each time: there is no keyring here"
         )
     console.warn(told)
+
+
+def _changed(app: App, jid: Jid, name: str) -> Document:
+    document = document_of(app.console.env)
+    _refuse_another(document, jid, name)
+    return _with_profile(app, document, name)
 
 
 def _refuse_another(document: Document, jid: Jid, name: str) -> None:

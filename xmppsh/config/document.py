@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HEADER = r"""\s*\[\s*(?:profile\s*\.\s*["']?(?P<profile>[^"'\]]+?)["']?|(?P<other>[^\[\]]*))\s*\]"""
 KEY = r"""\s*["']?([\w-]+)["']?\s*[=.]"""
+MAX_BYTES = 1024 * 1024  # to read much more TOML takes a minute
 FAULT_LINE = r"(?: \((?:at|on) )line (\d+), column (\d+)\)"
 
 
@@ -63,13 +64,15 @@ def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
     try:
         if _is_null(path):
             return Document(path)
-        data = read_regular(path)
+        data = read_regular(path, MAX_BYTES + 1)
     except FileNotFoundError:
         return Document(path)
     except OSError as error:
         if not is_named and isinstance(error, PermissionError) and not _is_seen(path):
             return Document(path)
         raise ConfigError(f"{path}: {os_reason(error)}") from error
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_BYTES // 1024} KiB: that is no config file")
     document = parsed(path, data)
     profiles = document.tables.get("profile", {})
     tables = [document.tables, *(profiles.values() if isinstance(profiles, dict) else ())]
@@ -87,7 +90,8 @@ def parsed(path: Path, data: bytes) -> Document:
         text = data.decode("utf-8-sig")  # editors of Windows put a mark there
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not valid TOML: byte {data[error.start]:#04x} is not UTF-8") from error
+        reason = f"byte {data[error.start]:#04x} is not UTF-8"
+        raise ConfigError(f"{path}:{line}: not valid TOML: {reason}", hint="save it as UTF-8") from error
     try:
         return Document(path, text, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.document import HEADER, Document, parsed
@@ -15,6 +16,7 @@ from xmppsh.errors import ConfigError, IoError
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -73,6 +75,22 @@ def _with(tables: Any, key: str, value: Any, profile: str | None) -> dict[str, A
     else:
         found[key] = value
     return found
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Nobody else changes the config file while this lasts: who reads it in here overwrites nothing. Raises IoError."""
+    try:
+        make_folder(path.parent)
+        fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise IoError(f"{error.filename or path}: {os_reason(error)}") from error
+    try:
+        with suppress(OSError):  # not every network file system knows locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def write(document: Document) -> None:

@@ -29,6 +29,12 @@ def load(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
     return settings_of(options, env, document_of(env))
 
 
+def without_file(options: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
+    """The same without the config file and its profiles."""
+    nothing = {"profile": None}
+    return settings_of({**options, **nothing}, {**env, "XMPPSH_PROFILE": ""}, Document(config_file(env) or NO_FILE))
+
+
 def settings_of(options: Mapping[str, Any], env: Mapping[str, str], document: Document) -> Settings:
     """The same with this document as the config file."""
     profile_name, layers = _layers(options, env, document)
@@ -128,6 +134,8 @@ def _from_table(table: Any, document: Document, profile: str | None) -> dict[str
         if setting is None:
             hint = "[profile.NAME] begins a profile" if isinstance(value, dict) else _nearest(key)
             raise ConfigError(f"{document.place(key, profile)} is not a setting", hint=hint)
+        if setting.name in values:
+            raise ConfigError(f"{document.place(key, profile)} is there twice", hint=f"{setting.key}, once")
         values[setting.name] = _from_toml(setting, value, document.place(key, profile))
     return values
 

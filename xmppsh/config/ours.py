@@ -93,10 +93,10 @@ def read_private(path: Path) -> bytes:
         return file.read()
 
 
-def read_regular(path: Path) -> bytes:
+def read_regular(path: Path, max_bytes: int = -1) -> bytes:
     """What stands in a file that the user may have put elsewhere, with a link here; raises OSError."""
     with open(_open_regular(path, os.O_RDONLY), "rb") as file:
-        return file.read()
+        return file.read(max_bytes)
 
 
 def _open_regular(path: str | Path, flags: int, mode: int = 0o600) -> int:

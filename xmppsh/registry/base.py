@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Handler = Callable[..., Handled]
 
 OPTIONS = "xmppsh.options"  # the key in click's Context.meta
+WITHOUT_CONFIG = ("config path", "help", "schema", "completion")  # they serve where the config file has a fault, too
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ class Work:
                 raise UsageError(f"-F: {verb} is {field!r}, which {self.name} does not print", hint="-F %j")
 
     def settings(self, env: Mapping[str, str]) -> Settings:
-        """The settings in force for this command line."""
-        from xmppsh.config.load import load
+        """The settings in force for this command line; raises UsageError or ConfigError."""
+        from xmppsh.config.load import load, without_file
 
-        return load(self.options, env)
+        return (without_file if self.name in WITHOUT_CONFIG else load)(self.options, env)
 
 
 class HelpAsked(Exception):
