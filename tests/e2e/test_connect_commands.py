@@ -112,6 +112,12 @@ async def test_who_is_writing_stands_in_the_toolbar_alone(server: Server, tmp_pa
         assert shown == stage.shell.lines[-1]
         await stage.contact.send(stage.jid, "done")
         await stage.shell.until(lambda: not any("is writing" in line for line in stage.shell.lines), "no more of it")
+        await stage.contact.send_raw(
+            f"<message to='{stage.jid}' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>"
+        )
+        await stage.shell.shows("is writing …")
+        await stage.contact.send_raw("<presence type='unavailable'/>")
+        await stage.shell.until(lambda: not any("is writing" in line for line in stage.shell.lines), "an end with them")
 
 
 async def test_the_stream_is_shown_and_hidden_again(prosody: Server, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ class Repl:
         desk.answers = Answers(session.send, self.people) if as_conversation and desk.tells else None
         session.inbound.responder.also = (ns.RECEIPTS, ns.CHAT_MARKERS) if desk.answers else ()
         self._fates = Fates(app, session, own, self._marks, screen.above, self._prompt.app.invalidate)
-        self._standing = Standing(session, self._interpreter, self.people, self._fates, screen.tell)
+        self._standing = Standing(session, self._interpreter, self.people, self._conversation, self._fates, screen.tell)
         self._erases = own is not None
 
     def _history(self) -> LineHistory:
@@ -304,4 +304,4 @@ class Repl:
         return f"{NOBODY if target is None else safe.line(self.people.short(str(target)))}> "
 
     def _toolbar(self) -> StyleAndTextTuples:
-        return self._standing.toolbar(self._conversation, self._marks, self._columns())
+        return self._standing.toolbar(self._marks, self._columns())

@@ -31,11 +31,17 @@ class Standing:
     """
 
     def __init__(
-        self, session: Session, interpreter: Interpreter, people: People, fates: Fates, tell: Callable[[str], None]
+        self,
+        session: Session,
+        interpreter: Interpreter,
+        people: People,
+        conversation: Conversation,
+        fates: Fates,
+        tell: Callable[[str], None],
     ) -> None:
         self.command: asyncio.Task[None] | None = None
         self._session, self._interpreter, self._people, self._fates = session, interpreter, people, fates
-        self._tell = tell
+        self._conversation, self._tell = conversation, tell
         self._cut_at: float | None = None
         self._waiting: asyncio.Task[None] | None = None  # the command that waits for a cut to end
         self._is_told = False  # of that
@@ -46,7 +52,8 @@ class Standing:
         while True:
             session, now = self._session, time.monotonic()
             self._cut_at = (self._cut_at or now) if session.is_cut else None
-            tells = (session.sent_count, session.unacked_count, session.jid, self._cut_at and int(4 * now))
+            counts = (session.sent_count, session.unacked_count, len(self._conversation.typing))
+            tells = (*counts, session.jid, self._cut_at and int(4 * now))
             if tells != told:
                 told = tells
                 on_change()
@@ -65,9 +72,10 @@ class Standing:
             self._is_told = True
             self._tell(HELD_UP.format(cause=self._session.cause))
 
-    def toolbar(self, conversation: Conversation, marks: Marks, columns: int) -> StyleAndTextTuples:
+    def toolbar(self, marks: Marks, columns: int) -> StyleAndTextTuples:
         """The line at the bottom."""
-        session, people, target = self._session, self._people, self._interpreter.target
+        session, people, conversation = self._session, self._people, self._conversation
+        target = self._interpreter.target
         facts = Facts(
             str(session.jid),
             session.tls_version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, deque
 from datetime import date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xmppsh import ns
 from xmppsh.output import safe
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xmppsh.shell.shown.refers import Reference
 
 KEPT_CONVERSATIONS = 50
+KEPT_SENDERS = 1000  # whose unread messages are counted, and who is writing
 KEPT_MESSAGES = 200  # of one conversation, for /last
 KEPT_CHARACTERS = 2000  # of one message
 QUOTED_CHARACTERS = 40  # of one that another is about
@@ -109,10 +110,12 @@ class Conversation:
         self.typing.pop(bare, None)
         if state == "composing" and record.body is None:
             self.typing[bare] = self._people.short(bare)
+            _shorten(self.typing)
         if is_silent(record):
             return ""
         if bare != current:
             self.unread[bare] = self.unread.pop(bare, 0) + 1
+            _shorten(self.unread)
         who = resource if record.room and resource else self._people.short(bare)
         if re.match(OURS, who, re.IGNORECASE):
             who = record.from_ or ""
@@ -146,6 +149,10 @@ class Conversation:
         for at in places:
             kept[at] = kept[at]._replace(mark=mark)
         return bool(places)
+
+    def gone(self, partner: str) -> None:
+        """Who is not online any more writes nothing, whatever was told before."""
+        self.typing.pop(partner, None)
 
     def read(self, partner: str | None) -> None:
         """The partner is written to from now on: nothing of his is unread."""
@@ -239,6 +246,12 @@ class Conversation:
                 kept[at] = kept[at]._replace(text=self._palette.kind("dim", "(retracted)"))
             return f"“{first}”"
         return "an earlier message"
+
+
+def _shorten(senders: dict[str, Any]) -> None:
+    """Drop the one that is the longest there, where there are too many: anybody may write to us."""
+    if len(senders) > KEPT_SENDERS:
+        del senders[next(iter(senders))]
 
 
 def stamp_of(moment: datetime) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MAX_STRANGERS = 1000
 SEES_US = ("from", "both")
+MAX_ONLINE = 10_000  # addresses that are neither contacts nor rooms: anybody may send us presence
 MAX_RESOURCES = 100  # of one address; a room has more occupants than anybody looks through
 MAX_OCCUPANTS = 5000
 
@@ -47,6 +48,7 @@ class People:
         self.sees_us.discard(bare)
         if contact.subscription == "remove":
             self.contacts.pop(bare, None)
+            self._forget(bare)
             return
         self.contacts[bare] = contact.name or ""
         self._index(bare)
@@ -61,15 +63,29 @@ class People:
         self._strangers[bare] = None
         self._index(bare)
         if len(self._strangers) > MAX_STRANGERS:
-            del self._strangers[next(iter(self._strangers))]
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            self._forget(oldest)
 
     def _index(self, bare: str) -> None:
         self._by_local.setdefault(bare.partition("@")[0], set()).add(bare)
+
+    def _forget(self, bare: str) -> None:
+        """Nobody needs the short name of an address, unless it is known in another way, too."""
+        local = bare.partition("@")[0]
+        if bare in self.contacts or bare in self._strangers or local not in self._by_local:
+            return
+        self._by_local[local].discard(bare)
+        if not self._by_local[local]:
+            del self._by_local[local]
 
     def presence(self, sender: str, stanza_type: str, show: str) -> None:
         """Somebody is available, or not. stanza_type: the type of the presence, `available` where it had none."""
         bare, _, resource = sender.partition("/")
         if stanza_type == "available" and resource:
+            is_known = bare in self.online or bare in self.contacts or bare in self.rooms
+            if not is_known and len(self.online) >= MAX_ONLINE:
+                return
             online = self.online.setdefault(bare, {})
             if len(online) < (MAX_OCCUPANTS if bare in self.rooms else MAX_RESOURCES):
                 online[resource] = show
