@@ -20,6 +20,7 @@ from xmppsh.agent.server import MAX_ASKING
 pytestmark = pytest.mark.either_server
 
 OTHER_VERSION = "import xmppsh; xmppsh.__version__ = '0'; from xmppsh.cli.__main__ import main; main()"
+PATIENT = "from xmppsh.agent import thin; thin.PATIENCE_S = 1e6; from xmppsh.cli.__main__ import main; main()"
 BY_SYSTEMD = """
 import os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
@@ -247,6 +248,22 @@ async def test_the_third_signal_ends_a_client_whose_agent_is_stopped(program: Pr
     finally:
         os.kill(agent, signal.SIGCONT)
     assert (await finish(client)).code == 128 + signal.SIGTERM
+
+
+async def test_a_client_that_waits_for_a_stopped_agent_ends_by_a_signal_at_once(
+    program: Program, agent: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "xmppsh" / "agent.sock"
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        there = connections(path)
+        client = await program.start_as((sys.executable, "-c", PATIENT), "ping")
+        await until(lambda: connections(path) > there, "that it has connected")
+        client.terminate()
+        assert (await finish(client)).code == 128 + signal.SIGTERM
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    assert (await facts(program))["commands"] == 0
 
 
 async def test_a_terminal_is_read_by_the_command_itself_which_ctrl_z_stops(

@@ -94,8 +94,7 @@ def hand_over(arguments: list[str]) -> int | None:
     words = [os.fsencode(word) for word in arguments]
     if not _is_for_agents(words) or (sock := connected(os.environ)) is None:
         return None
-    signals = _Signals(sock)
-    if _is_taken(sock, words):
+    if _is_taken(sock, words) and (signals := _begun(sock)) is not None:
         signals.pass_on()
         if (code := _exit_code(sock)) is None:
             return _lost(arguments)
@@ -103,7 +102,6 @@ def hand_over(arguments: list[str]) -> int | None:
             _die(code - SIGNAL_BASE)
         return code
     sock.close()
-    signals.give_back()
     return None
 
 
@@ -170,13 +168,21 @@ def _is_taken(sock: socket, words: list[bytes]) -> bool:
         if len(data) > MAX_REQUEST_BYTES or sock.recv(1) != READY:
             return False
         send(sock, data, STREAMS)
-        if sock.recv(1) != TAKEN:
-            return False
+        return sock.recv(1) == TAKEN
+    except OSError:
+        return False
+
+
+def _begun(sock: socket) -> _Signals | None:
+    """Let the agent begin; None where it has gone. Up to here a signal ends the client alone, as it always does."""
+    signals = _Signals(sock)
+    try:
         sock.settimeout(None)
         sock.sendall(GO)
     except OSError:
-        return False
-    return True
+        signals.give_back()
+        return None
+    return signals
 
 
 def _exit_code(sock: socket) -> int | None:

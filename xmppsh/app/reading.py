@@ -28,13 +28,13 @@ class Reading:
         self.inbox = session.inbox(file, *kinds)
         self._others = OtherClients(session)
         self.inbox.keeps_rest = lambda: self._others.are_online
-        self._behind = [CatchUp(session, self.inbox, trace)] if "message" in kinds else []
+        self._catch_ups = [CatchUp(session, self.inbox, trace)] if "message" in kinds else []
         gaps = RoomGaps(session, self.inbox)
-        session.interceptors += [self._others, *self._behind, gaps, *plug(session, gaps)]
+        session.interceptors += [self._others, *self._catch_ups, gaps, *plug(session, gaps)]
 
     async def begin(self) -> None:
         """Wait until what a dead run was given is the reader's."""
-        for one in self._behind:
+        for one in self._catch_ups:
             await one.through()
 
     def stop(self) -> None:

@@ -181,11 +181,11 @@ def message_record(root: Tree, xml: str, now: Callable[[], datetime], own: str) 
         first.setdefault(child.tag, child)
     found = _payloads(root)
     delay = None if DELAYS.isdisjoint(first) else delay_of(root, own)
-    body, kind = first.get(BODY), root.get("type", "normal")  # RFC 6121 §5.2.2
+    body, stanza_type = first.get(BODY), root.get("type", "normal")  # RFC 6121 §5.2.2
     return MessageRecord(
         from_=root.get("from"),
         to=root.get("to"),
-        type=kind,
+        type=stanza_type,
         id=root.get("id"),
         body=None if body is None else body.text or "",
         subject=_text(first.get(SUBJECT)),
@@ -194,7 +194,7 @@ def message_record(root: Tree, xml: str, now: Callable[[], datetime], own: str) 
         stamp=_stamp(delay, now),
         delayed=delay is not None,
         carbon=None,
-        room=kind == "groupchat",
+        room=stanza_type == "groupchat",
         encrypted=ENCRYPTION in first or any(name[1:].partition("}")[0] in ENCRYPTED for name in found),
         oob=tuple(url.text or "" for url in root.iterfind(f"{OOB}x/{OOB}url")) if f"{OOB}x" in first else (),
         payloads=found,

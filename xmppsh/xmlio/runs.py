@@ -114,8 +114,8 @@ class _Starts:
             return None
         self._shape = _Shape.of(tag.group())
         found = {name: value or other for name, value, other in _ATTRIBUTE.findall(tag.group())}
-        sender, to, kind, stanza_id, language = map(found.get, _USUAL)
-        return sender, to, kind, stanza_id, language, text[tag.end() - 1 :]
+        sender, to, stanza_type, stanza_id, language = map(found.get, _USUAL)
+        return sender, to, stanza_type, stanza_id, language, text[tag.end() - 1 :]
 
 
 def starts_of(messages: Iterable[str]) -> list[Start | None]:
