@@ -250,7 +250,9 @@ WRONG: dict[str, tuple[list[str], int, str]] = {
     "--exec of nothing": (["--exec", "/nowhere"], 66, "--exec: /nowhere: no such program"),
     "--exec of an open quote": (["--exec", "a 'b"], 64, "--exec: no closing quotation"),
     "--jobs without --exec": (["--jobs", "2"], 64, "--jobs and --reply are for --exec"),
-    "--no-presence with --show": (["--no-presence", "--show", "away"], 64, "--no-presence sends none"),
+    "--no-presence with --show": (["--no-presence", "--show", "away"], 64, "--no-presence is for none"),
+    "--no-presence with requests": (["--no-presence", "--accept-subscriptions"], 64, "--no-presence is for none"),
+    "--nick without --room": (["--nick", "x"], 64, "--nick and --room-password are for --room"),
 }
 
 

@@ -76,6 +76,8 @@ WRONG: dict[str, tuple[list[str], str, int, str]] = {
     "lines without --to": ([], "hello", 64, "lines say nothing of their recipient"),
     "a from of somebody else": ([], "<message from='boss@b' to='a@b'/>", 65, "line 1, column 1: it is from boss@b"),
     "--to with xml": (["--input", "xml", "--to", "a@b"], "", 64, "--to is for --input json and lines"),
+    "--to with what turns out to be xml": (["--to", "a@b"], "<message/>", 64, "--to is for --input json and lines"),
+    "--root with what is no xml": (["--root", "r"], '{"to": "a@b", "body": "x"}', 64, "--root is for --input xml"),
 }  # fmt: skip
 
 

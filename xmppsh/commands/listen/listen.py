@@ -45,8 +45,12 @@ FENCE_TRIES = 100
 def _check(arguments: Mapping[str, Any]) -> None:
     if arguments["command"] is None and (arguments["jobs"] != 1 or arguments["reply"]):
         raise UsageError("--jobs and --reply are for --exec", hint="--exec CMD")
-    if arguments["no_presence"] and any(arguments[name] is not None for name in ("show", "status", "priority")):
-        raise UsageError("--no-presence sends none of --show, --status and --priority")
+    if (arguments["nick"] or arguments["room_password"]) and not arguments["rooms"]:
+        raise UsageError("--nick and --room-password are for --room", hint="--room")
+    ours = ("show", "status", "priority", "accepted")
+    if arguments["no_presence"] and any(arguments[name] is not None for name in ours):
+        # RFC 6121 §3.1.3: who asks to see our presence is told to those of us who have sent it.
+        raise UsageError("--no-presence is for none of --show, --status, --priority and --accept-subscriptions")
 
 
 @command("listen", check=_check)

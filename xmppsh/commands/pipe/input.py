@@ -30,6 +30,14 @@ LONG_BYTES = 512 * 1024  # of input, which is worth a process of its own
 _STANZA = re.compile(rb"\n\s*(?=<(?:message|presence|iq)[\s/>])")
 
 
+def check_kind(kind: str, *, to: Jid | None, root: str | None) -> None:
+    """Raise UsageError for an option that this kind of input has no use for."""
+    if kind == "xml" and to is not None:
+        raise UsageError("--to is for --input json and lines: a stanza has its own recipient")
+    if kind in ("json", "lines") and root is not None:
+        raise UsageError(f"--root is for --input xml: {kind} has no enclosing element")
+
+
 class PipeInput:
     """The stanzas of the input, in order. A bad one raises XmlError with its place.
 
@@ -78,6 +86,8 @@ class PipeInput:
                 raise DataError("the input is UTF-16, not UTF-8", hint="iconv -f UTF-16 -t UTF-8")
             first = head.decode("utf-8", "replace").removeprefix(BOM).lstrip()[:1]
             self._kind = "xml" if first in ("<", "") else "json" if first == "{" else "lines"
+            if first:
+                check_kind(self._kind, to=self._to, root=self._root)
         if self._kind == "lines" and self._to is None:
             raise UsageError("lines say nothing of their recipient", hint="--to JID, or --input xml or json")
         if self._kind != "xml":

@@ -11,7 +11,7 @@ import click
 
 from xmppsh.app.produced import produced
 from xmppsh.app.sources import opened
-from xmppsh.commands.pipe.input import KINDS, PipeInput
+from xmppsh.commands.pipe.input import KINDS, PipeInput, check_kind
 from xmppsh.commands.pipe.run import PipeReply, Run
 from xmppsh.errors import UsageError, XmppshError
 from xmppsh.output.record import Record
@@ -56,8 +56,7 @@ class PipeSummary(Record):
 
 
 def _check(arguments: Mapping[str, Any]) -> None:
-    if arguments["to"] is not None and arguments["kind"] == "xml":
-        raise UsageError("--to is for --input json and lines: a stanza has its own recipient")
+    check_kind(arguments["kind"], to=arguments["to"], root=arguments["root"])
     if arguments["rate"] is not None and math.isnan(arguments["rate"]):
         raise UsageError("--rate: nan is not a number of stanzas")
 
