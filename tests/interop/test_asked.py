@@ -57,6 +57,8 @@ async def test_a_listener_confirms_where_it_is_told_to_says_so_and_strangers_lea
             await stranger.send_raw(ask_for.format(here.sender, "s1"))
             await friend.send_raw(ask_for.format(here.sender, "f1"))
             assert await process.wait() == 0
+            if option:
+                await friend.wait_for_message(lambda message: "received" in message.xml)
             await friend.settle()
             await stranger.settle()
             told = [[one.xml for one in contact.messages if "received" in one.xml] for contact in (friend, stranger)]

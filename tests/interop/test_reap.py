@@ -104,6 +104,24 @@ async def test_messages_that_nobody_had_taken_reach_the_next_client_when_the_gua
     assert (outcome.code, outcome.stdout.splitlines()) == (0, bodies)
 
 
+async def test_a_command_that_is_killed_while_it_closes_what_another_left_leaves_nothing(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path, locks: Path
+) -> None:
+    async with (
+        left_behind(program, friend, tmp_path) as ghost,
+        ChaosProxy(server.host, server.port) as proxy,
+    ):
+        program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
+        hole = proxy.arm(silent_hole(every=True))
+        process = await program.start("listen", "--connect-timeout", "4")
+        await until(lambda: any(locks.glob("guard-*")), "its claim")
+        process.kill()
+        await process.wait()
+        hole.release()
+        await friend.wait_for_presence(alice.jid, "unavailable", sender=ghost)
+    await until(lambda: list(locks.iterdir()) == [], "the end of all locks")
+
+
 async def test_a_session_that_the_server_has_given_up_is_forgotten(
     server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path, locks: Path
 ) -> None:

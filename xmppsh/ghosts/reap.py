@@ -17,7 +17,7 @@ from xmppsh.ghosts.dead_session import Reaped, Remains
 from xmppsh.model import Jid
 from xmppsh.outbox.journal import Journal, account_file
 from xmppsh.outbox.owner import GUARD, Owner, forget, is_alive, processes
-from xmppsh.outbox.registry import owner_of
+from xmppsh.outbox.registry import held_sessions, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -75,6 +75,8 @@ async def reap(
         is_done = all(claim.is_done for claim in claims)
         if is_done and all(owner == account or not path.exists() for owner, path in process.stores):
             await _forget(locks, process.name, DYING_S if names is not None else 0.0)
+    if names is not None and damaged is None:
+        _clear(locks, account)
     if closed_locks:
         log(0, f"whether a program lives, or died and left a session, cannot be told: {closed_locks[0]}")
     if damaged is not None:
@@ -106,6 +108,17 @@ async def _forget(locks: Path, name: str, wait_s: float) -> None:
     until = time.monotonic() + wait_s
     while not forget(locks, name) and time.monotonic() < until:  # noqa: ASYNC110 - another process holds it
         await asyncio.sleep(POLL_S)
+
+
+def _clear(locks: Path, account: str) -> None:
+    """Clear away the locks of the dead that lead to nothing: who had claimed what they led to was killed, too, and its
+    guard, which has closed that now, does not know whose it had been."""
+    owners = {one.row.owner for one in held_sessions(locks.parent, account, lambda _: None)}
+    if any(owner.startswith(GUARD) for owner in owners):
+        return  # somebody is at work, and gives back what he cannot close
+    for process in processes(locks, lambda _: None):
+        if not process.alive and process.name not in owners and all(owner == account for owner, _ in process.stores):
+            forget(locks, process.name)
 
 
 class _Claim:
