@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.clock import Clock
 
 from xmppsh import errors
 from xmppsh.connection import reconnect
@@ -86,13 +87,12 @@ def test_an_outage_may_last_for_days() -> None:
     assert {backoff.next_s() for _ in range(20_000)} <= {FIRST_S * 2**turn for turn in range(8)} | {CAP_S}
 
 
-class Clock:
-    """A loop whose time passes only in sleeps, which end at once."""
+class Sleeper(Clock):
+    """A clock whose time passes only in sleeps, which end at once."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch)
         self.now, self.slept = 1000.0, []  # type: tuple[float, list[float]]
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "time", lambda: self.now)
         monkeypatch.setattr(reconnect.asyncio, "sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:
@@ -114,7 +114,7 @@ def tries(*outcomes: XmppshError | None) -> tuple[Callable[[float], Any], list[f
 
 
 async def test_tries_go_on_with_growing_delays_until_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, log = Clock(monkeypatch), []  # type: tuple[Clock, list[str]]
+    clock, log = Sleeper(monkeypatch), []  # type: tuple[Sleeper, list[str]]
     connect, _ = tries(ConnectionLost("refused"), errors.LookupFailed("no answer"), ConnectionLost("reset"), None)
     await Reconnector(connect).run(ConnectionLost("cut"), None, lambda _, text: log.append(text))
     for turn, slept in enumerate(clock.slept):
@@ -125,7 +125,7 @@ async def test_tries_go_on_with_growing_delays_until_one_succeeds(monkeypatch: p
 async def test_a_try_that_hung_gets_twice_the_time_and_one_that_was_refused_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, hangs, limits = Clock(monkeypatch), [False, True, True, False], []  # type: tuple[Clock, list[bool], list[float]]
+    clock, hangs, limits = Sleeper(monkeypatch), [False, True, True, False], []  # type: tuple[Sleeper, list[bool], list[float]]
 
     async def connect(limit_s: float) -> None:
         limits.append(limit_s)
@@ -141,7 +141,7 @@ async def test_a_try_that_hung_gets_twice_the_time_and_one_that_was_refused_does
 
 
 async def test_a_long_delay_does_not_swallow_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, tried_at = Clock(monkeypatch), []  # type: tuple[Clock, list[float]]
+    clock, tried_at = Sleeper(monkeypatch), []  # type: tuple[Sleeper, list[float]]
 
     async def connect(_limit_s: float) -> None:
         tried_at.append(clock.now - 1000.0)
@@ -156,7 +156,7 @@ async def test_a_long_delay_does_not_swallow_the_time_that_is_left(monkeypatch: 
 async def test_the_last_error_ends_it_before_the_time_to_give_up(
     give_up_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, refused = Clock(monkeypatch), ConnectionLost("refused")
+    clock, refused = Sleeper(monkeypatch), ConnectionLost("refused")
     connect, limits = tries(refused)
     cut = ConnectionLost("cut")
     with pytest.raises(ConnectionLost) as caught:
@@ -180,7 +180,7 @@ async def test_the_last_error_ends_it_before_the_time_to_give_up(
 async def test_a_server_that_lets_us_in_only_to_throw_us_out_is_asked_less_often_and_told_of_once(
     error: XmppshError, answers: bool, lasted_s: float, told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, log = Clock(monkeypatch), []  # type: tuple[Clock, list[int]]
+    clock, log = Sleeper(monkeypatch), []  # type: tuple[Sleeper, list[int]]
     reconnector = Reconnector(tries(None)[0])
     for _ in range(6):
         await reconnector.run(error, None, lambda level, _: log.append(level))
@@ -195,7 +195,7 @@ async def test_a_server_that_lets_us_in_only_to_throw_us_out_is_asked_less_often
 
 
 async def test_an_error_that_will_not_pass_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    Clock(monkeypatch)
+    Sleeper(monkeypatch)
     connect, limits = tries(ConnectionLost("refused"), SaslError.refused("a@b", "not-authorized"))
     with pytest.raises(SaslError):
         await Reconnector(connect).run(None, None, lambda *_: None)
@@ -231,11 +231,12 @@ async def test_a_link_that_owes_an_ack_and_is_silent_is_dead() -> None:
 
 
 async def test_a_time_in_which_we_did_not_run_is_no_silence_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "STOPPED_S", 0.05)
-    watched = Watched(lambda: 0.01)
-    await asyncio.sleep(0)  # it waits from now on
-    time.sleep(0.2)  # noqa: ASYNC251 - as if the process was stopped
-    assert [await watched.next() for _ in range(2)] == ["ask", "dead"]
+    clock = Clock(monkeypatch)
+    watched = Watched(lambda: 1.0, lambda: clock.now)
+    await clock.passes(1.1 + reconnect.STOPPED_S)  # all at once, as where the process was stopped
+    assert watched.calls.get_nowait() == "ask"
+    await clock.passes(1.1)
+    assert watched.calls.get_nowait() == "dead"
     await watched.stop()
 
 

@@ -1,22 +1,26 @@
-"""xmppsh on a machine whose clock is wrong: `python -m support.clock SECONDS WORDS…` runs it that far ahead."""
+"""A loop's clock that the test moves: a machine that stands still for a moment is no pause of the program's."""
 
-import datetime
-import runpy
-import sys
-import time
+import asyncio
 
+import pytest
 
-class Shifted(datetime.datetime):
-    """Its now is not ours."""
-
-    @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> "Shifted":
-        return super().now(tz) + AHEAD
+TURNS = 10  # of the loop, in which everything that is due happens
 
 
-if __name__ == "__main__":
-    AHEAD = datetime.timedelta(seconds=float(sys.argv.pop(1)))
-    true = time.time
-    time.time = lambda: true() + AHEAD.total_seconds()
-    datetime.datetime = Shifted  # type: ignore[misc]
-    runpy.run_module("xmppsh", run_name="__main__", alter_sys=True)
+class Clock:
+    """The time of the running loop, which stands still until it is told to pass."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+
+    async def passes(self, seconds: float) -> None:
+        """Let everybody begin to wait, then so much time pass at once, and then everybody do what is due."""
+        await self._turns()
+        self.now += seconds
+        await self._turns()
+
+    async def _turns(self) -> None:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)

@@ -6,6 +6,7 @@ from typing import Any, Self
 import pytest
 from connection.paper import Cut, PaperDriver, inbound
 from protocol.playbook import JULIET, NS
+from support.clock import Clock
 
 from xmppsh.errors import StreamError
 from xmppsh.model import Element
@@ -173,13 +174,14 @@ async def test_a_witness_that_was_there_a_moment_ago_is_looked_for_sooner(
 async def test_a_witness_that_checks_is_left_in_peace_and_one_that_does_not_is_told_again(
     announced: Announced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(announce, "MIN_QUIET_S", 0.2)
+    clock = Clock(monkeypatch)
     await announced.accept("0")
     for number in range(20):
-        announced.driver.hear(check(stanza_id=f"c{number}"))
-        await asyncio.sleep(0.02)
+        await clock.passes(0.9 * announce.MIN_QUIET_S)
         assert "<watch" not in written(announced.driver)
-    assert await announced.announcement()
+        announced.driver.hear(check(stanza_id=f"c{number}"))
+    await clock.passes(1.1 * announce.MIN_QUIET_S)
+    assert "<watch" in written(announced.driver)
 
 
 async def test_the_witness_hears_an_h_before_the_server(announced: Announced) -> None:
