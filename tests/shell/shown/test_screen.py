@@ -1,12 +1,24 @@
-"""What `--color` and NO_COLOR do to the prompt."""
+"""What `--color` and NO_COLOR do to the prompt, and that it stands still while messages come."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import select
+import termios
+from typing import TYPE_CHECKING
+
+import pyte
 import pytest
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import ColorDepth
 
-from xmppsh.config.schema import Color
-from xmppsh.shell.shown.screen import color_depth
+from xmppsh.shell.shown.screen import Drawing, Screen, color_depth
+
+if TYPE_CHECKING:
+    from xmppsh.config.schema import Color
 
 
 @pytest.mark.parametrize(
@@ -23,3 +35,38 @@ def test_the_prompt_has_the_colours_that_were_asked_for(
     color: Color, env: dict[str, str], expected: ColorDepth
 ) -> None:
     assert color_depth(color, env) is expected
+
+
+async def test_the_prompt_stands_below_a_message_as_soon_as_that_is_shown() -> None:
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (10, 40))
+    seen = pyte.Screen(40, 10)
+    stream = pyte.ByteStream(seen)
+
+    def shown() -> list[str]:
+        while select.select([master], [], [], 0)[0]:
+            stream.feed(os.read(master, 65536))
+        return [line.rstrip() for line in seen.display if line.strip()]
+
+    screen = Screen(slave)
+    messages = 0
+    with create_pipe_input() as keys, create_app_session(keys, Drawing(screen.terminal, "xterm")):
+        prompt: PromptSession[str] = PromptSession(bottom_toolbar=lambda: f"toolbar {messages}")
+        screen.prompt = prompt.app
+        drawn = asyncio.Event()
+        prompt.app.after_render += lambda _: drawn.set()
+        asking = asyncio.ensure_future(prompt.prompt_async("romeo> ", handle_sigint=False))
+        for typed in ("", "half", "half a line"):
+            keys.send_text(typed.removeprefix("half" if " " in typed else ""))
+            while prompt.default_buffer.text != typed or not shown():
+                drawn.clear()
+                await drawn.wait()
+            for _ in range(3):
+                messages += 1
+                screen.above(f"message {messages}\r\n")
+                assert shown()[-3:-1] == [f"message {messages}", f"romeo> {typed}".rstrip()]
+                assert seen.cursor.x == len(f"romeo> {typed}")
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    os.close(master)
+    os.close(slave)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from prompt_toolkit.application import Application
+    from prompt_toolkit.layout.screen import Screen as Drawn
 
     from xmppsh.config.schema import Color
 
@@ -71,10 +72,11 @@ class Terminal:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._stands_still = False
+        self.last = ""  # what was written last
 
     def write(self, text: str) -> None:
         """Write all of it, if the terminal takes it."""
-        data = text.encode("utf-8", "replace")
+        self.last, data = text, text.encode("utf-8", "replace")
         try:
             while data and self._takes():
                 data = data[os.write(self._fd, data[:TAKEN_BYTES]) :]
@@ -135,6 +137,8 @@ class Screen:
         self.free = asyncio.Event()  # not lent
         self.free.set()
         self.dumb_line: Callable[[], str] | None = None  # what stands there, on a terminal where nothing can be erased
+        self._drawn: Drawn | None = None  # the prompt, with nothing but that drawn since the last text
+        self._drawing = ""  # what was written for it
         self._held: deque[str] = deque()
         self._held_characters = 0
 
@@ -144,11 +148,29 @@ class Screen:
             self._hold(text)
         elif self.prompt is None or not self.has_prompt:
             self.terminal.write(self._around(text))
-        else:
-            if self.prompt.renderer.last_rendered_screen is not None:  # else nothing was drawn since the last text
-                self.prompt.renderer.erase()
+        elif self.prompt.renderer.last_rendered_screen is None or not self._erases:
             self.terminal.write(text)
             self.prompt.invalidate()
+        else:
+            self._between(text, self.prompt)
+
+    def _between(self, text: str, prompt: Application[Any]) -> None:
+        """Print where the prompt stands, and the prompt below at once: it must not flicker in a flood.
+
+        To draw it takes longer than a message does. As long as nothing in it has changed, what was written for it last
+        is written once more; what has changed meanwhile (the toolbar) follows as soon as it is drawn.
+        """
+        renderer = prompt.renderer
+        if renderer.last_rendered_screen is self._drawn:
+            up = renderer._cursor_pos.y
+            top = "\r" + (f"\x1b[{up}A" if up else "")
+            self.terminal.write(f"{top}\x1b[J{text}{self._drawing}")
+            prompt.invalidate()
+            return
+        renderer.erase()
+        self.terminal.write(text)
+        prompt._redraw()
+        self._drawn, self._drawing = renderer.last_rendered_screen, self.terminal.last
 
     def _around(self, text: str) -> str:
         """What is printed begins on a line of its own, and the line that was typed stands below it again."""
