@@ -215,9 +215,20 @@ def test_a_netrc_that_others_can_read_is_refused_only_when_it_is_used(place: Pla
         place.find(jid=Jid.parse("romeo@elsewhere.example"))
 
 
-def test_a_netrc_that_is_malformed_is_refused(place: Place) -> None:
-    path = place.file(".netrc", "machine example.org frobnicate")
-    with pytest.raises(ConfigError, match=f"^{path}: "):
+@pytest.mark.parametrize(
+    "text", ["\nmachine example.org pencil", "\nmachine a login b password c\nmy pencil", "\npencil"]
+)
+def test_a_netrc_that_is_malformed_is_refused_without_its_words(place: Place, text: str) -> None:
+    path = place.file(".netrc", text)
+    with pytest.raises(ConfigError, match=rf"^{path}:\d: not in the form of netrc$") as caught:
+        place.find()
+    assert "pencil" not in f"{caught.value.record()} {caught.value.__cause__}"
+
+
+def test_a_netrc_that_is_no_text_is_one_line(place: Place) -> None:
+    path = place.file(".netrc", "machine")
+    path.write_bytes(b"machine \xff")
+    with pytest.raises(ConfigError, match=f"^{path}: not in the form of netrc: it is not UTF-8$"):
         place.find()
 
 

@@ -195,8 +195,13 @@ def _from_netrc(jid: Jid, env: Mapping[str, str]) -> str | None:
 
     try:
         entry = netrc.netrc(path).hosts.get(jid.domainpart)
-    except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except netrc.NetrcParseError as error:
+        # Its own words hold the word that it stumbled over, which may be the password.
+        raise ConfigError(f"{path}:{error.lineno}: not in the form of netrc", hint="man 5 netrc") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not in the form of netrc: it is not UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {os_reason(error)}") from error
     if entry is None or not entry[2] or entry[0] not in ("", jid.localpart, str(jid.bare)):
         return None
     refuse_readable_by_others(path, "a password", env)

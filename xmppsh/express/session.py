@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, IoError, XmppshError
 from xmppsh.express.waits import Stopped
-from xmppsh.net.tls import check_pin, set_up, why_lost
+from xmppsh.net.tls import check_pin, set_up, why_failed
 from xmppsh.outbox.queue import Queue
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import HashPassword, StartTls, Write
@@ -124,7 +124,7 @@ class Session:
         except OSError as error:  # ssl's are
             if isinstance(error, TimeoutError) and error.errno is None:
                 raise  # the deadline's; the kernel's (ETIMEDOUT) is a lost link
-            return self._do(self._stream.handle(ev.LinkLost(why_lost(error))))
+            return self._do(self._stream.handle(ev.LinkLost(why_failed(error))))
         self._do(self._stream.receive(data) if data else self._stream.handle(ev.LinkLost()))
 
     def _do(self, outputs: Iterable[Output]) -> None:

@@ -11,7 +11,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, cast
 
-from xmppsh.net.tls import is_plain_name, why_lost
+from xmppsh.net.tls import is_plain_name, why_failed
 
 if TYPE_CHECKING:
     import ssl
@@ -65,7 +65,7 @@ class Link(asyncio.Protocol):
         """The connection is gone."""
         self._lost.set()
         self._writable.set()
-        self.on_lost(None if exc is None else why_lost(exc))
+        self.on_lost(None if exc is None else why_failed(exc))
 
     def pause_writing(self) -> None:
         """The send buffer is full: whoever makes us answer is not read either."""

@@ -139,7 +139,7 @@ def _load(path: Path, load: Callable[[], None], what: str) -> None:
     except FileNotFoundError as error:
         raise NoInputError(f"{error.filename or path}: no such file or directory") from error
     except ssl.SSLError as error:
-        raise ConfigError(f"{path}: no {what} in PEM form ({error.reason or error})") from error
+        raise ConfigError(f"{path}: no {what} in PEM form ({why_failed(error)})") from error
     except OSError as error:
         raise NoInputError(f"{path}: {os_reason(error)}") from error
 
@@ -185,17 +185,17 @@ def explain(error: Exception, domain: str, *chain: bytes | None) -> XmppshError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_verification(error, domain, [one for one in chain if one])
     if isinstance(error, ssl.SSLError) and type(error).__name__ not in ENDS:
-        reason = why_lost(error)
+        reason = why_failed(error)
         hint = "--tls starttls, if the port is one for STARTTLS" if "wrong version" in reason else None
         return TlsError(f"no TLS with {domain}: {reason}", hint=hint)
     if isinstance(error, TimeoutError) or "taking longer" in str(error):
         return DeadlineExceeded(f"the TLS handshake with {domain} did not end in time", layer="tls")
-    broke = f"the connection broke in the TLS handshake with {domain}: {why_lost(error)}"
+    broke = f"the connection broke in the TLS handshake with {domain}: {why_failed(error)}"
     return ConnectionLost(broke, layer="tls", hint="try again later")
 
 
-def why_lost(error: Exception) -> str:
-    """Why a link broke, as the end of a sentence, in our words and the system's, without OpenSSL's codes."""
+def why_failed(error: Exception) -> str:
+    """Why TLS or its link failed, as the end of a sentence, in our words and the system's, without OpenSSL's codes."""
     if isinstance(error, EOFError) or type(error).__name__ in ENDS:
         return "the server closed it"
     reason = getattr(error, "reason", None)  # an SSLError's
