@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clock import Clock
 from support.dns import HOST, Delayed, Fails, Garbage, NameServer, Reply, Silent, Truncated, serving
 
 from xmppsh.model import Jid
@@ -30,19 +31,23 @@ async def answer(*replies: Reply, timeout_s: float = 3.0) -> Answer:
         return await ask(NAME, "SRV", [(HOST, server.port) for server in servers], timeout_s)
 
 
-@pytest.mark.parametrize(("replies", "longest_s"), [
-    ((Silent(), GOOD), 1.2),
-    ((Silent(), Silent(), GOOD), 1.8),
-    ((Fails("REFUSED"), GOOD), 0.4),
-    ((Fails("SERVFAIL"), GOOD), 0.4),
-    ((Garbage(), GOOD), 1.2),
-    ((Delayed(30, ["0 0 1 late.example"]), GOOD), 1.2),
-    ((Silent(), Fails("REFUSED"), GOOD), 1.2),
+@pytest.mark.parametrize("code", ["REFUSED", "SERVFAIL"])
+async def test_another_name_server_is_asked_at_once_when_one_fails(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    Clock(monkeypatch)  # no time passes: nobody is waited for
+    assert (await answer(Fails(code), GOOD)).records == (RECORD,)
+
+
+@pytest.mark.parametrize("replies", [
+    (Silent(), GOOD),
+    (Silent(), Silent(), GOOD),
+    (Garbage(), GOOD),
+    (Delayed(300, ["0 0 1 late.example"]), GOOD),
+    (Silent(), Fails("REFUSED"), GOOD),
 ])  # fmt: skip
-async def test_another_name_server_answers_for_a_bad_one(replies: tuple[Reply, ...], longest_s: float) -> None:
+async def test_a_bad_name_server_costs_a_moment_and_no_share_of_the_time(replies: tuple[Reply, ...]) -> None:
     begun = time.monotonic()
-    assert (await answer(*replies)).records == (RECORD,)
-    assert time.monotonic() - begun < longest_s
+    assert (await answer(*replies, timeout_s=120.0)).records == (RECORD,)
+    assert time.monotonic() - begun < 20.0
 
 
 async def test_a_late_answer_still_counts_when_the_others_are_dead() -> None:
@@ -58,23 +63,20 @@ async def test_a_late_answer_still_counts_when_the_others_are_dead() -> None:
 async def test_every_name_server_is_named_with_what_it_did(replies: tuple[Reply, ...], cause: str, log: str) -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(serving(NameServer(otherwise=reply))) for reply in replies]
-        begun = time.monotonic()
         with pytest.raises(NotLookedUp) as caught:
             await ask(NAME, "SRV", [(HOST, server.port) for server in servers], 0.4)
-        assert time.monotonic() - begun < 0.8
         assert caught.value.trouble.cause == cause
         assert caught.value.trouble.detail == log.format(*(server.place for server in servers))
 
 
-async def test_a_port_where_nobody_listens_is_told_at_once() -> None:
+async def test_a_port_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as bound:
         bound.bind((HOST, 0))
         port = bound.getsockname()[1]
-    begun = time.monotonic()
+    Clock(monkeypatch)  # no time passes: nobody is waited for
     with pytest.raises(NotLookedUp) as caught:
         await ask(NAME, "SRV", [(HOST, port)], 3.0)
     assert str(caught.value) == f"cannot be looked up: no name server can be reached ({HOST}:{port} refused)"
-    assert time.monotonic() - begun < 1
 
 
 async def test_a_question_that_was_lost_is_asked_again() -> None:
@@ -162,9 +164,7 @@ SLOW = {
 
 async def test_a_name_that_takes_long_does_not_hold_up_the_others(tmp_path: Path) -> None:
     async with serving(NameServer(SLOW)) as server:
-        begun = time.monotonic()
         plan = await drawn(server, tmp_path, patient=False)
-        assert time.monotonic() - begun < 1
     assert [(candidate.host, candidate.addresses) for candidate in plan.candidates] == [
         ("slow.example", ()),  # the dialler looks it up when its turn comes
         ("quick.example", ("192.0.2.2",)),
@@ -182,9 +182,8 @@ async def test_a_dead_name_server_costs_its_moment_once(tmp_path: Path) -> None:
     zone = {f"SRV {NAME}": ["0 0 5222 a.example"], "A a.example": ["192.0.2.2"]}
     async with serving(NameServer(otherwise=Silent())) as dead, serving(NameServer(zone)) as server:
         lookup = LookupOptions(((HOST, dead.port), (HOST, server.port)), hosts_file=tmp_path / "none")
-        begun = time.monotonic()
-        plan = await draw_plan(Jid.parse("a@example.org"), (), "auto", 6.0, lookup)
-        assert time.monotonic() - begun < 1
+        plan = await draw_plan(Jid.parse("a@example.org"), (), "auto", 60.0, lookup)
+        assert {question.split()[0] for question in dead.asked} == {"SRV"}, "the first ones that were asked"
     assert [candidate.addresses for candidate in plan.candidates] == [("192.0.2.2",)]
 
 
