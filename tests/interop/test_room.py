@@ -140,6 +140,21 @@ async def test_members_are_made_banned_and_put_out(program: Program, server: Ser
         assert "banned" in outcome.stderr
 
 
+async def test_who_is_what_to_a_room_is_listed_for_its_owner(
+    program: Program, server: Server, owner: Contact, room: str, tmp_path: Path
+) -> None:
+    friend, foe = (f"{name}@{server.domain}" for name in ("friend", "foe"))
+    assert await records(program, "room", "affiliation", room, friend, "member") == []
+    assert await records(program, "room", "affiliation", room, foe, "outcast") == []
+    listed = {one["jid"]: one["affiliation"] for one in await records(program, "room", "affiliation", room)}
+    assert listed == {owner.jid.partition("/")[0]: "owner", friend: "member", foe: "outcast"}
+    (tmp_path / "bob").mkdir()
+    stranger = await Program(tmp_path / "bob", server, server.account()).run("room", "affiliation", room)
+    assert (stranger.code in (77, 80), foe in stranger.stdout) == (True, False), stranger
+    forgotten = await program.run("room", "affiliation", room, friend)
+    assert (forgotten.code, forgotten.stderr.splitlines()[0]) == (64, f"xmppsh: what {friend} is to be is missing")
+
+
 def program_home(program: Program) -> Path:
     """Where the program lives."""
     return Path(program.env["HOME"])

@@ -12,7 +12,7 @@ from xmppsh import ns
 from xmppsh.app.progress import listed
 from xmppsh.commands.collecting import reading_from, send_unrefused
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.errors import StanzaError
+from xmppsh.errors import Partial, StanzaError, UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -26,7 +26,7 @@ from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from xmppsh.app.app import App
@@ -70,6 +70,24 @@ class Occupant(Record):
     def text(self) -> str:
         """One line."""
         return safe.line(f"{self.nick}  {self.jid or ''}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class Affiliation(Record):
+    """What somebody is to a room."""
+
+    kind: Literal["affiliation"] = field(default="affiliation", init=False)
+    """What it is."""
+    jid: str
+    """Whose it is."""
+    affiliation: str
+    """owner, admin, member or outcast (banned)."""
+    reason: str | None
+    """The reason, where the room tells one."""
+
+    def text(self) -> str:
+        """One line."""
+        return safe.line(f"{self.jid}  {self.affiliation}  {self.reason or ''}".rstrip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +208,50 @@ async def room_invite(
 
 @command("room", "affiliation")
 @click.argument("room", type=ROOM)
-@click.argument("who", metavar="JID", type=JID)
-@click.argument("affiliation", type=click.Choice(AFFILIATIONS))
+@click.argument("who", metavar="[JID]", type=JID, required=False)
+@click.argument("affiliation", type=click.Choice(AFFILIATIONS), required=False)
 @REASON
-async def room_affiliation(app: App, room: Jid, who: Jid, affiliation: str, reason: str | None) -> None:
-    """Make JID an owner, admin, member, none or outcast (banned) of ROOM.
+async def room_affiliation(
+    app: App, room: Jid, who: Jid | None, affiliation: str | None, reason: str | None
+) -> AsyncIterator[Affiliation]:
+    """Make JID an owner, admin, member, none or outcast (banned) of ROOM. Without JID, show who is what.
 
-    Example:  xmppsh room affiliation team@rooms.example.org bob@example.org none
+    \b
+    Example:  xmppsh room affiliation team@rooms.example.org
+              xmppsh room affiliation team@rooms.example.org bob@example.org none
     """
+    if who is not None and affiliation is None:
+        raise UsageError(f"what {who} is to be is missing", hint=f"one of {', '.join(AFFILIATIONS)}")
     async with app.sessions.one_shot() as session:
         await is_room(session, room)
+        if who is None:
+            async with aclosing(_affiliations(session, room)) as found:
+                async for one in found:
+                    yield one
+            return
         await _administer(session, room, {"jid": str(who.bare), "affiliation": affiliation}, reason)
+
+
+async def _affiliations(session: SessionPort, room: Jid) -> AsyncGenerator[Affiliation]:
+    """Who is what, list by list (§9.5, §9.8, §10.5, §10.8); raises Partial where some lists are not for us."""
+    hidden: list[str] = []
+    wanted = [one for one in AFFILIATIONS if one != "none"]
+    for affiliation in wanted:
+        query = element("query", {"xmlns": ns.MUC_ADMIN}, element("item", {"affiliation": affiliation}))
+        try:
+            answer = tree(await session.request("get", room.bare, query))
+        except StanzaError as error:
+            if error.condition not in ("forbidden", "not-allowed"):
+                raise
+            hidden.append(affiliation)
+            if hidden == wanted:
+                raise
+            continue
+        for item in answer.iterfind(f"{{{ns.MUC_ADMIN}}}query/{{{ns.MUC_ADMIN}}}item"):
+            reason = item.findtext(f"{{{ns.MUC_ADMIN}}}reason")
+            yield Affiliation(item.get("jid", ""), item.get("affiliation", affiliation), reason or None)
+    if hidden:
+        raise Partial(f"{room.bare} does not tell you who is {' or '.join(hidden)}", hint="ask its owner")
 
 
 @command("room", "role")

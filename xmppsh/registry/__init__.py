@@ -70,7 +70,9 @@ COMMANDS: dict[Path, Spec] = {
         records=(f"{ROOM}:Subject",),
     ),
     ("room", "invite"): Spec(ROOM, "Invite someone.", "talk", reports_bounces=True),
-    ("room", "affiliation"): Spec(ROOM, "Make someone owner, member, outcast, …", "talk"),
+    ("room", "affiliation"): Spec(
+        ROOM, "Show or change who is owner, member, outcast, …", "talk", records=(f"{ROOM}:Affiliation",)
+    ),
     ("room", "role"): Spec(ROOM, "Make someone moderator, visitor, …", "talk"),
     ("room", "config"): Spec(ROOM, "Show or change a room's configuration.", "talk", records=(FORM_FIELD,)),
     ("room", "destroy"): Spec(ROOM, "Destroy a room.", "talk"),
