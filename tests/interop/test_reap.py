@@ -216,7 +216,7 @@ async def test_a_session_that_cannot_be_written_down_is_not_begun(
     (tmp_path / "state").write_text("")
     simple.env["XDG_STATE_HOME"] = str(tmp_path / "state")
     outcome = await simple.run("listen", "-C", "1")
-    told = f"xmppsh: {tmp_path}/state/xmppsh/locks: not a directory\n"
+    told = f"xmppsh: {tmp_path}/state: not a directory\n"  # what is at fault, and not what would have stood in it
     assert (outcome.code, outcome.stderr.partition("  try: ")[0]) == (74, told)
     assert prosody.sessions(simple.env["XMPPSH_JID"]) == []
 
