@@ -113,7 +113,7 @@ def test_the_exit_codes_are_the_promised_ones() -> None:
      "check the domain of the address"),
     (StanzaError(USER, "bad-request"), f"{USER}: bad-request", None),
     (StreamError("conflict", "Replaced"), "the server closed the stream: conflict (Replaced)",
-     "another program uses the same resource; choose another one with --jid user@host/resource"),
+     "where another program uses the same resource, choose another one: --jid user@host/resource"),
     (StreamError("reset"), "the server closed the stream: reset", None),
     (SaslError.refused("a@b", "not-authorized"), "a@b: the server refused the login: not-authorized",
      "check the name and the password (--password-file, --password-command)"),

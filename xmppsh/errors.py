@@ -228,7 +228,7 @@ STREAM_ERROR_CODES = {
     "not-authorized": ExitCode.NOPERM,
 }
 STREAM_ERROR_HINTS = {
-    "conflict": "another program uses the same resource; choose another one with --jid user@host/resource",
+    "conflict": "where another program uses the same resource, choose another one: --jid user@host/resource",
     "host-unknown": "check the domain of the JID; --host only changes where to connect",
     "policy-violation": "wait, then send more slowly",
     "unacked": "the server lets no more wait for acks (ejabberd: max_ack_queue); xmppsh history has what is missing",
