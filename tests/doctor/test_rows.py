@@ -28,6 +28,15 @@ def test_one_fault_is_one_row_with_its_places_and_what_is_known_of_the_certifica
     ]
 
 
+def test_what_was_not_reached_of_a_certificate_is_no_fact_about_it() -> None:
+    failed = Check("tls", "handshake a:1", "fail", "no STARTTLS")
+    unreached = Check("tls", "certificate a:1", "skip", "because handshake a:1 failed")
+    assert rows(0, failed, unreached) == [
+        " ✗ tls     a:1: no STARTTLS",
+        " · tls: not reached, because handshake a:1 failed (1 check; -v lists them)",
+    ]
+
+
 def test_on_a_terminal_rows_are_broken_between_words_and_hang_under_their_layer() -> None:
     first = rows(40, *REFUSED)[0].split("\n")
     assert first == [

@@ -62,7 +62,7 @@ BROKEN = [
     broken("self-signed", "tls", "chain ", 76, tls="self-signed", footer=False, says="self.signed"),
     broken("another-pin", "tls", "chain ", 76, options=("--pin", "sha256:" + "0" * 64), footer=False,
            says="not the pinned one"),
-    broken("tls-1.1", "tls", "handshake ", 76, tls="tls-1.1", footer=False, says="version"),
+    broken("tls-1.1", "tls", "handshake ", 76, tls="tls-1.1", footer=False, says="takes no TLS 1.2 or newer"),
     broken("no-starttls", "tls", "handshake ", 76, {"features": features("")}, says="no STARTTLS"),
     broken("starttls-refused", "tls", "handshake ", 76,
            {"starttls": "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"}, says="refuses STARTTLS"),
@@ -120,6 +120,7 @@ def test_the_first_failure_names_the_fault(scenario: Scenario, group: str, first
     failed = next(one for one in found if one["status"] == "fail")
     assert failed["group"] == group
     assert re.fullmatch(f"{first}({PLACE})?", failed["check"])
+    assert "doctor" not in str(failed["hint"]), "it sends its reader to itself"
     assert all(set(one) == {"group", "check", "status", "detail", "hint", "value"} for one in found)
     order = [GROUPS.index(one["group"]) for one in found]
     assert order == sorted(order), "the groups are out of order"

@@ -36,6 +36,9 @@ def verification(code: int, message: str = "") -> ssl.SSLCertVerificationError:
     return error
 
 
+TLS_OFF = "its operator must switch TLS 1.2 or 1.3 on"
+
+
 def tls_error(reason: str | None) -> ssl.SSLError:
     error = ssl.SSLError(1, "[SSL] something")
     error.reason = reason
@@ -79,7 +82,11 @@ def test_a_certificate_without_a_name_says_so() -> None:
 @pytest.mark.parametrize(("error", "sentence", "hint"), [
     (tls_error("WRONG_VERSION_NUMBER"), "no TLS with example.org: wrong version number",
      "--tls starttls, if the port is one for STARTTLS"),
-    (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), "no TLS with example.org: sslv3 alert handshake failure", None),
+    (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), "no TLS with example.org: the server says handshake failure", None),
+    (tls_error("TLSV1_UNRECOGNIZED_NAME"), "no TLS with example.org: the server says unrecognized name", None),
+    (tls_error("NO_SHARED_CIPHER"), "no TLS with example.org: no shared cipher", None),
+    (tls_error("TLSV1_ALERT_PROTOCOL_VERSION"), "example.org takes no TLS 1.2 or newer", TLS_OFF),
+    (tls_error("UNSUPPORTED_PROTOCOL"), "example.org takes no TLS 1.2 or newer", TLS_OFF),
 ])  # fmt: skip
 def test_a_handshake_that_fails_is_explained(error: Exception, sentence: str, hint: str | None) -> None:
     explained = explain(error, "example.org")
@@ -91,6 +98,7 @@ def test_a_handshake_that_fails_is_explained(error: Exception, sentence: str, hi
     (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "the server closed it"),
     (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF)"), "the server closed it"),
     (EOFError(), "the server closed it"),
+    (ConnectionResetError(), "the server closed it"),
 ])  # fmt: skip
 def test_a_cut_in_the_handshake_is_a_lost_connection(error: Exception, reason: str) -> None:
     explained = explain(error, "example.org")
@@ -100,7 +108,7 @@ def test_a_cut_in_the_handshake_is_a_lost_connection(error: Exception, reason: s
 
 
 def test_what_breaks_a_link_is_told_without_the_codes_of_openssl() -> None:
-    assert why_failed(tls_error("SSLV3_ALERT_BAD_RECORD_MAC")) == "sslv3 alert bad record mac"
+    assert why_failed(tls_error("SSLV3_ALERT_BAD_RECORD_MAC")) == "the server says bad record mac"
     assert why_failed(ConnectionResetError(104, "Connection reset by peer")) == "connection reset by peer"
 
 

@@ -115,8 +115,8 @@ def _merged(checks: Iterable[Check]) -> Iterator[tuple[str, str | None, list[Che
 def _facts(checks: Sequence[Check], same: Sequence[Check]) -> Iterator[str]:
     """What is known beside it: the certificate that is at fault."""
     places = {_parts(check)[1] for check in same if check.group == "tls"}
-    told = (check.detail for check in checks if _parts(check)[0] == "certificate" and _parts(check)[1] in places)
-    yield from dict.fromkeys(told)
+    seen = [check for check in checks if check.status != "skip" and _parts(check)[0] == "certificate"]
+    yield from dict.fromkeys(check.detail for check in seen if _parts(check)[1] in places)
 
 
 def _headline(good: Sequence[Check]) -> str:

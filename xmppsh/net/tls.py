@@ -39,6 +39,8 @@ NOT_TRUSTED = (
 )  # …_UNABLE_TO_GET_ISSUER_CERT, …_DEPTH_ZERO_SELF_SIGNED_CERT, …_SELF_SIGNED_CERT_IN_CHAIN
 OTHER_NAMES = {"1.3.6.1.5.5.7.8.7": "SRVName", "1.3.6.1.5.5.7.8.5": "xmppAddr"}
 ENDS = ("SSLEOFError", "SSLZeroReturnError")  # by name: who looks has not loaded `ssl`, maybe
+TOO_OLD = ("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL")  # what the server, or we, say of an old version
+ALERTS = ("SSLV3_ALERT_", "TLSV1_ALERT_", "TLSV13_ALERT_", "TLSV1_")  # RFC 8446 §6: the server ends the handshake
 NAME_MISMATCHES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
 
 
@@ -185,9 +187,10 @@ def explain(error: Exception, domain: str, *chain: bytes | None) -> XmppshError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _explain_verification(error, domain, [one for one in chain if one])
     if isinstance(error, ssl.SSLError) and type(error).__name__ not in ENDS:
-        reason = why_failed(error)
-        hint = "--tls starttls, if the port is one for STARTTLS" if "wrong version" in reason else None
-        return TlsError(f"no TLS with {domain}: {reason}", hint=hint)
+        if error.reason in TOO_OLD:
+            return TlsError(f"{domain} takes no TLS 1.2 or newer", hint="its operator must switch TLS 1.2 or 1.3 on")
+        hint = "--tls starttls, if the port is one for STARTTLS" if error.reason == "WRONG_VERSION_NUMBER" else None
+        return TlsError(f"no TLS with {domain}: {why_failed(error)}", hint=hint)
     if isinstance(error, TimeoutError) or "taking longer" in str(error):
         return DeadlineExceeded(f"the TLS handshake with {domain} did not end in time", layer="tls")
     broke = f"the connection broke in the TLS handshake with {domain}: {why_failed(error)}"
@@ -196,10 +199,14 @@ def explain(error: Exception, domain: str, *chain: bytes | None) -> XmppshError:
 
 def why_failed(error: Exception) -> str:
     """Why TLS or its link failed, as the end of a sentence, in our words and the system's, without OpenSSL's codes."""
-    if isinstance(error, EOFError) or type(error).__name__ in ENDS:
+    if not str(error) or type(error).__name__ in ENDS:  # asyncio says nothing where the server leaves in a handshake
         return "the server closed it"
     reason = getattr(error, "reason", None)  # an SSLError's
-    return reason.replace("_", " ").lower() if isinstance(reason, str) else os_reason(error)
+    if not isinstance(reason, str):
+        return os_reason(error)
+    begin = next((begin for begin in ALERTS if reason.startswith(begin)), None)
+    said = reason if begin is None else f"the server says {reason.removeprefix(begin)}"
+    return said.replace("_", " ").lower()
 
 
 def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chain: Sequence[bytes]) -> TlsError:
