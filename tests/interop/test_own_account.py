@@ -44,6 +44,16 @@ async def test_an_account_is_made_gets_another_password_and_goes(server: Server,
     assert "-word" not in trace.read_text()
 
 
+@pytest.mark.parametrize("pair", ["username=other", "password=other"])
+async def test_another_account_than_the_one_of_the_command_line_is_not_made(
+    server: Server, tmp_path: Path, pair: str
+) -> None:
+    outcome = await Program(tmp_path, server, server.fresh(None, "a-word")).run("account", "register", pair)
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (
+        64, f"xmppsh: {pair.partition('=')[0]} cannot be given here",
+    )  # fmt: skip
+
+
 async def test_a_server_without_registration_says_so(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server("prosody", registration=False)
     outcome = await Program(tmp_path, server, server.fresh(None, None)).run("account", "register")

@@ -51,6 +51,7 @@ def test_a_list_and_a_field_of_addresses_are_emptied_by_nothing(form: Form) -> N
 WRONG = {
     "required": ([], "name must be given"),
     "unknown": (["name=x", "nmae=y"], "there is no field 'nmae'"),
+    "fixed": (["name=x", "note=y"], "note is fixed"),
     "no boolean": (["name=x", "open=maybe"], "open: 'maybe' is not yes or no"),
     "no choice": (["name=x", "who=some"], "who: 'some' is not one of all, none"),
     "several": (["name=x", "name=y"], "name takes one value"),

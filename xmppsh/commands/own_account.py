@@ -53,14 +53,16 @@ async def account_register(app: App, pairs: tuple[str, ...], password: str) -> A
     """
     jid = app.account.jid
     server = Jid(None, jid.domainpart)
-    own = {"username": [jid.localpart or ""], "password": [password]}
+    own, given = {"username": [jid.localpart or ""], "password": [password]}, split(pairs)
+    if taken := own.keys() & given.keys():  # it would be another account, or have another password
+        raise UsageError(f"{' and '.join(sorted(taken))} cannot be given here", hint="--jid JID, --password-file FILE")
     async with app.sessions.before_login() as stream:
         if not stream.offered:
             raise NotOffered(f"{server} does not offer {register.WHAT}", hint="ask its operator for an account")
         with offered(register.WHAT, str(server)):
             asked = await register.wanted(stream.requests, server)
         try:
-            values = await completed(app, asked.form, own | split(pairs))
+            values = await completed(app, asked.form, own | given)
         except UsageError:
             for one in asked.form.asked:
                 yield field_record(one)

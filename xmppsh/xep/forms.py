@@ -113,6 +113,7 @@ def filled(form: Form, given: dict[str, list[str]]) -> dict[str, tuple[str, ...]
     """The values of all fields, the given ones and what stood there. Raises UsageError, naming all that is wrong."""
     by_name = {one.name: one for one in form.fields}
     wrong = [f"there is no field {name!r}" for name in given if name not in by_name]
+    wrong += [f"{name} is fixed" for name in given if name in by_name and by_name[name].type == "fixed"]
     values: dict[str, tuple[str, ...]] = {one.name: one.values for one in form.fields if one.type != "fixed"}
     for name, texts in given.items():
         if name in by_name:
