@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outbox.stores import entries, opened, told
 from outbox.workload import ACCOUNT
 
-from xmppsh.outbox.queue import Entry, Fate, Queue
+from xmppsh.outbox.queue import Fate, Queue
 from xmppsh.outbox.store import Store
 from xmppsh.outbox.stored import StoredStanza
 from xmppsh.protocol.sm import Resumption
-from xmppsh.xmlio.build import Xml
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = 40
@@ -58,24 +58,6 @@ def other(path: Path, store: Store) -> Iterator[Store]:
     """Another process's view of the same file."""
     with closing(Store(path, "other")) as other:
         yield other
-
-
-def entries(count: int, queue: Queue | None = None) -> list[Entry]:
-    queue = queue or Queue()
-    return [
-        queue.add(Xml(f"<message id='m{place}'>é</message>"), "message", f"m{place}", "romeo@example.net", place)
-        for place in range(1, count + 1)
-    ]
-
-
-def opened(store: Store) -> int:
-    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x")
-    store.note_resumption(session, Resumption("sm1", "there:5222", 60))
-    return session
-
-
-def told(store: Store, *names: str) -> list[tuple[Any, ...]]:
-    return [tuple(getattr(one, name) for name in names) for one in store.entries(ACCOUNT)]
 
 
 def test_a_claim_takes_everything_of_one_owner_and_nothing_of_others(store: Store, other: Store) -> None:

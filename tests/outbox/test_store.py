@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outbox.stores import entries, opened, told
 from outbox.workload import ACCOUNT, Workload, content
 
 from xmppsh.errors import IoError
@@ -32,24 +33,6 @@ def store(path: Path) -> Iterator[Store]:
     store = Store(path, "me")
     yield store
     store.close()
-
-
-def entries(count: int, queue: Queue | None = None) -> list[Entry]:
-    queue = queue or Queue()
-    return [
-        queue.add(Xml(f"<message id='m{place}'>é</message>"), "message", f"m{place}", "romeo@example.net", place)
-        for place in range(1, count + 1)
-    ]
-
-
-def opened(store: Store) -> int:
-    session = store.open_session(ACCOUNT, f"{ACCOUNT}/x")
-    store.note_resumption(session, Resumption("sm1", "there:5222", 60))
-    return session
-
-
-def told(store: Store, *names: str) -> list[tuple[Any, ...]]:
-    return [tuple(getattr(one, name) for name in names) for one in store.entries(ACCOUNT)]
 
 
 def test_only_the_user_can_read_the_outbox(store: Store, path: Path) -> None:
