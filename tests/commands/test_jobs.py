@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from xmppsh.commands.listen.jobs import Jobs, environment
+from xmppsh.commands.listen.jobs import MAX_REPLY_BYTES, Jobs, environment
 from xmppsh.errors import DataError
 from xmppsh.output.records import record
 from xmppsh.xmlio.reader import read_element
@@ -41,3 +41,19 @@ async def test_a_reply_that_cannot_be_sent_is_told_and_its_record_is_taken() -> 
     await (await jobs.start(message, lambda: taken.append(True)))
     assert taken == [True]
     assert told == ["echo: its reply is not sent: the stanza has 300000 bytes, and 262144 are allowed"]
+
+
+async def test_of_a_program_that_prints_too_much_the_beginning_is_sent_and_told_so() -> None:
+    told: list[str] = []
+    sent: list[str] = []
+
+    async def send(_record: Any, text: str) -> None:
+        sent.append(text)
+
+    console = SimpleNamespace(env={"PATH": "/usr/bin:/bin"}, warn=told.append, umask=-1)
+    jobs = Jobs(cast("Any", console), ["sh", "-c", "yes | head -c 1000000"], 1)
+    jobs.reply = send
+    message = record(read_element("<message xmlns='jabber:client' from='a@b'><body>x</body></message>"), lambda: NOW)
+    await (await jobs.start(message, lambda: None))
+    assert [len(text) for text in sent] == [MAX_REPLY_BYTES - 1]  # without its last line end
+    assert told == [f"sh: its reply is cut after {MAX_REPLY_BYTES} bytes"]

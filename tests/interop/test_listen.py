@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -195,6 +196,22 @@ async def test_what_a_program_does_not_take_comes_again(
     ]
     again = await program.run("listen", "--drain", "-F", "%b")
     assert again.stdout.split() == ["later"]
+
+
+async def test_the_record_of_a_program_that_ctrl_c_stops_is_the_next_run_s_first(
+    program: Program, bob: Contact, alice: Account, script: Path
+) -> None:
+    script.write_text("#!/bin/sh\necho begun\nexec sleep 1000\n")
+    await bob.send(alice.jid, "hello")
+    await bob.settle()
+    process = await program.start("listen", "--exec", f"'{script}'")
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"begun\n"
+    process.send_signal(signal.SIGINT)
+    outcome = await finish(process)
+    assert outcome.code == 130
+    assert "was stopped, and has not taken its record: the next run has it" in outcome.stderr
+    assert (await program.run("listen", "--drain", "-F", "%b")).stdout.split() == ["hello"]
 
 
 async def test_after_kill_9_each_record_is_handled_and_at_most_those_twice_that_were_running(

@@ -37,7 +37,7 @@ def counted_again(error: XmppshError, session: SessionPort) -> XmppshError:
     """The error that has ended a session, once it is closed: the close may bring acknowledgements, and let more be
     written. An error that has not ended it is left as it is."""
     if isinstance(error, Unsettled):
-        return unsettled(session.unproven_count, error.cause or session.cause)
+        return unsettled(session.unproven_count, error.cause)
     return unsettled(session.unproven_count, error) if error is session.cause else error
 
 

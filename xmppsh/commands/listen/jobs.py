@@ -56,6 +56,7 @@ class Jobs:
         self._free = asyncio.Semaphore(most)
         self._running: dict[asyncio.Task[None], asyncio.subprocess.Process | None] = {}
         self._resting: set[asyncio.Task[None]] = set()  # until a record that was not taken is tried again
+        self._is_ending = False  # the programs are stopped: their ends tell nothing
         self._left = 0  # how many were not taken when `join` was done
         self._error: Exception | None = None
 
@@ -88,6 +89,9 @@ class Jobs:
                 await self._free.acquire()
                 has_room = True
                 self._resting.discard(task)
+            if self._is_ending and code != TAKEN:
+                self._console.warn(f"{self._command[0]} was stopped, and has not taken its record: the next run has it")
+                return
             if code != TAKEN:
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
                 self._console.warn(f"{self._command[0]} {how}; its record counts as taken")
@@ -117,11 +121,16 @@ class Jobs:
         assert task is not None
         self._running[task] = process
         try:
-            output, _ = await process.communicate((dumps(record.data()) + "\n").encode())
+            printed, _ = await asyncio.gather(
+                _printed(process.stdout), _give(process.stdin, (dumps(record.data()) + "\n").encode())
+            )
+            await process.wait()
         finally:
             self._running[task] = None
         code = process.returncode if process.returncode is not None else NOT_TAKEN
-        if self.reply is not None and code == TAKEN and (text := _text(output)):
+        if len(printed) > MAX_REPLY_BYTES:
+            self._console.warn(f"{self._command[0]}: its reply is cut after {MAX_REPLY_BYTES} bytes")
+        if self.reply is not None and code == TAKEN and (text := _text(printed)):
             try:
                 await self.reply(record, text)
             except DataError as error:  # too long, or with what XML cannot carry
@@ -144,6 +153,7 @@ class Jobs:
 
     async def end(self) -> None:
         """Give the programs that run a moment, then end them, with their children."""
+        self._is_ending = True
         tasks = set(self._running)
         processes = [process for process in self._running.values() if process is not None]
         for process in processes:
@@ -155,6 +165,23 @@ class Jobs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _give(stdin: asyncio.StreamWriter | None, data: bytes) -> None:
+    """Write it all, or what the program reads of it."""
+    assert stdin is not None
+    with suppress(BrokenPipeError, ConnectionResetError):
+        stdin.write(data)
+        await stdin.drain()
+    stdin.close()
+
+
+async def _printed(stdout: asyncio.StreamReader | None) -> bytes:
+    """What the program prints, up to one byte more than a reply may have: the rest is read, and dropped."""
+    kept = b""
+    while stdout is not None and (chunk := await stdout.read(MAX_REPLY_BYTES)):
+        kept += chunk[: MAX_REPLY_BYTES + 1 - len(kept)]
+    return kept
 
 
 def _kill(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
