@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from xmppsh.texts import os_reason, rfc3339
+from xmppsh.texts import asking_for_network, os_reason, rfc3339
 
 
 def test_the_system_s_reason_ends_a_sentence_of_ours() -> None:
@@ -15,6 +15,12 @@ def test_the_system_s_reason_ends_a_sentence_of_ours() -> None:
 @pytest.mark.parametrize(("error", "said"), [(OSError("Odd"), "odd"), (ValueError(), "valueerror")])
 def test_an_error_without_a_reason_says_what_it_has(error: BaseException, said: str) -> None:
     assert os_reason(error) == said
+
+
+def test_whether_there_is_a_network_is_asked_where_nothing_else_was_at_fault() -> None:
+    gone = "network is unreachable"
+    assert asking_for_network("--dns A", gone, gone) == "is this machine connected to a network? --dns A"
+    assert [asking_for_network("--dns A", *reasons) for reasons in ((), (gone, "refused"))] == ["--dns A"] * 2
 
 
 def test_a_moment_is_told_in_utc_whatever_zone_it_has() -> None:

@@ -1,7 +1,9 @@
-"""What is said in one way everywhere: why the operating system refused, a moment, and the type of a log."""
+"""What is said in one way everywhere: why the operating system refused, a moment, the type of a log."""
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import UTC
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -18,6 +20,13 @@ class Log(Protocol):
 def os_reason(error: BaseException) -> str:
     """Why the operating system refused, as the end of a sentence: `no such file or directory`."""
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+
+
+def asking_for_network(hint: str, *reasons: str) -> str:
+    """The hint, and before it the question whether there is a network here, where nothing else was at fault."""
+    gone = os.strerror(errno.ENETUNREACH).lower()
+    is_gone = reasons and all(gone in reason for reason in reasons)
+    return f"is this machine connected to a network? {hint}" if is_gone else hint
 
 
 def rfc3339(moment: datetime, timespec: Literal["seconds", "milliseconds"] = "milliseconds") -> str:

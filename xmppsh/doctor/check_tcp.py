@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xmppsh.resolve.plan import Plan
 
 MODES = {"direct": "direct TLS", "starttls": "STARTTLS", "off": "no TLS"}
+DEAD = "let the server listen there, or take the address out of the DNS: who tries it first waits"
 MAX_PLACES = 100  # that are looked at; a stranger's zone decides how many there are
 Outcome = float | ConnectError | None  # seconds that it took; what is wrong with the proxy; nothing stands
 
@@ -57,7 +58,7 @@ async def check_connections(case: Case, plan: Plan, report: Report) -> list[Atte
                 continue
             detail = f"{place.outcome} ({_way(case, place)})"
             if await _any_stands(tasks):
-                await report.warn("tcp", check, detail)
+                await report.warn("tcp", check, detail, None if case.options.hosts else DEAD)
                 continue
             error = took_s or no_answer(plan.domain, list(ports.values()), _hint(case), case.options.proxy)
             await report.fail("tcp", check, error, detail)

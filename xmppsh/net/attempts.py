@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xmppsh.errors import ConnectError, NameNotFound
 from xmppsh.model import brief
 from xmppsh.plain import dataclass
+from xmppsh.texts import asking_for_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,4 +52,5 @@ def no_answer(domain: str, attempts: list[Attempt], hint: str, proxy: Proxy | No
         return NameNotFound(f"{domain}: the server's name does not exist ({told(failed)})", hint=hint)
     if proxy is not None:
         return ConnectError(f"{domain}: the proxy {proxy} reaches no address ({told(failed)})", hint=hint)
+    hint = asking_for_network(hint, *(attempt.outcome for attempt in failed))
     return ConnectError(f"{domain}: no address answers ({told(failed)})", hint=hint)

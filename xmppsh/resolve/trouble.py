@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from xmppsh.errors import LookupFailed, NameNotFound, ServiceRefused
 from xmppsh.model import brief
 from xmppsh.plain import dataclass
+from xmppsh.texts import asking_for_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ class Trouble:
 
     def hint(self, given: Given) -> str:
         """What to try."""
-        cure = HINTS.get(self.cause, ANOTHER)
+        cure = asking_for_network(HINTS.get(self.cause, ANOTHER), self.detail)
         if given in ("srv", "server") and self.cause in ("missing", "empty"):
             cure = "tell the server's operator"
         if self.cause == "family":
