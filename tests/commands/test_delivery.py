@@ -2,8 +2,9 @@
 
 from xmppsh.commands.send.delivery import Delivery
 from xmppsh.errors import XmppshError
-from xmppsh.model import Jid
+from xmppsh.model import Element, Jid
 from xmppsh.registry.kinds import Wait
+from xmppsh.xmlio.reader import read_element
 
 OWN, BOB, CAROL = map(Jid.parse, ("alice@a/x", "bob@b", "carol@b/phone"))
 
@@ -38,3 +39,19 @@ def test_a_receipt_of_a_stranger_confirms_nothing() -> None:
     assert not delivery.answered.is_set()
     delivery.confirmed("two", "bob@b")
     assert delivery.answered.is_set()
+
+
+def test_in_a_room_nobody_answers_for_another_occupant() -> None:
+    romeo, nurse = (f"room@c/{nick}" for nick in ("romeo", "nurse"))
+    delivery = Delivery([Jid.parse(romeo), CAROL], Wait("reply"), "chat")
+    delivery.rooms = {"room@c"}
+    for recipient in delivery.recipients:
+        delivery.expect(str(recipient), recipient)
+    for sender in (nurse, "room@c", "carol@b/other", romeo, romeo):
+        delivery.replied(said(sender))
+        assert delivery.answered.is_set() is (sender == romeo)
+    assert [reply.sender for reply in delivery.replies] == ["carol@b/other", romeo]
+
+
+def said(sender: str) -> Element:
+    return read_element(f"<message xmlns='jabber:client' from='{sender}' type='chat'><body>yes</body></message>")

@@ -19,7 +19,7 @@ from xmppsh.session.requests import may_refuse
 from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from xmppsh.app.console import Console
     from xmppsh.model import Element
@@ -34,7 +34,7 @@ class Delivery:
     shut: why rooms do not let us in; nothing is sent to those; most: so many of the last messages are remembered, where
     the answer to each is not waited for (None: all); untold: the keys of those whose result nobody has taken;
     lost: why nothing good is known of those that the session's end has left; unacked: which of them were not
-    acknowledged;
+    acknowledged; rooms: those that the session is in, by bare address;
     on_news: is called when something was handed in or answered; answered: is set once nothing more is waited for.
     """
 
@@ -45,6 +45,7 @@ class Delivery:
         self.failed: dict[str, XmppshError] = {}
         self.shut: dict[Jid, XmppshError] = {}
         self.replies: list[Element] = []
+        self.rooms: Container[str] = ()
         self.untold: dict[str, None] = {}
         self.lost: dict[str, XmppshError] = {}
         self.unacked: set[str] = set()
@@ -121,6 +122,7 @@ class Delivery:
         """Note what the recipients say, here or, as a carbon, to another client of ours."""
         from xmppsh.xep.carbons import copied, is_copy
 
+        self.rooms = session.rooms
         async for stanza in messages:
             carbon = copied(stanza, session.jid)
             if carbon is not None and carbon.direction == "received":
@@ -148,16 +150,21 @@ class Delivery:
     def replied(self, message: Element) -> None:
         """A message with a text came; it counts from a recipient alone, and the first of each."""
         try:
-            sender = Jid.parse(message.sender).bare
+            sender = Jid.parse(message.sender)
         except XmppshError:
             return
-        wanted = {recipient.bare for recipient in self.recipients} - self._replied
-        if sender not in wanted or message.attributes.get("type") in ("error", "groupchat"):
+        wanted = {self._who(recipient) for recipient in self.recipients} - self._replied
+        who = sender if sender in wanted else sender.bare
+        if who not in wanted or message.attributes.get("type") in ("error", "groupchat"):
             return
         if tree(message).find(f"{{{ns.CLIENT}}}body") is not None:
-            self._replied.add(sender)
+            self._replied.add(who)
             self.replies.append(message)
             self._check()
+
+    def _who(self, recipient: Jid) -> Jid:
+        """Who answers there: any client of an account, but in a room each occupant is somebody else."""
+        return recipient if str(recipient.bare) in self.rooms else recipient.bare
 
     def _check(self) -> None:
         self.on_news()
@@ -170,7 +177,7 @@ class Delivery:
 
     def _done(self) -> set[str]:
         if self.wait.what == "reply":
-            return {key for key, recipient in self._to.items() if recipient.bare in self._replied}
+            return {key for key, recipient in self._to.items() if self._who(recipient) in self._replied}
         return self._confirmed
 
     async def wait_for_answers(self, seconds: float) -> None:
