@@ -128,8 +128,9 @@ class EjabberdServer(Server):
         if not database.exists():
             _create_database(database, installation.schema)
         command = [str(installation.erl), "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none", "-noinput"]
-        if self.options.message_delay_ms:
-            command += ["-pa", str(slow_ejabberd.compiled(self.folder, self.options.message_delay_ms))]
+        if self._is_slow:
+            delays = self.options.message_delay_ms, self.options.arrival_delay_ms
+            command += ["-pa", str(slow_ejabberd.compiled(self.folder, *delays))]
         command += ["-mnesia", "dir", f'"{self.folder / "spool"}"', "-s", "ejabberd"]
         environment = {
             "HOME": str(self.folder / "home"),
@@ -141,6 +142,10 @@ class EjabberdServer(Server):
             "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
         }
         return command, environment
+
+    @property
+    def _is_slow(self) -> bool:
+        return bool(self.options.message_delay_ms or self.options.arrival_delay_ms)
 
     def _configuration(self) -> dict[str, Any]:
         options = self.options
@@ -169,7 +174,7 @@ class EjabberdServer(Server):
         installation = _installation()
         if installation is not None and installation.has_tokens:
             modules |= {"mod_auth_fast": {}}
-        if options.message_delay_ms:
+        if self._is_slow:
             modules |= {slow_ejabberd.NAME: {}}
         if options.bare:
             modules = {name: facts for name, facts in modules.items() if name in BARE}

@@ -53,6 +53,7 @@ class Options:
     archive: bool = True  # XEP-0313 for everybody, always; without it the server does not offer an archive at all
     registration: bool = True  # XEP-0077: accounts are made on the stream
     message_delay_ms: int = 0  # how much longer each message of a client takes (ejabberd alone)
+    arrival_delay_ms: int = 0  # how much longer each message to a client takes (ejabberd alone)
     max_unacked: int = 5_000  # how many stanzas may wait unacknowledged for a client (Prosody: never more than 500)
     resume_timeout_s: int = 300  # how long a session without a connection waits to be resumed (XEP-0198)
     bare: bool = False  # login, messages, rosters and presence, and nothing else

@@ -46,4 +46,5 @@ class Reading:
     def end(self, *, is_closed: bool) -> None:
         """Nothing comes any more. is_closed: the server has confirmed the end of the session."""
         self.inbox.close()
-        self._file.end(is_acked=is_closed and not self._session.may_repeat)
+        is_complete = all(one.is_complete for one in self._catch_ups)
+        self._file.end(is_acked=is_closed and is_complete and not self._session.may_repeat)

@@ -252,6 +252,7 @@ class Journal:
 
     def closed(self) -> None:
         """The session is over, cleanly or not; its stanzas stay, and a mark as long as its reader lacks something."""
+        self.note_mark()
         session = self._session
         self._close()
         if session is not None and self.marked is not None and self.marked.is_complete:

@@ -59,6 +59,7 @@ class Inbox(Subscription):
         self._timer: asyncio.TimerHandle | None = None
         self._is_writable = True
         self._is_keeping = False  # what still comes, for the next run
+        self.came_late = False  # something did
         self.keeps_rest: Callable[[], bool] = lambda: False  # does nobody else keep what is left when reading ends?
         self._kept_up_at = 0.0  # when the reader last took all that it was offered, by the monotonic clock
         self._reader = StanzaReader(Limits().arriving)  # of what was stored: whole stanzas that were read before
@@ -211,6 +212,7 @@ class Inbox(Subscription):
             self._bus.release(arrival)
             return
         if self._is_keeping:
+            self.came_late = True
             return self._put_late(arrival)
         super().put(arrival)
         if self._file.count and len(self._waiting) >= SLOW_COUNT:
