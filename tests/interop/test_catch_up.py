@@ -117,7 +117,7 @@ async def test_a_clock_that_is_wrong_loses_nothing_of_what_a_killed_listen_was_g
     server.befriend(alice, bob)
     program, bot, given = Program(tmp_path, server, alice), f"{alice.jid}/bot", ["one", "two", "three"]
     program.env |= {"XMPPSH_JID": bot, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    program.command = (sys.executable, "-m", "support.clock", ahead_s)
+    program.command = (sys.executable, "-m", "support.wrong_clock", ahead_s)
     async with Contact(server, alice, "phone"), Contact(server, bob) as friend:
         async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
             await friend.wait_for_presence(alice.jid, "available", sender=bot)
