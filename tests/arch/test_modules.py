@@ -51,7 +51,7 @@ SHOWN_BY = {
     "interop/test_explain.py": "commands: explain",
     "interop/test_iq_raw_ping.py": "commands: iq ping raw · output: verbatim · xmlio: xpath",
     "interop/test_listen.py": (
-        "commands: appearing · commands/listen: filters jobs listen · session: session_port streams"
+        "commands: appearing room_options · commands/listen: filters jobs listen · session: session_port streams"
         " · xep: carbons greeting"
     ),
     "interop/test_outbox.py": "commands: outbox · app: storage · outbox: database registry",

@@ -155,6 +155,48 @@ async def test_room_joins_and_shows_what_is_said(
     assert (record["from"], record["body"], record["room"]) == (f"{room}/bob", "hello", True)
 
 
+OUTSIDE = {
+    "destroyed": (
+        "owner",
+        "<destroy><reason>moved</reason></destroy>",
+        "{room}: the room was destroyed",
+        ": moved; it is not joined again",
+    ),
+    "banned": (
+        "admin",
+        "<item jid='{jid}' affiliation='outcast'><reason>bad</reason></item>",
+        "{room}: you are banned",
+        ": bad; joining again in 30 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("outside", OUTSIDE.values(), ids=OUTSIDE)
+async def test_how_it_came_to_be_outside_of_a_room_is_told(
+    program: Program,
+    server: Server,
+    bob: Contact,
+    alice: Account,
+    tmp_path: Path,
+    whose: str,
+    change: str,
+    how: str,
+    why: str,
+) -> None:
+    room = f"{secrets.token_hex(4)}@{server.conference}"
+    await bob.send_raw(f"<presence to='{room}/bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    await bob.wait_for_presence(room, "available")
+    async with program.listening("--room", room, "--nick", "bot", ready=tmp_path / "r") as process:
+        asked = change.format(jid=alice.jid)
+        await bob.send_raw(
+            f"<iq type='set' to='{room}' id='out'><query xmlns='http://jabber.org/protocol/muc#{whose}'>{asked}</query></iq>"
+        )
+        assert process.stderr is not None
+        told = (await process.stderr.readline()).decode()
+    assert told.startswith(f"xmppsh: {how.format(room=room)}")
+    assert told.endswith(f"{why}\n")
+
+
 async def test_a_room_that_refuses_ends_it_by_name(program: Program, server: Server) -> None:
     room = f"{secrets.token_hex(4)}@{server.conference}"
     outcome = await program.run("listen", "--room", room)
@@ -269,6 +311,8 @@ WRONG: dict[str, tuple[list[str], int, str]] = {
     "--jobs without --exec": (["--jobs", "2"], 64, "--jobs and --reply are for --exec"),
     "--no-presence with --show": (["--no-presence", "--show", "away"], 64, "--no-presence is for none"),
     "--no-presence with requests": (["--no-presence", "--accept-subscriptions"], 64, "--no-presence is for none"),
+    "--nick of nothing": (["--room", "r@c.example", "--nick", ""], 64, "--nick is empty"),
+    "--room with a nick": (["--room", "r@c.example/me"], 64, "r@c.example/me is not the address of a room"),
     "--nick without --room": (["--nick", "x"], 64, "--nick and --room-password are for --room"),
 }
 

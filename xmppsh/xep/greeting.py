@@ -12,7 +12,18 @@ from xmppsh.protocol.conditions import OUT_OF_REACH, UNKNOWN
 from xmppsh.session.ports import Interceptor
 from xmppsh.tasks import running
 from xmppsh.xep.carbons import enabling
-from xmppsh.xep.muc import is_subject, join_presence, self_presence, why_no_room
+from xmppsh.xep.muc import (
+    CREATED,
+    how_outside,
+    is_destroyed,
+    is_subject,
+    join_presence,
+    leave_presence,
+    new_nick,
+    self_presence,
+    statuses,
+    why_no_room,
+)
 from xmppsh.xep.pubsub import NotSubscribed, subscribe
 from xmppsh.xmlio.build import element
 
@@ -195,6 +206,9 @@ class Rooms(Greeting):
         except XmppshError as error:
             if not self.joined.done():
                 self.joined.set_exception(error)
+            elif CREATED in statuses(stanza):  # our coming back has made it anew
+                self.session.send_ahead(leave_presence(room, self._nick))
+                self._is_gone(room, str(error))
             else:
                 self._lost(room, str(error), 0.0)
             return
@@ -203,15 +217,28 @@ class Rooms(Greeting):
             if not self.joined.done() and all(self._in.values()):
                 self.joined.set_result(None)
         elif stanza.attributes.get("type") == "unavailable" and stanza.sender == f"{room}/{self._in[room]}":
-            self._lost(room, f"the room {room} has kicked us out", 0.0)
+            if (renamed := new_nick(stanza)) is not None:
+                self._in[room] = renamed
+            elif is_destroyed(stanza):
+                self._is_gone(room, f"{room}: {how_outside(stanza)}")
+            else:
+                self._lost(room, f"{room}: {how_outside(stanza)}", 0.0)
+
+    def _is_gone(self, room: Jid, why: str) -> None:
+        """Who joined it again would make it."""
+        del self._in[room]
+        self._joining.discard(room)
+        self.session.log(0, f"{why}; it is not joined again")
 
     def _lost(self, room: Jid, why: str, out_s: float) -> None:
+        if room not in self._in:
+            return
         self._in[room] = None
         self.session.log(0, f"{why}; joining again in {REJOIN_S:.0f} s")
         asyncio.get_running_loop().call_later(REJOIN_S, self._join_again, room, out_s + REJOIN_S)
 
     def _join_again(self, room: Jid, out_s: float) -> None:
-        if not self.session.is_over and not self.session.is_cut and self._in[room] is None:
+        if not self.session.is_over and not self.session.is_cut and self._in.get(room, "") is None:
             self._join(room, self._on_return(room, out_s))
 
     # ── XEP-0410 ────────────────────────────────────────────────────────────────────────────────────────────────

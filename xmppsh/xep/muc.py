@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 WHAT = "rooms (XEP-0045)"
 SELF, CREATED = "110", "201"  # §16.2: this presence is about ourselves; the room was made by our joining
+BANNED, RENAMED = "301", "303"
+# How one comes to be outside (§16.2).
+ENDS = {
+    BANNED: "you are banned",
+    "307": "you were kicked out",
+    "321": "you are out, since you are no member any more",
+    "322": "you are out, since it is for members only now",
+    "332": "you are out, since its service is shut down",
+    "333": "you are out, since the room took you for gone",
+}
 PATIENCE_S = 2.0  # a room that lets us in within that time is one, whatever its service says
 
 
@@ -208,6 +218,31 @@ def self_presence(stanza: Element, room: Jid, nick: str) -> str | None:
 def statuses(stanza: Element) -> set[str]:
     """The status codes of a presence or message of a room (§16.2)."""
     return {one.get("code", "") for one in tree(stanza).iterfind(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}status")}
+
+
+def new_nick(presence: Element) -> str | None:
+    """Our new nick, where an unavailable presence of ours tells that it is the end of the old one (§7.6)."""
+    item = tree(presence).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}item")
+    return None if item is None or RENAMED not in statuses(presence) else item.get("nick") or None
+
+
+def is_destroyed(presence: Element) -> bool:
+    """Does an unavailable presence tell that there is no such room any more (§10.9)?"""
+    return tree(presence).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}destroy") is not None
+
+
+def how_outside(presence: Element) -> str:
+    """In what way we came to be outside of a room, by whom, and why."""
+    told, codes = tree(presence).find(f"{{{ns.MUC_USER}}}x"), statuses(presence)
+    how = next((words for code, words in ENDS.items() if code in codes), "you are in it no longer")
+    by, reason = None, ""
+    for one in () if told is None else told:
+        if one.tag == f"{{{ns.MUC_USER}}}destroy":
+            how = "the room was destroyed"
+        actor = one.find(f"{{{ns.MUC_USER}}}actor")
+        by = by if actor is None else actor.get("nick") or actor.get("jid")
+        reason = reason or one.findtext(f"{{{ns.MUC_USER}}}reason", "")
+    return how + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
 
 
 def is_subject(stanza: Element) -> bool:

@@ -16,6 +16,7 @@ from xmppsh.commands.appearing import WITHOUT_MESSAGES, answer_to, appearing, av
 from xmppsh.commands.listen.ending import open_fd, tell_ready, until
 from xmppsh.commands.listen.filters import Filter, pattern, types_of_stanzas
 from xmppsh.commands.listen.together import Together
+from xmppsh.commands.room_options import check_rooms
 from xmppsh.errors import NoInputError, UsageError
 from xmppsh.output.records import MessageRecord
 from xmppsh.plain import dataclass
@@ -45,8 +46,7 @@ FENCE_TRIES = 100
 def _check(arguments: Mapping[str, Any]) -> None:
     if arguments["command"] is None and (arguments["jobs"] != 1 or arguments["reply"]):
         raise UsageError("--jobs and --reply are for --exec", hint="--exec CMD")
-    if (arguments["nick"] or arguments["room_password"]) and not arguments["rooms"]:
-        raise UsageError("--nick and --room-password are for --room", hint="--room")
+    check_rooms(arguments["rooms"], arguments["nick"], arguments["room_password"])
     ours = ("show", "status", "priority", "accepted")
     if arguments["no_presence"] and any(arguments[name] is not None for name in ours):
         # RFC 6121 §3.1.3: who asks to see our presence is told to those of us who have sent it.

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
+from xmppsh.commands.room_options import check_rooms
 from xmppsh.commands.send.bodies import (
     MAX_BODY_BYTES,
     Cleaner,
@@ -222,10 +223,7 @@ def _check(options: Options, recipients: list[Jid]) -> None:
         raise UsageError("--queue is for texts: a file or a password cannot be stored for later")
     if options.room and (options.kind not in (None, "groupchat") or options.wait.what in ANSWERS):
         raise UsageError("--room is for --type groupchat, and --wait sent or acked: a room answers nobody")
-    if options.room and (wrong := [one for one in recipients if one.localpart is None or one.resourcepart is not None]):
-        raise UsageError(
-            f"{wrong[0]} is not the address of a room", hint="ROOM@SERVICE, and --nick NICK for your name there"
-        )
+    check_rooms(recipients if options.room else [], options.nick, options.room_password)
 
 
 def _message(options: Options, recipients: list[Jid], said: dict[str, str]) -> Message:
@@ -233,8 +231,6 @@ def _message(options: Options, recipients: list[Jid], said: dict[str, str]) -> M
         raise UsageError("--react says which message it is for by --reply-to ID", hint="--reply-to ID")
     if options.quote is not None and options.reply_to is None:
         raise UsageError("--quote is for --reply-to", hint="--reply-to ID")
-    if (options.nick or options.room_password) and not options.room:
-        raise UsageError("--nick and --room-password are for --room", hint="--room")
     if options.lang is not None and re.fullmatch(_LANGUAGE, options.lang) is None:
         raise UsageError(f"--lang: {options.lang!r} is not a language tag", hint="--lang en, or --lang pt-BR")
     body = said.get("body")

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from xmppsh import ns
 from xmppsh.errors import DeadlineExceeded, ExitCode, UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.xep.greeting import Carbons, Greeting
-from xmppsh.xep.muc import SELF, CannotJoin, join_presence, leave_presence, refusal, statuses, there
+from xmppsh.xep.muc import (
+    BANNED,
+    SELF,
+    CannotJoin,
+    how_outside,
+    join_presence,
+    leave_presence,
+    new_nick,
+    refusal,
+    statuses,
+    there,
+)
 from xmppsh.xep.stored_first import StoredFirst
-from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element as Tree
-
     from xmppsh.model import Element
     from xmppsh.session.ports import Interceptor
     from xmppsh.session.session import Session
@@ -29,16 +36,6 @@ HINTS = {
     "not-authorized": "/join {room} --room-password PASSWORD",
     "item-not-found": "/room list {service}",
     "not-allowed": "/room list {service}",
-}
-BANNED, RENAMED = "301", "303"
-# How one comes to be outside (XEP-0045 §16.2).
-ENDS = {
-    BANNED: "you are banned",
-    "307": "you were kicked out",
-    "321": "you are out, since you are no member any more",
-    "322": "you are out, since it is for members only now",
-    "332": "you are out, since its service is shut down",
-    "333": "you are out, since the room took you for gone",
 }
 
 
@@ -126,26 +123,12 @@ def learn(people: People, presence: Element) -> XmppshError | None:
         return _with_hint(why, bare) if isinstance(why, CannotJoin) else why
     if stanza_type != "unavailable" or nick != own:
         return None
-    codes, told = statuses(presence), tree(presence).find(f"{{{ns.MUC_USER}}}x")
-    item = None if told is None else told.find(f"{{{ns.MUC_USER}}}item")
-    if RENAMED in codes and item is not None and item.get("nick"):
-        people.rooms[bare] = item.get("nick", "")
+    if (renamed := new_nick(presence)) is not None:
+        people.rooms[bare] = renamed
         return None
     people.forget_room(bare)
-    return Outside(f"{bare}: {_how(codes, told)}", hint=None if BANNED in codes else f"/join {bare}")
-
-
-def _how(codes: set[str], told: Tree | None) -> str:
-    """In what way we came to be outside, by whom, and why."""
-    how = next((words for code, words in ENDS.items() if code in codes), "you are in it no longer")
-    by, reason = None, ""
-    for one in () if told is None else told:
-        if one.tag == f"{{{ns.MUC_USER}}}destroy":
-            how = "the room was destroyed"
-        actor = one.find(f"{{{ns.MUC_USER}}}actor")
-        by = by if actor is None else actor.get("nick") or actor.get("jid")
-        reason = reason or one.findtext(f"{{{ns.MUC_USER}}}reason", "")
-    return how + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
+    hint = None if BANNED in statuses(presence) else f"/join {bare}"
+    return Outside(f"{bare}: {how_outside(presence)}", hint=hint)
 
 
 class Again(Greeting):
