@@ -55,6 +55,7 @@ def test_the_options_of_every_command_are_in_it(people: People, path: tuple[str,
         ("/send --subject x jul", ["juliet@example.org "]),
         ("/ping o", ["'o'\\''neil@example.org' "]),
         ("/to jul", ["juliet@example.org "]),
+        ("/last ", []),
         ("/join t", ["tea@rooms.example.org "]),
         ("/join te@", ["te@chat.example.org "]),
         ("/join te@r", []),
@@ -83,6 +84,12 @@ def test_occupants_complete_while_their_room_is_written_to(people: People) -> No
     people.current = "tea@rooms.example.org"
     assert menu(people, "gu") == ["Guest: "]
     assert menu(people, "thanks gu") == ["Guest "]
+
+
+def test_a_name_that_was_given_to_a_line_is_in_it() -> None:
+    completer = LineCompleter(People(), lambda: {"pp": "/ping -c 3"})
+    (one,) = completer.get_completions(Document("/pp"), CompleteEvent())
+    assert (one.text, one.display_meta_text) == ("/pp ", "/ping -c 3")
 
 
 @pytest.mark.parametrize("line", ["/to ", "/send "])

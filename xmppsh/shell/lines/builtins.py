@@ -21,7 +21,7 @@ class Builtin(NamedTuple):
 
 BUILTINS: dict[str, Builtin] = {
     "to": Builtin("/to [JID]", "Send what you type to JID; without JID, to nobody.", "/to romeo@example.net", ("jid",)),
-    "last": Builtin("/last [N]", "Show the last N messages with the target again [10].", "/last 20", ("jid",)),
+    "last": Builtin("/last [N]", "Show the last N messages with the target again [10].", "/last 20"),
     "who": Builtin("/who [ROOM]", "Show which contacts are online, or who is in a room.", "/who", ("room",)),
     "join": Builtin(
         "/join ROOM [NICK]",

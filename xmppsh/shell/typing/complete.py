@@ -20,7 +20,7 @@ from xmppsh.shell.lines.runner import OF_A_COMMAND, available, is_own, keeps_tex
 from xmppsh.shell.typing.vocabulary import CHILDREN, NAMESPACES, TOP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import click
     from prompt_toolkit.completion import CompleteEvent
@@ -35,10 +35,10 @@ _OPTION = re.compile(r"--([\w-]+)")
 
 
 class LineCompleter(Completer):
-    """people: whom the shell knows; the room that is written to is `people.current`."""
+    """people: whom the shell knows; the room that is written to is `people.current`. aliases: names for lines."""
 
-    def __init__(self, people: People) -> None:
-        self._people = people
+    def __init__(self, people: People, aliases: Callable[[], Mapping[str, str]] = dict) -> None:
+        self._people, self._aliases = people, aliases
         self._files = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
@@ -55,13 +55,16 @@ class LineCompleter(Completer):
                 return _xml(text)
             case Command(name, tail):
                 if text == f"/{name}":
-                    return _shown(_starting(_commands(), f"/{name}"), len(text))
+                    return _shown(_starting(self._commands(), f"/{name}"), len(text))
                 at = None if keeps_text(name) else xml_start(tail)
                 return _xml(tail[at:]) if at is not None else self._arguments(name, tail, event)
             case Text() if text == "/":
-                return _shown(_starting(_commands(), text), 1)
+                return _shown(_starting(self._commands(), text), 1)
             case _:
                 return self._occupants(text)
+
+    def _commands(self) -> list[tuple[str, str]]:
+        return sorted([*_commands(), *((f"/{name}", line) for name, line in self._aliases().items())])
 
     def _arguments(self, name: str, tail: str, event: CompleteEvent) -> Iterable[Completion]:
         words, incomplete = _split(tail)

@@ -70,6 +70,7 @@ def make_prompt(
     limits: Limits,
     history: LineHistory,
     completer: Completer,
+    is_alias: Callable[[str], bool],
     colors: ColorDepth,
     *,
     vi: bool,
@@ -81,9 +82,9 @@ def make_prompt(
 ) -> PromptSession[str]:
     """The prompt of the shell.
 
-    message: what stands in front of the line; on_enter: is told a line that is taken, while it still stands on the
-    screen; on_suspend: Ctrl-Z; on_edit: gives what an editor leaves of the line; on_trouble: is told why one did not;
-    dumb: a terminal that can only print.
+    message: what stands in front of the line; is_alias: is this a name that was given to a line? on_enter: is
+    told a line that is taken, while it still stands on the screen; on_suspend: Ctrl-Z; on_edit: gives what an editor
+    leaves of the line; on_trouble: is told why one did not; dumb: a terminal that can only print.
     """
     xml_is_open = Condition(lambda: _waits_for_more(session.default_buffer.text, limits))
 
@@ -102,7 +103,7 @@ def make_prompt(
         history=history,
         completer=completer,
         complete_while_typing=False,
-        lexer=LineLexer(_is_command, keeps_text),
+        lexer=LineLexer(lambda name: _is_command(name) or is_alias(name), keeps_text),
         # Without colours a suggestion could not be told from what was typed.
         auto_suggest=ConditionalAutoSuggest(
             AutoSuggestFromHistory(), Condition(lambda: colors is not ColorDepth.MONOCHROME and not dumb)
