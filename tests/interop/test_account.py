@@ -282,6 +282,19 @@ async def test_a_checkpoint_goes_on_with_the_same_export_alone(
 
 
 @pytest.mark.usefixtures("talkative")
+@pytest.mark.parametrize("command", ["list", "export"])
+async def test_a_room_has_no_conversations_with_somebody(program: Program, command: str) -> None:
+    """Prosody would give what everybody has said there, and ejabberd nothing."""
+    outcome = await program.run("history", command, "--room", "team@rooms.example", "--with", "bob@example.org")
+    assert (outcome.code, outcome.stdout) == (64, "")
+    assert outcome.stderr.startswith("xmppsh: --with and --room exclude each other\n")
+
+
+async def test_a_time_that_ends_before_it_begins_is_refused(program: Program) -> None:
+    outcome = await program.run("history", "list", "--since", "1h", "--until", "2h")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (64, "xmppsh: --until is before --since")
+
+
 async def test_what_is_no_room_has_no_archive_of_a_room(program: Program, alice: Account) -> None:
     for command in ("list", "export"):
         outcome = await program.run("history", command, "--room", alice.jid)

@@ -55,8 +55,16 @@ def _choosing(handler: F) -> F:
 
 
 def _wanted(app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any) -> Wanted:
+    if partner is not None and room is not None:  # Prosody would give everybody's messages, and ejabberd none
+        raise UsageError(
+            "--with and --room exclude each other",
+            hint="leave out --with: the `from` of a record tells who has said it",
+        )
     now = app.console.now()
-    return Wanted(partner, _moment(since, now), _moment(until, now), room)
+    first, last = _moment(since, now), _moment(until, now)
+    if first is not None and last is not None and last < first:
+        raise UsageError("--until is before --since", hint="--since 2h --until 1h: from two hours ago to one hour ago")
+    return Wanted(partner, first, last, room)
 
 
 def _moment(given: datetime | timedelta | None, now: datetime) -> datetime | None:
