@@ -24,6 +24,13 @@ LIES = [
     resumed("as-another", f"<resumed xmlns='{SM}' previd='theirs' h='0'/>"),
     resumed("with-too-much", f"<resumed xmlns='{SM}' previd='ours' h='99'/>"),
     resumed("without-h", f"<resumed xmlns='{SM}' previd='ours'/>"),
+    resumed("with-a-count-that-is-none", f"<resumed xmlns='{SM}' previd='ours' h='4294967296'/>"),
+    resumed("with-another-case", f"<resumed xmlns='{SM}' previd='OURS' h='0'/>"),
+    resumed("with-an-older-version", "<resumed xmlns='urn:xmpp:sm:2' previd='ours' h='0'/>"),
+    resumed("as-a-new-one", f"<enabled xmlns='{SM}' id='theirs' resume='true'/>"),
+    resumed("after-a-refusal", f"<failed xmlns='{SM}'/><resumed xmlns='{SM}' previd='ours' h='0'/>"),
+    resumed("after-a-message", f"{MESSAGE}<resumed xmlns='{SM}' previd='ours' h='0'/>"),
+    resumed("by-a-login", "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"),
 ]
 
 
@@ -36,7 +43,10 @@ def test_a_resumption_of_something_else_is_not_believed(scenario: Scenario, outc
     "scenario",
     [
         Scenario("certificate-changes", CUT_ONCE, 76, later_tls="wrong-ca", **WAY),
-        Scenario("certificate-changes-its-name", CUT_ONCE, 76, later_tls="wrong-name", **WAY),
+        *(
+            Scenario(f"certificate-becomes-{kind}", CUT_ONCE, 76, later_tls=kind, **WAY)
+            for kind in ("wrong-name", "dialled-host", "expired", "not-yet-valid", "self-signed", "tls-1.1")
+        ),
     ],
     ids=lambda scenario: scenario.name,
 )

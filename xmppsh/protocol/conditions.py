@@ -34,7 +34,7 @@ def read_h(nonza: Element) -> int:
     if h is None:
         shown = nonza.attributes.get("h", "")[:MAX_TEXT]
         raise ProtocolError(
-            f"the server acknowledges {shown!r}, which is not a number", condition="undefined-condition"
+            f"the server acknowledges {shown!r}, which is no count of stanzas", condition="undefined-condition"
         )
     return h
 
