@@ -73,8 +73,9 @@ async def test_an_agent_that_is_killed_leaves_its_commands_unconfirmed_and_what_
     assert (await program.run("ping")).code == 0
     own.suspend()
     clients = [await program.start("send", bob.jid, "hello", *more) for more in ((), ("--format", "json"))]
-    while (await held(program))[0]["running"] != len(clients):
-        pass
+    async with asyncio.timeout(30):
+        while (await held(program))[0]["running"] != len(clients):
+            pass
     process.kill()
     own.resume()
     text, as_json = [await finish(client) for client in clients]

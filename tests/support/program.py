@@ -91,13 +91,13 @@ async def finish(
     process: asyncio.subprocess.Process, stdin: bytes | None = None, deadline_s: float = DEADLINE_S
 ) -> Outcome:
     """Wait for the end of a started program."""
-    try:
-        async with asyncio.timeout(deadline_s):
-            stdout, stderr = await process.communicate(stdin or (b"" if process.stdin is not None else None))
-    except TimeoutError:
+    given = stdin or (b"" if process.stdin is not None else None)
+    talking = asyncio.ensure_future(process.communicate(given))  # to cancel it would lose what it has read
+    in_time, _ = await asyncio.wait({talking}, timeout=deadline_s)
+    if not in_time:
         process.send_signal(signal.SIGKILL)
-        stdout, stderr = await process.communicate()
-        raise AssertionError(f"no end within {deadline_s} s; stdout {stdout!r}, stderr {stderr!r}") from None
+    stdout, stderr = await talking
+    assert in_time, f"no end within {deadline_s} s; stdout {stdout!r}, stderr {stderr!r}"
     assert process.returncode is not None
     return Outcome(as_a_shell_sees_it(process.returncode), (stdout or b"").decode(), (stderr or b"").decode())
 
