@@ -37,6 +37,18 @@ async def test_a_script_sends_messages_xml_and_commands_in_order(server: Server,
         assert bodies == ['one "and" 😀', "# two\n\n", "it's three", "/four"]
 
 
+async def test_who_asks_a_command_of_the_shell_for_help_or_forgets_the_slash_is_helped(
+    prosody: Server, tmp_path: Path
+) -> None:
+    async with people(prosody, tmp_path) as (program, _, _, _):
+        outcome = await program.run("connect", stdin=b"/to --help\n/watch -h\n")
+        assert outcome.code == 0, outcome.stderr
+        assert "/to romeo@example.net" in outcome.stdout
+        assert "/watch 5 /ping" in outcome.stdout
+        outcome = await program.run("connect", stdin=b"quit\n")
+        assert "try: /quit, as commands begin with a slash\n" in outcome.stderr
+
+
 async def test_a_script_from_another_system_is_read_as_its_editor_shows_it(prosody: Server, tmp_path: Path) -> None:
     async with people(prosody, tmp_path) as (program, contact, _, friend):
         (tmp_path / "below").write_bytes(b"\xef\xbb\xbftwo\r\n")

@@ -115,7 +115,9 @@ class Interpreter:
     def _say(self, text: str, place: Place) -> None:
         target = self.target
         if target is None:
-            raise UsageError("the message has no recipient", hint="/to JID")
+            word = text.split()[0]
+            hint = f"/{word}, as commands begin with a slash" if runner.exists(word) else "/to JID"
+            raise UsageError("the message has no recipient", hint=hint)
         stanza_id, to = new_id(), str(target)
         stanza_type = "groupchat" if target.resourcepart is None and to in self._desk.people.rooms else "chat"
         marks = self._desk.marks if stanza_type == "chat" else None

@@ -72,6 +72,8 @@ class OwnCommands:
 
     async def run(self, name: str, tail: str) -> None:
         """Carry out a command by its name; raises XmppshError and Quit."""
+        if tail.strip() in ("-h", "--help") and name != "!":
+            return await self._help([name])
         match name:
             case "!":
                 await self._system(tail)
