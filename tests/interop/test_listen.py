@@ -173,16 +173,9 @@ OUTSIDE = {
 
 @pytest.mark.parametrize("outside", OUTSIDE.values(), ids=OUTSIDE)
 async def test_how_it_came_to_be_outside_of_a_room_is_told(
-    program: Program,
-    server: Server,
-    bob: Contact,
-    alice: Account,
-    tmp_path: Path,
-    whose: str,
-    change: str,
-    how: str,
-    why: str,
+    program: Program, server: Server, bob: Contact, alice: Account, tmp_path: Path, outside: tuple[str, str, str, str]
 ) -> None:
+    whose, change, how, why = outside
     room = f"{secrets.token_hex(4)}@{server.conference}"
     await bob.send_raw(f"<presence to='{room}/bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
     await bob.wait_for_presence(room, "available")
