@@ -304,6 +304,7 @@ WRONG: dict[str, tuple[list[str], int, str]] = {
     "--jobs without --exec": (["--jobs", "2"], 64, "--jobs and --reply are for --exec"),
     "--no-presence with --show": (["--no-presence", "--show", "away"], 64, "--no-presence is for none"),
     "--no-presence with requests": (["--no-presence", "--accept-subscriptions"], 64, "--no-presence is for none"),
+    "--nick with a sign that XML has not": (["--room", "r@c.example", "--nick", "\a"], 64, "--nick holds U+0007"),
     "--nick of nothing": (["--room", "r@c.example", "--nick", ""], 64, "--nick is empty"),
     "--room with a nick": (["--room", "r@c.example/me"], 64, "r@c.example/me is not the address of a room"),
     "--nick without --room": (["--nick", "x"], 64, "--nick and --room-password are for --room"),

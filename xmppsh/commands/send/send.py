@@ -32,7 +32,7 @@ class Queued(XmppshError):
 
     exit_code = ExitCode.QUEUED
     layer = "stanza"
-    default_hint = "xmppsh outbox flush sends it"
+    default_hint = "xmppsh outbox flush sends what is stored"
 
 
 @dataclass(frozen=True, slots=True)
