@@ -61,6 +61,25 @@ def test_a_run_goes_on_where_a_dead_one_was_and_none_after_it_does(path: Path) -
     assert reading(path, Listen()).left is None
 
 
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        (["1795950697888834", "995950697888834"], "1795950697888834"),  # a number is older when it is less
+        (["99", "100", ""], "100"),
+        (["1795950697888834", "b7x0", "a9k2"], "a9k2"),  # what is no number says nothing of its order
+    ],
+)
+def test_a_mark_does_not_go_back_to_what_the_server_had_stored(path: Path, read: list[str], expected: str) -> None:
+    marked = Listen()
+    first = reading(path, marked)
+    for number, marked.newest_kept in enumerate(read):
+        first.note_handled(number)
+    died(first)
+    second = reading(path, Listen())
+    assert second.left is not None
+    assert second.left.newest == expected
+
+
 def test_a_run_that_died_before_it_had_acknowledged_anything_was_given_messages_all_the_same(path: Path) -> None:
     marked = Listen(gets_messages=False)
     first = reading(path, marked)

@@ -20,6 +20,14 @@ CREATE TABLE IF NOT EXISTS mark (
     newest TEXT NOT NULL, since REAL NOT NULL, until REAL
 );
 """
+MOVED = """
+    gets_messages = max(gets_messages, :gets),
+    newest = CASE
+        WHEN :read NOT GLOB '*[^0-9]*' AND newest NOT GLOB '*[^0-9]*'
+            AND CAST(:read AS INTEGER) < CAST(newest AS INTEGER)
+        THEN newest ELSE coalesce(nullif(:read, ''), newest)
+    END
+"""
 LEFT = "reader = ? AND session NOT IN (SELECT id FROM session)"
 
 
@@ -78,10 +86,13 @@ def go_on(database: sqlite3.Connection, session: int, full_jid: str, former: int
 
 
 def move(database: sqlite3.Connection, session: int, marked: Marked) -> None:
-    """It has read on, and that is acknowledged next."""
-    row = (marked.gets_messages, marked.newest_kept, session)
-    how = "gets_messages = max(gets_messages, ?), newest = coalesce(nullif(?, ''), newest)"
-    database.execute(f"UPDATE mark SET {how} WHERE session = ?", row)
+    """It has read on, and that is acknowledged next.
+
+    ejabberd mixes what it had stored into what is newer, with ids that are numbers and grow: there the mark never goes
+    back, or the next run would fetch again what came in between. Prosody's ids say nothing of their order.
+    """
+    row = {"gets": marked.gets_messages, "read": marked.newest_kept, "session": session}
+    database.execute(f"UPDATE mark SET {MOVED} WHERE session = :session", row)
 
 
 def leave(database: sqlite3.Connection, session: int) -> None:
