@@ -48,7 +48,7 @@ async def type_through(shell: Terminal, server: FloodServer, count: int) -> None
     async with asyncio.timeout(count / PER_SECOND + 30):
         while TEXT not in server.received:
             await shell.changed()
-        await shell.until(lambda: any(f"message {count - 1} " in line for line in shell.lines), "the last", 600)
+    await shell.until(lambda: any(f"message {count - 1} " in line for line in shell.lines), "the last", 600)
 
 
 def arguments(server: FloodServer) -> list[str]:
