@@ -86,7 +86,8 @@ async def completion(shell: Terminal, stage: Studio) -> None:
     await shell.enter("/help ping")
     await shell.shows("Example:  /ping -c 3")
     shell.type("/p\t")
-    await shell.shows("Measure the round trip")
+    await shell.shows("Nodes of a service")
+    await shell.until(lambda: shell.line.endswith("> /p"), "the cursor where it was")
     keep(shell, "completion", "The Tab key: the commands that begin with p, and what each does")
     shell.type(CTRL_C)
 
