@@ -37,6 +37,7 @@ SHOWN_BY = {
     "hostile/test_dane.py": "doctor: dnssec",
     "hostile/test_express.py": "cli: express · express: link session sessions waits · session: outcome",
     "hostile/test_gates.py": "protocol: negotiation",
+    "hostile/test_two_processes.py": "outbox: control",
     "interop/test_account.py": (
         "commands: block disco entity history presence roster upload · net: put · output: appending"
         " · xep: disco missing roster upload"

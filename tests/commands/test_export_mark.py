@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from xmppsh.commands.export_mark import ExportMark
-from xmppsh.errors import ConfigError, DataError, IoError
+from xmppsh.config.ours import ForeignFile
+from xmppsh.errors import DataError, IoError
 
 QUERY = {"archive": "juliet@example.org", "with": None}
 OTHERS = {"archive": "nurse@example.org", "with": None}, QUERY | {"with": "romeo@example.net"}
@@ -73,5 +74,5 @@ def test_a_damaged_mark_is_refused_in_a_sentence(tmp_path: Path, output: int, te
 def test_a_checkpoint_that_others_may_write_is_refused(tmp_path: Path, output: int) -> None:
     ExportMark(tmp_path / "mark", output, QUERY).restore()
     (tmp_path / "mark").chmod(0o666)
-    with pytest.raises(ConfigError, match="is a checkpoint and can be written by other users"):
+    with pytest.raises(ForeignFile, match="is a checkpoint and can be written by other users"):
         ExportMark(tmp_path / "mark", output, QUERY).restore()

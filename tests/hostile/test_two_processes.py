@@ -111,8 +111,11 @@ async def test_the_guard_of_a_killed_program_settles_it_in_the_same_way(
         assert [answer.split()[0] for answer in server.resumes] == ["resumed", "failed"]
 
 
-async def test_without_a_proof_the_guard_sends_nothing_again(certificates: Certificates, tmp_path: Path) -> None:
-    with TwoProcesses(Race(HANDLED, 4, archive="none", stands=True), certificates.contexts) as server:
+@pytest.mark.parametrize("archive", ["none", "stores nothing"])
+async def test_without_a_proof_the_guard_sends_nothing_again(
+    archive: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    with TwoProcesses(Race(HANDLED, 4, archive=archive, stands=True), certificates.contexts) as server:
         run = Run(server, certificates, tmp_path)
         await run.killed()
         async with asyncio.timeout(60):

@@ -100,6 +100,7 @@ def test_what_a_killed_process_had_in_batches_is_found_stanza_by_stanza(begin: B
         left = begin(file=file).restore()
         assert left.session is not None
         found.append(([facts(entry) for entry in left.entries], left.session.acked, left.position))
+        assert left.recent == [f"m{acked}"][:acked], "what was acknowledged last proves that an archive still stores"
     assert found[0] == found[1]
     assert [one[3] for one in found[1][0]] == [f"m{number}" for number in range(acked + 1, 15)]
 

@@ -73,7 +73,7 @@ class Remains:
         self._journal, self._stored = journal, stored
         rows = [row for row in journal.store.entries(journal.account, stored.id) if row.wire is not None]
         self._queue = Queue()
-        self._queue.restore(in_wire_order(rows, stored.acked))
+        self._queue.restore(in_wire_order(rows, stored.acked), journal.store.control(stored.id))
         self._rows = {row.row for row in rows}
         # The oldest in flight has the next number; None when they have none any more.
         self._base: int | None = stored.acked
@@ -175,7 +175,8 @@ class Remains:
         options = replace(self._options, jid=self._options.jid.bare, heals=False, resumable_s=None)
         session = Session(options, self._log, self._trace, self._journal)
         session.interceptors.append(Announcer(session))  # asks a witness how it ended
-        session.restore(LeftBehind(stored, entries, 0, self._stored.written))
+        left = LeftBehind(stored, entries, 0, self._stored.written, recent=self._queue.recent)
+        session.restore(left)
         session.jid = options.jid  # where the session that is asked for again cannot be resumed
         try:
             await session.open()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from xmppsh.outbox import control
 from xmppsh.outbox.entry import Batch, origin_id_of
 from xmppsh.protocol.sm import MODULUS
 from xmppsh.xmlio.reader import END
@@ -63,18 +64,22 @@ class Done:
         self.count = 0
         self._rows: list[int] = []
         self._confirmed: int | None = None  # how far the input is, by them
+        self._last = b""  # the last message
 
     def note(self, batches: Sequence[Batch]) -> None:
         """These, or the first parts of these, are acknowledged."""
         for batch in batches:
             self.count += batch.count
+            self._last = batch.messages[-1]
             if batch.row is not None and batch.stored_as is not None:  # a part leaves the row to the rest
                 self._rows.append(batch.stored_as)
             if batch.last_position is not None:
                 self._confirmed = max(self._confirmed or 0, batch.last_position)
 
-    def write(self, database: sqlite3.Connection) -> None:
-        """Write it down."""
+    def write(self, database: sqlite3.Connection, session: int | None) -> None:
+        """Write it down. session: which they were sent on, while it goes on."""
+        if self._last and session is not None:
+            control.note(database, session, origin_id_of(self._last))
         if self._rows:
             database.executemany("DELETE FROM batch WHERE first = ?", [(row,) for row in self._rows])
         if self._confirmed is not None:

@@ -43,6 +43,7 @@ class LeftBehind:
 
     position: how many stanzas of the input were taken in; newest: when the last one left, as far as it is known, in
     seconds since the epoch. proof: of so many stanzas of the input, what they were (commands/pipe/proof.py).
+    recent: the origin-ids of messages that were acknowledged last.
     """
 
     session: StoredSession | None
@@ -50,6 +51,7 @@ class LeftBehind:
     position: int
     newest: float
     proof: tuple[int, bytes] | None = None
+    recent: Sequence[str] = ()
 
     def management(self) -> StreamManagement | None:
         """The session's counters, to resume it."""
@@ -192,7 +194,8 @@ class Journal:
         positions = [row.position for row in stored if row.position is not None]
         newest = session.written if session is not None else max((row.stored for row in stored), default=0.0)
         position = max([store.confirmed, *positions])
-        return LeftBehind(session, entries, position, newest, store.proof(position))
+        recent = [] if session is None else store.control(session.id)
+        return LeftBehind(session, entries, position, newest, store.proof(position), recent)
 
     def prove(self, position: int, digest: bytes) -> None:
         """Keep what the input is as far as `position`."""

@@ -114,9 +114,13 @@ class Queue:
         self.in_flight += 1
         return entry
 
-    def restore(self, entries: Iterable[Entry]) -> None:
-        """Take over what a former process left, in order, before anything new."""
+    def restore(self, entries: Iterable[Entry], recent: Iterable[str] = ()) -> None:
+        """Take over what a former process left, in order, before anything new.
+
+        recent: the origin-ids of messages that were acknowledged last.
+        """
         self._is_in_order = False
+        self._recent.extend(recent)
         for entry in entries:
             if entry.xml:
                 self.last_number += 1

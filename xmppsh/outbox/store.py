@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
-from xmppsh.outbox import batches, mark
+from xmppsh.outbox import batches, control, mark
 from xmppsh.outbox.database import Database
 from xmppsh.outbox.queue import Batch, Entry, Fate
 from xmppsh.outbox.stored import StoredSession, StoredStanza
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.sm import Resumption
 
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
-VERSION, OLDEST = 4, 2
+VERSION, OLDEST = 5, 2
 APPLICATION = 0x786D7070  # "xmpp"
 # AUTOINCREMENT: who hung while its session was closed still knows the ids of then; they must not be somebody else's.
 SCHEMA = (
@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS proof (position INTEGER PRIMARY KEY, digest BLOB NOT 
 """
     + batches.BATCHES
     + mark.MARKS
+    + control.CONTROLS
 )
 
 
@@ -120,6 +121,12 @@ class Store(Database):
             database.execute("UPDATE stanza SET session = NULL, wire = NULL WHERE session = ?", (session,))
             database.execute("DELETE FROM session WHERE id = ?", (session,))
             mark.leave(database, session)
+            control.forget(database, session)
+
+    def control(self, session: int) -> list[str]:
+        """The origin-id of the message that was acknowledged last on this session, where there is one."""
+        with self._guarded():
+            return control.of(self._database, session)
 
     # ── Stanzas ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,7 +168,7 @@ class Store(Database):
             if rows:
                 database.executemany("UPDATE stanza SET session = ?, wire = ?, fate = 'sent' WHERE id = ?", rows)
             if done is not None:
-                done.write(database)
+                done.write(database, session)
 
     def _insert(
         self,
@@ -204,19 +211,22 @@ class Store(Database):
             entry.row = row
 
     def finish(
-        self, session: int | None, entries: Iterable[Entry], acked: int | None = None, done: Done | None = None
+        self, session: int | None, entries: Sequence[Entry], acked: int | None = None, done: Done | None = None
     ) -> None:
         """Entries have their final fate: their rows go, the confirmed progress grows, the session's h moves."""
+        acknowledged = [entry.stanza_id for entry in entries if entry.fate is Fate.ACKED and entry.kind == "message"]
         rows = [(entry.row,) for entry in entries if entry.row is not None]
         confirmed = max((entry.position for entry in entries if entry.position is not None), default=None)
         with self._transaction(durable=False) as database:
             database.executemany("DELETE FROM stanza WHERE id = ?", rows)
             if session is not None and acked is not None:
                 database.execute("UPDATE session SET acked = ? WHERE id = ?", (acked, session))
+                if acknowledged:
+                    control.note(database, session, acknowledged[-1])
             if confirmed is not None:
                 database.execute(batches.CONFIRM, (confirmed,))
             if done is not None:
-                done.write(database)
+                done.write(database, session)
 
     def open_batches(self) -> None:
         """Make stanzas of what is left of this process's batches that were sent; each has the row that its batch told.

@@ -65,7 +65,7 @@ class WaitingRun:
     def advance(self, count: int) -> None:
         """So many more of them are dealt with."""
         self.at += count
-        self.token = behind(self.token, count)
+        self.token = further(self.token, count)
 
     def pop(self) -> Waiting:
         """The next one, by itself."""
@@ -75,7 +75,7 @@ class WaitingRun:
         return arrival
 
 
-def behind(token: Token, count: int) -> Token:
+def further(token: Token, count: int) -> Token:
     """The token of the stanza that comes `count` stanzas after this one."""
     generation, number = token
     return (generation, number if number == UNCOUNTED else (number + count) % MODULUS)

@@ -46,9 +46,9 @@ class OtherClients(Interceptor):
         """A presence of an own resource; others see it, too."""
         own, sender = self._session.jid, stanza.sender
         if stanza.kind == "presence" and sender.startswith(f"{own.bare}/") and sender != str(own):
-            kind = stanza.attributes.get("type")
-            if kind is None:
+            presence_type = stanza.attributes.get("type")
+            if presence_type is None:
                 self._online.add(sender)
-            elif kind == "unavailable":
+            elif presence_type == "unavailable":
                 self._online.discard(sender)
         return False

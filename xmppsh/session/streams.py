@@ -90,7 +90,7 @@ class Streams:
     def restore(self, left: LeftBehind) -> None:
         """Go on where a dead process stopped; before `open`."""
         self._left = left
-        self.outbound.queue.restore(left.entries)
+        self.outbound.queue.restore(left.entries, left.recent)
         if left.session is not None:
             self.jid = Jid.parse(left.session.full_jid)
         sm = left.management()
