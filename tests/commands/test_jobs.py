@@ -1,5 +1,6 @@
 """What a program of `listen --exec` finds in its environment: no secret, and nothing that keeps it from being run."""
 
+import asyncio
 import subprocess
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -57,3 +58,19 @@ async def test_of_a_program_that_prints_too_much_the_beginning_is_sent_and_told_
     await (await jobs.start(message, lambda: None))
     assert [len(text) for text in sent] == [MAX_REPLY_BYTES - 1]  # without its last line end
     assert told == [f"sh: its reply is cut after {MAX_REPLY_BYTES} bytes"]
+
+
+@pytest.mark.parametrize("turns", [1, 3, 10, 300])
+async def test_whenever_the_end_comes_a_program_that_was_begun_is_told_to_have_left_its_record(turns: int) -> None:
+    told: list[str] = []
+    taken: list[bool] = []
+    console = SimpleNamespace(env={"PATH": "/usr/bin:/bin"}, warn=told.append, umask=-1)
+    jobs = Jobs(cast("Any", console), ["sleep", "1000"], 1)
+    message = record(read_element("<message xmlns='jabber:client' from='a@b'><body>x</body></message>"), lambda: NOW)
+    task = await jobs.start(message, lambda: taken.append(True))
+    for _ in range(turns):  # of the loop: the program is being started, or runs
+        await asyncio.sleep(0)
+    await jobs.end()
+    assert task.done()
+    assert taken == []
+    assert told == ["sleep was stopped, and has not taken its record: the next run has it"]

@@ -79,7 +79,7 @@ class Jobs:
         task = asyncio.current_task()
         assert task is not None
         try:
-            while (code := await self._run(record)) == NOT_TAKEN:
+            while (code := await self._run(record)) == NOT_TAKEN and not self._is_ending:
                 self._console.log(1, f"{self._command[0]} has not taken a record; again in {retry_s:.0f} s")
                 self._free.release()
                 has_room = False
@@ -90,7 +90,7 @@ class Jobs:
                 has_room = True
                 self._resting.discard(task)
             if self._is_ending and code != TAKEN:
-                self._console.warn(f"{self._command[0]} was stopped, and has not taken its record: the next run has it")
+                self._tell_stopped()
                 return
             if code != TAKEN:
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
@@ -98,10 +98,17 @@ class Jobs:
             done()
         except NoInputError as error:
             self._error = error
+        except asyncio.CancelledError:
+            if task not in self._resting:
+                self._tell_stopped()
+            raise
         finally:
             self._resting.discard(task)
             if has_room:
                 self._free.release()
+
+    def _tell_stopped(self) -> None:
+        self._console.warn(f"{self._command[0]} was stopped, and has not taken its record: the next run has it")
 
     async def _run(self, record: StanzaRecord) -> int:
         pipe = asyncio.subprocess.PIPE
@@ -155,12 +162,12 @@ class Jobs:
         """Give the programs that run a moment, then end them, with their children."""
         self._is_ending = True
         tasks = set(self._running)
-        processes = [process for process in self._running.values() if process is not None]
-        for process in processes:
+        running = {task: process for task, process in self._running.items() if process is not None}
+        for process in running.values():
             _kill(process, signal.SIGTERM)
-        if processes:
-            await asyncio.wait([asyncio.ensure_future(process.wait()) for process in processes], timeout=LAST_S)
-        for process in processes:
+        if running:
+            await asyncio.wait(running, timeout=LAST_S)
+        for process in running.values():
             _kill(process, signal.SIGKILL)
         for task in tasks:
             task.cancel()
