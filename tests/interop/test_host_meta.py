@@ -62,7 +62,7 @@ HOST_META = [
     ({PATH: MOVED, "/meta": found(XRD)}, ("ok", "websocket wss://example.org/ws"), ("skip", "HTTP 404")),
     ({PATH: found("<html>"), f"{PATH}.json": found("[]")}, ("warn", "cannot be read"), ("warn", "no list of links")),
     ({PATH: found("<!DOCTYPE x><x/>"), f"{PATH}.json": found("{")}, ("warn", "cannot"), ("warn", "cannot be read")),
-    ({PATH: found(COMMENTED), f"{PATH}.json": found("[" * 60_000)}, WEBSOCKET, ("warn", "nested too deeply")),
+    ({PATH: found(COMMENTED), f"{PATH}.json": found("[" * 60_000)}, WEBSOCKET, ("warn", "cannot be read")),
     ({PATH: found(LAUGHS), f"{PATH}.json": found(SURROGATE)}, ("warn", "document type declaration"), ("ok", "xbosh")),
     ({PATH: found(XRD.replace("utf-8", "x-none")), f"{PATH}.json": found(NESTED)},
      ("warn", "cannot be read"), ("ok", "no link for XMPP")),
