@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from support.faults import refuse, silent_hole
 from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import DEADLINE_S, until
+
+from xmppsh.outbox.journal import account_file
 
 pytestmark = pytest.mark.either_server
 
@@ -40,6 +43,12 @@ async def left_behind(program: Program, friend: Contact, folder: Path, *argument
         await friend.settle()
         assert [one for one in friend.presence if (one.sender, one.type) == (shown.sender, "unavailable")] == []
         yield shown.sender
+
+
+def owners(folder: Path, account: Account) -> list[str]:
+    """Whose the sessions in the outbox are."""
+    with closing(sqlite3.connect(account_file(folder / "xmppsh", account.jid))) as database:
+        return [row[0] for row in database.execute("SELECT owner FROM session")]
 
 
 # ── The next start ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +123,7 @@ async def test_a_command_that_is_killed_while_it_closes_what_another_left_leaves
         program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
         hole = proxy.arm(silent_hole(every=True))
         process = await program.start("listen", "--connect-timeout", "4")
-        await until(lambda: any(locks.glob("guard-*")), "its claim")
+        await until(lambda: owners(tmp_path, alice)[0].startswith("guard-"), "its claim")
         process.kill()
         await process.wait()
         hole.release()
