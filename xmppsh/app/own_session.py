@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xmppsh.session.registration import Registration
     from xmppsh.session.session import Session
 
-DRAIN_S = 5.0  # for acks still open when a signal ends a command
+DRAIN_S = 5.0  # for acks that are still open at the end of a command, or when a signal ends it
 GUARD_POLL_S = 0.05
 
 
@@ -176,6 +176,7 @@ class OwnSessions:
                 if not hasty:
                     tell()
                 yield session
+                drain_s = 0.0 if hasty else DRAIN_S  # for what the command has not waited for, as a receipt
                 if hasty and session.connection.costs:
                     self._console.log(1, session.connection.costs)
         except (asyncio.CancelledError, GeneratorExit):
