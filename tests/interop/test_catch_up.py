@@ -135,29 +135,34 @@ async def test_a_clock_that_is_wrong_loses_nothing_of_what_a_killed_listen_was_g
 async def test_what_ejabberd_drops_at_a_clean_end_beside_another_client_is_printed_by_the_next_run(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    server, given = start_server("ejabberd", arrival_delay_ms=30), [*map(str, range(30))]
+    server, given = start_server("ejabberd", arrival_delay_ms=30), [*map(str, range(60))]
     alice, bob = server.account(), server.account()
     server.befriend(alice, bob)
     program, trace = Program(tmp_path, server, alice), tmp_path / "trace"
     program.env["XMPPSH_JID"] = bot = f"{alice.jid}/bot"
-    async with Contact(server, alice, "phone"), Contact(server, bob) as friend:
+    async with Contact(server, alice, "phone") as phone, Contact(server, bob) as friend:
         async with program.listening("-F", "%b", "--trace", str(trace), ready=tmp_path / "ready") as process:
             await friend.wait_for_presence(alice.jid, "available", sender=bot)
-            for body in given[:10]:
+            for body in given[:40]:  # longer than the program needs for its end
                 await friend.send(bot, body)
             assert process.stdout is not None
             printed = (await process.stdout.readline()).decode()
             process.terminate()
             await until(lambda: "> </stream:stream>" in trace.read_text(), "the end of our stream")
-            for body in given[10:20]:
+            for body in given[40:50]:
                 await friend.send(bot, body)
-            await until(lambda: ">10</body>" in trace.read_text(), "what comes after the server has read that")
-            for body in given[20:]:  # it ends the stream before it looks at these
+            came = (">40</body>", "< </stream:stream>")
+            await until(lambda: any(one in trace.read_text() for one in came), "what the server does after it")
+            is_in_its_way = came[0] in trace.read_text()  # or a busy machine was too late for that
+            for body in given[50:]:  # it ends the stream before it looks at these
                 await friend.send(bot, body)
             printed += (await process.stdout.read()).decode()
             assert await process.wait() == -signal.SIGTERM
         last = await program.run("listen", "--drain", "-F", "%b")
-        assert (printed + last.stdout).split() == given, last.stderr
+        await phone.settle()
+        runs, elsewhere = (printed + last.stdout).split(), {message.body for message in phone.messages}
+        assert runs == (given if is_in_its_way else [body for body in given if body in runs]), last.stderr
+        assert [body for body in given if body not in {*runs, *elsewhere}] == [], last.stderr
 
 
 @pytest.mark.parametrize("name", ["prosody", "ejabberd"])
