@@ -65,7 +65,7 @@ async def test_each_kind_of_input_is_understood(
 
 
 WRONG: dict[str, tuple[list[str], str, int, str]] = {
-    "no JSON": (["--input", "json"], '{"to": "a@b", "body": "x"}\n{"to"\n', 65, "line 2, column 6: it is not JSON"),
+    "no JSON": (["--input", "json"], '{"xml": "<message/>"}\n{"to"\n', 65, "line 2, column 6: it is not JSON"),
     "JSON too deep": (["--input", "json"], "[" * 100_000, 65, "line 1, column 1: it is no JSON that can be read"),
     "a number too long": (["--input", "json"], "1" * 5000, 65, "line 1, column 1: it is no JSON that can be read"),
     "nothing to send": ([], '{"to": "a@b", "body": null}', 65, "line 1, column 1: there is nothing to send"),
