@@ -5,6 +5,7 @@ A handler runs on them as on any other: what it hands in is printed, and the fir
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, nullcontext, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -39,12 +40,17 @@ NOBODY = Jid("you", "example.org")  # where no account is given
 
 
 class DryReader:
-    """Nothing arrives."""
+    """Nothing arrives, so that it ends at once; ends: else it waits, as for the end of a session that is never lost."""
+
+    def __init__(self, *, ends: bool = True) -> None:
+        self._ends = ends
 
     def __aiter__(self) -> DryReader:
         return self
 
     async def __anext__(self) -> Element:
+        if not self._ends:
+            await asyncio.Event().wait()
         raise StopAsyncIteration
 
     def cancel(self) -> None:
@@ -179,8 +185,8 @@ class DrySession:
         return nullcontext([])
 
     def subscribe(self, *kinds: str) -> DryReader:
-        """Nothing arrives."""
-        return DryReader()
+        """Nothing arrives; without kinds, it waits for the end of the session."""
+        return DryReader(ends=bool(kinds))
 
     def beside(self, *work: tuple[Reader, Collect]) -> Collecting:
         """As on a session that is there."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from xmppsh.app.app import App
     from xmppsh.app.console import Console
-    from xmppsh.session.session_port import BulkSessionPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
               jq -c '{to, body}' alerts.json | xmppsh pipe
     """
     console = app.console
-    run = Run(options["window"], options["rate"], keep_from=options["keep_from"], is_dry=app.settings.dry_run)
+    run = Run(options["window"], options["rate"], keep_from=options["keep_from"])
     run.skip = _skipping(console, run) if options["skip_bad"] else None
     source = await opened(console, file)
     stanzas = PipeInput(source, options["kind"], app.limits, root=options["root"], to=options["to"], skip=run.skip)
@@ -100,17 +99,13 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
     stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     checkpoint = None if options["checkpoint"] is None else console.path(options["checkpoint"])
 
-    sessions: list[BulkSessionPort] = []
-
     async def work(emit: Callable[[PipeReply], Awaitable[None]]) -> None:
         run.on_reply = emit if options["wants_replies"] else None
         try:
             async with app.sessions.lasting(checkpoint) as session:
-                sessions.append(session)
                 await run.go(session, stanzas)
         finally:
-            for one in sessions:
-                run.count(one)
+            run.count()
 
     ended: BaseException | None = None
     try:
@@ -123,7 +118,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
             raise run.first_error from None  # of the input
         raise
     except XmppshError as error:
-        ended = run.told(error, sessions[0] if sessions else None)
+        ended = run.told(error)
     except asyncio.CancelledError as error:
         ended = error
     except GeneratorExit:  # stdout does not take the replies, which is told after this

@@ -69,12 +69,11 @@ class Run:
     """window: how many stanzas may be unacknowledged. rate: how many may leave in a second; None: as many as can.
 
     skip: is told of a bad stanza, and the run goes on; None: it ends there. keep_from: a `from` that is not ours is
-    sent. is_dry: there is no session that could end. on_reply: is given what came back, and holds the reading up until
-    it is printed; None: nobody prints it. source: what a stanza is in the input, where that is to be proved the same in
-    the next run; None: it is not.
+    sent. on_reply: is given what came back, and holds the reading up until it is printed; None: nobody prints it.
+    source: what a stanza is in the input, where that is to be proved the same in the next run; None: it is not.
     """
 
-    def __init__(self, window: int, rate: float | None, *, keep_from: bool, is_dry: bool) -> None:
+    def __init__(self, window: int, rate: float | None, *, keep_from: bool) -> None:
         self.read = self.unconfirmed = self.waiting = self.skipped = 0
         self._acked = self._lost = self._bounced = 0
         self.first_error: XmppshError | None = None
@@ -83,7 +82,8 @@ class Run:
         self.source: Callable[[Element], bytes] | None = None
         self._proof: Proof | None = None
         self._window, self._rate = window, rate
-        self._keep_from, self._is_dry = keep_from, is_dry
+        self._keep_from = keep_from
+        self._session: SessionPort | None = None
         self._counted = False
         self._started = time.monotonic()
         self._next_at = -math.inf  # the first one leaves at once
@@ -116,17 +116,16 @@ class Run:
 
     async def go(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
         """Send everything that no earlier run has confirmed, then wait for the acks and the answers."""
-        collect = partial(self._collect, session)
+        self._session, collect = session, partial(self._collect, session)
         readers = (session.bounces(), collect), (session.subscribe("iq", "presence"), collect)
         async with session.beside(*readers) as collecting:
             try:
-                sending = self._send_all(session, stanzas)
-                await (sending if self._is_dry else unless_lost(session, sending))
+                await unless_lost(session, self._send_all(session, stanzas))
             except XmlError as error:
                 # What came before the fault is sent and acknowledged; its error is told at the end.
                 self.first_error = self.first_error or error
             await session.acked(session.sent_count)
-            self.count(session)
+            self.count()
             await session.requests.fence(self._remembered.addresses())
             await self._wait_for_answers(session.options.timeout_s)
             await collecting.finish()  # whoever prints the replies may be slow
@@ -241,10 +240,11 @@ class Run:
 
     # ── What became of it ───────────────────────────────────────────────────────────────────────────────────────
 
-    def count(self, session: SessionPort) -> None:
+    def count(self) -> None:
         """Take the figures from the session, once: with the acks, before those of its own stanzas mix in, or else when
         it is closed, since the close brings acks as well."""
-        if self._counted:
+        session = self._session
+        if self._counted or session is None:
             return
         self._counted = True
         self._acked, self._lost = session.acked_count, session.failed_count
@@ -252,11 +252,11 @@ class Run:
         if session.failed_count and self.first_error is None:
             self.first_error = ConnectionLost("IQ and presence that were in flight ended with a session that was lost")
 
-    def told(self, error: XmppshError, session: SessionPort | None) -> XmppshError:
+    def told(self, error: XmppshError) -> XmppshError:
         """The error that ended the run, with the figures of the summary, and what to do about them."""
-        if session is None:
+        if self._session is None:
             return error
-        error = counted_again(error, session)
+        error = counted_again(error, self._session)
         if self.source is not None and self.unconfirmed + self.waiting:
             error.hint = "the same input with the same --checkpoint again: it goes on where it stopped"
         elif self.waiting:
