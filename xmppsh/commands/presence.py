@@ -77,7 +77,7 @@ async def _send(app: App, stanza_type: str, jid: Jid) -> None:
 
 
 async def _sees_us(session: SessionPort, jid: Jid) -> bool:
-    return any(one.jid == str(jid.bare) and one.subscription in ("from", "both") for one in await contacts(session))
+    return any(one.jid == str(jid.bare) and one.sees_us for one in await contacts(session))
 
 
 async def _unrefused(session: SessionPort, stanza: Xml, to: Jid) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import StanzaError
-from xmppsh.session.responder import NEVER_BOUNCED, SEES_US
+from xmppsh.session.responder import NEVER_BOUNCED
 from xmppsh.xep.greeting import Greeting
 from xmppsh.xep.roster import contacts, pushed
 from xmppsh.xmlio.build import element
@@ -66,7 +66,7 @@ class Receipts(Greeting):
 
     def _note(self, listed: Iterable[Contact]) -> None:
         for contact in listed:
-            if contact.subscription in SEES_US:
+            if contact.sees_us:
                 self._sees_us.add(contact.jid)
             else:
                 self._sees_us.discard(contact.jid)

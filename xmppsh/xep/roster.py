@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xmppsh import ns
 from xmppsh.errors import ProtocolError
 from xmppsh.plain import dataclass
+from xmppsh.session.responder import SEES_US
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
 
@@ -27,6 +28,11 @@ class Contact:
     groups: tuple[str, ...] = ()
     subscription: str = "none"
     asks: bool = False
+
+    @property
+    def sees_us(self) -> bool:
+        """May it see our presence?"""
+        return self.subscription in SEES_US
 
 
 async def contacts(session: SessionPort) -> list[Contact]:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from xmppsh.xep.roster import Contact
 
 MAX_STRANGERS = 1000
-SEES_US = ("from", "both")
 MAX_ONLINE = 10_000  # addresses that are neither contacts nor rooms: anybody may send us presence
 MAX_RESOURCES = 100  # of one address; a room has more occupants than anybody looks through
 MAX_OCCUPANTS = 5000
@@ -52,7 +51,7 @@ class People:
             return
         self.contacts[bare] = contact.name or ""
         self._index(bare)
-        if contact.subscription in SEES_US:
+        if contact.sees_us:
             self.sees_us.add(bare)
 
     def note(self, bare: str) -> None:
