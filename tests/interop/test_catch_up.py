@@ -21,6 +21,16 @@ COUNT = KEPT + 60
 SAID = 25  # in a room: more than it repeats to those who come
 
 
+async def killed_with(process: asyncio.subprocess.Process, friend: Contact, to: str, given: list[str]) -> None:
+    """Kill a program that was sent these, and could not read them any more."""
+    process.send_signal(signal.SIGSTOP)
+    for body in given:
+        await friend.send(to, body)
+    await friend.settle()
+    process.kill()
+    await process.wait()
+
+
 @pytest.mark.parametrize("name", ["prosody", "ejabberd"])
 @pytest.mark.parametrize("to", ["/bot", ""], ids=["to its full address", "to the account"])
 @pytest.mark.either_server
@@ -94,12 +104,7 @@ async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_
             await friend.send(bot, "seen")
             assert process.stdout is not None
             assert await process.stdout.readline() == b"seen\n"
-            process.send_signal(signal.SIGSTOP)
-            for body in given:
-                await friend.send(bot, body)
-            await friend.settle()
-            process.kill()
-            await process.wait()
+            await killed_with(process, friend, bot, given)
         last = await program.run("listen", "--drain", "-F", "%b")
         again = last.stdout.splitlines()  # first what the server has no ack of, though it was printed
         assert (last.code, again) in ((0, given), (0, ["seen", *given])), last.stderr
@@ -121,12 +126,7 @@ async def test_a_clock_that_is_wrong_loses_nothing_of_what_a_killed_listen_was_g
     async with Contact(server, alice, "phone"), Contact(server, bob) as friend:
         async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
             await friend.wait_for_presence(alice.jid, "available", sender=bot)
-            process.send_signal(signal.SIGSTOP)
-            for body in given:
-                await friend.send(bot, body)
-            await friend.settle()
-            process.kill()
-            await process.wait()
+            await killed_with(process, friend, bot, given)
         last = await program.run("listen", "--drain", "-F", "%b")
         assert (last.code, last.stdout.splitlines()) == (0, given), last.stderr
         assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
