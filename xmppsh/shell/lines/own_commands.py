@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import textwrap
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh.config.paths import expanded
@@ -269,22 +270,28 @@ class OwnCommands:
         if not tail.strip():
             raise UsageError("/!: which command?", hint=BUILTINS["!"].example)
         shell = self._app.console.env.get("SHELL") or "/bin/sh"
-        process = await asyncio.create_subprocess_exec(
-            shell, "-c", tail, stdin=self._desk.stdin.fd, umask=self._app.console.umask
-        )
-        waiting = asyncio.ensure_future(process.wait())
+        running = asyncio.ensure_future(self._run_program(shell, "-c", tail))
         if self._desk.lend is not None:
-            self._desk.lend(waiting)
+            self._desk.lend(running)  # before it starts: its first words may be answered by a Ctrl-C at once
         try:
-            code = await asyncio.shield(waiting)
+            code = await running
         except asyncio.CancelledError:
-            if process.returncode is None:
-                process.terminate()
-                await waiting
+            if not running.done() or running.cancelled():
                 raise
-            code = process.returncode  # of the same Ctrl-C it has ended before us
+            code = running.result()  # of the same Ctrl-C it has ended before us
         if code:
             raise UsageError(f"/!: exit code {code}" if code > 0 else f"/!: ended by {signal.Signals(-code).name}")
+
+    async def _run_program(self, *words: str) -> int:
+        """Its exit code, or its signal below zero; it ends with the shell."""
+        process = await asyncio.create_subprocess_exec(*words, stdin=self._desk.stdin.fd, umask=self._app.console.umask)
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
+            raise
 
     # ── The shell itself ────────────────────────────────────────────────────────────────────────────────────────
 
