@@ -250,5 +250,19 @@ def test_a_signal_ends_both_ways_in_the_same_manner(
     assert express.encrypted.count(b"</stream:stream>") == ordinary.encrypted.count(b"</stream:stream>")
 
 
+def test_what_is_begun_before_the_settings_are_read_is_the_one_connection(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    with Server(Spec({"bind": BOUND}, "good"), certificates.contexts) as server:
+        place = {"XMPPSH_CA": str(certificates.ca), "XMPPSH_HOST": f"127.0.0.1:{server.port}"}
+        env = _environment(tmp_path, place)
+        for number in range(1, 4):
+            words = ("send", TO, f"number {number}", "-j", f"{USER}@{DOMAIN}")
+            subprocess.run([sys.executable, "-m", "xmppsh", *words], env=env, cwd=env["HOME"], check=True)
+            assert len(server.connections) == number
+        kept = (Path(env["XDG_STATE_HOME"]) / "xmppsh" / "early.tsv").read_text()
+        assert f"\t127.0.0.1\t{server.port}\t" in kept
+
+
 def _without_times(out: str) -> str:
     return re.sub(r"[\d.]+ ms|\"ms\": ?[\d.]+|\"id\": ?\"x[0-9a-f]+\"", "", out)

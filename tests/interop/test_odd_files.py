@@ -32,6 +32,7 @@ LISTEN = ("listen", "-W", "0.1")
 OUTBOX = "outbox/{jid}.sqlite"
 CASES = {  # the file below the state folder: what is run, how it ends
     "places.json": (SEND, 0),
+    "early.tsv": (SEND, 0),
     "servers.json": (SEND, 0),
     "salts.json": (SEND, 0),
     "tokens.json": (SEND, 0),

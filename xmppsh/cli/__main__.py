@@ -85,7 +85,9 @@ def main() -> None:
     if is_ours and (code := hand_over(words)) is not None:
         os._exit(code)  # there is nothing to clear away
     from xmppsh.later import later
+    from xmppsh.net.early import Early
 
+    early = Early(words, os.environ) if is_ours else None
     # Needed late, or not at all: these, and what they load themselves.
     later("asyncio", "copy", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
     later("urllib.parse", quote_from_bytes=_quote)
@@ -95,7 +97,7 @@ def main() -> None:
     except ImportError as error:
         sys.stderr.write(f"xmppsh: cannot be loaded: {error}\n  try: install xmppsh again: something is missing\n")
         sys.exit(SOFTWARE)
-    run_main()
+    run_main(early)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ def _run(work: Work, app: App, waits: Waits) -> int:
     account, console, storage = app.account, app.console, app.storage
     options = OwnSessions(account, console, storage).hasty_options
     journal = partial(storage.journal, account.jid)
-    sessions: Any = Express(options, journal, waits, console.log, account.warn_when_insecure)
+    stores = work.name == "send"
+    sessions: Any = Express(options, journal, waits, console.log, account.warn_when_insecure, stores=stores)
     code = at_once(work.run(replace(app, console=replace(console, stdout=WaitedOutput(1, waits)), sessions=sessions)))
     return waits.code or code or ExitCode.OK
 

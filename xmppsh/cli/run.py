@@ -17,6 +17,7 @@ from xmppsh.registry.words import plain_work
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
+    from xmppsh.net.early import Early
     from xmppsh.registry.base import Work
 
 SIGNAL_BASE = 128  # what a shell adds to the number of the signal that a program died of
@@ -24,8 +25,8 @@ DYING = [SIGNAL_BASE + number for number in (signal.SIGINT, signal.SIGTERM, sign
 SIGINT_CODE = SIGNAL_BASE + signal.SIGINT
 
 
-def run(arguments: list[str]) -> int:
-    """Run a command line; returns the exit code."""
+def run(arguments: list[str], early: Early | None = None) -> int:
+    """Run a command line; returns the exit code. early: a connection that may be on its way."""
     as_json = wants_json(arguments)
     try:
         work = _read(arguments)
@@ -34,7 +35,7 @@ def run(arguments: list[str]) -> int:
             return ExitCode.OK
         from xmppsh.cli.supervise import run_work
 
-        return run_work(work)
+        return run_work(work, early)
     except XmppshError as error:
         return report(error, as_json=as_json)
     except NothingAsked as error:
@@ -56,7 +57,7 @@ def _read(arguments: list[str]) -> Work | str:
     return parse(arguments)
 
 
-def main() -> None:
+def main(early: Early | None = None) -> None:
     """The console script; called by the name of sendxmpp it takes that one's words."""
     words = sys.argv[1:]
     if Path(sys.argv[0]).name == "sendxmpp":
@@ -67,7 +68,7 @@ def main() -> None:
         except XmppshError as error:
             sys.exit(report(error, as_json=False))
         os.environ.update(variables)
-    code = run(words)
+    code = run(words, early)
     # os._exit runs no exit functions, and one of them gives a reader of --trace its last lines. The name is private; a
     # Python without it fails here with AttributeError.
     atexit._run_exitfuncs()

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xmppsh.ghosts.guard import KnownSession
+    from xmppsh.net.early import Early
     from xmppsh.registry.base import Work
 
 SIGINT_CODE = 130
 
 
-def run_work(work: Work) -> int:
+def run_work(work: Work, early: Early | None = None) -> int:
     umask = os.umask(0o077)  # what we write is nobody else's to read; programs that we start get theirs back
     env = dict(os.environ)
     os.environ.pop(BY_NAME["password"].env, None)  # no program that we start inherits it
@@ -56,7 +57,9 @@ def run_work(work: Work) -> int:
         work.ask(app)
         if not settings.dry_run:
             console.contents = read_ahead(settings, env)
-        _begin(work, app)
+        _begin(work, app, early)
+        if early is not None:
+            early.close()
         if (code := _without_loop(work, app)) is not None:
             return code
         with _guarded(work, app):
@@ -76,7 +79,7 @@ def run_work(work: Work) -> int:
             sys.modules["xmppsh.config.program"].end_running()
 
 
-def _begin(work: Work, app: App) -> None:
+def _begin(work: Work, app: App, early: Early | None) -> None:
     """Dial for a one-shot, and hash its password, while the rest is loaded."""
     settings = app.settings
     if work.spec.session != "one-shot" or work.guarded or settings.dry_run or settings.proxy is not None:
@@ -86,7 +89,7 @@ def _begin(work: Work, app: App) -> None:
 
         account = str(app.account.jid.bare)
         asked = f"{settings.host} {settings.tls} {settings.ipv4} {settings.ipv6} {settings.resolve}"
-        app.storage.head_start = HeadStart(state / "places.json", account, asked, app.console.log)
+        app.storage.head_start = HeadStart(state / "places.json", account, asked, app.console.log, early)
         app.storage.head_start.begin()
         if (password := app.account.credentials.password) is not None:
             from xmppsh.connection.hashing import Hashing

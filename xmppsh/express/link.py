@@ -13,13 +13,26 @@ import select
 import time
 from typing import TYPE_CHECKING, Any
 
+from xmppsh.net.tls import set_up
+
 if TYPE_CHECKING:
     from xmppsh.express.waits import Waits
+    from xmppsh.net.tls import TlsPolicy
 
 READ_BYTES = 256 * 1024
 MAX_READ_AWAY_BYTES = 4 * 1024 * 1024  # at the end; who floods us does not hold us
 _QUICKACK = getattr(_socket, "TCP_QUICKACK", None)  # Linux
 _NODELAY = getattr(_socket, "TCP_NODELAY", None)
+
+
+def tls_context(policy: TlsPolicy, *, direct: bool) -> Any:
+    """The context for one connection (net/tls.py); raises NoInputError or ConfigError for files that do not serve."""
+    context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)  # a Python without it raises AttributeError here
+    if direct:
+        name = policy.alpn.encode()
+        context._set_alpn_protocols(bytes([len(name)]) + name)  # RFC 7301 §3.1
+    set_up(context, policy)
+    return context
 
 
 class Link:

@@ -6,7 +6,6 @@ none of them ever waits for an event loop: they wait themselves.
 
 from __future__ import annotations
 
-import _ssl
 import time
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, IoError, XmppshError
+from xmppsh.express.link import tls_context
 from xmppsh.express.waits import Stopped
-from xmppsh.net.tls import check_pin, set_up, why_failed
+from xmppsh.net.tls import check_pin, why_failed
 from xmppsh.outbox.queue import Queue
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import HashPassword, StartTls, Write
@@ -69,8 +69,8 @@ class Bounces:
 class Session:
     """One bound session.
 
-    journal: makes the journal, where a message is to be stored; deadline: for the way
-    to the bound session, in time.monotonic(). was_written: has anything of the command's been handed to the link?
+    journal: makes the journal, where a message is to be stored; stores: is one going to be? deadline: for the way to
+    the bound session, in time.monotonic(). was_written: has anything of the command's been handed to the link?
     """
 
     rooms: Mapping[str, str] = MappingProxyType({})
@@ -84,13 +84,16 @@ class Session:
         journal: Callable[[], Journal],
         listeners: Listeners,
         deadline: float,
+        *,
+        stores: bool,
     ) -> None:
         self.options, self.was_written = options, False
         self.requests = self  # it asks by itself
         self.error: XmppshError | None = None
         self._stream, self._link, self._waits, self._deadline = stream, link, waits, deadline
-        self._make_journal = journal
+        self._make_journal, self._stores = journal, stores
         self._journal: Journal | None = None
+        self._tls: Any = None  # the context, once it is made
         self._listeners, self._queue, self._bounces = listeners, Queue(), Bounces()
         self._asked: dict[str, Jid | None] = {}
         self._answers: dict[str, Element] = {}
@@ -113,7 +116,11 @@ class Session:
     def open(self) -> bool:
         """Log in; may stanzas be written now? Nothing of the command's has been by then."""
         self._do(self._stream.open())
+        meanwhile = [self._open_journal, self._make_tls]  # what takes its time is done while the server answers
         while not self._is_live and not self._is_over:
+            self._link.flush(self._deadline)
+            if meanwhile:
+                meanwhile.pop()()
             self._read(self._deadline)
         return not self._is_over
 
@@ -157,15 +164,14 @@ class Session:
                 case ev.StreamEnded(error):
                     self._end(error)
 
+    def _make_tls(self) -> None:
+        if self._tls is None:
+            self._tls = tls_context(self.options.policy, direct=self._stream.config.tls == "direct")
+
     def _start_tls(self) -> None:
         policy, domain = self.options.policy, self.options.jid.dial_name
-        # The part of `ssl` in C, without its costly import. A Python that has it no longer raises AttributeError here.
-        context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
-        if self._stream.config.tls == "direct":
-            name = policy.alpn.encode()
-            context._set_alpn_protocols(bytes([len(name)]) + name)  # RFC 7301 §3.1
-        set_up(context, policy)
-        self._link.start_tls(context, domain, self._deadline)
+        self._make_tls()
+        self._link.start_tls(self._tls, domain, self._deadline)
         check_pin(policy, self._link.certificate, domain)
         self._do(self._stream.handle(ev.TlsEstablished(self._link.certificate)))
 
@@ -218,6 +224,11 @@ class Session:
         self._do(self._stream.send(stanza))
         self.was_written = True
         return entry.number
+
+    def _open_journal(self) -> None:
+        if self._stores:
+            self._journal = self._make_journal()
+            self._journal.open()
 
     def _store(self, entry: Entry) -> None:
         self._journal = self._journal or self._make_journal()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xmppsh.connection.known import KnownServers
-from xmppsh.errors import TlsError, XmppshError
+from xmppsh.errors import IoError, TlsError, XmppshError
 from xmppsh.express.link import Link
 from xmppsh.express.session import Listeners, Session
 from xmppsh.express.waits import Stopped
@@ -44,7 +44,7 @@ class Express:
     """Opens one session.
 
     options: whose, with what the last run has left of it: known, tokens, head_start, hashing. on_live: is called when
-    it is there.
+    it is there. stores: is the command going to send a message?
     """
 
     def __init__(
@@ -54,10 +54,12 @@ class Express:
         waits: Waits,
         log: Log,
         on_live: Callable[[], None],
+        *,
+        stores: bool,
     ) -> None:
         self._options = replace(options, jid=beside(options.jid))
         self._journal, self._waits, self._log, self._on_live = journal, waits, log, on_live
-        self._account = str(options.jid.bare)
+        self._account, self._stores = str(options.jid.bare), stores
 
     @asynccontextmanager
     async def one_shot(self, *, heals: bool = False, acks: bool = True) -> AsyncIterator[Session]:
@@ -84,7 +86,7 @@ class Express:
                 self._remember(place)
                 self._on_live()
                 return session
-        except (TimeoutError, OSError, TlsError) as error:
+        except (TimeoutError, OSError, TlsError, IoError) as error:
             session.close()
             raise Declined from error
         except BaseException:  # a signal
@@ -118,7 +120,7 @@ class Express:
             lambda: servers.learn(self._account, known, stream),
             lambda: servers.mistrust(self._account, stream),
         )
-        return Session(options, stream, link, self._waits, self._journal, listeners, deadline)
+        return Session(options, stream, link, self._waits, self._journal, listeners, deadline, stores=self._stores)
 
     def _tokens(self) -> KeptTokens | None:
         password = self._options.credentials.password

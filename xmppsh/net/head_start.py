@@ -8,20 +8,24 @@ more of us than the domain. Where this time's stream would begin in another way,
 
 from __future__ import annotations
 
-import _socket
 import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.kept import KeptFile
+from xmppsh.config.ours import replace_private
+from xmppsh.net.early import NAME, connecting
+from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
+    import _socket
     import socket
     from pathlib import Path
 
     from xmppsh.model import TlsMode
     from xmppsh.net.attempts import Attempt
+    from xmppsh.net.early import Early
     from xmppsh.texts import Log
 
 MAX_PLACES = 64
@@ -31,9 +35,13 @@ FRESH_S = 5.0  # a server does not wait for ever for our first byte
 
 
 class HeadStart:
-    """The place of one account in a file of the state folder. asked: what was asked for, which may be nothing."""
+    """The place of one account in a file of the state folder. asked: what was asked for, which may be nothing.
 
-    def __init__(self, path: Path, account: str, asked: str, log: Log) -> None:
+    early: what may have been begun before the settings were read.
+    """
+
+    def __init__(self, path: Path, account: str, asked: str, log: Log, early: Early | None = None) -> None:
+        self._early, self._folder, self._log = early, path.parent, log
         self._file, self._account, self._asked = KeptFile(path, _is_entry, log), account, asked
         self._begun: tuple[str, int, _socket.socket] | None = None
         self.begun_at = 0.0  # in the loop's time
@@ -53,12 +61,11 @@ class HeadStart:
         if entry is None or entry["asked"] != self._asked or not 0 <= time.time() - entry["seen"] < MAX_AGE_S:
             return
         address, port = entry["address"], entry["port"]
-        family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
-        sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        sock.setblocking(False)
-        with contextlib.suppress(OSError):  # such as BlockingIOError: it is under way
-            sock.connect((address, port))
-        self._begun, self.begun_at = (address, port, sock), time.monotonic()
+        if self._early is not None and (early := self._early.take(address, port)) is not None:
+            sock, self.begun_at = early
+        else:
+            sock, self.begun_at = connecting(address, port), time.monotonic()
+        self._begun = (address, port, sock)
 
     def speak(self) -> None:
         """Say what was said first the last time, where the connection stands by now."""
@@ -105,6 +112,7 @@ class HeadStart:
     def remember_place(self, address: str, port: int, tls: TlsMode) -> None:
         """The same."""
         self.close()
+        self._remember_early(address, port)
         now, former = time.time(), self._former.get(self._account)
         entry = {"asked": self._asked, "address": address, "port": port, "tls": tls, "seen": now}
         entry["words"] = self.wanted.decode() if tls == "starttls" else ""
@@ -112,6 +120,13 @@ class HeadStart:
             return
         entries = {**self._former, self._account: entry}
         self._file.write(dict(sorted(entries.items(), key=lambda item: item[1]["seen"])[-MAX_PLACES:]))
+
+    def _remember_early(self, address: str, port: int) -> None:
+        if self._early is not None and (text := self._early.with_place(address, port)) is not None:
+            try:
+                replace_private(self._folder / NAME, text)
+            except OSError as error:
+                self._log(1, f"{self._folder / NAME} cannot be written: {os_reason(error)}")
 
     def close(self) -> None:
         """Give up what nobody has taken."""

@@ -134,6 +134,10 @@ class Journal:
                 raise
         return self._store
 
+    def open(self) -> None:
+        """Open the file before anything is written to it; raises IoError."""
+        _ = self.store
+
     def _opened(self) -> Store:
         from xmppsh.outbox.store import Store  # and with it SQLite: many store nothing
 

@@ -1,0 +1,141 @@
+"""A connection that is begun before the command line is understood: by the very settings of the last time."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xmppsh.net.early import NAME, Early
+from xmppsh.net.head_start import HeadStart
+
+ACCOUNT, ASKED = "alice@example.net", "nothing special"
+SEND = ["send", "bob@example.net", "hello"]
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A port of loopback, where nobody waits long for a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(15)
+        yield server
+
+
+def port_of(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    return {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "XMPPSH_JID": ACCOUNT, **more}
+
+
+def after_a_run(listener: socket.socket, env: dict[str, str], words: list[str] | None = None) -> Path:
+    """A run that came to the listener has ended; its file."""
+    folder = Path(env["XDG_STATE_HOME"]) / "xmppsh"
+    early = Early(SEND if words is None else words, env)
+    head_start = HeadStart(folder / "places.json", ACCOUNT, ASKED, lambda *_: None, early)
+    head_start.remember_place("127.0.0.1", port_of(listener), "starttls")
+    return folder / NAME
+
+
+def begins(listener: socket.socket, words: list[str], env: dict[str, str]) -> bool:
+    """Does this run begin a connection to the listener?"""
+    taken = Early(words, env).take("127.0.0.1", port_of(listener))
+    if taken is not None:
+        listener.accept()[0].close()
+        taken[0].close()
+    return taken is not None
+
+
+def test_the_first_run_begins_nothing_and_the_next_one_with_the_same_settings_does(
+    tmp_path: Path, listener: socket.socket
+) -> None:
+    env = environment(tmp_path)
+    assert not begins(listener, SEND, env)
+    file = after_a_run(listener, env)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert begins(listener, SEND, env)
+    assert begins(listener, ["ping"], env)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["listen"],
+        ["send", "-n", "bob"],
+        ["--proxy", "http://p:1", "send", "bob"],
+        ["-j", "carol@example.net", *SEND],
+        [],
+    ],
+)
+def test_another_command_line_begins_nothing(tmp_path: Path, listener: socket.socket, words: list[str]) -> None:
+    env = environment(tmp_path)
+    after_a_run(listener, env)
+    assert not begins(listener, words, env)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"XMPPSH_JID": "carol@example.net"}, {"XMPPSH_HOST": "127.0.0.2"}, {"XMPPSH_PROFILE": "work"},
+     {"XMPPSH_PROXY": "socks5h://127.0.0.1:9"}],
+)  # fmt: skip
+def test_another_environment_begins_nothing(tmp_path: Path, listener: socket.socket, more: dict[str, str]) -> None:
+    after_a_run(listener, environment(tmp_path))
+    assert not begins(listener, SEND, environment(tmp_path, **more))
+
+
+def test_a_changed_config_file_begins_nothing(tmp_path: Path, listener: socket.socket) -> None:
+    env = environment(tmp_path)
+    config = tmp_path / ".config/xmppsh/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("")
+    after_a_run(listener, env)
+    assert begins(listener, SEND, env)
+    config.write_text('proxy = "socks5h://127.0.0.1:9"\n')
+    assert not begins(listener, SEND, env)
+
+
+def test_the_address_after_j_is_one_of_the_settings(tmp_path: Path, listener: socket.socket) -> None:
+    env = environment(tmp_path)
+    words = ["-j", "carol@example.net", "ping"]
+    after_a_run(listener, env, words)
+    assert begins(listener, words, env)
+    assert not begins(listener, ["ping"], env)
+
+
+def test_what_leads_elsewhere_by_now_is_closed(tmp_path: Path, listener: socket.socket) -> None:
+    env = environment(tmp_path)
+    after_a_run(listener, env)
+    assert Early(SEND, env).take("127.0.0.1", 1) is None
+    with listener.accept()[0] as begun:
+        begun.settimeout(15)
+        assert begun.recv(1) == b""
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\tb", "a\tb\tc\td\n", f"{'x' * 20_000}\n", "\xff"])
+def test_a_file_of_no_use_begins_nothing_and_is_written_anew(
+    tmp_path: Path, listener: socket.socket, text: str
+) -> None:
+    env = environment(tmp_path)
+    file = after_a_run(listener, env)
+    file.write_bytes(text.encode("latin-1"))
+    assert not begins(listener, SEND, env)
+    after_a_run(listener, env)
+    assert begins(listener, SEND, env)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_file_that_others_may_write_begins_nothing(tmp_path: Path, listener: socket.socket, mode: int) -> None:
+    env = environment(tmp_path)
+    after_a_run(listener, env).chmod(mode)
+    assert not begins(listener, SEND, env)
+
+
+def test_a_link_begins_nothing(tmp_path: Path, listener: socket.socket) -> None:
+    env = environment(tmp_path)
+    file = after_a_run(listener, env)
+    os.rename(file, tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    assert not begins(listener, SEND, env)

@@ -1,0 +1,126 @@
+"""A TCP connection that is begun before the command line is understood: that takes as long as a round trip far away.
+
+It goes where the same settings led the last time; head_start.py takes it from here, or closes it. The settings are
+compared as they stand, unread: some variables, the address after `-j`, and whether the config file has changed. Where a
+command line has any other option, nothing is begun here. Like agent/thin.py this file loads next to nothing.
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NAME = "early.tsv"  # in the state folder; lines of settings, address, port, and seconds since the epoch
+COMMANDS = ("send", "ping", "iq")
+VARIABLES = ("JID", "HOST", "PROFILE", "TLS", "IPV4", "IPV6", "RESOLVE")  # XMPPSH_…: what leads to a place
+MAX_BYTES = 16 * 1024
+MAX_LINES = 32
+MAX_AGE_S = 24 * 3600  # as of places.json
+
+
+class Early:
+    """That of one run."""
+
+    def __init__(self, words: Sequence[str], env: Mapping[str, str]) -> None:
+        self._settings = _settings(words, env)
+        self._lines: list[str] = []  # of the file
+        self._begun: tuple[str, int, _socket.socket, float] | None = None
+        if self._settings and sys.platform == "linux":  # see head_start.py
+            try:
+                self._lines = _read(f"{_folder(env, 'STATE_DIRECTORY', 'XDG_STATE_HOME', '.local/state')}/{NAME}")
+                self._begin()
+            except (OSError, ValueError):  # it is not there, or not what it should be: it costs time
+                self._lines = []
+
+    def _begin(self) -> None:
+        for line in self._lines:
+            settings, address, port, seen = line.rsplit("\t", 3)
+            if settings == self._settings and 0 <= time.time() - float(seen) < MAX_AGE_S:
+                self._begun = (address, int(port), connecting(address, int(port)), time.monotonic())
+                return
+
+    def take(self, address: str, port: int) -> tuple[_socket.socket, float] | None:
+        """The connection to this place, and when it was begun (time.monotonic()); one to another place is closed."""
+        if self._begun is None:
+            return None
+        *place, sock, begun_at = self._begun
+        self._begun = None
+        if place == [address, port]:
+            return sock, begun_at
+        sock.close()
+        return None
+
+    def close(self) -> None:
+        """Nobody takes it."""
+        self.take("", 0)
+
+    def with_place(self, address: str, port: int) -> bytes | None:
+        """What the file is to hold from now on; None where nothing of it is new."""
+        place, now = f"{self._settings}\t{address}\t{port}\t", time.time()
+        if not self._settings or any(
+            line.startswith(place) and now - float(line[len(place) :]) < MAX_AGE_S / 2 for line in self._lines
+        ):
+            return None
+        others = [line for line in self._lines if not line.startswith(f"{self._settings}\t")]
+        return "".join(f"{line}\n" for line in [*others[1 - MAX_LINES :], f"{place}{int(now)}"]).encode()
+
+
+def connecting(address: str, port: int) -> _socket.socket:
+    """A socket on its way there; nothing is waited for, and no failure counts: a second connect() tells it (Linux)."""
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    sock.setblocking(False)
+    with contextlib.suppress(OSError):  # such as BlockingIOError: it is under way
+        sock.connect((address, port))
+    return sock
+
+
+def _settings(words: Sequence[str], env: Mapping[str, str]) -> str:
+    """What leads to a place, in one line without tabs; empty where nothing is to be begun."""
+    left, jid, is_ours = iter(words), "", False
+    for word in left:
+        if word == "-j":
+            jid = next(left, "")
+        elif word.startswith("-"):
+            return ""
+        else:
+            is_ours = is_ours or word in COMMANDS
+            if not is_ours:
+                return ""
+    if not is_ours or "XMPPSH_PROXY" in env:
+        return ""
+    config = f"{_folder(env, 'CONFIGURATION_DIRECTORY', 'XDG_CONFIG_HOME', '.config')}/config.toml"
+    try:
+        facts = os.stat(config)
+    except OSError:
+        facts = None
+    changed = None if facts is None else (config, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+    return repr((jid, *(env.get(f"XMPPSH_{name}") for name in VARIABLES), changed))
+
+
+def _folder(env: Mapping[str, str], of_service: str, of_user: str, below_home: str) -> str:
+    """The same as in config/paths.py, where HOME is given."""
+    if (given := env.get(of_service, "").partition(":")[0]).startswith("/"):
+        return given
+    if (given := env.get(of_user, "")).startswith("/"):
+        return f"{given}/xmppsh"
+    return f"{env.get('HOME', '')}/{below_home}/xmppsh"
+
+
+def _read(path: str) -> list[str]:
+    """The lines of a file of ours; raises OSError, ValueError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(fd)
+        if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
+            raise PermissionError(path)
+        return os.read(fd, MAX_BYTES).decode().splitlines()
+    finally:
+        os.close(fd)
