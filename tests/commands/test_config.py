@@ -68,6 +68,11 @@ async def test_set_changes_a_line(program: Program, config: Path, arguments: lis
 
 REFUSED = {
     "a password": (["password", "x"], 64, "a password is never given on the command line"),
+    "a proxy's password": (
+        ["proxy", "socks5h://me:pencil@localhost:1080"],
+        64,
+        "a proxy's password is never set on the command line",
+    ),
     "an unknown key": (["jib", "x"], 64, "'jib' is not a setting"),
     "a wrong type": (["timeout", "soon"], 64, "'soon' is not a number of seconds"),
     "two values": (["timeout", "1", "2"], 64, "timeout takes one value"),

@@ -253,8 +253,16 @@ def test_a_config_with_a_password_that_others_can_reach_is_refused(home: Home, t
     assert caught.value.hint == f"chmod 600 {home.file}, or --password-fd N"
 
 
+def test_a_config_with_the_password_of_a_proxy_that_others_can_reach_is_refused(home: Home) -> None:
+    home.write("proxy = 'socks5h://me:pencil@localhost:1080'", 0o644)
+    with pytest.raises(ConfigError) as caught:
+        home.load()
+    assert str(caught.value).startswith(f"{home.file} holds a proxy's password and its mode is 0644")
+    assert caught.value.hint == f"chmod 600 {home.file}, or XMPPSH_PROXY"
+
+
 def test_a_config_without_a_password_may_be_read_by_all(home: Home) -> None:
-    home.write("timeout = 3\npassword-command = 'pass show x'", 0o644)
+    home.write("timeout = 3\npassword-command = 'pass show x'\nproxy = 'http://localhost:1080'", 0o644)
     assert home.load().timeout == 3.0
 
 

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from xmppsh.config.load import document_of, settings_of
 from xmppsh.config.paths import writable_config
+from xmppsh.config.proxy import Proxy
 from xmppsh.config.schema import BY_NAME, SETTINGS, Origin
 from xmppsh.config.values import nearest
 from xmppsh.errors import UsageError
@@ -35,6 +36,7 @@ ORIGINS: dict[Origin, OriginName] = {
     Origin.DEFAULT: "default",
 }
 MASKED = "***"
+WITH_AN_EDITOR = "set XMPPSH_PROXY, or write the line with an editor: xmppsh config path names the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,9 @@ async def config_set(app: App, setting: Setting, values: tuple[str, ...], unset:
 def _value(setting: Setting, values: tuple[str, ...]) -> bool | str | list[str]:
     if not setting.flag:
         for value in values:
-            setting.parse(value)  # a usage error here, and no fault of the file
+            parsed = setting.parse(value)  # a usage error here, and no fault of the file
+            if isinstance(parsed, Proxy) and parsed.password:
+                raise UsageError("a proxy's password is never set on the command line", hint=WITH_AN_EDITOR)
         return list(values) if setting.many and len(values) > 1 else values[0]
     if values[0] not in ("true", "false"):
         raise UsageError(f"{setting.key} is true or false", hint=f"xmppsh config set {setting.key} true")

@@ -76,8 +76,11 @@ def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
     document = parsed(path, data)
     profiles = document.tables.get("profile", {})
     tables = [document.tables, *(profiles.values() if isinstance(profiles, dict) else ())]
-    if any(isinstance(table, dict) and "password" in table for table in tables):
+    tables = [table for table in tables if isinstance(table, dict)]
+    if any("password" in table for table in tables):
         refuse_readable_by_others(path, "a password", env)
+    if any("@" in str(table.get("proxy")) for table in tables):
+        refuse_readable_by_others(path, "a proxy's password", env, "XMPPSH_PROXY")
     refuse_foreign_file(path, "the config file")
     return document
 
