@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from xmppsh.config.schema import Color
 
-MAX_HELD = 256 * 1024  # characters
+MAX_HELD = 256 * 1024  # characters, bytes
 FALLBACK_SIZE = (80, 24)  # columns, rows
 PATIENCE_S = 1
 CHARACTERS = 6  # where tcgetattr has the special ones
@@ -64,30 +64,45 @@ class Terminal:
     """The file that prompt_toolkit draws on. One that hung up takes nothing; the keyboard tells of that.
 
     One that stands still must not hold the loop for ever, which has signals and the stream to attend to: what it
-    does not take within `PATIENCE_S` is dropped.
+    does not take within `PATIENCE_S` follows as soon as it does, at most MAX_HELD bytes of it.
     """
 
     encoding = "utf-8"
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._stands_still = False
+        self._rest = b""  # what it has not taken yet
+        self.takes = asyncio.Event()  # it has taken all of it
+        self.takes.set()
         self.last = ""  # what was written last
 
     def write(self, text: str) -> None:
-        """Write all of it, if the terminal takes it."""
+        """Write all of it, if the terminal takes it, and the rest later."""
         self.last, data = text, text.encode("utf-8", "replace")
-        try:
-            while data and self._takes():
-                data = data[os.write(self._fd, data[:TAKEN_BYTES]) :]
-        except OSError:
+        if not self.takes.is_set():
+            if len(self._rest) < MAX_HELD:
+                self._rest += data
             return
+        self._rest = data
+        self._push(PATIENCE_S)
+        if self._rest:
+            self.takes.clear()
+            asyncio.get_running_loop().add_writer(self._fd, self._go_on)
 
-    def _takes(self) -> bool:
+    def _go_on(self) -> None:
+        self._push(0)
+        if not self._rest:
+            asyncio.get_running_loop().remove_writer(self._fd)
+            self.takes.set()
+
+    def _push(self, patience_s: float) -> None:
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        self._stands_still = not poll.poll(0 if self._stands_still else PATIENCE_S * 1000)
-        return not self._stands_still
+        try:
+            while self._rest and poll.poll(patience_s * 1000):
+                self._rest = self._rest[os.write(self._fd, self._rest[:TAKEN_BYTES]) :]
+        except OSError:
+            self._rest = b""
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -218,17 +233,18 @@ class ScreenOutput(WholeRecords):
         self._screen = screen
 
     async def write(self, text: str) -> None:
-        """Print one record above the prompt; where there is none, a terminal stopped by Ctrl-S is waited for."""
+        """Print one record above the prompt; a terminal that stands still (Ctrl-S, a link that hangs) is waited for."""
         await self._screen.free.wait()
         async with self.lock:
+            await self._screen.terminal.takes.wait()
             if self._screen.dumb_line is not None:
                 self._screen.above(text)
                 return
             while text and not self._screen.has_prompt:
                 piece, text = text[:TAKEN_CHARACTERS], text[TAKEN_CHARACTERS:]
                 await self.write_now(piece)
-        if text:
-            self._screen.above(text)
+            if text:
+                self._screen.above(text)
 
 
 def keyboard() -> Keyboard:
