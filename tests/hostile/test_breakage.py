@@ -177,7 +177,8 @@ def test_listen_comes_back_after_a_cut(scenario: Scenario, outcome: Outcome) -> 
     if "shutdown" in scenario.name or "unanswered" in scenario.name:
         assert outcome.json.err.count("trying again") == 1
         assert outcome.json.err.count("before the messages came") <= 1
-        assert len(outcome.json.first.connections) < 9, "it must ask less and less often"
+        # Four delays of at least 0.1, 0.2, 0.4 and 0.8 s are made in 2 s; each of the five sessions asks once beside it.
+        assert len(outcome.json.first.connections) <= 10, "it must ask less and less often"
 
 
 @pytest.mark.parametrize(
