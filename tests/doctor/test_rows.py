@@ -28,6 +28,14 @@ def test_one_fault_is_one_row_with_its_places_and_what_is_known_of_the_certifica
     ]
 
 
+def test_what_is_one_row_is_counted_once() -> None:
+    made = Rows(0)
+    for check in (*REFUSED, *(Check("bind", f"resource {place}", "warn", "slow") for place in "ab")):
+        list(made.add(check))
+    list(made.end())
+    assert made.counts == {"ok": 3, "warn": 1, "fail": 1, "skip": 2}
+
+
 def test_what_was_not_reached_of_a_certificate_is_no_fact_about_it() -> None:
     failed = Check("tls", "handshake a:1", "fail", "no STARTTLS")
     unreached = Check("tls", "certificate a:1", "skip", "because handshake a:1 failed")

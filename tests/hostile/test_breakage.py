@@ -61,7 +61,7 @@ def test_another_protocol_is_named_with_its_place_and_a_way_out(scenario: Scenar
     assert outcome.json.error["hint"] == (
         "--tls direct, if the port is one for direct TLS"
         if scenario.name == "speaks-tls"
-        else "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS; xmppsh doctor finds out"
+        else "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS"
     )
 
 
@@ -177,7 +177,7 @@ def test_listen_comes_back_after_a_cut(scenario: Scenario, outcome: Outcome) -> 
     if "shutdown" in scenario.name or "unanswered" in scenario.name:
         assert outcome.json.err.count("trying again") == 1
         assert outcome.json.err.count("before the messages came") <= 1
-        # Four delays of at least 0.1, 0.2, 0.4 and 0.8 s are made in 2 s; each of the five sessions asks once beside it.
+        # In 2 s there are four delays, of at least 0.1, 0.2, 0.4 and 0.8 s; each of five sessions asks once beside it.
         assert len(outcome.json.first.connections) <= 10, "it must ask less and less often"
 
 

@@ -177,7 +177,7 @@ def test_the_server_redirected_to_must_prove_the_domain(scenario: Scenario, outc
 
 
 THERE = rf"^{DOMAIN} redirects to 127\.0\.0\.1:(\d+): "
-PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS; xmppsh doctor finds out"
+PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS"
 OPERATOR = "tell the server's operator; --host HOST[:PORT] connects to a server of your choice"
 
 

@@ -5,7 +5,7 @@ from protocol.playbook import HEADER, fault_of, feed, new_stream, stream_at
 
 from xmppsh.protocol.table import State
 
-PORT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS; xmppsh doctor finds out"
+PORT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS"
 NO_XMPP = "the server does not speak XMPP: its answer begins with "
 TLS_ALERT, TLS_HANDSHAKE = b"\x15\x03\x01\x00\x02\x02\x46", b"\x16\x03\x03\x00\x7a\x02\x00"
 IN_TLS = "the server does not speak XMPP in the clear: its answer is TLS"

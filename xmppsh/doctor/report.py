@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
-from xmppsh.protocol.negotiation import ASK_DOCTOR
 from xmppsh.resolve.options import CLIENTS, SERVERS
 
 if TYPE_CHECKING:
@@ -92,7 +91,6 @@ class Report:
         self, group: Group, check: str, error: XmppshError, detail: str | None = None, *, value: float | None = None
     ) -> None:
         """It does not work; detail: in place of the error's sentence."""
-        error.hint = error.hint and error.hint.removesuffix(ASK_DOCTOR)
         failed = Check(group, check, "fail", detail or str(error), error.hint, value)
         if self.failure is None:
             self.failure, self.failed = error, failed

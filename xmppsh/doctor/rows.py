@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from xmppsh.doctor.report import Check, Group, Status
 
+SHOWN_ONCE: tuple[Status, ...] = ("fail", "warn")  # what was found at several places is one row, and counts as one
 MARKS: dict[Status, str] = {"ok": "✓", "warn": "!", "fail": "✗", "skip": "·"}
 # What the row of a layer where all is well tells; all names of its checks where none of these is there.
 HEADLINES: dict[Group, tuple[str, ...]] = {
@@ -38,7 +39,8 @@ class Rows:
 
     def add(self, check: Check) -> Iterator[str]:
         """The rows that are complete now that this check is known."""
-        self.counts[check.status] += 1
+        if check.status not in SHOWN_ONCE:
+            self.counts[check.status] += 1
         if self._group and self._group[0].group != check.group:
             yield from self._flush()
         self._group.append(check)
@@ -56,10 +58,11 @@ class Rows:
         if checks and all(check.status == "skip" for check in checks):
             self._unreached.setdefault(checks[0].detail, []).extend(checks)
             return
-        for said, hint, same in _merged(check for check in checks if check.status == "fail"):
-            yield self._row(same[0], [said, *_facts(checks, same)], hint)
-        for said, hint, same in _merged(check for check in checks if check.status == "warn"):
-            yield self._row(same[0], [said], hint)
+        for status in SHOWN_ONCE:
+            for said, hint, same in _merged(check for check in checks if check.status == status):
+                self.counts[status] += 1
+                facts = _facts(checks, same) if status == "fail" else ()
+                yield self._row(same[0], [said, *facts], hint)
         good = [check for check in checks if check.status == "ok"]
         if good and not any(check.status == "fail" for check in checks):
             yield self._row(good[0], [_headline(good)], None)

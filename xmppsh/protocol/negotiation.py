@@ -34,8 +34,7 @@ MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
 NEXT_MECHANISM = ("invalid-mechanism", "mechanism-too-weak")
 TOKENS = f"{{{ns.SASL2}}}inline/{{{ns.FAST}}}fast/{{{ns.FAST}}}mechanism"
 LATER = "try again later"
-ASK_DOCTOR = "; xmppsh doctor finds out"
-PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS" + ASK_DOCTOR
+PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS"
 
 
 @dataclass(frozen=True, slots=True)
