@@ -75,6 +75,14 @@ def test_a_password_that_is_not_utf_8_is_refused(place: Place) -> None:
         place.find({"password_file": str(path)})
 
 
+@pytest.mark.parametrize("content", ["/dev/zero", "p" * 20_000])
+@pytest.mark.parametrize("source", ["file", "fd"])
+def test_a_line_without_an_end_is_no_password(place: Place, source: str, content: str) -> None:
+    path = Path(content) if content.startswith("/") else place.file("secret", content)
+    with path.open("rb") as file, pytest.raises(ConfigError, match=": the first line is longer than 16384 bytes"):
+        place.find({f"password_{source}": str(path) if source == "file" else file.fileno()})
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
 def test_a_password_file_that_others_can_read_is_refused(place: Place, mode: int) -> None:
     path = place.file("secret", "pencil", mode)

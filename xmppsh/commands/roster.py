@@ -6,12 +6,12 @@ import asyncio
 import json
 from contextlib import aclosing
 from dataclasses import field
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.errors import DataError, ExitCode, NoInputError, Partial, StanzaError, UsageError, XmppshError
+from xmppsh.app.sources import contents
+from xmppsh.errors import DataError, ExitCode, Partial, StanzaError, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -19,8 +19,7 @@ from xmppsh.registry.base import command
 from xmppsh.registry.kinds import parse_address
 from xmppsh.registry.params import FILE, JID
 from xmppsh.session.outcome import no_answer
-from xmppsh.tasks import apart, running
-from xmppsh.texts import os_reason
+from xmppsh.tasks import running
 from xmppsh.xep.roster import Contact, contacts, removing, setting
 from xmppsh.xmlio.stanzas import presence
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 50  # changes that are on their way together: the round trip is paid once for them
 SEEN = ("to", "both")
-MAX_INPUT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ async def roster_import(app: App, file: str | None) -> None:
 
     Example:  xmppsh roster import roster.ndjson
     """
-    wanted = _parsed(await _text(app, file))
+    wanted = _parsed(await contents(app.console, file))
     async with app.sessions.one_shot() as session:
         refused = await _import(app, session, wanted)
         await session.acked(session.sent_count)
@@ -217,17 +215,6 @@ async def _add(session: SessionPort, one: Contact, known: Contact | None, timeou
     if (one.subscription in SEEN or one.asks) and not is_seen:
         session.send(presence("subscribe", to=one.jid), kind="presence", to=one.jid)
     return None
-
-
-async def _text(app: App, file: str | None) -> str:
-    try:
-        if file in (None, "-"):
-            return (await app.console.stdin.read_all(MAX_INPUT_BYTES)).decode("utf-8")
-        return await apart(partial(app.console.path(str(file)).read_text, "utf-8"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file or 'stdin'} is not UTF-8 (byte {error.start + 1})") from error
-    except OSError as error:
-        raise NoInputError(f"{file}: {os_reason(error)}") from error
 
 
 def _parsed(text: str) -> list[Contact]:

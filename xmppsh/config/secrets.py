@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
 
 COMMAND_S = 60.0  # a password manager may ask its user first
+MAX_LINE_BYTES = 16 * 1024
 SERVICE = "xmppsh"  # in the keyring
 CREDENTIALS = ("xmppsh.password", "password")  # names below systemd's CREDENTIALS_DIRECTORY
 
@@ -125,9 +126,15 @@ def _from(settings: Settings, name: str, env: Mapping[str, str]) -> str:
 def _from_file(path: Path, env: Mapping[str, str], instead: str) -> str:
     refuse_readable_by_others(path, "a password", env, instead)
     try:
-        return _first_line(path.read_bytes(), str(path))
+        return _first_line(_beginning(path), str(path))
     except OSError as error:
         raise NoInputError(f"{path}: {os_reason(error)}") from error
+
+
+def _beginning(path: Path) -> bytes:
+    """The first line, and of one that does not end as much as is needed to tell that."""
+    with path.open("rb") as file:
+        return file.readline(MAX_LINE_BYTES + 1)
 
 
 def _from_fd(fd: int) -> str:
@@ -141,7 +148,7 @@ def _from_fd(fd: int) -> str:
 def _line_of(fd: int) -> bytes:
     """One line, and not a byte more: what follows may be somebody else's (a message's body on stdin)."""
     line = bytearray()
-    while (byte := os.read(fd, 1)) not in (b"", b"\n"):
+    while len(line) <= MAX_LINE_BYTES and (byte := os.read(fd, 1)) not in (b"", b"\n"):
         line += byte
     return bytes(line)
 
@@ -153,8 +160,11 @@ def _from_command(command: str, option: str, limit_s: float) -> str:
 
 
 def _first_line(data: bytes, source: str) -> str:
+    first = data.split(b"\n", 1)[0]
+    if len(first) > MAX_LINE_BYTES:
+        raise ConfigError(f"{source}: the first line is longer than {MAX_LINE_BYTES} bytes: that is no password")
     try:
-        line = data.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8-sig")
+        line = first.rstrip(b"\r").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: the password is not UTF-8") from error
     if not line:
@@ -167,7 +177,7 @@ def _from_credentials(env: Mapping[str, str]) -> str | None:
     folder = env.get("CREDENTIALS_DIRECTORY", "")
     for path in (Path(folder) / name for name in CREDENTIALS if folder.startswith("/")):
         try:
-            return _first_line(path.read_bytes(), str(path))
+            return _first_line(_beginning(path), str(path))
         except FileNotFoundError:
             continue
         except OSError as error:

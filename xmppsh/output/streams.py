@@ -214,13 +214,13 @@ class InputStream:
         finally:
             loop.remove_reader(self.fd)
 
-    async def read_all(self, limit_bytes: int) -> bytes:
+    async def read_all(self, limit_bytes: int, what: str = "the input") -> bytes:
         """Everything up to the end; raises DataError past `limit_bytes`."""
         data = bytearray()
         while chunk := await self.read():
             data += chunk
             if len(data) > limit_bytes:
-                raise DataError(f"the input is longer than {limit_bytes} bytes")
+                raise DataError(f"{what} is longer than {limit_bytes} bytes")
         return bytes(data)
 
 

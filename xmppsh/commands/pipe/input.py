@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.app.sources import refuse_utf_16
 from xmppsh.commands.pipe.apart import Apart
 from xmppsh.commands.pipe.lines import Lines
 from xmppsh.commands.send.bodies import BOM, MAX_BODY_BYTES
-from xmppsh.errors import DataError, UsageError, XmlError, XmppshError
+from xmppsh.errors import UsageError, XmlError, XmppshError
 from xmppsh.xmlio.plain import PlainReader
 from xmppsh.xmlio.reader import StanzaReader
 
@@ -82,8 +82,7 @@ class PipeInput:
         if self._kind == "auto":
             while not head.strip() and (chunk := await self._source.read()):
                 head += chunk
-            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise DataError("the input is UTF-16, not UTF-8", hint="iconv -f UTF-16 -t UTF-8")
+            refuse_utf_16(head, "the input")
             first = head.decode("utf-8", "replace").removeprefix(BOM).lstrip()[:1]
             self._kind = "xml" if first in ("<", "") else "json" if first == "{" else "lines"
             if first:

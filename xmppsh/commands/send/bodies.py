@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
+from xmppsh.app.sources import decoded
 from xmppsh.errors import DataError, UsageError, XmppshError
 from xmppsh.xmlio.build import NOT_XML
 
@@ -36,13 +37,8 @@ class Cleaner:
 
     def decoded(self, data: bytes, what: str) -> str:
         """The text of some bytes; `what` is how to call them in an error."""
-        try:
-            return self.cleaned(data.decode("utf-8"), what)
-        except UnicodeDecodeError as error:
-            if self.control == "refuse":
-                raise DataError(
-                    f"{what} is not UTF-8 (byte {error.start + 1})", hint="--control strip leaves such bytes out"
-                ) from error
+        if self.control == "refuse":
+            return self.cleaned(decoded(data, what, "--control strip leaves such bytes out"), what)
         return self.cleaned(data.decode("utf-8", "surrogateescape"), what)
 
     def cleaned(self, text: str, what: str = "the text") -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
+from xmppsh.app.sources import contents
 from xmppsh.commands.room_options import check_rooms
 from xmppsh.commands.send.bodies import (
-    MAX_BODY_BYTES,
     Cleaner,
     Lines,
     check_text_options,
@@ -20,13 +19,11 @@ from xmppsh.commands.send.bodies import (
     whole,
 )
 from xmppsh.commands.send.delivery import Delivery
-from xmppsh.errors import DataError, NoInputError, Partial, UsageError
+from xmppsh.errors import DataError, Partial, UsageError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 from xmppsh.registry.kinds import ANSWERS, parse_address, parse_uri
 from xmppsh.session.outcome import counted_again, tell_of_waiting
-from xmppsh.tasks import apart
-from xmppsh.texts import os_reason
 from xmppsh.xmlio import payloads
 from xmppsh.xmlio.stanzas import Message
 
@@ -195,13 +192,7 @@ async def _recipients(app: App, options: Options) -> tuple[list[Jid], tuple[str,
 async def _from_file(app: App, path: str | None) -> list[Jid]:
     if path is None:
         return []
-    try:
-        if path == "-":
-            text = (await app.console.stdin.read_all(MAX_BODY_BYTES)).decode("utf-8-sig")
-        else:
-            text = await apart(partial(app.console.path(path).read_text, "utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise NoInputError(f"{path}: {os_reason(error) if isinstance(error, OSError) else 'not UTF-8'}") from error
+    text = await contents(app.console, path)
     return [parse_address(line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
