@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.failure import error_text
 from xmppsh.plain import dataclass
+from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from xmppsh.config.schema import Settings
     from xmppsh.errors import XmppshError
     from xmppsh.output.streams import InputStream, OutputStream
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -69,10 +73,28 @@ class Console:
         self.write_error(error_text(error, as_json=self.as_json))
         error.reported = True
 
-    def confirm(self, question: str, instead: str) -> bool:
+    async def confirm(self, question: str, instead: str) -> bool:
         """Ask yes or no on the terminal; without one raise UsageError, whose hint is what to give `instead`."""
         if not self.may_prompt:
             raise UsageError(f"there is no terminal to ask on: {question}", hint=instead)
         import click
 
-        return click.confirm(question, err=True)
+        return await self.typed(partial(click.confirm, question, err=True)) or False
+
+    async def typed(self, ask: Callable[[], T]) -> T | None:
+        """What `ask` gets typed on the terminal; None where Ctrl-D is typed instead.
+
+        In a thread, so that a signal is heard meanwhile: then the terminal gets back what a hidden input has changed.
+        """
+        import termios
+
+        import click
+
+        modes = termios.tcgetattr(0)
+        try:
+            return await apart(ask)
+        except click.Abort:
+            self.write_error("\n")  # the question's line has not ended
+            return None
+        finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, modes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 WHAT = "commands (XEP-0050)"
 MAX_STAGES = 50
+CANCEL_WAIT_S = 2.0
 COMMAND = f"{{{ns.COMMANDS}}}command"
 
 
@@ -134,10 +136,11 @@ async def adhoc_run(
             try:
                 unused = [name for name in given if name not in asked_for] if _is_last(stage, chosen) else []
                 values = await _values(app, form, given, unused)
-            except UsageError:
-                with suppress(XmppshError):  # what is wrong is what counts
-                    await _step(session, to, {**here, "action": "cancel"}, None)
-                for one in [] if form is None else form.asked:
+            except (UsageError, asyncio.CancelledError) as error:
+                with suppress(XmppshError, TimeoutError):  # what is wrong is what counts
+                    async with asyncio.timeout(CANCEL_WAIT_S):
+                        await _step(session, to, {**here, "action": "cancel"}, None)
+                for one in form.asked if form is not None and isinstance(error, UsageError) else []:
                     yield field_record(one)
                 raise
             action = None if chosen == "prev" else action

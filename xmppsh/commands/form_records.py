@@ -10,7 +10,6 @@ from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
-from xmppsh.tasks import apart
 from xmppsh.xep.forms import Field, Form, checked, filled
 
 if TYPE_CHECKING:
@@ -59,7 +58,10 @@ async def completed(app: App, form: Form, given: dict[str, list[str]]) -> dict[s
     if missing and app.console.may_prompt:
         for line in filter(None, (form.title, *form.instructions)):
             app.console.write_error(safe.block(line) + "\n")
-        given = given | {one.name: await apart(partial(_ask, one)) for one in missing}
+        for one in missing:
+            if (texts := await app.console.typed(partial(_ask, one))) is None:
+                break  # what is left is missing
+            given = given | {one.name: texts}
     return filled(form, given)
 
 

@@ -133,7 +133,7 @@ async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> AsyncIterato
                 yield _entry(message)
             return
         question = f"Forget {len(left)} messages?"
-        if left and (yes or ids or app.console.confirm(question, "give their IDs, or --yes")):
+        if left and (yes or ids or await app.console.confirm(question, "give their IDs, or --yes")):
             journal.store.delete(message.stored.row for message in left)
 
 

@@ -110,7 +110,7 @@ async def account_delete(app: App, yes: bool) -> None:
     """
     jid = app.account.jid.bare
     question = f"Delete {jid}, with its contacts and messages, forever?"
-    if not (yes or app.settings.dry_run or app.console.confirm(question, "--yes")):
+    if not (yes or app.settings.dry_run or await app.console.confirm(question, "--yes")):
         return
     server = Jid(None, jid.domainpart)
     async with app.sessions.one_shot() as session:

@@ -159,7 +159,7 @@ async def pubsub_delete(app: App, service: Jid, node: str, yes: bool) -> None:
 
     Example:  xmppsh pubsub delete pubsub.example.org news --yes
     """
-    if not (yes or app.settings.dry_run or app.console.confirm(f"Delete {node} of {service}?", "--yes")):
+    if not (yes or app.settings.dry_run or await app.console.confirm(f"Delete {node} of {service}?", "--yes")):
         return
     async with app.sessions.one_shot() as session:
         with _asking(service):

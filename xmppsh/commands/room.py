@@ -312,7 +312,7 @@ async def room_destroy(app: App, room: Jid, reason: str | None, yes: bool) -> No
 
     Example:  xmppsh room destroy team@conference.example.org --yes
     """
-    if not (yes or app.settings.dry_run or app.console.confirm(f"Destroy {room.bare}?", "--yes")):
+    if not (yes or app.settings.dry_run or await app.console.confirm(f"Destroy {room.bare}?", "--yes")):
         return
     why = element("destroy", None, None if reason is None else element("reason", None, reason))
     async with app.sessions.one_shot() as session:
