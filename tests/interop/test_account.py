@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.contact import Contact
 from support.program import Program, finish
-from support.servers import Account, Server
+from support.servers import MAX_UPLOAD_BYTES, Account, Server
 from support.until import until
 
 pytestmark = pytest.mark.either_server
@@ -199,6 +199,16 @@ async def test_upload_prints_where_the_file_can_be_got(program: Program, tmp_pat
             return data
 
     assert await asyncio.to_thread(fetched) == b"content"
+
+
+async def test_an_upload_that_fails_names_what_is_not_there(program: Program, tmp_path: Path) -> None:
+    sizes = {"a": 1, "b": MAX_UPLOAD_BYTES + 1, "c": 1}
+    names = [str(tmp_path / name) for name in sizes]
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(b"x" * size)
+    outcome = await program.run("upload", *names)
+    assert (outcome.code, len(outcome.stdout.splitlines())) == (76, 1)
+    assert outcome.stderr.startswith(f"xmppsh: {names[1]} is not uploaded; not tried: {names[2]}\n")
 
 
 # ── The archive ─────────────────────────────────────────────────────────────────────────────────────────────────────

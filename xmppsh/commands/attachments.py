@@ -12,6 +12,7 @@ from xmppsh.tasks import apart
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from xmppsh.app.app import App
@@ -36,15 +37,15 @@ async def checked_file(app: App, name: str) -> tuple[Path, int]:
         raise NoInputError(f"{name}: {os_reason(error)}") from error
 
 
-async def uploaded(app: App, session: SessionPort, files: list[tuple[Path, int]]) -> list[str]:
-    """Upload the files; their URLs, in order. On a terminal a bar shows how far it is."""
+async def uploads(app: App, session: SessionPort, files: list[tuple[Path, int]]) -> AsyncGenerator[str]:
+    """Upload the files, one after the other, each with its URL. On a terminal a bar shows how far it is."""
     from xmppsh.net.put import put
     from xmppsh.net.tls import TlsPolicy, client_context
     from xmppsh.xep.upload import find_service, slot
 
     settings, console = app.settings, app.console
     policy = TlsPolicy(settings.path("ca", console.env), insecure=settings.insecure, contents=console.contents)
-    service, urls = await find_service(session), []
+    service = await find_service(session)
     for path, size in files:
         place = await slot(session, service, path.name, size)
         with Progress(app, path.name, size) as advance:
@@ -59,5 +60,4 @@ async def uploaded(app: App, session: SessionPort, files: list[tuple[Path, int]]
                     advance,
                 )
             )
-        urls.append(place.get_url)
-    return urls
+        yield place.get_url

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.commands.attachments import checked_file, uploaded
+from xmppsh.commands.attachments import checked_file, uploads
+from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -39,12 +41,18 @@ class Uploaded(Record):
 @command("upload")
 @click.argument("files", metavar="FILE…", type=FILE, nargs=-1, required=True)
 async def upload(app: App, files: tuple[str, ...]) -> AsyncIterator[Uploaded]:
-    """Upload each FILE, and print its URL.
+    """Upload each FILE, and print its URL. The first that fails ends it, and those that were not tried are named.
 
     Example:  xmppsh upload photo.jpg
     """
     checked = [await checked_file(app, name) for name in files]
     async with app.sessions.one_shot() as session:
-        for name, file in zip(files, checked, strict=True):
-            (url,) = await uploaded(app, session, [file])
-            yield Uploaded(name, url)
+        left = list(files)
+        async with aclosing(uploads(app, session, checked)) as urls:
+            try:
+                async for url in urls:
+                    yield Uploaded(left.pop(0), url)
+            except XmppshError:
+                others = f"; not tried: {', '.join(left[1:])}" if left[1:] else ""
+                app.console.warn(f"{left[0]} is not uploaded{others}")
+                raise

@@ -6,7 +6,7 @@ import mimetypes
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
-from xmppsh.errors import ExitCode, StanzaError, XmppshError
+from xmppsh.errors import DeadlineExceeded, ExitCode, MalformedJid, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import element
@@ -43,15 +43,21 @@ async def find_service(session: SessionPort) -> Jid:
     named = [
         item.get("jid", "") for item in tree(items).iterfind(f"{{{ns.DISCO_ITEMS}}}query/{{{ns.DISCO_ITEMS}}}item")
     ]
+    silence: DeadlineExceeded | None = None
     for address in [str(server), *named]:
         try:
             service = Jid.parse(address)
             info = await session.request("get", service, element("query", {"xmlns": ns.DISCO_INFO}))
-        except XmppshError:
+        except (StanzaError, MalformedJid):
             continue  # another of its services may be it
+        except DeadlineExceeded as error:
+            silence = error
+            continue
         features = tree(info).iterfind(f"{{{ns.DISCO_INFO}}}query/{{{ns.DISCO_INFO}}}feature")
         if ns.UPLOAD in [feature.get("var") for feature in features]:
             return service
+    if silence is not None:  # the one that did not answer may be it
+        raise silence
     raise NoUpload(f"{server} offers no upload of files (XEP-0363)", hint=f"xmppsh doctor {session.jid.bare}")
 
 

@@ -234,9 +234,9 @@ async def _send(
         await _ask_for_carbons(session)
     urls: list[str] = []
     if order.files:
-        from xmppsh.commands.attachments import uploaded
+        from xmppsh.commands.attachments import uploads
 
-        urls = await uploaded(app, session, order.files)
+        urls = [url async for url in uploads(app, session, order.files)]
     async with AsyncExitStack() as rooms:
         if options.room:
             await _enter(app, session, order, rooms)
