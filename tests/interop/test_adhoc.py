@@ -68,6 +68,13 @@ async def test_a_command_that_is_not_there_is_said_with_how_to_see_all(program: 
     assert (outcome.code, outcome.stderr.splitlines()[-1]) == (67, f"  try: xmppsh adhoc list {offering.jid}")
 
 
+async def test_a_command_that_a_server_does_not_have_is_said_with_how_to_see_all(
+    program: Program, server: Server
+) -> None:
+    outcome = await program.run("adhoc", "run", server.domain, "gret")
+    assert (outcome.code, outcome.stderr.splitlines()[-1]) == (67, f"  try: xmppsh adhoc list {server.domain}")
+
+
 ADD_USER = "http://jabber.org/protocol/admin#add-user"  # XEP-0133 §4.1
 
 

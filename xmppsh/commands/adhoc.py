@@ -15,6 +15,7 @@ from xmppsh.errors import ExitCode, ProtocolError, StanzaError, UsageError, Xmpp
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
+from xmppsh.protocol.conditions import UNKNOWN
 from xmppsh.registry.base import command
 from xmppsh.registry.params import JID, NODE
 from xmppsh.xep import disco
@@ -80,6 +81,13 @@ class CommandFailed(XmppshError):
     """The command itself says that it failed, by a note of type error."""
 
     exit_code = ExitCode.PROTOCOL
+    layer = "stanza"
+
+
+class NoSuchCommand(XmppshError):
+    """Who is asked has commands, and not this one."""
+
+    exit_code = ExitCode.NOUSER
     layer = "stanza"
 
 
@@ -193,7 +201,15 @@ async def _begun(session: SessionPort, to: Jid, node: str) -> Tree:
     except StanzaError as error:
         if error.condition == "item-not-found":
             error.hint = f"xmppsh adhoc list {to}"
+        elif error.condition in UNKNOWN and await _has_commands(session, to):  # Prosody says so of a single one
+            raise NoSuchCommand(f"{to} has no command {node}", hint=f"xmppsh adhoc list {to}") from error
         raise
+
+
+async def _has_commands(session: SessionPort, to: Jid) -> bool:
+    with suppress(XmppshError):
+        return ns.COMMANDS in (await disco.info(session, to))[1]
+    return False
 
 
 async def _step(session: SessionPort, to: Jid, facts: dict[str, str | None], form: Xml | None) -> Tree:

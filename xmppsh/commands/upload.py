@@ -53,6 +53,7 @@ async def upload(app: App, files: tuple[str, ...]) -> AsyncIterator[Uploaded]:
                 async for url in urls:
                     yield Uploaded(left.pop(0), url)
             except XmppshError:
-                others = f"; not tried: {', '.join(left[1:])}" if left[1:] else ""
-                app.console.warn(f"{left[0]} is not uploaded{others}")
+                if len(files) > 1:
+                    others = f"; not tried: {', '.join(left[1:])}" if left[1:] else ""
+                    app.console.warn(f"{left[0]} is not uploaded{others}")
                 raise
