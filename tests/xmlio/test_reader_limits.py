@@ -57,6 +57,15 @@ def test_a_stanza_that_never_ends_is_refused_as_soon_as_it_is_too_big() -> None:
     assert caught.value.condition == "policy-violation"
 
 
+@pytest.mark.parametrize("fault", ["</presence>", "<!-- -->", "<a b='' b=''/>", "&nothing;", "<a>" * 70])
+def test_what_is_wrong_beyond_the_limit_is_not_told_however_the_bytes_come(fault: str) -> None:
+    endless = "<message><body>" + "x" * 100 + fault
+    for pieces in splits(endless.encode()):
+        items, error = read_stream([OPEN, *pieces], Limits(stanza_bytes=100))
+        assert len(items) == 1
+        assert error == ("policy-violation", 1, len(ROOT) + 1)
+
+
 def test_a_start_tag_that_never_ends_is_refused() -> None:
     reader = StreamReader(Limits(stanza_bytes=1000, pending_bytes=2000))
     reader.feed(OPEN + b"<presence/><message a='")

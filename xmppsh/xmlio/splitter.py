@@ -112,9 +112,8 @@ class Splitter:
         self._buffer += data
         try:
             self._parser.Parse(data, final)
-        except expat.ExpatError as error:
-            reason = expat.errors.messages[error.code] if error.code in expat.errors.messages else str(error)
-            raise XmlError(reason, line=error.lineno, column=error.offset + 1) from error
+        except (expat.ExpatError, XmlError) as error:
+            raise self._first_fault(error) from error
         keep_from = self._cut if self._start is None else self._start
         del self._buffer[: keep_from - self._base]
         self._base = keep_from
@@ -142,6 +141,17 @@ class Splitter:
     def error(self, reason: str, condition: str = "not-well-formed", *, blanks: int = 0) -> XmlError:
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1 + blanks
         return XmlError(reason, condition=condition, line=line, column=column)
+
+    def _first_fault(self, error: expat.ExpatError | XmlError) -> XmlError:
+        """This one, unless it comes after the element's limit: what is told does not depend on how the bytes came."""
+        if self._start is not None:
+            before = self._buffer[self._start - self._base : self._parser.CurrentByteIndex - self._base]
+            if len(before) > self._allowed_bytes and self._length(before) > self._allowed_bytes:
+                return self._too_big()
+        if isinstance(error, XmlError):
+            return error
+        reason = expat.errors.messages[error.code] if error.code in expat.errors.messages else str(error)
+        return XmlError(reason, line=error.lineno, column=error.offset + 1)
 
     def _restricted(self, what: str) -> None:
         raise self.error(f"{what} is not allowed in XMPP", condition="restricted-xml")  # RFC 6120 §11.1
