@@ -38,6 +38,10 @@ class Reader:
         self.fd, self.theirs = os.pipe()
         fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
+    def read_some(self) -> bytes:
+        """A page of it, once there is something."""
+        return os.read(self.fd, PIPE_BYTES)
+
     def read(self) -> list[str]:
         """All that was written, once the other end is closed."""
         os.close(self.theirs)
@@ -66,6 +70,22 @@ async def test_what_nobody_reads_is_stored_and_acknowledged_and_printed_when_som
         assert (await finish(process)).code == 0
         assert await printed == bodies(COUNT)
     assert friend.messages == [], "nothing was bounced"
+
+
+async def test_with_an_inbox_of_nothing_what_nobody_reads_stays_with_the_server(
+    server: Server, alice: Account, friend: Contact, program: Program, tmp_path: Path
+) -> None:
+    reader, ready = Reader(), tmp_path / "ready"
+    words = ("--inbox-max", "0", "-C", str(COUNT), "-F", "%b")
+    async with program.listening(*words, ready=ready, stdout=reader.theirs) as process:
+        await flood(friend, alice.jid)
+        printed = b""
+        while printed.count(b"\n") < COUNT:
+            printed += await asyncio.to_thread(reader.read_some)
+            assert stored(tmp_path) == 0
+        assert (await finish(process)).code == 0
+    assert printed.decode().splitlines() == bodies(COUNT)
+    assert reader.read() == []
 
 
 async def test_what_a_killed_listen_had_not_printed_is_printed_by_the_next_one_first_and_once(

@@ -1,8 +1,8 @@
-"""`listen`: what it leaves out, copies, rooms, programs for each record, and its end by `--drain`."""
+"""`listen`: what it leaves out, copies, programs for each record, and its end by `--drain`."""
 
 import asyncio
 import json
-import secrets
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -124,6 +124,19 @@ async def test_copies_show_what_other_clients_of_ours_say_and_hear(
     assert records[0]["from"] == own.jid
 
 
+async def test_without_carbons_what_another_client_of_ours_is_sent_is_not_asked_for_and_not_printed(
+    program: Program, server: Server, bob: Contact, alice: Account, tmp_path: Path
+) -> None:
+    program.env["XMPPSH_JID"] = f"{alice.jid}/bot"
+    trace = tmp_path / "trace"
+    words = ("--no-carbons", "-C", "1", "-F", "%b", "--trace", str(trace))
+    async with Contact(server, alice) as own, program.listening(*words, ready=tmp_path / "r") as process:
+        await bob.send(own.jid, "for the other")
+        await bob.send(f"{alice.jid}/bot", "end")
+        assert (await finish(process)).stdout == "end\n"
+    assert '<enable xmlns="urn:xmpp:carbons:2"' not in trace.read_text()
+
+
 async def test_a_forged_copy_is_not_shown_as_one(
     program: Program, bob: Contact, alice: Account, tmp_path: Path
 ) -> None:
@@ -140,61 +153,13 @@ async def test_a_forged_copy_is_not_shown_as_one(
     assert (record["from"], record["body"], record["carbon"]) == (bob.jid, "end", None)
 
 
-@pytest.mark.parametrize("management", [[], ["--no-sm"]], ids=["managed", "no-sm"])
-async def test_room_joins_and_shows_what_is_said(
-    program: Program, server: Server, bob: Contact, tmp_path: Path, management: list[str]
-) -> None:
-    room = f"{secrets.token_hex(4)}@{server.conference}"
-    await bob.send_raw(f"<presence to='{room}/bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
-    await bob.wait_for_presence(room, "available")
-    words = ("--room", room, "--format", "json", "-C", "1", *management)
-    async with program.listening(*words, ready=tmp_path / "r") as process:
-        await bob.send(room, "hello", type="groupchat")
-        outcome = await finish(process)
-    (record,) = outcome.records
-    assert (record["from"], record["body"], record["room"]) == (f"{room}/bob", "hello", True)
-
-
-OUTSIDE = {
-    "destroyed": (
-        "owner",
-        "<destroy><reason>moved</reason></destroy>",
-        "{room}: the room was destroyed",
-        ": moved; it is not joined again",
-    ),
-    "banned": (
-        "admin",
-        "<item jid='{jid}' affiliation='outcast'><reason>bad</reason></item>",
-        "{room}: you are banned",
-        ": bad; joining again in 30 s",
-    ),
-}
-
-
-@pytest.mark.parametrize("outside", OUTSIDE.values(), ids=OUTSIDE)
-async def test_how_it_came_to_be_outside_of_a_room_is_told(
-    program: Program, server: Server, bob: Contact, alice: Account, tmp_path: Path, outside: tuple[str, str, str, str]
-) -> None:
-    whose, change, how, why = outside
-    room = f"{secrets.token_hex(4)}@{server.conference}"
-    await bob.send_raw(f"<presence to='{room}/bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
-    await bob.wait_for_presence(room, "available")
-    async with program.listening("--room", room, "--nick", "bot", ready=tmp_path / "r") as process:
-        asked = change.format(jid=alice.jid)
-        await bob.send_raw(
-            f"<iq type='set' to='{room}' id='out'><query xmlns='http://jabber.org/protocol/muc#{whose}'>{asked}</query></iq>"
-        )
-        assert process.stderr is not None
-        told = (await process.stderr.readline()).decode()
-    assert told.startswith(f"xmppsh: {how.format(room=room)}")
-    assert told.endswith(f"{why}\n")
-
-
-async def test_a_room_that_refuses_ends_it_by_name(program: Program, server: Server) -> None:
-    room = f"{secrets.token_hex(4)}@{server.conference}"
-    outcome = await program.run("listen", "--room", room)
-    assert outcome.code == 67
-    assert outcome.stderr.startswith(f"xmppsh: the room {room} does not exist")
+async def test_a_descriptor_is_written_to_once_it_listens(program: Program) -> None:
+    ours, theirs = os.pipe()
+    process = await program.start("listen", "--ready", str(theirs), "--drain", pass_fds=(theirs,))
+    os.close(theirs)
+    with os.fdopen(ours) as told:
+        assert await asyncio.to_thread(told.read) == "ready\n"
+    assert (await finish(process)).code == 0
 
 
 async def test_exec_runs_a_program_for_each_record(

@@ -48,6 +48,7 @@ INPUTS: dict[str, tuple[list[str], str, list[str]]] = {
     "lines": (["--to", "{bob}"], "one\n\n<two\r\n", ["one", "<two"]),
     "lines that begin with a brace": (["--input", "lines", "--to", "{bob}"], "{{x", ["{x"]),
     "xml": ([], "\n <message to='{bob}'><body>x</body></message>", ["x"]),
+    "--root": (["--root", "log"], "<log><message to='{bob}'><body>x</body></message></log>", ["x"]),
     "our own from": ([], "<message from='{alice}' to='{bob}'><body>x</body></message>", ["x"]),
 }
 

@@ -53,6 +53,16 @@ async def test_what_is_never_acknowledged_is_no_success(tmp_path: Path) -> None:
     assert outcome.code == 79, outcome.stderr
 
 
+async def test_of_what_is_not_acknowledged_a_window_is_on_the_way_and_no_more(tmp_path: Path) -> None:
+    command = "seq 100 | xmppsh pipe --input lines --to bob@playground.localhost --window 3 --timeout 1 --trace trace"
+    outcome = await visitor(tmp_path).run(
+        "playground", "--fault", "no-ack", "--", "bash", "-c", f"cd {tmp_path}; {command}"
+    )
+    assert outcome.code in (75, 79), outcome.stderr
+    before_it_was_resumed = (tmp_path / "trace").read_text().partition("> <resume ")[0]
+    assert before_it_was_resumed.count("<body>") == 3
+
+
 async def test_each_recipient_has_its_result_where_nothing_is_acknowledged(tmp_path: Path) -> None:
     command = "xmppsh send bob@playground.localhost --to echo@playground.localhost hi --each --timeout 1"
     outcome = await visitor(tmp_path).run("playground", "--fault", "no-ack", "--", "bash", "-c", command)
