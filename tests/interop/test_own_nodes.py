@@ -1,5 +1,6 @@
 """`bookmarks`, `vcard`, `avatar`, `pubsub`, `presence probe`: what a second account, or a second call, sees of them."""
 
+import asyncio
 import base64
 import hashlib
 import signal
@@ -80,6 +81,21 @@ async def test_a_card_is_changed_field_by_field_and_shown_to_others(
     assert await failed(program, "vcard", "set", "FN=x", "FN=y") == (64, "xmppsh: FN is given 2 times")
     assert await failed(program, "vcard", "set", "FNN=x") == (64, "xmppsh: a vCard has no field FNN")
     assert await failed(program, "vcard", "set", "EMAIL=a@b") == (64, "xmppsh: EMAIL has parts, and no text of its own")
+
+
+async def test_what_several_change_of_a_card_at_the_same_time_is_all_kept(program: Program) -> None:
+    given = [f"{name}=x" for name in ("FN", "NICKNAME", "TITLE", "ROLE", "NOTE", "URL")]
+    outcomes = await asyncio.gather(*(program.run("vcard", "set", one) for one in given))
+    assert [one.stderr for one in outcomes] == [""] * len(given)
+    assert sorted((await program.run("vcard", "get")).stdout.split()) == sorted(given)
+
+
+async def test_a_field_of_a_card_that_the_server_drops_is_told(program: Program) -> None:
+    outcome = await program.run("vcard", "set", "FN=x", "X-FOO=y")
+    kept = (await program.run("vcard", "get")).stdout
+    assert "FN=x" in kept
+    assert outcome.code == (0 if "X-FOO=y" in kept else 80)
+    assert ("has not kept X-FOO as given" in outcome.stderr) is (outcome.code == 80)
 
 
 async def test_a_picture_is_set_fetched_checked_and_taken_away(

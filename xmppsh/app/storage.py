@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from xmppsh.config.paths import has_files, refuse_foreign_state, state_folder, writable_state
-from xmppsh.errors import IoError
+from xmppsh.errors import DeadlineExceeded, IoError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from xmppsh.app.console import Console
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from xmppsh.model import Jid
     from xmppsh.net.head_start import HeadStart
     from xmppsh.outbox.journal import Journal
+
+POLL_S = 0.05
 
 
 class Storage:
@@ -68,6 +74,21 @@ class Storage:
         """Has any program left a lock? Then nothing more has to be loaded to know that there is nothing."""
         return has_files(self.folder, "locks")
 
+    @asynccontextmanager
+    async def changing(self, timeout_s: float) -> AsyncIterator[None]:
+        """For who reads what the server keeps, and then changes a part of it: of the programs of this machine one at a
+        time, so that none overwrites what another has just written. Raises DeadlineExceeded.
+        """
+        if (folder := self.state_if_any) is None:
+            yield
+            return
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            await _locked(fd, timeout_s)
+            yield
+        finally:
+            os.close(fd)
+
     def journal(self, jid: Jid, path: Path | None = None) -> Journal:
         """The account's outbox on disk, or a checkpoint file, which keeps every stanza.
 
@@ -83,3 +104,21 @@ class Storage:
             self.guard.watch(owner.name)
         on_moved = self._console.warn if path is None else None  # a checkpoint file is the user's
         return Journal(path or account_file(state, account), owner, account, everything=bool(path), on_moved=on_moved)
+
+
+async def _locked(fd: int, timeout_s: float) -> None:
+    """Wait for the lock without a thread, which could not be stopped from taking it later."""
+    import fcntl
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                try:
+                    return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    await asyncio.sleep(POLL_S)
+                except OSError:
+                    return None  # not every network file system knows locks
+    except TimeoutError:
+        text = f"another xmppsh has been changing what the server keeps for {timeout_s:g} s"
+        raise DeadlineExceeded(text, layer="io", hint="xmppsh sessions list") from None

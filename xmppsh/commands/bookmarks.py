@@ -80,7 +80,7 @@ async def bookmarks_add(
 
     Example:  xmppsh bookmarks add team@conference.example.org --autojoin
     """
-    async with app.sessions.one_shot() as session:
+    async with app.sessions.one_shot() as session, app.storage.changing(app.settings.timeout):
         before = {one.room: one for one in await bookmarks(session)}
         one = before.get(room.bare, Bookmark(room.bare))
         given = {"name": name, "nick": nick, "autojoin": autojoin, "password": room_password}

@@ -101,7 +101,7 @@ async def roster_add(app: App, contact: Jid, name: str | None, groups: tuple[str
     """
     if not all(groups):
         raise UsageError("a group has a name", hint="--group NAME")  # RFC 6121 §2.3.3; Prosody keeps one without
-    async with app.sessions.one_shot() as session:
+    async with app.sessions.one_shot() as session, app.storage.changing(app.settings.timeout):
         if name is None or not groups:  # what an item does not say is taken away (RFC 6121 §2.4)
             one = next((one for one in await contacts(session) if one.jid == str(contact.bare)), Contact(""))
             name, groups = one.name if name is None else name, groups or one.groups
@@ -116,7 +116,7 @@ async def roster_rename(app: App, contact: Jid, name: str) -> None:
 
     Example:  xmppsh roster rename juliet@example.org "Juliet Capulet"
     """
-    async with app.sessions.one_shot() as session:
+    async with app.sessions.one_shot() as session, app.storage.changing(app.settings.timeout):
         one = await _existing(session, contact)
         await session.request("set", None, setting(one.jid, name or None, one.groups))
 

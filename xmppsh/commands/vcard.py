@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from xmppsh.errors import ExitCode, UsageError, XmppshError
+from xmppsh.errors import ExitCode, Partial, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -72,6 +72,8 @@ async def vcard_get(app: App, whose: Jid | None) -> AsyncIterator[VcardField]:
 async def vcard_set(app: App, pairs: tuple[str, ...]) -> None:
     """Change fields of your vCard; the others stay, and FIELD= removes one.
 
+    What your server has not kept is told, and the exit code is 80.
+
     Example:  xmppsh vcard set FN="Juliet Capulet" N.FAMILY=Capulet TITLE=
     """
     given = {}
@@ -79,5 +81,8 @@ async def vcard_set(app: App, pairs: tuple[str, ...]) -> None:
         if len(values) > 1:
             raise UsageError(f"{name} is given {len(values)} times", hint="a field has one value")
         given[name] = values[0]
-    async with app.sessions.one_shot() as session:
-        await vcard.change(session, given)
+    async with app.sessions.one_shot() as session, app.storage.changing(app.settings.timeout):
+        lost = await vcard.change(session, given)
+        server = session.jid.domainpart
+    if lost:
+        raise Partial(f"{server} has not kept {', '.join(lost)} as given", hint="xmppsh vcard get")

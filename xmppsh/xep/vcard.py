@@ -65,8 +65,11 @@ def _flat(parent: Tree, path: tuple[str, ...]) -> list[tuple[str, str]]:
     return found
 
 
-async def change(session: SessionPort, given: Mapping[str, str]) -> None:
-    """Change fields of our card, and leave the others; an empty value takes one away. Raises UsageError for a path."""
+async def change(session: SessionPort, given: Mapping[str, str]) -> list[str]:
+    """Change fields of our card, and leave the others; an empty value takes one away. Raises UsageError for a path.
+
+    The fields that the server has not kept as they were given: Prosody leaves out what it does not know.
+    """
     before = await card(session, None)
     root = _Node("vCard") if before is None else _node(before)
     for path, value in given.items():
@@ -85,6 +88,16 @@ async def change(session: SessionPort, given: Mapping[str, str]) -> None:
         if error.condition not in NO_CARD:
             raise
         raise NotOffered(f"{session.jid.domainpart} does not offer cards (XEP-0054)") from error
+    after = await card(session, None)
+    kept = {} if after is None else _values(after)
+    return [path for path, value in given.items() if value and value.strip() not in kept.get(path.upper(), ())]
+
+
+def _values(parent: Tree) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path, value in _flat(parent, ()):
+        found.setdefault(path, []).append(value.strip())
+    return found
 
 
 class _Node:
