@@ -28,7 +28,7 @@ class Stage:
 
     async def assert_gone_since(self, moment: float) -> None:
         """The contact sees `unavailable` within a second of `moment` (monotonic)."""
-        presence = await self.contact.wait_for_presence(self.jid, "unavailable", 10, since=moment)
+        presence = await self.contact.wait_for_presence(self.jid, "unavailable", since=moment)
         assert presence.at - moment < GONE_WITHIN_S
 
 
@@ -44,7 +44,7 @@ async def online(server: Server, tmp_path: Path, *arguments: str, stdin: bytes =
         process.stdin.write(stdin)
         await process.stdin.drain()
         try:
-            await contact.wait_for_presence(account.jid, "available", 10)
+            await contact.wait_for_presence(account.jid, "available")
             yield Stage(program, process, contact, account.jid)
         finally:
             if process.returncode is None:
@@ -101,10 +101,10 @@ async def test_a_closed_stdout_closes_the_stream_quietly(server: Server, tmp_pat
         os.close(writing_end)
         assert process.stdin is not None
         process.stdin.write(stdin)
-        await contact.wait_for_presence(account.jid, "available", 10)
+        await contact.wait_for_presence(account.jid, "available")
         moment = time.monotonic()
         os.close(reading_end)
-        gone = await contact.wait_for_presence(account.jid, "unavailable", 10, since=moment)
+        gone = await contact.wait_for_presence(account.jid, "unavailable", since=moment)
         assert gone.at - moment < GONE_WITHIN_S
         _, stderr = await process.communicate(b"")
         assert (process.returncode, stderr) == (0, b"")
@@ -117,7 +117,7 @@ async def test_a_send_into_a_closed_pipe_still_sends(server: Server, tmp_path: P
     async with Contact(server, friend) as contact:
         process = await Program(tmp_path, server, account).start("send", friend.jid, "on", stdout=writing_end)
         os.close(writing_end)
-        await contact.wait_for_message(lambda message: message.body == "on", 10)
+        await contact.wait_for_message(lambda message: message.body == "on")
         assert await process.wait() == 0
 
 
@@ -186,7 +186,7 @@ async def test_a_stderr_that_nobody_reads_stops_nothing(server: Server, tmp_path
         server.befriend(account, friend)
         process = await Program(tmp_path, server, account).start("-vvv", "listen", stderr=writing_end)
         os.close(writing_end)
-        await contact.wait_for_presence(account.jid, "available", 10)
+        await contact.wait_for_presence(account.jid, "available")
         await contact.send(account.jid, "still there?")
         assert process.stdout is not None
         assert b"still there?" in await asyncio.wait_for(process.stdout.readline(), 10)
@@ -206,10 +206,10 @@ async def test_a_full_disk_is_74_after_a_clean_close(server: Server, tmp_path: P
     with full_disk() as full:
         async with Contact(server, friend) as contact:
             process = await Program(tmp_path, server, account).start("listen", stdout=full)
-            await contact.wait_for_presence(account.jid, "available", 10)
+            await contact.wait_for_presence(account.jid, "available")
             moment = time.monotonic()
             await contact.send(account.jid, "too much")
-            gone = await contact.wait_for_presence(account.jid, "unavailable", 10, since=moment)
+            gone = await contact.wait_for_presence(account.jid, "unavailable", since=moment)
             assert gone.at - moment < GONE_WITHIN_S
             _, stderr = await process.communicate(b"")
             assert process.returncode == 74

@@ -44,7 +44,7 @@ async def test_a_text_from_the_command_line_arrives_exact(
     async with Contact(server, bob) as contact:
         outcome = await program.run("send", bob.jid, text)
         assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "", "")
-        message = await contact.wait_for_message(lambda _: True, 5)
+        message = await contact.wait_for_message(lambda _: True)
         # XML 1.0 §2.11 makes a literal CR a line feed; ours is a reference, and servers may still normalise it.
         assert message.body.replace("\r\n", "\n") == text.replace("\r\n", "\n")
         assert message.type == "chat"
@@ -55,7 +55,7 @@ async def test_a_text_from_stdin_arrives_without_the_last_newline_alone(
 ) -> None:
     async with Contact(server, bob) as contact:
         assert (await program.run("send", bob.jid, stdin=b" two\nlines \n\n")).code == 0
-        message = await contact.wait_for_message(lambda _: True, 5)
+        message = await contact.wait_for_message(lambda _: True)
         assert message.body == " two\nlines \n"
 
 
@@ -69,7 +69,7 @@ async def test_several_recipients_get_the_same_message(server: Server, program: 
     assert [(result["to"], result["ok"]) for result in outcome.records] == [(one.jid, True) for one in accounts]
     for account in accounts:
         async with Contact(server, account) as contact:
-            assert (await contact.wait_for_message(lambda _: True, 5)).body == "to all"
+            assert (await contact.wait_for_message(lambda _: True)).body == "to all"
 
 
 async def test_each_line_of_stdin_is_a_message_sent_as_it_comes(server: Server, program: Program, bob: Account) -> None:
@@ -79,7 +79,7 @@ async def test_each_line_of_stdin_is_a_message_sent_as_it_comes(server: Server, 
         for number in range(5):
             process.stdin.write(f"line {number}\n".encode())
             await process.stdin.drain()
-            await contact.wait_for_message(lambda message, n=number: message.body == f"line {n}", 10)
+            await contact.wait_for_message(lambda message, n=number: message.body == f"line {n}")
         assert (await finish(process)).code == 0
         assert [message.body for message in contact.messages] == [f"line {number}" for number in range(5)]
 
@@ -119,7 +119,7 @@ async def test_two_hundred_mixed_stanzas_are_piped_in_order(server: Server, prog
         assert outcome.code == 0, outcome.stderr
         summary = outcome.records[-1]
         assert (summary["sent"], summary["acked"], summary["failed"]) == (200, 200, 0)
-        await contact.wait_for_messages(len(expected), 10)
+        await contact.wait_for_messages(len(expected))
         assert [message.body for message in contact.messages] == expected
 
 
@@ -132,7 +132,7 @@ async def test_what_came_before_a_bad_stanza_is_sent_and_the_line_is_named(
         assert outcome.code == 65
         assert "sent 3, acked 3, failed 0" in outcome.stderr
         assert "xmppsh: line 4, column 24: mismatched tag" in outcome.stderr
-        await contact.wait_for_messages(3, 5)
+        await contact.wait_for_messages(3)
 
 
 async def test_listen_prints_one_json_record_and_ends(server: Server, tmp_path: Path, bob: Account) -> None:
@@ -210,7 +210,7 @@ async def test_raw_sends_stanzas_as_they_stand(server: Server, program: Program,
     async with Contact(server, bob) as contact:
         stanza = f"<message to='{bob.jid}' id='kept'><x xmlns='urn:example:x' a='1'/><body>raw</body></message>"
         assert (await program.run("raw", stanza)).code == 0
-        message = await contact.wait_for_message(lambda _: True, 5)
+        message = await contact.wait_for_message(lambda _: True)
         assert message.id == "kept"
         assert "urn:example:x" in message.xml
 
@@ -219,7 +219,7 @@ async def test_a_direct_tls_port_works_like_starttls(server: Server, program: Pr
     program.env["XMPPSH_HOST"] = f"{server.host}:{server.tls_port}"
     async with Contact(server, bob) as contact:
         assert (await program.run("--tls", "direct", "send", bob.jid, "direct")).code == 0
-        assert (await contact.wait_for_message(lambda _: True, 5)).body == "direct"
+        assert (await contact.wait_for_message(lambda _: True)).body == "direct"
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"])

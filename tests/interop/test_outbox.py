@@ -81,7 +81,7 @@ async def test_what_a_crash_left_is_listed_and_settled_by_the_archive(
         assert len(listed.records) >= 2
         outcome = await program.run("outbox", "retry")
         assert (outcome.code, outcome.stderr) == (0, "")
-        await contact.wait_for_message(lambda message: message.body == "third", 10)
+        await contact.wait_for_message(lambda message: message.body == "third")
         await contact.settle()
         assert [message.body for message in contact.messages] == ["first", "second", "third"]
         assert (await program.run("outbox", "list")).stdout == ""
@@ -235,7 +235,7 @@ async def test_a_checkpoint_skips_what_is_confirmed(
     async with Contact(server, bob) as contact:
         for part in (stanzas[: len(stanzas) // 2].rpartition("<message")[0], stanzas, stanzas):
             assert (await program.run("pipe", "--checkpoint", checkpoint, stdin=part.encode())).code == 0
-        await contact.wait_for_messages(20, 10)
+        await contact.wait_for_messages(20)
         await contact.settle()
         assert [message.body for message in contact.messages] == [str(number) for number in range(20)]
 

@@ -93,7 +93,7 @@ async def test_a_one_shot_works_without_a_state_folder_and_says_so_when_asked(
         told = await run(service, home, tmp_path, "-v", "send", bob.jid, "two")
         assert told.code == 0, told.stderr
         assert "nothing is kept on disk: " in told.stderr
-        await contact.wait_for_messages(2, 10)
+        await contact.wait_for_messages(2)
 
 
 @as_root

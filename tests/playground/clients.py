@@ -14,10 +14,10 @@ from xml.etree.ElementTree import fromstring
 from support.contact import Contact
 from support.program import Program
 from support.servers import Account
+from support.until import DEADLINE_S
 
 from xmppsh.playground.server import PlaygroundServer
 
-DEADLINE_S = 10.0
 HEADER = (
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
     "version='1.0' to='playground.localhost'>"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from slixmpp import ClientXMPP
 from slixmpp.stanza import Message, Presence
 
+from support.until import DEADLINE_S
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOGIN_TIMEOUT_S = 20.0
-WAIT_TIMEOUT_S = 30.0
+WAIT_TIMEOUT_S = DEADLINE_S
 CLOSE_TIMEOUT_S = 2.0
 
 
@@ -91,11 +92,11 @@ class Contact:
     async def __aenter__(self) -> Self:
         try:
             self.client.connect(self._server.host, self._server.port)
-            await self._until(lambda: self._session or None, LOGIN_TIMEOUT_S, "a session")
-            await asyncio.wait_for(self.client.get_roster(), LOGIN_TIMEOUT_S)
+            await self._until(lambda: self._session or None, WAIT_TIMEOUT_S, "a session")
+            await asyncio.wait_for(self.client.get_roster(), WAIT_TIMEOUT_S)
             self.client.send_presence()
             # RFC 6121 §4.2.2: the server sends our presence to us, too; then we are available for everybody.
-            await self.wait_for_presence(self._account.jid, "available", LOGIN_TIMEOUT_S, sender=self.jid)
+            await self.wait_for_presence(self._account.jid, "available", WAIT_TIMEOUT_S, sender=self.jid)
         except BaseException:
             await self._close()
             raise

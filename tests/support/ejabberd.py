@@ -17,7 +17,7 @@ from support import slow_ejabberd
 from support.root import program, seen
 from support.servers import LOOPBACK, MAX_UPLOAD_BYTES, Account, Options, Server, ServerFailed
 
-API_TIMEOUT_S = 10.0
+API_TIMEOUT_S = 60.0
 MAX_STANZA_BYTES = 262_144  # what Debian's configuration sets
 
 BARE = ("mod_admin_extra", "mod_disco", "mod_http_api", "mod_roster")

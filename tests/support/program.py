@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from support.servers import Account, Server
-from support.until import POLL_S
+from support.until import DEADLINE_S, POLL_S
 from xmppsh.agent.thin import READY
 
 COMMAND = (sys.executable, "-m", "xmppsh")
-DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from support.root import inside, program, seen
 from support.servers import MAX_UPLOAD_BYTES, Account, Options, Server, ServerFailed
 
-SHELL_TIMEOUT_S = 10.0
+SHELL_TIMEOUT_S = 60.0
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes
 
 BARE = ["admin_shell", "admin_socket", "disco", "roster", "saslauth", "tls"]

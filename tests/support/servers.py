@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_TIMEOUT_S = 180.0  # ejabberd takes 2 s on an idle machine and more than 60 s at a load of nine
-STOP_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 60.0
 POLL_S = 0.02
 
 # Below Linux's ephemeral range (32768–60999): no outgoing connection can take a port while its server is down.

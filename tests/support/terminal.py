@@ -17,8 +17,8 @@ import pyte
 from support.contact import Contact
 from support.program import COMMAND, Program, as_a_shell_sees_it
 from support.servers import Account, Server
+from support.until import DEADLINE_S
 
-DEADLINE_S = 15.0
 GONE_WITHIN_S = 1.0
 COLUMNS, ROWS = 150, 30
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -201,7 +201,7 @@ class Stage:
 
     async def gone_since(self, moment: float) -> None:
         """The contact sees `unavailable` within a second of `moment` (monotonic)."""
-        presence = await self.contact.wait_for_presence(self.jid, "unavailable", 10, since=moment)
+        presence = await self.contact.wait_for_presence(self.jid, "unavailable", since=moment)
         assert presence.at - moment < GONE_WITHIN_S
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from support import chaos, faults
 from support.chaos import ChaosProxy
+from support.until import DEADLINE_S
 
 T = TypeVar("T")
-DEADLINE_S = 5.0
 HELD_S = 0.2
 
 End = Literal["", "FIN", "RST"]

@@ -6,8 +6,7 @@ import pytest
 
 from support.chaos import DRIP_BYTES, ChaosProxy
 from support.faults import late
-
-DEADLINE_S = 5.0
+from support.until import DEADLINE_S
 
 
 async def test_what_a_reset_client_had_written_drips_into_the_server() -> None:

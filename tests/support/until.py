@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 POLL_S = 0.01
-DEADLINE_S = 30.0
+# Bounds a hang and nothing else, on a machine ten times slower, too; servers keep a lost session for longer.
+DEADLINE_S = 60.0
 
 
 async def until(holds: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:

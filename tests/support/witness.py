@@ -12,8 +12,7 @@ from typing import Any
 from support.chaos import ChaosProxy
 from support.program import Program, finish
 from support.servers import Account, Server
-
-DEADLINE_S = 30.0
+from support.until import DEADLINE_S
 
 
 class Machine(Program):
