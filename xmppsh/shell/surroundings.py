@@ -75,8 +75,8 @@ class Surroundings:
         if stanza_type in ("available", "unavailable"):
             show = "" if stanza_type == "unavailable" else tree(stanza).findtext(f"{{{ns.CLIENT}}}show", "")
             self._people.presence(stanza.sender, stanza_type, show)
-            if bare not in self._people.online and self._desk.conversation is not None:
-                self._desk.conversation.gone(bare)
+            if self._desk.conversation is not None:
+                self._desk.conversation.presence(bare, is_online=bare in self._people.online)
         elif (approval := answer_to(stanza, self._desk.accepted)) is not None:
             self._session.send(approval)
         elif stanza_type == "subscribe" and tells:

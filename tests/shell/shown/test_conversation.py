@@ -91,6 +91,16 @@ def test_who_writes_just_now_is_known_and_printed_nowhere() -> None:
     assert talk.typing == {}
 
 
+def test_who_has_gone_writes_nothing_though_a_message_is_read_late_that_says_so() -> None:
+    talk, writes = conversation(), message(None, payloads=["{http://jabber.org/protocol/chatstates}composing"])
+    talk.presence(ROMEO, is_online=False)
+    talk.incoming(writes, current=None)
+    assert talk.typing == {}
+    talk.presence(ROMEO, is_online=True)
+    talk.incoming(writes, current=None)
+    assert talk.typing == {ROMEO: "romeo"}
+
+
 def test_others_messages_are_unread_until_they_are_written_to() -> None:
     talk = conversation()
     for current in (ROMEO, None, "nurse@example.net"):

@@ -91,6 +91,7 @@ class Conversation:
     ) -> None:
         self.unread: dict[str, int] = {}
         self.typing: dict[str, str] = {}  # bare address → chat state
+        self._gone: dict[str, bool] = {}  # who was told last not to be online
         self._palette, self._people, self._columns, self._now = palette, people, columns, now
         self._kept: OrderedDict[str, deque[_Said]] = OrderedDict()
         self._partner: str | None = None
@@ -108,7 +109,7 @@ class Conversation:
         bare, _, resource = (record.from_ or "").partition("/")
         state = chat_state(record)
         self.typing.pop(bare, None)
-        if state == "composing" and record.body is None:
+        if state == "composing" and record.body is None and bare not in self._gone:
             self.typing[bare] = self._people.short(bare)
             _shorten(self.typing)
         if is_silent(record):
@@ -150,9 +151,14 @@ class Conversation:
             kept[at] = kept[at]._replace(mark=mark)
         return bool(places)
 
-    def gone(self, partner: str) -> None:
-        """Who is not online any more writes nothing, whatever was told before."""
-        self.typing.pop(partner, None)
+    def presence(self, partner: str, *, is_online: bool) -> None:
+        """Who is not online any more writes nothing, whatever was told before. Messages wait to be printed and presence
+        does not, so what was told before may be read after it."""
+        self._gone.pop(partner, None)
+        if not is_online:
+            self.typing.pop(partner, None)
+            self._gone[partner] = True
+            _shorten(self._gone)
 
     def read(self, partner: str | None) -> None:
         """The partner is written to from now on: nothing of his is unread."""
