@@ -65,7 +65,10 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: 
     screen, typing = Screen(fd, erases=not is_dumb), keyboard()
     drawing = PlainDrawing(screen.terminal) if is_dumb else Drawing(screen.terminal, term)
     with _on_screen(app, screen), unsuspended(typing.fileno()), create_app_session(typing, drawing):
-        await Repl(app, session, arrivals, screen, desk, vi=vi, is_dumb=is_dumb).run()
+        try:
+            await Repl(app, session, arrivals, screen, desk, vi=vi, is_dumb=is_dumb).run()
+        finally:
+            screen.terminal.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What `--color` and NO_COLOR do to the prompt, that it stands still while messages come, and a slow terminal."""
+"""What `--color` and NO_COLOR do to the prompt, and that it stands still while messages come."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import select
 import termios
-import tty
 from typing import TYPE_CHECKING
 
 import pyte
@@ -16,7 +15,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import ColorDepth
 
-from xmppsh.shell.shown.screen import Drawing, Screen, ScreenOutput, color_depth
+from xmppsh.shell.shown.screen import Drawing, Screen, color_depth
 
 if TYPE_CHECKING:
     from xmppsh.config.schema import Color
@@ -69,33 +68,5 @@ async def test_the_prompt_stands_below_a_message_as_soon_as_that_is_shown() -> N
                 assert seen.cursor.x == len(f"romeo> {typed}")
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-    os.close(master)
-    os.close(slave)
-
-
-async def test_what_a_terminal_does_not_take_yet_is_written_in_order_when_it_does() -> None:
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    screen = Screen(slave)
-    output = ScreenOutput(slave, screen)
-    told, records = ([f"{what} {number}\n" for number in range(10_000)] for what in ("told", "record"))
-    screen.above("".join(told))  # more than a terminal holds, and nobody reads
-    assert not screen.terminal.takes.is_set()
-
-    async def print_records() -> None:
-        for record in records:
-            await output.write(record)
-
-    printing = asyncio.ensure_future(print_records())
-    readable = asyncio.Event()
-    asyncio.get_running_loop().add_reader(master, readable.set)
-    seen, whole = b"", "".join([*told, *records]).encode()
-    async with asyncio.timeout(20):
-        while len(seen) < len(whole):
-            await readable.wait()
-            readable.clear()
-            seen += os.read(master, 65536)
-        await printing
-    assert seen == whole
     os.close(master)
     os.close(slave)

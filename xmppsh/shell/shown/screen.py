@@ -23,6 +23,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from xmppsh.shell.shown.look import folded
 from xmppsh.shell.shown.printer import WholeRecords
+from xmppsh.shell.shown.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,14 +33,9 @@ if TYPE_CHECKING:
 
     from xmppsh.config.schema import Color
 
-MAX_HELD = 256 * 1024  # characters, bytes
+MAX_HELD = 256 * 1024  # characters
 FALLBACK_SIZE = (80, 24)  # columns, rows
-PATIENCE_S = 1
 CHARACTERS = 6  # where tcgetattr has the special ones
-# A terminal that polls writable takes this much without blocking: Linux hands its space out by 256 bytes, and a
-# newline becomes two. A pipe takes PIPE_BUF, a terminal does not.
-TAKEN_BYTES = 128
-TAKEN_CHARACTERS = TAKEN_BYTES // 4  # in UTF-8
 
 
 def color_depth(color: Color, env: Mapping[str, str]) -> ColorDepth:
@@ -58,62 +54,6 @@ class Keyboard(Vt100Input):
         poll = select.poll()
         poll.register(self.fileno(), 0)
         return super().closed or any(events & (select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
-
-
-class Terminal:
-    """The file that prompt_toolkit draws on. One that hung up takes nothing; the keyboard tells of that.
-
-    One that stands still must not hold the loop for ever, which has signals and the stream to attend to: what it
-    does not take within `PATIENCE_S` follows as soon as it does, at most MAX_HELD bytes of it.
-    """
-
-    encoding = "utf-8"
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._rest = b""  # what it has not taken yet
-        self.takes = asyncio.Event()  # it has taken all of it
-        self.takes.set()
-        self.last = ""  # what was written last
-
-    def write(self, text: str) -> None:
-        """Write all of it, if the terminal takes it, and the rest later."""
-        self.last, data = text, text.encode("utf-8", "replace")
-        if not self.takes.is_set():
-            if len(self._rest) < MAX_HELD:
-                self._rest += data
-            return
-        self._rest = data
-        self._push(PATIENCE_S)
-        if self._rest:
-            self.takes.clear()
-            asyncio.get_running_loop().add_writer(self._fd, self._go_on)
-
-    def _go_on(self) -> None:
-        self._push(0)
-        if not self._rest:
-            asyncio.get_running_loop().remove_writer(self._fd)
-            self.takes.set()
-
-    def _push(self, patience_s: float) -> None:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        try:
-            while self._rest and poll.poll(patience_s * 1000):
-                self._rest = self._rest[os.write(self._fd, self._rest[:TAKEN_BYTES]) :]
-        except OSError:
-            self._rest = b""
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def fileno(self) -> int:
-        """The terminal's file descriptor."""
-        return self._fd
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
 
 
 class Drawing(Vt100_Output):
@@ -148,6 +88,7 @@ class Screen:
 
     def __init__(self, fd: int, *, erases: bool = True) -> None:
         self.terminal, self._erases = Terminal(fd), erases
+        self.terminal.on_gap = self._draw_anew
         self.prompt: Application[Any] | None = None
         self.free = asyncio.Event()  # not lent
         self.free.set()
@@ -187,6 +128,11 @@ class Screen:
         prompt._redraw()
         self._drawn, self._drawing = renderer.last_rendered_screen, self.terminal.last
 
+    def _draw_anew(self) -> None:
+        if self.prompt is not None and self.has_prompt and self._erases:
+            self.prompt.renderer.erase()
+            self.prompt.invalidate()
+
     def _around(self, text: str) -> str:
         """What is printed begins on a line of its own, and the line that was typed stands below it again."""
         return text if self.dumb_line is None else f"\n{text}{self.dumb_line()}"
@@ -199,6 +145,7 @@ class Screen:
 
     def lend(self, work: asyncio.Future[Any]) -> None:
         """Another program has the terminal until `work` is done."""
+        self.terminal.push()
         self.free.clear()
         work.add_done_callback(lambda _: self._give_back())
 
@@ -233,18 +180,11 @@ class ScreenOutput(WholeRecords):
         self._screen = screen
 
     async def write(self, text: str) -> None:
-        """Print one record above the prompt; a terminal that stands still (Ctrl-S, a link that hangs) is waited for."""
+        """Print one record above the prompt; a terminal that is slow, or stopped by Ctrl-S, is waited for."""
         await self._screen.free.wait()
         async with self.lock:
-            await self._screen.terminal.takes.wait()
-            if self._screen.dumb_line is not None:
-                self._screen.above(text)
-                return
-            while text and not self._screen.has_prompt:
-                piece, text = text[:TAKEN_CHARACTERS], text[TAKEN_CHARACTERS:]
-                await self.write_now(piece)
-            if text:
-                self._screen.above(text)
+            await self._screen.terminal.ready()
+            self._screen.above(text)
 
 
 def keyboard() -> Keyboard:
