@@ -218,6 +218,6 @@ async def test_a_plan_ends_within_its_time_whatever_is_silent(tmp_path: Path) ->
     zone = {f"SRV {NAME}": Delayed(0.4, ["0 0 5222 a.example"]), "A a.example": Silent(), "AAAA a.example": Silent()}
     async with serving(NameServer(zone)) as server:
         begun = time.monotonic()
-        plan = await drawn(server, tmp_path, patient=False, timeout_s=1.5)
-        assert time.monotonic() - begun < 1.5
+        plan = await drawn(server, tmp_path, patient=False, timeout_s=4.0)
+        assert time.monotonic() - begun < 4.0
     assert "no name server answers" in str(plan.error)
