@@ -16,6 +16,7 @@ NS, FORMS = "http://jabber.org/protocol/commands", "jabber:x:data"
 FORM = """<x xmlns='jabber:x:data' type='form'><title>New account</title><instructions>All of it.</instructions>
 <field var='FORM_TYPE' type='hidden'><value>urn:kept</value></field>
 <field var='about' type='fixed'><value>Only a text</value></field>
+<field var='captcha-fallback-url' type='text-single'><value>https://example.org/seen</value></field>
 <field var='name' type='text-single' label='Your name'><required/></field>
 <field var='word' type='text-private' label='A word'><required/></field>
 <field var='sure' type='boolean' label='Sure'><required/></field>
@@ -44,6 +45,7 @@ QUESTIONS = [
 ]
 ANSWERED = {
     "FORM_TYPE": ["urn:kept"],
+    "captcha-fallback-url": ["https://example.org/seen"],
     "name": ["Juliet"],
     "word": ["s3cret"],
     "sure": ["1"],
@@ -103,11 +105,20 @@ async def test_every_type_of_field_is_asked_for_and_a_wrong_answer_again(program
         shown = "\n".join(terminal.history)
     assert "New account" in shown
     assert "All of it." in shown
+    assert "https://example.org/seen" in shown
     assert "s3cret" not in shown
     await asking.step()
     form = (await asking.step()).find(f"{{{FORMS}}}x")
     values = {one.get("var"): [value.text for value in one] for one in form}
     assert values == ANSWERED
+
+
+async def test_a_captcha_is_for_a_terminal(program: Program, asking: Asking) -> None:
+    outcome = await program.run("adhoc", "run", asking.jid, "x")
+    assert (outcome.code, outcome.stderr.splitlines()[-1]) == (
+        64,
+        "  try: run it on a terminal: it asks for a CAPTCHA, and each run for another one",
+    )
 
 
 @pytest.mark.parametrize(("key", "code"), [(CTRL_C, 130), (CTRL_D, 64)])

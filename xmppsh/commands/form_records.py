@@ -56,13 +56,18 @@ async def completed(app: App, form: Form, given: dict[str, list[str]]) -> dict[s
     """
     missing = [one for one in form.asked if one.required and one.name not in given and not any(one.values)]
     if missing and app.console.may_prompt:
-        for line in filter(None, (form.title, *form.instructions)):
+        for line in filter(None, (form.title, *form.instructions, form.captcha_page)):
             app.console.write_error(safe.block(line) + "\n")
         for one in missing:
             if (texts := await app.console.typed(partial(_ask, one))) is None:
                 break  # what is left is missing
             given = given | {one.name: texts}
-    return filled(form, given)
+    try:
+        return filled(form, given)
+    except UsageError as error:
+        if form.captcha_page is not None and not app.console.may_prompt:
+            error.hint = "run it on a terminal: it asks for a CAPTCHA, and each run for another one"
+        raise
 
 
 def _ask(one: Field) -> list[str]:

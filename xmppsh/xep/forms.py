@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xmppsh.xmlio.build import Xml
 
 FORM = f"{{{ns.DATA_FORMS}}}x"
+CAPTCHA_PAGE = "captcha-fallback-url"
 SILENT = ("fixed", "hidden")  # what nobody fills in
 BOOLEANS = {"1": "1", "true": "1", "yes": "1", "on": "1", "0": "0", "false": "0", "no": "0", "off": "0"}
 CHOSEN = ("list-single", "list-multi", "jid-single", "jid-multi")
@@ -51,6 +52,11 @@ class Form:
     def asked(self) -> list[Field]:
         """The fields that somebody fills in."""
         return [one for one in self.fields if one.type not in SILENT]
+
+    @property
+    def captcha_page(self) -> str | None:
+        """Where a CAPTCHA in it can be seen (XEP-0158), as ejabberd names it for who is shown no pictures."""
+        return next((one.values[0] for one in self.fields if one.name == CAPTCHA_PAGE and one.values), None)
 
 
 def form_in(parent: Tree | None) -> Form | None:
