@@ -10,7 +10,8 @@ SUITES = {
         "tests/witness/test_strangers",
         "tests/interop/test_asked",
     ),
-    "hostile input": ("tests/fuzz/", "tests/xmlio/test_reader_", "tests/agent/test_clients"),
+    "hostile input": ("tests/xmlio/test_reader_", "tests/agent/test_clients"),
+    "fuzz": ("tests/fuzz/",),
     "terminal": ("tests/output/test_safe", "tests/commands/test_terminal", "tests/output/test_text"),
     "secrets": ("tests/config/test_secrets", "tests/interop/test_secrets"),
     "files": (
@@ -18,6 +19,21 @@ SUITES = {
         "tests/config/test_paths",
         "tests/outbox/test_disks",
         "tests/interop/test_full_disk",
+    ),
+    "config": (
+        "tests/config/test_edit",
+        "tests/config/test_load",
+        "tests/config/test_proxy",
+        "tests/config/test_schema",
+        "tests/commands/test_config",
+        "tests/interop/test_login",
+    ),
+    "doctor": (
+        "tests/doctor/",
+        "tests/commands/test_doctor",
+        "tests/hostile/test_doctor",
+        "tests/interop/test_doctor",
+        "tests/interop/test_explain",
     ),
 }
 
