@@ -124,6 +124,17 @@ def test_the_credentials_of_systemd_hold_the_password(tmp_path: Path, name: str)
     assert find_password(load({}, env), JULIET, env, may_prompt=False).text == "pencil"
 
 
+def test_a_secret_behind_the_links_of_a_volume_is_read(tmp_path: Path) -> None:
+    """As Kubernetes mounts them: all are replaced at once by another target of `..data`."""
+    (tmp_path / "..2026").mkdir()
+    (tmp_path / "..2026" / "password").write_text("pencil\n")
+    (tmp_path / "..2026" / "password").chmod(0o400)
+    (tmp_path / "..data").symlink_to("..2026")
+    (tmp_path / "password").symlink_to("..data/password")
+    for env in ({"CREDENTIALS_DIRECTORY": str(tmp_path)}, {"XMPPSH_PASSWORD_FILE": str(tmp_path / "password")}):
+        assert find_password(load({}, {"HOME": "/", **env}), JULIET, env, may_prompt=False).text == "pencil"
+
+
 @pytest.mark.parametrize("folder", ["", ".", "credentials", "/nowhere"])
 def test_credentials_that_are_not_there_are_no_password(
     tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
