@@ -9,6 +9,7 @@ import os
 import select
 import stat
 import sys
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK_BYTES = 256 * 1024
-TTY_PIECE_BYTES = 128  # Linux hands a terminal's space out by 256 bytes, and a newline takes two
+TTY_PIECE_BYTES = 128  # mostly taken whole: Linux hands a terminal's space out by 256 bytes, and a newline takes two
+TTY_LOOK_S = 0.02  # between two looks at a terminal that polls writable and takes nothing
 _PIPE_SIZE = getattr(fcntl, "F_GETPIPE_SZ", None)  # Linux
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PIPE_BUF = select.PIPE_BUF  # a pipe that polls writable takes this much without blocking (POSIX)
+
+
+def unblocked(terminal: int) -> int | None:
+    """The same terminal, opened once more to be written to without blocking, which would hold the loop and its signals;
+    None where it cannot be opened, as after `su`.
+
+    One that polls writable may have room for a part only (Linux, with newlines that become two characters). O_NONBLOCK
+    on the descriptor that we were given would be there for every program on the terminal, and stay.
+    """
+    try:
+        return os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 class OutputStream:
@@ -34,11 +49,16 @@ class OutputStream:
     def __init__(self, fd: int, name: str = "stdout") -> None:
         self.fd, self._name = fd, name
         self.is_terminal = os.isatty(fd)
-        self._piece_bytes = TTY_PIECE_BYTES if self.is_terminal else PIPE_BUF
+        self._own = unblocked(fd) if self.is_terminal else None
+        self._piece_bytes = TTY_PIECE_BYTES if self.is_terminal and self._own is None else PIPE_BUF
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
         mode = os.fstat(fd).st_mode
         self._is_pipe, self._is_file = stat.S_ISFIFO(mode), stat.S_ISREG(mode)
+
+    def __del__(self) -> None:
+        if self._own is not None:
+            os.close(self._own)  # an agent has one for each command
 
     @cached_property
     def _turn(self) -> asyncio.Lock:
@@ -62,8 +82,8 @@ class OutputStream:
         data = text.encode("utf-8", "surrogateescape")
         async with self._turn:
             while data:
-                if self._takes_now():
-                    data = data[self._write(data[: self._piece_bytes]) :]
+                if self._takes_now() and (size := self._write(data[: self._piece_bytes])):
+                    data = data[size:]
                 else:
                     loop = asyncio.get_running_loop()
                     data = data[await loop.run_in_executor(None, self._write_when_ready, data) :]
@@ -127,11 +147,13 @@ class OutputStream:
         poll.register(self.fd, select.POLLOUT)
         if not poll.poll(200):
             return 0
-        return self._write(data[: self._piece_bytes])
+        if not (size := self._write(data[: self._piece_bytes])):
+            time.sleep(TTY_LOOK_S)
+        return size
 
     def _write(self, data: bytes) -> int:
         try:
-            return os.write(self.fd, data)
+            return os.write(self.fd if self._own is None else self._own, data)
         except BlockingIOError:
             return 0
         except OSError as error:

@@ -31,11 +31,7 @@ class WholeRecords(OutputStream):
     async def write(self, text: str) -> None:
         """Write one record when no other is being written."""
         async with self.lock:
-            await self.write_now(text)
-
-    async def write_now(self, text: str) -> None:
-        """Write for the holder of the lock."""
-        await super().write(text)
+            await super().write(text)
 
 
 class Printer:

@@ -8,6 +8,8 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from xmppsh.output.streams import unblocked
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,7 +33,7 @@ class Terminal:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._own = _opened_anew(fd)
+        self._own = unblocked(fd)
         self._out, self._piece_bytes = (fd, TAKEN_BYTES) if self._own is None else (self._own, PIECE_BYTES)
         self._waiting = bytearray()
         self._ready = asyncio.Event()
@@ -126,14 +128,3 @@ class Terminal:
     def isatty(self) -> bool:
         """It is one."""
         return True
-
-
-def _opened_anew(fd: int) -> int | None:
-    """The same terminal, so that writing does not block; None where it cannot be opened, as after `su`.
-
-    O_NONBLOCK on the descriptor that we were given would be there for every program on the terminal, and stay.
-    """
-    try:
-        return os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError:
-        return None
