@@ -23,6 +23,7 @@ from xmppsh.shell.lines.runner import help_text, is_own, parse, split_words, tex
         ("-- a@b text", ["--", "a@b", "text"]),
         ('"a@b/my phone" text', ["--", "a@b/my phone", "text"]),
         ("a@b one\ntwo", ["--", "a@b", "one\ntwo"]),
+        (r"d\27artagnan@b \o/ \27", ["--", r"d\27artagnan@b", r"\o/ \27"]),
         ("--help", ["--help"]),
         ("", []),
     ],
@@ -39,6 +40,7 @@ def test_the_text_of_send_is_taken_as_it_stands(tail: str, words: list[str]) -> 
         ("<presence/> <presence/>", ["<presence/> <presence/>"]),
         ("a@b n<3 <3", ["a@b", "n<3", "<3"]),
         ("'two words' x", ["two words", "x"]),
+        (r"d\27artagnan@b a\ b 'c\20d' e\\f \5C", [r"d\27artagnan@b", "a b", r"c\20d", r"e\f", r"\5C"]),
     ],
 )
 def test_xml_behind_a_command_is_taken_as_it_stands(tail: str, words: list[str]) -> None:

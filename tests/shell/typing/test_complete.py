@@ -15,9 +15,8 @@ from xmppsh.xep.roster import Contact
 @pytest.fixture
 def people() -> People:
     people = People()
-    people.set_contacts(
-        [Contact("juliet@example.org", "Juliet"), Contact("nurse@example.org"), Contact("o'neil@example.org")]
-    )
+    known = ("nurse@example.org", "o'neil@example.org", r"d\27artagnan@example.org")
+    people.set_contacts([Contact("juliet@example.org", "Juliet"), *map(Contact, known)])
     people.rooms["tea@rooms.example.org"] = "me"
     people.presence("tea@rooms.example.org/Guest", "available", "")
     people.services = ["chat.example.org"]
@@ -55,6 +54,7 @@ def test_the_options_of_every_command_are_in_it(people: People, path: tuple[str,
         ("/send --subject x jul", ["juliet@example.org "]),
         ("/ping o", ["'o'\\''neil@example.org' "]),
         ("/to jul", ["juliet@example.org "]),
+        (r"/to d\2", [r"d\27artagnan@example.org "]),
         ("/last ", []),
         ("/join t", ["tea@rooms.example.org "]),
         ("/join te@", ["te@chat.example.org "]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import signal
 import textwrap
 from contextlib import suppress
@@ -18,6 +17,7 @@ from xmppsh.output.streams import OutputStream
 from xmppsh.registry.kinds import parse_address
 from xmppsh.shell.lines import rooms, runner
 from xmppsh.shell.lines.builtins import BUILTINS
+from xmppsh.shell.lines.words import split
 from xmppsh.shell.shown.look import LEAST_COLUMNS
 from xmppsh.shell.shown.streamview import pretty
 from xmppsh.tasks import apart
@@ -330,7 +330,7 @@ def without_option(words: list[str], name: str) -> tuple[list[str], str | None]:
 def words_of(name: str, tail: str) -> list[str]:
     """The words after a command of the shell's own; raises UsageError."""
     try:
-        words = shlex.split(tail)
+        words = split(tail)
     except ValueError as error:
         raise UsageError(f"/{name}: {str(error).lower()}") from None
     if name == "join":  # which counts them after its option

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from xmppsh.shell.lines.builtins import BUILTINS
 from xmppsh.shell.lines.failure import usage_error
 from xmppsh.shell.lines.line import xml_start
 from xmppsh.shell.lines.records import ShellPrinter
+from xmppsh.shell.lines.words import Lexer, split
 
 if TYPE_CHECKING:
     from xmppsh.app.app import App
@@ -130,8 +129,8 @@ def split_words(tail: str) -> list[str]:
     at = xml_start(tail)
     if at is not None and (at == 0 or tail[at - 1].isspace()):
         with suppress(ValueError):  # the XML stands inside a quote
-            return [*shlex.split(tail[:at]), tail[at:]]
-    return shlex.split(tail)
+            return [*split(tail[:at]), tail[at:]]
+    return split(tail)
 
 
 def text_words(command: click.Command, tail: str) -> list[str]:
@@ -139,9 +138,7 @@ def text_words(command: click.Command, tail: str) -> list[str]:
 
     One white space ends TO; what comes after it is the text.
     """
-    stream = io.StringIO(tail)
-    lexer = shlex.shlex(stream, posix=True)
-    lexer.whitespace_split, lexer.commenters = True, ""
+    lexer = Lexer(tail)
     options: list[str] = []
     while (word := lexer.get_token()) is not None:
         if word.startswith("-") and word not in ("-", "--"):
@@ -150,7 +147,7 @@ def text_words(command: click.Command, tail: str) -> list[str]:
                 options.append(value)
             continue
         to = lexer.get_token() if word == "--" else word
-        text = stream.read()
+        text = lexer.rest()
         return [*options, "--", *([] if to is None else [to]), *([text] if text else [])]
     return options
 

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
+from click.shell_completion import CompletionItem, ShellComplete
 from prompt_toolkit.completion import Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
@@ -17,6 +17,7 @@ from xmppsh.registry.groups import load
 from xmppsh.shell.lines.builtins import BUILTINS
 from xmppsh.shell.lines.line import Command, Text, Xml, classify, xml_start
 from xmppsh.shell.lines.runner import OF_A_COMMAND, available, is_own, keeps_text
+from xmppsh.shell.lines.words import half_typed
 from xmppsh.shell.typing.vocabulary import CHILDREN, NAMESPACES, TOP
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class LineCompleter(Completer):
 
 
 def _split(tail: str) -> tuple[list[str], str]:
-    words = split_arg_string(tail)
+    words = half_typed(tail)
     if not words or tail[-1].isspace():
         return words, ""
     return words[:-1], words[-1]
@@ -174,7 +175,8 @@ def _starting(rows: Iterable[tuple[str, str]], begin: str) -> list[tuple[str, st
 def _shown(rows: Iterable[tuple[str, str]], replaced: int) -> Iterator[Completion]:
     """The rows of the menu. What is inserted is quoted where it would fall into several words."""
     for value, about in rows:
-        inserted = value if not re.search(r"[\s'\"\\]", value) else "'" + value.replace("'", "'\\''") + "'"
+        is_word = not re.search(r"[\s'\"\\]", value) or half_typed(value) == [value]
+        inserted = value if is_word else "'" + value.replace("'", "'\\''") + "'"
         end = "" if value.endswith(("=", ":", "/")) else " "
         yield Completion(inserted + end, -replaced, display=safe.line(value), display_meta=safe.line(about))
 
