@@ -121,6 +121,8 @@ BOUNCED = [
     Scenario("send", {"message": refused_by_all}, 0, command=("send", ROMEO, "hi"), text=True),
     Scenario("raw", {"message": refused_by_all}, 0, text=True,
              command=("raw", f"<message to='{ROMEO}' id='m'><body>hi</body></message>")),
+    Scenario("raw to what is no address", {"message": refused_by_all}, 0, text=True,
+             command=("raw", "<message to='no address@x' id='m'><body>hi</body></message>")),
 ]  # fmt: skip
 
 

@@ -49,6 +49,17 @@ async def test_raw_ends_with_the_code_of_what_bounced(program: Program, server: 
     assert some.stderr.startswith("xmppsh: 1 of 2 stanzas failed; the first: ")
 
 
+@pytest.mark.parametrize("command", ["raw", "pipe"])
+async def test_an_iq_to_what_is_no_address_fails_as_the_server_says_and_is_not_waited_for(
+    program: Program, command: str
+) -> None:
+    stanza = PING.format(id="lost", to="no address@x")
+    words = [command, stanza] if command == "raw" else [command]
+    outcome = await program.run(*words, stdin=stanza.encode())
+    assert outcome.code == 76, outcome.stderr
+    assert outcome.stderr.startswith("xmppsh: no address@x: ")
+
+
 async def test_ping_at_an_interval_ends_with_a_summary_at_ctrl_c(program: Program) -> None:
     process = await program.start("ping", "-i", "0.05", "--format", "json")
     assert process.stdout is not None

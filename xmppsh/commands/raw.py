@@ -10,10 +10,9 @@ import click
 
 from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import DataError, DeadlineExceeded, Partial, XmppshError
-from xmppsh.model import Jid
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.registry.base import command
-from xmppsh.session.requests import is_answer, may_refuse
+from xmppsh.session.requests import answers
 from xmppsh.xmlio.build import verbatim
 from xmppsh.xmlio.ids import new_id
 from xmppsh.xmlio.reader import StanzaReader, tree
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from xmppsh.app.app import App
-    from xmppsh.model import Element
+    from xmppsh.model import Element, Jid
     from xmppsh.session.session_port import Reader, SessionPort
 
 
@@ -108,23 +107,11 @@ def _is_about(answer: Element, ours: Element, own: Jid) -> bool:
 
     The bounce of one without an id may have an id: Prosody's rooms give one to each message.
     """
-    is_error, sender = answer.attributes.get("type") == "error", answer.sender
     if answer.kind != ours.kind:
         return False
     if not ours.id:
-        return is_error and ours.attributes.get("to", "") == sender
-    if ours.kind == "iq":
-        return is_answer(answer, ours.id, _address(ours), own)
-    to = _address(ours) if ours.attributes.get("to") else own.bare
-    return is_error and answer.id == ours.id and (to is None or may_refuse(sender, to, own))
-
-
-def _address(stanza: Element) -> Jid | None:
-    try:
-        to = stanza.attributes.get("to")
-        return Jid.parse(to) if to else None
-    except XmppshError:
-        return None
+        return answer.attributes.get("type") == "error" and ours.attributes.get("to", "") == answer.sender
+    return answers(answer, ours.id, ours.attributes.get("to", ""), own, is_request=ours.kind == "iq")
 
 
 async def _read(app: App, text: str) -> list[Element]:

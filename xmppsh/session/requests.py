@@ -66,6 +66,22 @@ def may_refuse(sender: str, to: Jid, own: Jid) -> bool:
     return sender in ("", str(own.bare)) or sender.partition("/")[0] in (str(to.bare), to.domainpart, own.domainpart)
 
 
+def answers(answer: Element, stanza_id: str, written: str, own: Jid, *, is_request: bool) -> bool:
+    """Does this answer or refuse the stanza of that id, and does it come from who may do so?
+
+    written: its `to` as it stands there. What is no address goes no further than our server, which refuses it by that
+    name or as itself.
+    """
+    is_error = answer.attributes.get("type") == "error" and answer.id == stanza_id
+    try:
+        to = Jid.parse(written) if written else None
+    except MalformedJid:
+        return is_error and answer.sender in (written, "", str(own.bare), own.domainpart)
+    if is_request:
+        return is_answer(answer, stanza_id, to, own)
+    return is_error and may_refuse(answer.sender, to or own.bare, own)
+
+
 def fences(addresses: Iterable[str], own: Jid) -> set[Jid]:
     """Whose answer to a ping proves that what was sent before to these addresses has been dealt with.
 

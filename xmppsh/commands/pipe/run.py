@@ -13,13 +13,12 @@ from xmppsh.commands.collecting import unless_lost
 from xmppsh.commands.pipe.proof import Proof
 from xmppsh.commands.pipe.sent import Remembered, Sent
 from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Partial, XmlError, XmppshError
-from xmppsh.model import Jid
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.session.outcome import counted_again, tell_of_waiting
-from xmppsh.session.requests import is_answer, may_refuse
+from xmppsh.session.requests import answers
 from xmppsh.xmlio.build import Xml, verbatim, with_id
 from xmppsh.xmlio.ids import Series, new_id
 from xmppsh.xmlio.plain import Plain
@@ -287,20 +286,12 @@ class Run:
     def _answered(self, session: SessionPort, stanza: Element, sent: Sent) -> PipeReply | None:
         """Count what answers a stanza, each once; None for what does not answer it, or comes from who may not."""
         stanza_id, kind = stanza.id or "", stanza.attributes.get("type")
-        if not sent.awaited:
+        if not sent.awaited or not answers(stanza, stanza_id, sent.to or "", session.jid, is_request=sent.is_request):
             return None
-        try:
-            to = Jid.parse(sent.to) if sent.to else None
-        except XmppshError:
-            to = None
         if sent.is_request:
-            if not is_answer(stanza, stanza_id, to, session.jid):
-                return None
             self._open_requests.discard(stanza_id)
             if not self._open_requests:
                 self._all_answered.set()
-        elif kind != "error" or (to is not None and not may_refuse(stanza.sender, to, session.jid)):
-            return None
         sent.awaited -= 1
         error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart) if kind == "error" else None
         if error is not None:
