@@ -245,3 +245,16 @@ async def test_listen_is_69_when_its_time_ends_without_a_server(
         outcome = await finish(stage.process)
         assert outcome.code == 69
         assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize("files", [6, 10, 14])
+async def test_too_few_files_are_told_before_anything_is_begun(program: Program, files: int) -> None:
+    words = [*COMMAND, "-j", "alice@example.net", "--host", "127.0.0.1:1", "listen"]
+    shell = ("/bin/sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *words)
+    process = await asyncio.create_subprocess_exec(
+        *shell, env=program.env | {"XMPPSH_PASSWORD": "x"}, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    told = f"xmppsh: no more than {files} files may be open at once\n  try: allow more open files (ulimit -n)\n"
+    assert (process.returncode, out, err.decode()) == (74, b"", told)

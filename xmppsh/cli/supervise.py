@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -19,9 +20,9 @@ from xmppsh.app.shutdown import Shutdown
 from xmppsh.cli.report import LiveErrors, report, write_error
 from xmppsh.config.ahead import read_ahead
 from xmppsh.config.schema import BY_NAME
-from xmppsh.errors import ClosedOutput, ExitCode, XmppshError
+from xmppsh.errors import ClosedOutput, ExitCode, IoError, XmppshError
 from xmppsh.later import load_rest
-from xmppsh.output.failure import bug
+from xmppsh.output.failure import SHORTAGES, bug
 from xmppsh.output.streams import InputStream, OutputStream
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from xmppsh.registry.base import Work
 
 SIGINT_CODE = 130
+FEWEST_FILES = 24  # the standard streams, the loop, a socket, the guard, the outbox with its journal, a lock
 
 
 def run_work(work: Work, early: Early | None = None) -> int:
@@ -46,6 +48,7 @@ def run_work(work: Work, early: Early | None = None) -> int:
     app.account.asks_anew = work.spec.asks_anew
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # for the password prompt
+        _refuse_few_files()
         app.printer.check()
         work.check_output()
         if work.account and settings.dry_run:
@@ -77,6 +80,13 @@ def run_work(work: Work, early: Early | None = None) -> int:
     finally:
         if "xmppsh.config.program" in sys.modules:
             sys.modules["xmppsh.config.program"].end_running()
+
+
+def _refuse_few_files() -> None:
+    """Else each library tells it in its own way, asyncio by a traceback."""
+    allowed = os.sysconf("SC_OPEN_MAX")
+    if 0 <= allowed < FEWEST_FILES:
+        raise IoError(f"no more than {allowed} files may be open at once", hint=SHORTAGES[errno.EMFILE])
 
 
 def _begin(work: Work, app: App, early: Early | None) -> None:
