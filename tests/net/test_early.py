@@ -79,7 +79,7 @@ def test_another_command_line_begins_nothing(tmp_path: Path, listener: socket.so
 @pytest.mark.parametrize(
     "more",
     [{"XMPPSH_JID": "carol@example.net"}, {"XMPPSH_HOST": "127.0.0.2"}, {"XMPPSH_PROFILE": "work"},
-     {"XMPPSH_PROXY": "socks5h://127.0.0.1:9"}],
+     {"XMPPSH_DRY_RUN": "1"}, {"XMPPSH_PROXY": "socks5h://127.0.0.1:9"}],
 )  # fmt: skip
 def test_another_environment_begins_nothing(tmp_path: Path, listener: socket.socket, more: dict[str, str]) -> None:
     after_a_run(listener, environment(tmp_path))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 NAME = "early.tsv"  # in the state folder; lines of settings, address, port, and seconds since the epoch
 COMMANDS = ("send", "ping", "iq")
-VARIABLES = ("JID", "HOST", "PROFILE", "TLS", "IPV4", "IPV6", "RESOLVE")  # XMPPSH_…: what leads to a place
+# XMPPSH_…: what leads to a place, or to none. A proxy's may hold a password and is not compared: with it, none is.
+VARIABLES = ("JID", "HOST", "PROFILE", "TLS", "IPV4", "IPV6", "RESOLVE", "DNS", "ANONYMOUS", "DRY_RUN")
 MAX_BYTES = 16 * 1024
 MAX_LINES = 32
 MAX_AGE_S = 24 * 3600  # as of places.json
