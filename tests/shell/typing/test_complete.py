@@ -1,5 +1,7 @@
 """The menu of the Tab key."""
 
+from pathlib import Path
+
 import pytest
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.document import Document
@@ -77,6 +79,32 @@ def test_the_options_of_every_command_are_in_it(people: People, path: tuple[str,
 )
 def test_what_could_stand_there(people: People, line: str, texts: list[str]) -> None:
     assert menu(people, line) == texts
+
+
+@pytest.mark.parametrize(
+    ("line", "chosen"),
+    [
+        ("/ping 'nur", "/ping nurse@example.org "),
+        ('/ping -c 3 "o', "/ping -c 3 'o'\\''neil@example.org' "),
+        (r"/ping o\'n", "/ping 'o'\\''neil@example.org' "),
+        ("/ping --format='j", "/ping --format=json "),
+        ("/outbox 're", "/outbox retry "),
+        ("/source 'my fol", "/source 'my folder'"),
+        ("/source my\\ folder/", "/source 'my folder/a line'"),
+    ],
+)
+def test_what_is_chosen_takes_the_place_of_the_word_with_its_quotes(
+    people: People, line: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my folder").mkdir()
+    (tmp_path / "my folder" / "a line").touch()
+    monkeypatch.chdir(tmp_path)
+    (one,) = LineCompleter(people).get_completions(Document(line), CompleteEvent())
+    assert line[: len(line) + one.start_position] + one.text == chosen
+
+
+def test_a_space_in_open_quotes_ends_no_word(people: People) -> None:
+    assert menu(people, "/iq 'get ") == []
 
 
 def test_occupants_complete_while_their_room_is_written_to(people: People) -> None:

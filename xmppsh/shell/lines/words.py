@@ -23,6 +23,10 @@ class Lexer(shlex.shlex):
         self.whitespace_split, self.commenters = True, ""
         self.escape = _Escape(self, self._text)  # type: ignore[assignment]
 
+    def position(self) -> int:
+        """How many characters were read."""
+        return self._text.tell()
+
     def rest(self) -> str:
         """Read all of it."""
         return self._text.read()
@@ -51,10 +55,20 @@ def split(text: str) -> list[str]:
 
 def half_typed(text: str) -> list[str]:
     """All words, of which the last one may be half typed."""
+    words, last, at = at_the_end(text)
+    return [*words, last] if at < len(text) else words
+
+
+def at_the_end(text: str) -> tuple[list[str], str, int]:
+    """The words that are ended; the one after them, which may be half typed; where that one begins, with its quotes."""
     lexer, words = Lexer(text), []
-    try:
-        for word in lexer:
-            words.append(word)
-    except ValueError:
-        words.append(lexer.token + ("\\" if lexer.state == "\\" else ""))
-    return words
+    while True:
+        at = lexer.position()
+        at += len(text[at:]) - len(text[at:].lstrip(lexer.whitespace))
+        try:
+            word = lexer.get_token()
+        except ValueError:
+            return words, lexer.token + ("\\" if lexer.state == "\\" else ""), at
+        if word is None or lexer.state != " ":
+            return words, word or "", at
+        words.append(word)

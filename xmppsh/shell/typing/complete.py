@@ -17,7 +17,7 @@ from xmppsh.registry.groups import load
 from xmppsh.shell.lines.builtins import BUILTINS
 from xmppsh.shell.lines.line import Command, Text, Xml, classify, xml_start
 from xmppsh.shell.lines.runner import OF_A_COMMAND, available, is_own, keeps_text
-from xmppsh.shell.lines.words import half_typed
+from xmppsh.shell.lines.words import at_the_end, half_typed
 from xmppsh.shell.typing.vocabulary import CHILDREN, NAMESPACES, TOP
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class LineCompleter(Completer):
         return sorted([*_commands(), *((f"/{name}", line) for name, line in self._aliases().items())])
 
     def _arguments(self, name: str, tail: str, event: CompleteEvent) -> Iterable[Completion]:
-        words, incomplete = _split(tail)
+        words, incomplete, begin = at_the_end(tail)
+        typed = len(tail) - begin  # with its quotes and backslashes, which are replaced as well
         if name == "watch" and tail.partition(" ")[2].startswith("/"):
             return self._completions(tail.partition(" ")[2], event)
         path: Path = (name,)
@@ -78,18 +79,24 @@ class LineCompleter(Completer):
             below = [(one, facts.help) for one, facts in children(path).items()]
             if name in BUILTINS:  # /presence away is ours, /presence set is not
                 below += [(item.value, item.help or "") for item in self._of_builtin(name, words, incomplete)]
-            return _shown(_starting(below, incomplete), len(incomplete))
+            return _shown(_starting(below, incomplete), typed)
         if path == (name,) and is_own(name, tail):
             items = list(islice(self._of_builtin(name, words, incomplete), MAX_SHOWN + 1))
         elif path in COMMANDS and COMMANDS[path].not_in_shell is None:
             items = list(islice(self._of_click(path, words, incomplete), MAX_SHOWN + 1))
         else:
             return ()
+        option, equals, value = incomplete.rpartition("=") if incomplete.startswith("--") else ("", "", incomplete)
+        if not tail.startswith(option + equals, begin):
+            return ()  # its quotes begin before the value
+        typed -= len(option + equals)
         if any(item.type == "file" for item in items):
-            value = incomplete.rpartition("=")[2] if incomplete.startswith("--") else incomplete
-            return self._files.get_completions(Document(value), event)
-        replaced = incomplete.rpartition("=")[2] if incomplete.startswith("--") and "=" in incomplete else incomplete
-        return _shown([(item.value, item.help or "") for item in items], len(replaced))
+            return self._of_folder(value, typed, event)
+        return _shown([(item.value, item.help or "") for item in items], typed)
+
+    def _of_folder(self, value: str, typed: int, event: CompleteEvent) -> Iterator[Completion]:
+        for one in self._files.get_completions(Document(value), event):
+            yield Completion(_quoted(value + one.text), -typed, display=one.display)
 
     def _of_click(self, path: Path, words: list[str], incomplete: str) -> Iterator[CompletionItem[str]]:
         command = load(path)
@@ -142,13 +149,6 @@ class LineCompleter(Completer):
                 yield Completion(nick + end, -len(word), display=safe.line(nick), display_meta="occupant")
 
 
-def _split(tail: str) -> tuple[list[str], str]:
-    words = half_typed(tail)
-    if not words or tail[-1].isspace():
-        return words, ""
-    return words[:-1], words[-1]
-
-
 def _awaits_value(command: click.Command, words: list[str]) -> bool:
     """Do the words consist of options alone, so that the recipient is still to come?"""
     takes = {
@@ -175,10 +175,13 @@ def _starting(rows: Iterable[tuple[str, str]], begin: str) -> list[tuple[str, st
 def _shown(rows: Iterable[tuple[str, str]], replaced: int) -> Iterator[Completion]:
     """The rows of the menu. What is inserted is quoted where it would fall into several words."""
     for value, about in rows:
-        is_word = not re.search(r"[\s'\"\\]", value) or half_typed(value) == [value]
-        inserted = value if is_word else "'" + value.replace("'", "'\\''") + "'"
         end = "" if value.endswith(("=", ":", "/")) else " "
-        yield Completion(inserted + end, -replaced, display=safe.line(value), display_meta=safe.line(about))
+        yield Completion(_quoted(value) + end, -replaced, display=safe.line(value), display_meta=safe.line(about))
+
+
+def _quoted(value: str) -> str:
+    is_word = not re.search(r"[\s'\"\\]", value) or half_typed(value) == [value]
+    return value if is_word else "'" + value.replace("'", "'\\''") + "'"
 
 
 # ── XML ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
