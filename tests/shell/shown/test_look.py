@@ -1,5 +1,6 @@
 """Long lines with colours: folded as the same lines without them."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,3 +27,13 @@ def test_a_word_with_a_hyphen_stays_whole() -> None:
         "nurse-capulet@example.net",
         "today",
     ]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "KiB", "%"])
+def test_a_number_stays_with_its_unit(unit: str) -> None:
+    text = PALETTE.kind("dim", f"once more after 0.25 {unit}; or stop")
+    assert [plain(row) for row in folded(text, 0, 20)] == ["once more after", f"0.25 {unit}; or stop"]
+
+
+def test_spaces_that_hold_by_themselves_are_shown_as_they_came() -> None:
+    assert folded("a\xa0tea, after 20 s, or so", 0, 16) == ["a\xa0tea, after 20", "s, or so"]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://\S+", re.IGNORECASE)
 _PAINT = re.compile(r"\x1b\[[\d;]*m")
 _HALF_PAINT = re.compile(r"\x1b[^m]*$")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[a-zµ]{1,3}|[kKMG]i?B|B|%)(?!\w))")
+_HOLDS = "\xa0"
 PIECE = 1000  # characters that are wrapped at once
 RESET = "\x1b[0m"
 KINDS = {
@@ -89,9 +91,9 @@ def width(text: str) -> int:
 def folded(text: str, first: int, columns: int) -> list[str]:
     """The rows of a text that begins in column `first` (from 0); rows that follow begin there, too.
 
-    The line ends of the text stay. Words stay whole where they fit into a row, and so does white space inside it. A URL
-    stays whole always: the terminal goes on with it by itself, so that it can still be opened and copied. No colour
-    goes on over the end of a row.
+    The line ends of the text stay. Words stay whole where they fit into a row, as a number does with its unit
+    (`0.2 s`), and so does white space inside it. A URL stays whole always: the terminal goes on with it by itself, so
+    that it can still be opened and copied. No colour goes on over the end of a row.
     """
     if "\x1b" in text:
         return _painted(text, folded(plain(text), first, columns))
@@ -172,6 +174,9 @@ def _wrapped(text: str, room: int) -> list[str]:
 def _wrap(text: str, room: int) -> list[str]:
     if not text.strip():
         return []
-    return wcwidth.wrap(
-        text, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False, break_on_hyphens=False
+    # Such a space holds; where a text has some of its own, it could not be told afterwards which ones are ours.
+    held = text if _HOLDS in text else _BEFORE_UNIT.sub(_HOLDS, text)
+    rows = wcwidth.wrap(
+        held, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False, break_on_hyphens=False
     )
+    return rows if held == text else [row.replace(_HOLDS, " ") for row in rows]
