@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from xmppsh.shell.lines.desk import Desk
 
 LAST = 10  # messages
-OWN_END_S = 1.0  # for a command of the system to end by Ctrl-C, before it is asked to
 SHOWS = ("available", "away", "chat", "dnd", "xa")
 
 
@@ -286,17 +285,13 @@ class OwnCommands:
     async def _run_program(self, *words: str) -> int:
         """Its exit code, or its signal below zero; it ends with the shell."""
         process = await asyncio.create_subprocess_exec(*words, stdin=self._desk.stdin.fd, umask=self._app.console.umask)
-        waiting = asyncio.ensure_future(process.wait())
         try:
-            return await asyncio.shield(waiting)
+            return await process.wait()
         except asyncio.CancelledError:
-            await asyncio.wait({waiting}, timeout=OWN_END_S)  # the same Ctrl-C has reached it, too
-            if not waiting.done():
-                with suppress(ProcessLookupError):
-                    # terminate() looks first whether it has ended, and takes the exit code from who waits for it.
-                    os.kill(process.pid, signal.SIGTERM)
-            if (code := await waiting) == -signal.SIGINT:
-                return code
+            with suppress(ProcessLookupError):
+                # terminate() looks first whether it has ended, and takes the exit code from who waits for it.
+                os.kill(process.pid, signal.SIGTERM)
+            await process.wait()
             raise
 
     # ── The shell itself ────────────────────────────────────────────────────────────────────────────────────────

@@ -61,7 +61,8 @@ def half_typed(text: str) -> list[str]:
 
 def at_the_end(text: str) -> tuple[list[str], str, int]:
     """The words that are ended; the one after them, which may be half typed; where that one begins, with its quotes."""
-    lexer, words = Lexer(text), []
+    lexer = Lexer(text)
+    words: list[str] = []
     while True:
         at = lexer.position()
         at += len(text[at:]) - len(text[at:].lstrip(lexer.whitespace))
