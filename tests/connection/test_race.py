@@ -115,7 +115,7 @@ async def test_who_stood_still_is_left_when_another_one_leads(certificates: Cert
         begun = time.monotonic()
         trier = Trier(certificates.ca, silent.port, slow.port, good.port, within_s=20.0)
         assert await trier() is None
-        assert time.monotonic() - begun < 5.0  # to wait for one that stands still takes half of the time
+        assert time.monotonic() - begun < 10.0  # to wait for one that stands still takes half of the time
         assert trier.driver is not None
         for server in (silent, slow):
             (connection,) = server.connections
@@ -131,8 +131,8 @@ async def test_of_two_that_finish_tls_in_the_same_moment_one_alone_hears_more(ce
     there, go = threading.Barrier(3), threading.Event()
 
     def wait(_connection: object, _good: str) -> str:
-        there.wait(5)
-        go.wait(5)
+        there.wait(60)
+        go.wait(60)
         return ""
 
     with (
@@ -141,7 +141,7 @@ async def test_of_two_that_finish_tls_in_the_same_moment_one_alone_hears_more(ce
     ):
         trier = Trier(certificates.ca, one.port, other.port)
         racing = asyncio.create_task(trier())
-        await asyncio.to_thread(there.wait, 5)  # both have said <proceed/>, and hold the handshake back
+        await asyncio.to_thread(there.wait, 60)  # both have said <proceed/>, and hold the handshake back
         go.set()
         time.sleep(0.5)  # noqa: ASYNC251 - both finish it before the loop looks again
         assert await racing is None

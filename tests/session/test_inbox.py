@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from session.reading import Command
+from support.until import until
 
 from xmppsh.xmlio.reader import read_element
 from xmppsh.xmlio.splitter import Limits
@@ -126,7 +127,7 @@ async def test_an_inbox_that_cannot_be_written_is_told_of_once_and_nothing_of_it
     listen = run()
     (tmp_path / "locks").write_text("no folder")
     listen.arrive(1, 2)
-    await asyncio.sleep(0.1)
+    await until(lambda: bool(listen.troubles), "the trouble")
     assert (len(listen.troubles), listen.handled) == (1, [])
     assert await listen.read(2) == [1, 2]
     listen.reader.done()
