@@ -213,6 +213,16 @@ async def test_a_command_is_repeated_until_ctrl_c(prosody: Server, tmp_path: Pat
         await stage.is_alive()
 
 
+async def test_a_command_is_repeated_after_it_failed(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter(f"/watch 0.1 /ping {stage.friend}/nowhere")
+        failed = "service-unavailable"
+        await stage.shell.until(lambda: sum(failed in line for line in stage.shell.lines) >= 3, "three rounds")
+        stage.shell.type(CTRL_C)
+        await stage.shell.prompt()
+        await stage.is_alive()
+
+
 async def test_every_command_has_help_with_an_example(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter("/help watch")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from xmppsh.config.paths import expanded
 from xmppsh.config.values import positive_seconds
-from xmppsh.errors import IoError, NoInputError, UsageError
+from xmppsh.errors import DeadlineExceeded, IoError, NoInputError, StanzaError, UsageError
 from xmppsh.output import safe
 from xmppsh.output.streams import OutputStream
 from xmppsh.registry.kinds import parse_address
 from xmppsh.shell.lines import rooms, runner
 from xmppsh.shell.lines.builtins import BUILTINS
+from xmppsh.shell.lines.failure import report
 from xmppsh.shell.lines.words import split
 from xmppsh.shell.shown.look import LEAST_COLUMNS
 from xmppsh.shell.shown.streamview import pretty
@@ -263,7 +264,10 @@ class OwnCommands:
         while True:
             moment = self._app.console.now().astimezone()
             await self._print(self._desk.palette.kind("dim", f"{moment:%H:%M:%S} {safe.line(line)}") + "\n")
-            await self._carry_out(line)
+            try:
+                await self._carry_out(line)
+            except (StanzaError, DeadlineExceeded) as error:  # the next time it may answer: that is what one waits for
+                report(self._app, error)
             await asyncio.sleep(seconds)
 
     async def _system(self, tail: str) -> None:
