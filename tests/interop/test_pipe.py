@@ -72,6 +72,7 @@ WRONG: dict[str, tuple[list[str], str, int, str]] = {
     "nothing to send": ([], '{"to": "a@b", "body": null}', 65, "line 1, column 1: there is nothing to send"),
     "a field beside xml": ([], '{"xml": "<message/>", "to": "a@b"}', 65, "line 1, column 1: 'to' stands beside 'xml'"),
     "a rate that is no number": (["--rate", "nan"], "", 64, "--rate: nan is not a number of stanzas"),
+    "a rate without an end": (["--rate", "1e999"], "", 64, "--rate: inf is not a number of stanzas"),
     "an unknown field": ([], '{"to": "a@b", "bodi": "x"}', 65, "line 1, column 1: 'bodi' is not a field"),
     "no recipient": ([], '{"body": "x"}', 65, "line 1, column 1: it has no recipient"),
     "lines without --to": ([], "hello", 64, "lines say nothing of their recipient"),
@@ -110,6 +111,15 @@ async def test_skip_bad_reports_and_goes_on(program: Program, bob: Contact) -> N
     assert told[1].startswith("line 4, column ")
     assert told[2].startswith("line 6, column 1: it is from boss@b")
     assert summary(outcome) == {"sent": 3, "acked": 3, "skipped": 3}
+
+
+@pytest.mark.parametrize("options", [(), ("-n",)])
+async def test_skip_bad_of_nothing_but_bad_ones_is_80_too(program: Program, options: tuple[str, ...]) -> None:
+    outcome = await program.run(*options, "pipe", "--skip-bad", "--input", "json", stdin=b"{}\n{}\n")
+    assert outcome.code == 80
+    left_out = [line for line in outcome.stderr.splitlines() if line.startswith("xmppsh: left out: ")]
+    assert len(left_out) == 2
+    assert "xmppsh: 2 of 2 stanzas failed; the first: line 1" in outcome.stderr
 
 
 async def test_replies_tell_the_line_of_what_they_answer(program: Program, server: Server, bob: Contact) -> None:

@@ -56,8 +56,8 @@ class PipeSummary(Record):
 
 def _check(arguments: Mapping[str, Any]) -> None:
     check_kind(arguments["kind"], to=arguments["to"], root=arguments["root"])
-    if arguments["rate"] is not None and math.isnan(arguments["rate"]):
-        raise UsageError("--rate: nan is not a number of stanzas")
+    if arguments["rate"] is not None and not math.isfinite(arguments["rate"]):
+        raise UsageError(f"--rate: {arguments['rate']} is not a number of stanzas")
 
 
 @command("pipe", check=_check)
@@ -114,8 +114,8 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
                 yield reply
         ended = run.verdict()
     except DryRunEnds:
-        if run.first_error is not None:
-            raise run.first_error from None  # of the input
+        if (error := run.verdict() if run.skipped else run.first_error) is not None:
+            raise error from None  # of the input
         raise
     except XmppshError as error:
         ended = run.told(error)

@@ -304,7 +304,7 @@ class Run:
         if self.first_error is None:
             return None
         bad = self.failed + self.skipped
-        if (isinstance(self.first_error, XmlError) and not self.skipped) or bad >= self.read + self.skipped:
+        if not self.skipped and (isinstance(self.first_error, XmlError) or bad >= self.read):
             return self.first_error
         return Partial(f"{bad} of {self.read + self.skipped} stanzas failed; the first: {self.first_error}")
 
