@@ -75,10 +75,15 @@ async def test_a_stanza_that_a_killed_run_has_stored_goes_out_with_the_origin_id
             pass
         await proxy.inject(reset_server_only())
         process.stdin.write(inputs)
-        await until(lambda: len(origin_ids(checkpoint)) == COUNT, "the rows")
+        stored: list[str] = []
+
+        def all_are_stored() -> bool:  # until they are acknowledged on the next link, which may be soon
+            stored[:] = origin_ids(checkpoint)
+            return len(stored) == COUNT
+
+        await until(all_are_stored, "the rows")
         process.kill()
         await process.wait()
-        stored = origin_ids(checkpoint)
         assert (await program.run("pipe", "--checkpoint", str(checkpoint), stdin=inputs, deadline_s=60)).code == 0
         await friend.wait_for_messages(COUNT)
         await friend.settle()
