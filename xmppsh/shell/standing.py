@@ -52,7 +52,7 @@ class Standing:
         while True:
             session, now = self._session, time.monotonic()
             self._cut_at = (self._cut_at or now) if session.is_cut else None
-            counts = (session.sent_count, session.unacked_count, len(self._conversation.typing))
+            counts = (session.sent_count, session.unacked_count, self._conversation.typing_changes)
             tells = (*counts, session.jid, self._cut_at and int(4 * now))
             if tells != told:
                 told = tells

@@ -101,6 +101,18 @@ def test_who_has_gone_writes_nothing_though_a_message_is_read_late_that_says_so(
     assert talk.typing == {ROMEO: "romeo"}
 
 
+def test_who_begins_to_write_and_goes_between_two_looks_is_a_change() -> None:
+    talk, writes = conversation(), message(None, payloads=["{http://jabber.org/protocol/chatstates}composing"])
+    looked = talk.typing_changes
+    talk.incoming(writes, current=None)
+    talk.presence(ROMEO, is_online=False)
+    assert talk.typing == {}
+    assert talk.typing_changes > looked
+    looked = talk.typing_changes
+    talk.presence(ROMEO, is_online=False)
+    assert talk.typing_changes == looked
+
+
 def test_others_messages_are_unread_until_they_are_written_to() -> None:
     talk = conversation()
     for current in (ROMEO, None, "nurse@example.net"):

@@ -90,7 +90,8 @@ class Conversation:
         self, palette: Palette, people: People, columns: Callable[[], int], now: Callable[[], datetime]
     ) -> None:
         self.unread: dict[str, int] = {}
-        self.typing: dict[str, str] = {}  # bare address → chat state
+        self.typing: dict[str, str] = {}  # bare address → short name of who writes
+        self.typing_changes = 0  # how often that was another one: who came and went between two looks is one as well
         self._gone: dict[str, bool] = {}  # who was told last not to be online
         self._palette, self._people, self._columns, self._now = palette, people, columns, now
         self._kept: OrderedDict[str, deque[_Said]] = OrderedDict()
@@ -108,10 +109,8 @@ class Conversation:
             return self._said_elsewhere(record)
         bare, _, resource = (record.from_ or "").partition("/")
         state = chat_state(record)
-        self.typing.pop(bare, None)
-        if state == "composing" and record.body is None and bare not in self._gone:
-            self.typing[bare] = self._people.short(bare)
-            _shorten(self.typing)
+        writes = state == "composing" and record.body is None and bare not in self._gone
+        self._note_typing(bare, self._people.short(bare) if writes else None)
         if is_silent(record):
             return ""
         if bare != current:
@@ -156,9 +155,15 @@ class Conversation:
         does not, so what was told before may be read after it."""
         self._gone.pop(partner, None)
         if not is_online:
-            self.typing.pop(partner, None)
+            self._note_typing(partner, None)
             self._gone[partner] = True
             _shorten(self._gone)
+
+    def _note_typing(self, partner: str, name: str | None) -> None:
+        self.typing_changes += self.typing.pop(partner, None) != name
+        if name is not None:
+            self.typing[partner] = name
+            _shorten(self.typing)
 
     def read(self, partner: str | None) -> None:
         """The partner is written to from now on: nothing of his is unread."""
