@@ -7,7 +7,6 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.app.sources import decoded
 from xmppsh.errors import DataError, UsageError, XmppshError
 from xmppsh.xmlio.build import NOT_XML
 
@@ -38,6 +37,8 @@ class Cleaner:
     def decoded(self, data: bytes, what: str) -> str:
         """The text of some bytes; `what` is how to call them in an error."""
         if self.control == "refuse":
+            from xmppsh.app.sources import decoded  # a text of the command line needs it not
+
             return self.cleaned(decoded(data, what, "--control strip leaves such bytes out"), what)
         return self.cleaned(data.decode("utf-8", "surrogateescape"), what)
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
-from xmppsh.app.sources import contents
 from xmppsh.commands.room_options import check_rooms
 from xmppsh.commands.send.bodies import (
     Cleaner,
@@ -192,6 +191,8 @@ async def _recipients(app: App, options: Options) -> tuple[list[Jid], tuple[str,
 async def _from_file(app: App, path: str | None) -> list[Jid]:
     if path is None:
         return []
+    from xmppsh.app.sources import contents  # most have no file of recipients
+
     text = await contents(app.console, path)
     return [parse_address(line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
