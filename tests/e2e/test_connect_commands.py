@@ -192,8 +192,10 @@ async def test_a_command_of_the_system_has_the_terminal(prosody: Server, tmp_pat
 async def test_what_a_command_of_the_system_left_without_an_end_stands_on_a_line_of_its_own(
     prosody: Server, tmp_path: Path
 ) -> None:
+    (tmp_path / "half").write_text("half")
     async with at_prompt(prosody, tmp_path) as stage:
-        await stage.shell.enter("/! printf half; sleep 1000")
+        # dash drops a Ctrl-C that comes while it starts a program after its first words: one program says all.
+        await stage.shell.enter(f"/! tail -f {tmp_path / 'half'}")
         await stage.shell.until(lambda: stage.shell.line == "half", "half a line")
         stage.shell.type(CTRL_C)
         assert (await stage.shell.shows("ended by SIGINT")).startswith("xmppsh: /!")
