@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from xmppsh.config import paths
+from xmppsh.net import early
 from xmppsh.net.early import NAME, Early
 from xmppsh.net.head_start import HeadStart
 
@@ -112,6 +114,52 @@ def test_what_leads_elsewhere_by_now_is_closed(tmp_path: Path, listener: socket.
     with listener.accept()[0] as begun:
         begun.settimeout(15)
         assert begun.recv(1) == b""
+
+
+# What each of the two folders follows; {} is its variable of systemd, or of XDG.
+SERVICE, USER = "of_service", "of_user"
+FOLDERS: list[tuple[dict[str, str], str]] = [
+    ({"HOME": "/h"}, "home"),
+    ({"HOME": "/h/"}, "home"),
+    ({USER: "/x", "HOME": "/h"}, "user"),
+    ({USER: "/x"}, "user"),
+    ({USER: "", "HOME": "/h"}, "home"),
+    ({USER: "./x", "HOME": "/h"}, "home"),
+    ({SERVICE: "/s", USER: "/x", "HOME": "/h"}, "service"),
+    ({SERVICE: "/s"}, "service"),
+    ({SERVICE: "/s:/t", "HOME": "/h"}, "service"),
+    ({SERVICE: ":/t", "HOME": "/h"}, "home"),
+    ({SERVICE: "s", USER: "x", "HOME": "/h"}, "home"),
+    ({}, "nowhere"),
+    ({"HOME": ""}, "nowhere"),
+    ({"HOME": "."}, "nowhere"),
+    ({"HOME": "/"}, "nowhere"),
+]
+
+
+@pytest.mark.parametrize(("given", "follows"), FOLDERS)
+@pytest.mark.parametrize("kind", ["STATE", "CONFIG"])
+def test_its_folders_are_those_of_the_whole_program(kind: str, given: dict[str, str], follows: str) -> None:
+    variables = getattr(paths, kind)
+    assert getattr(early, kind) == variables
+    env = {getattr(variables, name, name): value for name, value in given.items()}
+    found = early.folder(env, *variables)
+    config = paths.config_file(env)
+    there = paths.state_folder(env) if kind == "STATE" else None if config is None else config.parent
+    assert found == "" if follows == "nowhere" else Path(found) == there
+    where = {"home": f"/h/{variables.below_home}/xmppsh", "user": "/x/xmppsh", "service": "/s"}
+    assert follows == "nowhere" or there == Path(where[follows])
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}, {"HOME": "."}])
+def test_where_the_user_database_says_where_the_config_is_nothing_begins(
+    tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch, home: dict[str, str]
+) -> None:
+    """That file could name a proxy by now. And nothing is read from the working directory."""
+    monkeypatch.chdir(tmp_path)
+    env = {"XDG_STATE_HOME": str(tmp_path / "state"), "XMPPSH_JID": ACCOUNT, **home}
+    after_a_run(listener, env)
+    assert not begins(listener, SEND, env)
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\tb", "a\tb\tc\td\n", f"{'x' * 20_000}\n", "\xff"])

@@ -24,6 +24,8 @@ VARIABLES = ("JID", "HOST", "PROFILE", "TLS", "IPV4", "IPV6", "RESOLVE", "DNS", 
 MAX_BYTES = 16 * 1024
 MAX_LINES = 32
 MAX_AGE_S = 24 * 3600  # as of places.json
+STATE = ("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")  # as in config/paths.py; a test holds them against it
+CONFIG = ("CONFIGURATION_DIRECTORY", "XDG_CONFIG_HOME", ".config")
 
 
 class Early:
@@ -33,9 +35,10 @@ class Early:
         self._settings = _settings(words, env)
         self._lines: list[str] = []  # of the file
         self._begun: tuple[str, int, _socket.socket, float] | None = None
-        if self._settings and sys.platform == "linux":  # see head_start.py
+        state = folder(env, *STATE)
+        if self._settings and state and sys.platform == "linux":  # see head_start.py
             try:
-                self._lines = _read(f"{_folder(env, 'STATE_DIRECTORY', 'XDG_STATE_HOME', '.local/state')}/{NAME}")
+                self._lines = _read(f"{state}/{NAME}")
                 self._begin()
             except (OSError, ValueError):  # it is not there, or not what it should be: it costs time
                 self._lines = []
@@ -95,9 +98,10 @@ def _settings(words: Sequence[str], env: Mapping[str, str]) -> str:
             is_ours = is_ours or word in COMMANDS
             if not is_ours:
                 return ""
-    if not is_ours or "XMPPSH_PROXY" in env:
+    configs = folder(env, *CONFIG)
+    if not is_ours or not configs or "XMPPSH_PROXY" in env:
         return ""
-    config = f"{_folder(env, 'CONFIGURATION_DIRECTORY', 'XDG_CONFIG_HOME', '.config')}/config.toml"
+    config = f"{configs}/config.toml"
     try:
         facts = os.stat(config)
     except OSError:
@@ -106,13 +110,14 @@ def _settings(words: Sequence[str], env: Mapping[str, str]) -> str:
     return repr((jid, *(env.get(f"XMPPSH_{name}") for name in VARIABLES), changed))
 
 
-def _folder(env: Mapping[str, str], of_service: str, of_user: str, below_home: str) -> str:
-    """The same as in config/paths.py, where HOME is given."""
+def folder(env: Mapping[str, str], of_service: str, of_user: str, below_home: str) -> str:
+    """The same as in config/paths.py; empty where that would have to ask the user database, or there is none."""
     if (given := env.get(of_service, "").partition(":")[0]).startswith("/"):
         return given
     if (given := env.get(of_user, "")).startswith("/"):
         return f"{given}/xmppsh"
-    return f"{env.get('HOME', '')}/{below_home}/xmppsh"
+    home = env.get("HOME", "")
+    return f"{home}/{below_home}/xmppsh" if home.startswith("/") and home != "/" else ""
 
 
 def _read(path: str) -> list[str]:
