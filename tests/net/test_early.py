@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from xmppsh.config import paths
+from xmppsh.model import TlsMode
 from xmppsh.net import early
 from xmppsh.net.early import NAME, Early
 from xmppsh.net.head_start import HeadStart
 
 ACCOUNT, ASKED = "alice@example.net", "nothing special"
+WORDS = b"<?xml version='1.0'?><stream:stream>"
 SEND = ["send", "bob@example.net", "hello"]
 
 
@@ -33,12 +35,15 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "XMPPSH_JID": ACCOUNT, **more}
 
 
-def after_a_run(listener: socket.socket, env: dict[str, str], words: list[str] | None = None) -> Path:
+def after_a_run(
+    listener: socket.socket, env: dict[str, str], words: list[str] | None = None, tls: TlsMode = "starttls"
+) -> Path:
     """A run that came to the listener has ended; its file."""
     folder = Path(env["XDG_STATE_HOME"]) / "xmppsh"
     early = Early(SEND if words is None else words, env)
     head_start = HeadStart(folder / "places.json", ACCOUNT, ASKED, lambda *_: None, early)
-    head_start.remember_place("127.0.0.1", port_of(listener), "starttls")
+    head_start.wanted = WORDS
+    head_start.remember_place("127.0.0.1", port_of(listener), tls)
     return folder / NAME
 
 
@@ -47,7 +52,7 @@ def begins(listener: socket.socket, words: list[str], env: dict[str, str]) -> bo
     taken = Early(words, env).take("127.0.0.1", port_of(listener))
     if taken is not None:
         listener.accept()[0].close()
-        taken[0].close()
+        taken.sock.close()
     return taken is not None
 
 
@@ -112,6 +117,30 @@ def test_what_leads_elsewhere_by_now_is_closed(tmp_path: Path, listener: socket.
     after_a_run(listener, env)
     assert Early(SEND, env).take("127.0.0.1", 1) is None
     with listener.accept()[0] as begun:
+        begun.settimeout(15)
+        assert b"".join(iter(lambda: begun.recv(100), b"")) == WORDS
+
+
+def test_what_is_said_first_in_the_clear_is_said_before_the_settings_are_read(
+    tmp_path: Path, listener: socket.socket
+) -> None:
+    env = environment(tmp_path)
+    after_a_run(listener, env)
+    taken = Early(SEND, env).take("127.0.0.1", port_of(listener))
+    assert taken is not None
+    with listener.accept()[0] as begun:
+        taken.sock.close()
+        begun.settimeout(15)
+        assert b"".join(iter(lambda: begun.recv(100), b"")) == taken.said == WORDS
+
+
+def test_nothing_is_said_early_where_tls_comes_first(tmp_path: Path, listener: socket.socket) -> None:
+    env = environment(tmp_path)
+    after_a_run(listener, env, tls="direct")
+    taken = Early(SEND, env).take("127.0.0.1", port_of(listener))
+    assert taken is not None
+    with listener.accept()[0] as begun:
+        taken.sock.close()
         begun.settimeout(15)
         assert begun.recv(1) == b""
 

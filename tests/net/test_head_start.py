@@ -38,10 +38,10 @@ def attempt(port: int) -> Attempt:
     return Attempt(Candidate("127.0.0.1", port, "starttls", "a test"), "127.0.0.1")
 
 
-def start(folder: Path, port: int, asked: str = ASKED) -> HeadStart:
-    """One that begins, after a run that came to this port."""
+def start(folder: Path, port: int, asked: str = ASKED, words: bytes = WORDS) -> HeadStart:
+    """One that begins, after a run that came to this port and said these words first."""
     before = HeadStart(folder / "places.json", ACCOUNT, ASKED, lambda *_: None)
-    before.wanted = WORDS
+    before.wanted = words
     before.remember(attempt(port))
     begun = HeadStart(folder / "places.json", ACCOUNT, asked, lambda *_: None)
     begun.begin()
@@ -61,7 +61,7 @@ async def dialled(head_start: HeadStart, port: int) -> Connected | None:
 
 async def test_who_dials_the_same_place_takes_the_connection_that_was_begun(tmp_path: Path) -> None:
     async with listening() as (port, came):
-        connected = await dialled(start(tmp_path, port), port)
+        connected = await dialled(start(tmp_path, port, words=b""), port)
         assert connected is not None
         connected.sock.sendall(b"x")
         async with asyncio.timeout(15):
@@ -111,7 +111,7 @@ async def test_who_begins_in_another_way_gets_a_connection_of_its_own(tmp_path: 
 
 async def test_another_place_is_dialled_as_ever_and_what_was_begun_is_closed(tmp_path: Path) -> None:
     async with listening() as (former, came), listening() as (port, _):
-        head_start = start(tmp_path, former)
+        head_start = start(tmp_path, former, words=b"")
         connected = await dialled(head_start, port)
         assert connected is not None
         assert connected.sock.getpeername()[1] == port

@@ -112,6 +112,7 @@ def _without_loop(work: Work, app: App) -> int | None:
     """The exit code of what could be done so, within the same time; else None."""
     if app.storage.head_start is None or app.storage.head_start.place is None:
         return None
+    app.storage.head_start.speak()  # it may stand by now
     from xmppsh.cli.express import run_express
 
     begun = time.monotonic()

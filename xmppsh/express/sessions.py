@@ -109,12 +109,12 @@ class Express:
             raise Declined
         head_start.speak()
         head_start.wanted = first_words(options.jid, known)
-        if (sock := head_start.take_raw(address, port, tls)) is None:
+        if (begun := head_start.take(address, port, tls)) is None:
             raise Declined
         tokens = self._tokens()
         client = None if tokens is None else tokens.client()
         stream = Stream(options.stream_config(options.jid, tls, known=known, client=client))
-        link = Link(sock, head_start.said, self._waits)
+        link = Link(begun.sock, begun.said, self._waits)
         listeners = Listeners(
             lambda token: None if tokens is None or client is None else tokens.note(client, token),
             lambda: servers.learn(self._account, known, stream),

@@ -22,9 +22,11 @@ from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from xmppsh.config.proxy import Proxy
+    from xmppsh.net.early import Begun
     from xmppsh.net.head_start import HeadStart
     from xmppsh.texts import Log
 
@@ -140,9 +142,9 @@ class Dialler:
                 self._log_start(attempt)
                 async with asyncio.timeout_at(until):
                     ahead = self._taken_ahead(attempt)
-                    sock = await connect(attempt.address, attempt.candidate.port, ahead)
-                if self._head_start is not None and ahead is not None:
-                    begun, said = self._head_start.begun_at, self._head_start.said
+                    sock = await connect(attempt.address, attempt.candidate.port, None if ahead is None else ahead.sock)
+                if ahead is not None:
+                    begun, said = ahead.at, ahead.said
             else:
                 async with asyncio.timeout_at(until):
                     found = await self._look_up(attempt.candidate, self._family)
@@ -154,7 +156,7 @@ class Dialler:
             return None
         return Connected(attempt, sock, self._loop.time() - begun, said)
 
-    def _taken_ahead(self, attempt: Attempt) -> socket.socket | None:
+    def _taken_ahead(self, attempt: Attempt) -> Begun | None:
         if self._head_start is None:
             return None
         return self._head_start.take(attempt.address, attempt.candidate.port, attempt.candidate.tls)
@@ -221,13 +223,13 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-async def connect(address: str, port: int, begun: socket.socket | None = None) -> socket.socket:
+async def connect(address: str, port: int, begun: _socket.socket | None = None) -> socket.socket:
     """A TCP connection to a numeric address, the one that was begun where there is one; raises OSError."""
     flags = socket.AI_NUMERICHOST
     family, kind, protocol, _, place = socket.getaddrinfo(address.encode(), port, type=socket.SOCK_STREAM, flags=flags)[
         0
     ]
-    sock = begun or socket.socket(family, kind, protocol)
+    sock = socket.socket(family, kind, protocol, None if begun is None else begun.detach())
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, place)

@@ -1,8 +1,9 @@
 """A TCP connection that is begun before the command line is understood: that takes as long as a round trip far away.
 
-It goes where the same settings led the last time; head_start.py takes it from here, or closes it. The settings are
-compared as they stand, unread: some variables, the address after `-j`, and whether the config file has changed. Where a
-command line has any other option, nothing is begun here. Like agent/thin.py this file loads next to nothing.
+It goes where the same settings led the last time, and says what was said first there, in the clear; head_start.py takes
+it from here, or closes it. The settings are compared as they stand, unread: some variables, the address after `-j`, and
+whether the config file has changed. Where a command line has any other option, nothing is begun here. Like
+agent/thin.py this file loads next to nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +18,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NAME = "early.tsv"  # in the state folder; lines of settings, address, port, and seconds since the epoch
+NAME = "early.tsv"  # in the state folder; lines of settings, address, port, first words, and seconds since the epoch
 COMMANDS = ("send", "ping", "iq")
 # XMPPSH_…: what leads to a place, or to none. A proxy's may hold a password and is not compared: with it, none is.
 VARIABLES = ("JID", "HOST", "PROFILE", "TLS", "IPV4", "IPV6", "RESOLVE", "DNS", "ANONYMOUS", "DRY_RUN")
-MAX_BYTES = 16 * 1024
+MAX_BYTES = 32 * 1024
 MAX_LINES = 32
 MAX_AGE_S = 24 * 3600  # as of places.json
 STATE = ("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")  # as in config/paths.py; a test holds them against it
 CONFIG = ("CONFIGURATION_DIRECTORY", "XDG_CONFIG_HOME", ".config")
+
+
+class Begun:
+    """A connection on its way, with what was said on it."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address, self.port, self.at = address, port, time.monotonic()
+        self.sock, self.said, self.has_failed = connecting(address, port), b"", False
+
+    def speak(self, words: bytes) -> None:
+        """Say this first, where the connection stands by now."""
+        if words and not self.said:
+            try:
+                self.said = words[: self.sock.send(words)]
+            except BlockingIOError:
+                pass  # it is still on its way
+            except OSError:  # who dials would not be told it a second time
+                self.has_failed = True
 
 
 class Early:
@@ -34,7 +53,7 @@ class Early:
     def __init__(self, words: Sequence[str], env: Mapping[str, str]) -> None:
         self._settings = _settings(words, env)
         self._lines: list[str] = []  # of the file
-        self._begun: tuple[str, int, _socket.socket, float] | None = None
+        self._begun: Begun | None = None
         state = folder(env, *STATE)
         if self._settings and state and sys.platform == "linux":  # see head_start.py
             try:
@@ -45,29 +64,26 @@ class Early:
 
     def _begin(self) -> None:
         for line in self._lines:
-            settings, address, port, seen = line.rsplit("\t", 3)
+            settings, address, port, words, seen = line.rsplit("\t", 4)
             if settings == self._settings and 0 <= time.time() - float(seen) < MAX_AGE_S:
-                self._begun = (address, int(port), connecting(address, int(port)), time.monotonic())
-                return
+                self._begun = Begun(address, int(port))
+                return self._begun.speak(words.encode())
 
-    def take(self, address: str, port: int) -> tuple[_socket.socket, float] | None:
-        """The connection to this place, and when it was begun (time.monotonic()); one to another place is closed."""
-        if self._begun is None:
+    def take(self, address: str, port: int) -> Begun | None:
+        """The connection to this place; one to another place is closed."""
+        begun, self._begun = self._begun, None
+        if begun is not None and (begun.has_failed or (begun.address, begun.port) != (address, port)):
+            begun.sock.close()
             return None
-        *place, sock, begun_at = self._begun
-        self._begun = None
-        if place == [address, port]:
-            return sock, begun_at
-        sock.close()
-        return None
+        return begun
 
     def close(self) -> None:
         """Nobody takes it."""
         self.take("", 0)
 
-    def with_place(self, address: str, port: int) -> bytes | None:
-        """What the file is to hold from now on; None where nothing of it is new."""
-        place, now = f"{self._settings}\t{address}\t{port}\t", time.time()
+    def with_place(self, address: str, port: int, words: str) -> bytes | None:
+        """What the file is to hold from now on; None where nothing of it is new. words: what is said first there."""
+        place, now = f"{self._settings}\t{address}\t{port}\t{words}\t", time.time()
         if not self._settings or any(
             line.startswith(place) and now - float(line[len(place) :]) < MAX_AGE_S / 2 for line in self._lines
         ):

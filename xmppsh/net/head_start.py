@@ -3,24 +3,22 @@
 It goes to the place that took us last time for what was asked then. Who dials (dial.py) takes it where the plan of this
 time leads to the very same address and port, else it is closed. Once it stands, it says what we said first the last
 time, so that a second round trip passes: the header and `<starttls/>` in the clear, in which nothing is secret and no
-more of us than the domain. Where this time's stream would begin in another way, it is closed as well.
+more of us than the domain. Where this time's stream would begin in another way, it is closed as well. Both may have
+been done before the settings were read (early.py).
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.kept import KeptFile
 from xmppsh.config.ours import replace_private
-from xmppsh.net.early import NAME, connecting
+from xmppsh.net.early import NAME, Begun
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
-    import _socket
-    import socket
     from pathlib import Path
 
     from xmppsh.model import TlsMode
@@ -43,10 +41,8 @@ class HeadStart:
     def __init__(self, path: Path, account: str, asked: str, log: Log, early: Early | None = None) -> None:
         self._early, self._folder, self._log = early, path.parent, log
         self._file, self._account, self._asked = KeptFile(path, _is_entry, log), account, asked
-        self._begun: tuple[str, int, _socket.socket] | None = None
-        self.begun_at = 0.0  # in the loop's time
+        self._begun: Begun | None = None
         self.wanted = b""  # how this time's stream begins in the clear
-        self.said = b""
         self._former: dict[str, Any] = {}
 
     def begin(self) -> None:
@@ -60,50 +56,36 @@ class HeadStart:
         entry = self._former.get(self._account)
         if entry is None or entry["asked"] != self._asked or not 0 <= time.time() - entry["seen"] < MAX_AGE_S:
             return
-        address, port = entry["address"], entry["port"]
-        if self._early is not None and (early := self._early.take(address, port)) is not None:
-            sock, self.begun_at = early
-        else:
-            sock, self.begun_at = connecting(address, port), time.monotonic()
-        self._begun = (address, port, sock)
+        place = entry["address"], entry["port"]
+        self._begun = (None if self._early is None else self._early.take(*place)) or Begun(*place)
+        self.speak()
 
     def speak(self) -> None:
         """Say what was said first the last time, where the connection stands by now."""
-        words = self._former[self._account].get("words", "").encode() if self._begun is not None else b""
-        if self._begun is None or not words or self.said:
-            return
-        with contextlib.suppress(OSError):  # it is still on its way, or has failed: who dials finds out
-            if self._begun[2].send(words) < len(words):
+        if self._begun is not None:
+            self._begun.speak(self._former[self._account].get("words", "").encode())
+            if self._begun.has_failed:
                 self.close()
-                return
-            self.said = words
 
     @property
     def place(self) -> tuple[str, int, TlsMode] | None:
         """Where a connection was begun to: address, port, and how TLS came there the last time; None where none was."""
         if self._begun is None:
             return None
-        return (*self._begun[:2], self._former[self._account].get("tls"))
+        return self._begun.address, self._begun.port, self._former[self._account].get("tls")
 
-    def take(self, address: str, port: int, tls: TlsMode) -> socket.socket | None:
-        """The same as `take_raw`, as asyncio wants it."""
-        if (raw := self.take_raw(address, port, tls)) is None:
+    def take(self, address: str, port: int, tls: TlsMode) -> Begun | None:
+        """The connection to this place, which may still be on its way; None where none was begun, or long ago, or where
+        another thing was said than what is wanted there."""
+        begun = self._begun
+        if begun is None or (begun.address, begun.port) != (address, port):
             return None
-        import socket
-
-        return socket.socket(fileno=raw.detach())
-
-    def take_raw(self, address: str, port: int, tls: TlsMode) -> _socket.socket | None:
-        """The connection to this place, which may still be on its way, with what was `said` on it; None where none was
-        begun, or long ago, or where another thing was said than what is wanted there."""
-        if self._begun is None or self._begun[:2] != (address, port):
+        if time.monotonic() - begun.at > FRESH_S:
             return None
-        if time.monotonic() - self.begun_at > FRESH_S:
+        if begun.said and not (tls == "starttls" and self.wanted.startswith(begun.said)):
             return None
-        if self.said and not (tls == "starttls" and self.wanted.startswith(self.said)):
-            return None
-        sock, self._begun = self._begun[2], None
-        return sock
+        self._begun = None
+        return begun
 
     def remember(self, attempt: Attempt) -> None:
         """This place took us."""
@@ -112,17 +94,17 @@ class HeadStart:
     def remember_place(self, address: str, port: int, tls: TlsMode) -> None:
         """The same."""
         self.close()
-        self._remember_early(address, port)
         now, former = time.time(), self._former.get(self._account)
         entry = {"asked": self._asked, "address": address, "port": port, "tls": tls, "seen": now}
-        entry["words"] = self.wanted.decode() if tls == "starttls" else ""
+        words = entry["words"] = self.wanted.decode() if tls == "starttls" else ""
+        self._remember_early(address, port, words)
         if former is not None and {**former, "seen": now} == entry and now - former["seen"] < MAX_AGE_S / 2:
             return
         entries = {**self._former, self._account: entry}
         self._file.write(dict(sorted(entries.items(), key=lambda item: item[1]["seen"])[-MAX_PLACES:]))
 
-    def _remember_early(self, address: str, port: int) -> None:
-        if self._early is not None and (text := self._early.with_place(address, port)) is not None:
+    def _remember_early(self, address: str, port: int, words: str) -> None:
+        if self._early is not None and (text := self._early.with_place(address, port, words)) is not None:
             try:
                 replace_private(self._folder / NAME, text)
             except OSError as error:
@@ -131,7 +113,7 @@ class HeadStart:
     def close(self) -> None:
         """Give up what nobody has taken."""
         if self._begun is not None:
-            self._begun[2].close()
+            self._begun.sock.close()
             self._begun = None
 
 
