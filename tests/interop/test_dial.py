@@ -1,6 +1,7 @@
 """The way to a real server past everything that can stand in it: dead, deaf and dumb places, and proxies."""
 
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -238,7 +239,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @asynccontextmanager
 async def two_servers(
-    certificates: Certificates, home: Path, **steps: Any
+    certificates: Certificates, home: Path, second_spec: Spec | None = None, **steps: Any
 ) -> AsyncIterator[tuple[HostileServer, HostileServer, Program, list[str]]]:
     """One that misbehaves and a good one, the program for their account, and its options."""
     program = Program(home)
@@ -246,7 +247,7 @@ async def two_servers(
     first_spec = Spec({name.replace("_", "-"): reply for name, reply in steps.items()})
     with (
         HostileServer(first_spec, certificates.contexts) as first,
-        HostileServer(Spec(), certificates.contexts) as second,
+        HostileServer(second_spec or Spec(), certificates.contexts) as second,
     ):
         yield first, second, program, hosts(f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}")
 
@@ -283,11 +284,18 @@ async def test_behind_tls_one_server_alone_is_spoken_to_until_its_share_of_the_t
 
 
 async def test_who_comes_late_with_its_tls_gets_no_password(certificates: Certificates, tmp_path: Path) -> None:
+    other_has_won = threading.Event()
+
     def late(_connection: object, _good: str) -> str:
-        time.sleep(0.6)  # the other one has won by then
+        assert other_has_won.wait(DEADLINE_S)
         return ""
 
-    async with two_servers(certificates, tmp_path, tls=late) as (first, second, program, places):
+    def wins(_connection: object, good: str) -> str:
+        other_has_won.set()
+        return good
+
+    async with two_servers(certificates, tmp_path, Spec({"header-tls": wins}), tls=late) as servers:
+        first, second, program, places = servers
         outcome = await program.run("ping", *places)
         assert outcome.code == 0, outcome.stderr
         assert (auths(first), auths(second)) == (0, 1)
