@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import select
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hostile.certificates import Certificates
 from hostile.misbehaviour import CLOSE, CUT, RESET, SILENCE
 from hostile.server import DOMAIN, PASSWORD, USER, Server, Spec
-from support.places import black_hole, no_socket_left
+from support.places import black_hole, no_socket_left, sockets_to
 
 from xmppsh.connection.connect import Connector
 from xmppsh.connection.driver import Driver
@@ -127,6 +128,14 @@ async def test_who_stood_still_is_left_when_another_one_leads(certificates: Cert
         await trier.driver.close(1.0)
 
 
+def wait_until_they_have_answered(*ports: int) -> None:
+    """Until there is something to read at our end of a connection to each of these ports."""
+    for port in ports:
+        (copy,) = sockets_to(port)
+        with copy:
+            assert select.select([copy], [], [], 60)[0]
+
+
 async def test_of_two_that_finish_tls_in_the_same_moment_one_alone_hears_more(certificates: Certificates) -> None:
     there, go = threading.Barrier(3), threading.Event()
 
@@ -143,7 +152,7 @@ async def test_of_two_that_finish_tls_in_the_same_moment_one_alone_hears_more(ce
         racing = asyncio.create_task(trier())
         await asyncio.to_thread(there.wait, 60)  # both have said <proceed/>, and hold the handshake back
         go.set()
-        time.sleep(0.5)  # noqa: ASYNC251 - both finish it before the loop looks again
+        wait_until_they_have_answered(one.port, other.port)  # the loop stands still: it finishes both in one turn
         assert await racing is None
         assert trier.driver is not None
         await trier.driver.close(1.0)

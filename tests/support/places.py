@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -26,6 +27,22 @@ def open_sockets() -> int:
         with contextlib.suppress(OSError):  # the folder's own descriptor is gone by now
             links.append(str(descriptor.readlink()))
     return sum(link.startswith("socket:") for link in links)
+
+
+def sockets_to(port: int) -> list[socket.socket]:
+    """Copies of the sockets of this process that are connected to this port of 127.0.0.1."""
+    found = []
+    # All are looked at before the first copy is made: it may get the number that the folder's own descriptor had.
+    for descriptor in [one for one in Path("/proc/self/fd").iterdir() if one.is_socket()]:
+        copy = socket.socket(fileno=os.dup(int(descriptor.name)))
+        is_there = False
+        with contextlib.suppress(OSError):  # it is not connected
+            is_there = copy.getpeername() == ("127.0.0.1", port)
+        if is_there:
+            found.append(copy)
+        else:
+            copy.close()
+    return found
 
 
 @asynccontextmanager
