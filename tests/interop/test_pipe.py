@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.contact import Contact
-from support.program import Outcome, Program
+from support.program import Outcome, Program, finish
 from support.servers import Account, Server
 
 pytestmark = pytest.mark.either_server
@@ -135,6 +135,18 @@ async def test_replies_tell_the_line_of_what_they_answer(program: Program, serve
     assert lost[:3] == (2, "lost", "error")
     assert (3, "asked", "result", None) in replies
     assert summary(outcome) == {"sent": 3, "acked": 2, "failed": 1}
+
+
+async def test_a_full_disk_under_the_replies_is_told_once_before_the_last_line(
+    program: Program, server: Server
+) -> None:
+    text = f"<iq type='get' to='{server.domain}'><ping xmlns='urn:xmpp:ping'/></iq>"
+    to_full_disk = ("sh", "-c", 'exec "$@" >/dev/full', "sh", *program.command)
+    outcome = await finish(await program.start_as(to_full_disk, "pipe", "--replies"), text.encode())
+    assert outcome.code == 74
+    told, last = outcome.stderr.splitlines()
+    assert told == "xmppsh: stdout: no space left on device"
+    assert last.startswith("sent 1, acked 1, failed 0, ")
 
 
 async def test_a_bounce_from_the_middle_of_a_long_input_tells_its_line(

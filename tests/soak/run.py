@@ -18,6 +18,7 @@ from support.servers import Options, Server
 
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
+from soak.handlers import handlers
 from soak.load import LOADS, QUIET_S, SLOW, series
 from soak.reading import MANY, backlog, flood, stopped_reader
 from soak.restarts import WAYS, restarts
@@ -25,7 +26,7 @@ from soak.result import Count, Result, table
 from soak.withheld import withheld_acks
 
 SERVERS: dict[str, type[Server]] = {"prosody": ProsodyServer, "ejabberd": EjabberdServer}
-READING = ("restarts", "backlog", "pauses")
+READING = ("restarts", "backlog", "pauses", "handlers")
 SCENARIOS = (
     "chaos",
     "kicks",
@@ -41,6 +42,7 @@ SCENARIOS = (
 )
 MESSAGES, FAULTS, SEEDS = 10_000, 20, 3
 LOAD_MESSAGES, LOAD_FAULTS, LOAD_SEEDS = 1_200, 10, 10
+HANDLER_SEEDS = 6  # half of them while the messages wait, half while they come
 MESSAGE_DELAY_MS = 8
 HANDSHAKE_CHUNKS = range(1, 16)
 KILLED_SHARE = 2  # the runs that are killed have half of the messages: enough for so many kills
@@ -58,6 +60,7 @@ class Plan:
     faults: int | None
     seeds: list[int]
     load_seeds: list[int]
+    handler_seeds: list[int]
     quiet_s: float
     at_once: int
     kills: int
@@ -93,6 +96,8 @@ class Plan:
         yield "backlog", partial(backlog, server, seed=self.seeds[0])
         for kill in (False, True):
             yield "pauses", partial(stopped_reader, server, seed=self.seeds[0], kill=kill)
+        for number, seed in enumerate(self.handler_seeds):
+            yield "handlers", partial(handlers, server, seed=seed, live=bool(number % 2))
 
     def _with_archive(self, server: Server) -> Iterator[tuple[str, Run]]:
         """The last one kills the server."""
@@ -148,7 +153,9 @@ def _parse(arguments: list[str] | None) -> Plan:
     for name in [*(set(servers) - set(SERVERS)), *(set(only) - set(SCENARIOS))]:
         parser.error(f"unknown: {name}")
     first = random.randrange(2**31) if options.seed is None else options.seed
-    seeds, load_seeds = (list(range(first, first + (options.seeds or some))) for some in (SEEDS, LOAD_SEEDS))
+    seeds, load_seeds, handler_seeds = (
+        list(range(first, first + (options.seeds or some))) for some in (SEEDS, LOAD_SEEDS, HANDLER_SEEDS)
+    )
     archives = {"with": [True], "without": [False], "both": [True, False]}[options.archive]
     return Plan(
         servers,
@@ -157,6 +164,7 @@ def _parse(arguments: list[str] | None) -> Plan:
         options.faults,
         seeds,
         load_seeds,
+        handler_seeds,
         options.quiet,
         options.at_once,
         options.kills,

@@ -9,6 +9,7 @@ from support.servers import Server
 
 from soak.delivery import chaos, kills
 from soak.endings import black_hole, gone, handshake, server_killed
+from soak.handlers import handlers
 from soak.load import LOADS, loaded
 from soak.reading import flood, stopped_reader
 from soak.restarts import WAYS, Way, restarts
@@ -143,3 +144,11 @@ async def test_a_reader_that_stops_is_given_each_message_once(
 @pytest.mark.long
 async def test_a_flood_is_printed_within_the_memory(tmp_path: Path, seed: int) -> None:
     assert_kept(await flood(tmp_path / "run", seed=seed, messages=10_000))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("live", [False, True], ids=["stored", "live"])
+async def test_a_handler_that_is_killed_is_given_each_message_again_at_most_once(
+    server: Server, tmp_path: Path, seed: int, live: bool
+) -> None:
+    assert_kept(await handlers(server, tmp_path / "run", seed=seed, live=live, messages=MESSAGES))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xmppsh.app.account import Account
 from xmppsh.app.storage import Storage
 from xmppsh.config.schema import Origin
+from xmppsh.errors import IoError
 from xmppsh.output.printer import Printer
 from xmppsh.output.records import record
 from xmppsh.plain import dataclass
@@ -31,7 +32,8 @@ LIMITS = Limits()  # what a stanza of ours may be
 class App:
     """One command's world. Whoever runs commands makes it: the command line, the shell, a test.
 
-    code: the exit code of a command that prints records and has one of its own.
+    code: the exit code of a command that prints records and has one of its own. unprinted: what stdout did not take a
+    record with.
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class App:
     account: Account
     sessions: Sessions
     code: int | None = None
+    unprinted: IoError | None = None
 
     @classmethod
     def of(
@@ -65,7 +68,11 @@ class App:
 
     async def print(self, printed: Record) -> None:
         """Print one record on stdout."""
-        await self.printer.print(printed, self.console.stdout)
+        try:
+            await self.printer.print(printed, self.console.stdout)
+        except IoError as error:
+            self.unprinted = error
+            raise
 
     def record(self, stanza: Element) -> StanzaRecord:
         """A stanza that has just come, as a record."""

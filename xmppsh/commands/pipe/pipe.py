@@ -121,7 +121,9 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
         ended = run.told(error)
     except asyncio.CancelledError as error:
         ended = error
-    except GeneratorExit:  # stdout does not take the replies, which is told after this
+    except GeneratorExit:  # stdout does not take the replies
+        if app.unprinted is not None:
+            console.report(app.unprinted)  # the summary is the last line
         if not app.settings.quiet:
             console.write_error(_summary(run).text() + "\n")
         raise
