@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +68,21 @@ SLOW = Scenario("slow-roster", {"iq": one_after_the_other}, 0, answer_s=2.0, wit
 def test_an_import_waits_for_a_slow_server_as_long_as_it_answers(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)
     assert outcome.json.elapsed_s > scenario.answer_s, "nothing had to be waited for"
+
+
+SLOT = (
+    "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+    "<query xmlns='http://jabber.org/protocol/disco#info'><feature var='urn:xmpp:http:upload:0'/></query>"
+    "<slot xmlns='urn:xmpp:http:upload:0'><put url='http://127.0.0.1:9/f'/><get url='https://localhost/f'/></slot>"
+)
+UPLOAD = replace(
+    answered("upload-unreachable", SLOT, ("send", f"romeo@{DOMAIN}", "look", "--attach", "../xdg_state_home/xmppsh/c"),
+             "the connection to 127.0.0.1, which was to take the file, failed: connection refused", 69),
+    layer="tcp", kept={"c": "content"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", [UPLOAD], ids=lambda scenario: scenario.name)
+def test_of_a_message_whose_file_cannot_be_uploaded_nothing_is_sent(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+    assert all(b"<message" not in run.encrypted for run in outcome.runs)

@@ -53,5 +53,5 @@ async def test_a_count_that_is_none_is_not_believed(count: str) -> None:
 def test_a_slot_that_leads_nowhere_is_the_fault_of_its_server(url: str, tmp_path: Path) -> None:
     (file := tmp_path / "f").write_bytes(b"x")
     with pytest.raises(XmppshError) as caught:
-        put(url, {}, file, ssl.create_default_context, 1.0, lambda _: None)
-    assert caught.value.exit_code in (74, 76)
+        put(url, {}, file, 1, ssl.create_default_context, 1.0, lambda _: None)
+    assert caught.value.exit_code in (69, 76)

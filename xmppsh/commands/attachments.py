@@ -55,6 +55,7 @@ async def uploads(app: App, session: SessionPort, files: list[tuple[Path, int]])
                     place.put_url,
                     place.headers,
                     path,
+                    size,
                     lambda: client_context(policy, direct=False),
                     settings.timeout,
                     advance,
