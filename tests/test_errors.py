@@ -117,7 +117,8 @@ def test_the_exit_codes_are_the_promised_ones() -> None:
     (StreamError("reset"), "the server closed the stream: reset", None),
     (SaslError.refused("a@b", "not-authorized"), "a@b: the server refused the login: not-authorized",
      "check the name and the password (--password-file, --password-command)"),
-    (SaslError.refused("a@b", "aborted", "why"), "a@b: the server refused the login: aborted (why)", None),
+    (SaslError.refused("a@b", "aborted", "why"), "a@b: the server refused the login: aborted (why)",
+     "ask the server's operator"),
     (XmlError("mismatched tag", line=3, column=7), "line 3, column 7: mismatched tag", None),
     (XmlError("mismatched tag"), "mismatched tag", None),
 ])  # fmt: skip

@@ -251,7 +251,6 @@ class StreamError(XmppshError):
 
 SASL_HINTS = {
     "not-authorized": "check the name and the password (--password-file, --password-command)",
-    "account-disabled": "ask the server's operator",
     "credentials-expired": "set a new password",
     "temporary-auth-failure": "try again later",
 }
@@ -270,7 +269,7 @@ class SaslError(XmppshError):
         error = cls(
             f"{bare_jid}: the server refused the login: {condition}{said}",
             condition=condition,
-            hint=SASL_HINTS.get(condition),
+            hint=SASL_HINTS.get(condition, "ask the server's operator"),
         )
         if condition == "temporary-auth-failure":
             error.exit_code = ExitCode.TEMPFAIL

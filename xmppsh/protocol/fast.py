@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import ProtocolError
 from xmppsh.plain import dataclass
+from xmppsh.protocol.sasl import BROKEN_HINT, IMPOSTOR_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -71,7 +72,9 @@ class Exchange:
 
     def challenged(self, _data: bytes) -> bytes:
         """There are no challenges."""
-        raise ProtocolError(f"the server challenges {self.name}, which knows no challenges", layer="sasl")
+        raise ProtocolError(
+            f"the server challenges {self.name}, which knows no challenges", layer="sasl", hint=BROKEN_HINT
+        )
 
     def succeeded(self, data: bytes | None) -> None:
         """Check the server's proof; raises ProtocolError."""
@@ -79,7 +82,7 @@ class Exchange:
             raise ProtocolError(
                 "the server says success without proving that it knows the token",
                 layer="sasl",
-                hint="someone may be between you and the server",
+                hint=IMPOSTOR_HINT,
             )
 
     def _proof(self, who: bytes) -> bytes:

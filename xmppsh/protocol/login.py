@@ -86,10 +86,12 @@ class Login(Negotiation):
         try:
             found = Jid.parse((said or "").strip())
         except MalformedJid as error:
-            raise ProtocolError("the server does not say as whom it has let us in", layer="sasl") from error
+            sentence = "the server does not say as whom it has let us in"
+            raise ProtocolError(sentence, layer="sasl", hint=sasl.BROKEN_HINT) from error
         own = self.config.jid
         if found.domainpart != own.domainpart or (own.localpart is not None and found.localpart != own.localpart):
-            raise ProtocolError(f"the server has let us in as {found.bare}, and not as {own.bare}", layer="sasl")
+            sentence = f"the server has let us in as {found.bare}, and not as {own.bare}"
+            raise ProtocolError(sentence, layer="sasl", hint=sasl.BROKEN_HINT)
 
     def _new_token(self, success: Tree) -> list[Output]:
         """The token in `<success/>`: one that we asked for, or the successor of an old one (XEP-0484 §3.3, §3.5)."""

@@ -29,6 +29,8 @@ END_POINT = "tls-server-end-point"  # RFC 5929 §4: the only channel binding tha
 HASHES = ("SHA-512", "SHA-256", "SHA-1")  # the strongest first
 SCRAM = (*(f"SCRAM-{name}-PLUS" for name in HASHES), *(f"SCRAM-{name}" for name in HASHES))
 MECHANISMS = ("EXTERNAL", "ANONYMOUS", *SCRAM, "PLAIN")
+IMPOSTOR_HINT = "someone may be between you and the server"
+BROKEN_HINT = "tell the server's operator"
 
 
 class Exchange(Protocol):
@@ -62,7 +64,9 @@ class _OneStep:
         return self._message
 
     def challenged(self, data: bytes) -> bytes:
-        raise ProtocolError(f"the server challenges {self.name}, which knows no challenges", layer="sasl")
+        raise ProtocolError(
+            f"the server challenges {self.name}, which knows no challenges", layer="sasl", hint=BROKEN_HINT
+        )
 
     def succeeded(self, data: bytes | None) -> None:
         """RFC 4616, RFC 4422 Appendix A, RFC 4505: nothing to check."""
@@ -87,16 +91,18 @@ class _Scram:
 
     def challenged(self, data: bytes) -> bytes | Callable[[], bytes]:
         message = _text(data)
+        if self._verified:
+            raise ProtocolError("the server goes on with challenges after its proof", layer="sasl", hint=BROKEN_HINT)
         if self._challenged:
             self._verify(message)
             return b""
-        with _scram_fault("the server's SCRAM challenge is wrong"):
+        with _scram_fault("the server's SCRAM challenge is wrong", BROKEN_HINT):
             work = self._client.challenged(message)
         self._challenged = True
         return lambda: work().encode()
 
     def _verify(self, server_final: str) -> None:
-        with _scram_fault("the server could not prove that it knows the password"):
+        with _scram_fault("the server could not prove that it knows the password", IMPOSTOR_HINT):
             self._client.verify(server_final)
         self._verified = True
 
@@ -107,16 +113,16 @@ class _Scram:
             raise ProtocolError(
                 "the server says success without proving that it knows the password",
                 layer="sasl",
-                hint="someone may be between you and the server",
+                hint=IMPOSTOR_HINT,
             )
 
 
 @contextmanager
-def _scram_fault(sentence: str) -> Iterator[None]:
+def _scram_fault(sentence: str, hint: str) -> Iterator[None]:
     try:
         yield
     except scram.ScramError as error:
-        raise ProtocolError(f"{sentence}: {error}", layer="sasl") from error
+        raise ProtocolError(f"{sentence}: {error}", layer="sasl", hint=hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,7 @@ class Offer:
             raise ProtocolError(
                 "the logins that were offered are not those that the server says it has offered",
                 layer="sasl",
-                hint="someone may be between you and the server",
+                hint=IMPOSTOR_HINT,
             )
 
     @property
@@ -268,11 +274,11 @@ def decode(text: str | None) -> bytes | None:
     try:
         return b64decode(text, validate=True)
     except ValueError as error:
-        raise ProtocolError("the server's SASL data is not base64", layer="sasl") from error
+        raise ProtocolError("the server's SASL data is not base64", layer="sasl", hint=BROKEN_HINT) from error
 
 
 def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ProtocolError("the server's SASL data is not UTF-8", layer="sasl") from error
+        raise ProtocolError("the server's SASL data is not UTF-8", layer="sasl", hint=BROKEN_HINT) from error
