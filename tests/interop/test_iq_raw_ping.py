@@ -60,6 +60,20 @@ async def test_an_iq_to_what_is_no_address_fails_as_the_server_says_and_is_not_w
     assert outcome.stderr.startswith("xmppsh: no address@x: ")
 
 
+@pytest.mark.parametrize("to", ["NoBody@DOMAIN", "nobody@-_."])
+async def test_a_bounce_is_seen_however_the_server_writes_the_address(
+    program: Program, server: Server, to: str
+) -> None:
+    """ejabberd leaves capitals as they stand; Prosody does not, and takes `nobody@-_.` for an address."""
+    to = to.replace("DOMAIN", server.domain)
+    for stanza in (f"<message to='{to}'{name}><body>x</body></message>" for name in ("", " id='m1'")):
+        outcome = await program.run("raw", stanza)
+        assert outcome.code in (67, 76, 77), (stanza, outcome)
+        outcome = await program.run("pipe", stdin=stanza.encode())
+        assert outcome.code in (67, 76, 77), (stanza, outcome)
+        assert "sent 1, acked 0, failed 1" in outcome.stderr
+
+
 async def test_ping_at_an_interval_ends_with_a_summary_at_ctrl_c(program: Program) -> None:
     process = await program.start("ping", "-i", "0.05", "--format", "json")
     assert process.stdout is not None

@@ -103,15 +103,9 @@ class _Exchange:
 
 
 def _is_about(answer: Element, ours: Element, own: Jid) -> bool:
-    """Does it answer this one of ours, or is it its bounce, and from who may say so? own: our full JID.
-
-    The bounce of one without an id may have an id: Prosody's rooms give one to each message.
-    """
-    if answer.kind != ours.kind:
-        return False
-    if not ours.id:
-        return answer.attributes.get("type") == "error" and ours.attributes.get("to", "") == answer.sender
-    return answers(answer, ours.id, ours.attributes.get("to", ""), own, is_request=ours.kind == "iq")
+    """Does it answer this one of ours, or is it its bounce, and from who may say so? own: our full JID."""
+    written = ours.attributes.get("to", "")
+    return answer.kind == ours.kind and answers(answer, ours.id or "", written, own, is_request=ours.kind == "iq")
 
 
 async def _read(app: App, text: str) -> list[Element]:

@@ -61,25 +61,40 @@ def may_refuse(sender: str, to: Jid, own: Jid) -> bool:
     """May this sender say that what we sent to that address did not arrive (RFC 6120 §8.3.1)?
 
     That is the recipient, or a server on the way: theirs, or our own, which may leave out `from` or speak as our
-    account; another client of that account may not.
+    account; another client of that account may not. ejabberd names the recipient as it stood there, in capitals, too.
     """
-    return sender in ("", str(own.bare)) or sender.partition("/")[0] in (str(to.bare), to.domainpart, own.domainpart)
+    if sender in ("", str(own.bare)):
+        return True
+    try:
+        return Jid.parse(sender).bare in (to.bare, Jid(None, to.domainpart), Jid(None, own.domainpart))
+    except MalformedJid:
+        return False
 
 
 def answers(answer: Element, stanza_id: str, written: str, own: Jid, *, is_request: bool) -> bool:
     """Does this answer or refuse the stanza of that id, and does it come from who may do so?
 
-    written: its `to` as it stands there. What is no address goes no further than our server, which refuses it by that
-    name or as itself.
+    stanza_id: empty where it has none; then its bounce may have one (Prosody's rooms give one to each message), and
+    counts from its very address alone. written: its `to` as it stands there. What is no address is refused by our
+    server, by that name or as itself.
     """
-    is_error = answer.attributes.get("type") == "error" and answer.id == stanza_id
+    is_error = answer.attributes.get("type") == "error" and (not stanza_id or answer.id == stanza_id)
     try:
         to = Jid.parse(written) if written else None
     except MalformedJid:
-        return is_error and answer.sender in (written, "", str(own.bare), own.domainpart)
+        is_from = answer.sender in ("", str(own.bare), own.domainpart) or _read(answer.sender) == _read(written)
+        return is_error and is_from
+    if not stanza_id:
+        return is_error and _is_from(answer.sender, to, own)
     if is_request:
         return is_answer(answer, stanza_id, to, own)
     return is_error and may_refuse(answer.sender, to or own.bare, own)
+
+
+def _read(written: str) -> str:
+    """What is no address as a server may read it: Prosody leaves out the dot at the end of a domain, and capitals."""
+    bare, slash, resourcepart = written.partition("/")
+    return bare.rstrip(".").casefold() + slash + resourcepart
 
 
 def fences(addresses: Iterable[str], own: Jid) -> set[Jid]:
