@@ -233,6 +233,21 @@ async def test_history_lists_the_last_messages_and_those_with_somebody(program: 
     assert len(await records(program, "history", "list", "--since", "1h", "--with", talkative, "--last", "3")) == 3
 
 
+async def test_history_begins_and_ends_at_the_times_that_are_given(program: Program, server: Server) -> None:
+    bob, stamps = server.account().jid, list[str]()
+    while len(set(stamps)) < 3:  # Prosody counts in seconds
+        assert (await program.run("send", bob, "hi")).code == 0
+        stamps = [str(one["stamp"]) for one in await records(program, "history", "list", "--last", "1000")]
+    middle = sorted(set(stamps))[1]
+    for command in (("list", "--last", "1000"), ("export",)):
+        for option, wanted in {
+            "--since": [one for one in stamps if one >= middle],
+            "--until": [one for one in stamps if one <= middle],
+        }.items():
+            found = await records(program, "history", *command, option, middle)
+            assert [one["stamp"] for one in found] == wanted, (command, option)
+
+
 @pytest.mark.usefixtures("talkative")
 async def test_an_export_that_is_killed_goes_on_with_nothing_missing_or_doubled(
     program: Program, tmp_path: Path

@@ -172,7 +172,8 @@ def _form(wanted: Wanted) -> Xml | None:
     facts = {
         "with": None if wanted.partner is None else str(wanted.partner),
         "start": None if wanted.since is None else rfc3339(wanted.since),
-        "end": None if wanted.until is None else rfc3339(wanted.until),
+        # Whole to its end: servers keep microseconds (ejabberd), and what we print of a moment ends before them.
+        "end": None if wanted.until is None else rfc3339(wanted.until).replace("Z", "999Z"),
     }
     fields = [element("field", {"var": name}, element("value", None, value)) for name, value in facts.items() if value]
     if not fields:
