@@ -16,6 +16,7 @@ LACKING = {
     "bookmarks list": "private bookmarks (XEP-0402)",
     "bookmarks add r@example.org": "private bookmarks (XEP-0402)",
     "bookmarks remove r@example.org": "private bookmarks (XEP-0402)",
+    "vcard get": "cards (XEP-0054)",
     "vcard set FN=x": "cards (XEP-0054)",
     "avatar remove": "nodes (XEP-0060)",
     "history list": "an archive (XEP-0313)",

@@ -60,7 +60,10 @@ async def vcard_get(app: App, whose: Jid | None) -> AsyncIterator[VcardField]:
     """
     async with app.sessions.one_shot() as session:
         found = await vcard.fields(session, whose)
-        owner = str(session.jid.bare if whose is None else whose.bare)
+        own = session.jid.bare
+        owner = str(own if whose is None else whose.bare)
+        if not found and owner == str(own):
+            await vcard.require_cards(session)
     if not found:
         raise NoCard(f"{owner} has no card (XEP-0054)", hint=None if whose else "xmppsh vcard set FN=…")
     for name, value in found:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import StanzaError, UsageError
+from xmppsh.model import Jid
+from xmppsh.xep.disco import info
 from xmppsh.xep.missing import NotOffered
 from xmppsh.xep.pubsub import items_or_none
 from xmppsh.xmlio.build import Xml, element
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from xml.etree.ElementTree import Element as Tree
 
-    from xmppsh.model import Jid
     from xmppsh.session.session_port import SessionPort
 
 CARD = f"{{{ns.VCARD}}}vCard"
@@ -87,10 +89,22 @@ async def change(session: SessionPort, given: Mapping[str, str]) -> list[str]:
     except StanzaError as error:
         if error.condition not in NO_CARD:
             raise
-        raise NotOffered(f"{session.jid.domainpart} does not offer cards (XEP-0054)") from error
+        raise _no_cards(session.jid.domainpart) from error
     after = await card(session, None)
     kept = {} if after is None else _values(after)
     return [path for path, value in given.items() if value and value.strip() not in kept.get(path.upper(), ())]
+
+
+async def require_cards(session: SessionPort) -> None:
+    """Raises NotOffered where our server keeps no cards: it answers for ours as if there was none."""
+    with suppress(StanzaError):  # one does not know disco
+        told = [await info(session, Jid(None, session.jid.domainpart)), await info(session, session.jid.bare)]
+        if not any(ns.VCARD in features for _, features in told):
+            raise _no_cards(session.jid.domainpart)
+
+
+def _no_cards(server: str) -> NotOffered:
+    return NotOffered(f"{server} does not offer cards (XEP-0054)", hint=f"xmppsh disco info {server}")
 
 
 def _values(parent: Tree) -> dict[str, list[str]]:
