@@ -59,6 +59,26 @@ async def test_a_room_that_refuses_a_subject_or_a_guest_says_so(
     assert nobody.code == 67, nobody.stderr
 
 
+async def test_a_room_is_entered_with_its_password_and_by_the_nick_that_was_given(
+    program: Program, server: Server, owner: Contact, room: str, tmp_path: Path
+) -> None:
+    fields = {one["name"] for one in await records(program, "room", "config", room)}
+    protect = {"muc#roomconfig_passwordprotectedroom": "yes", "muc#roomconfig_roomsecret": "s3cret"}
+    given = (f"{name}={value}" for name, value in protect.items() if name in fields)  # Prosody has the second alone
+    assert await records(program, "room", "config", room, *given, "muc#roomconfig_changesubject=yes") == []
+    (tmp_path / "bob").mkdir()
+    bob = Program(tmp_path / "bob", server, server.account())
+    change = ("room", "subject", room, "--nick", "ju")
+    for wrong in ((), ("--room-password", "wrong")):
+        outcome = await bob.run(*change, *wrong, "Holidays")
+        assert (outcome.code, outcome.stdout) == (77, ""), outcome.stderr
+    password = ("--room-password", "s3cret")
+    assert await records(bob, *change, *password, "Release") == []
+    changed = await owner.wait_for_message(lambda one: "<subject>Release<" in one.xml)
+    assert changed.sender == f"{room}/ju"
+    assert [one["nick"] for one in await records(bob, "room", "who", room, *password, "--nick", "ju")] == ["owner"]
+
+
 async def test_what_is_no_room_is_neither_listed_shown_nor_destroyed(program: Program, server: Server) -> None:
     listed = await program.run("room", "list", server.domain)
     assert (listed.code, listed.stderr.partition("\n")[0]) == (
