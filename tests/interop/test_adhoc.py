@@ -179,6 +179,42 @@ async def test_a_stage_is_gone_back_to_and_answered_again_and_each_stage_s_notes
     assert (await program.run(*run)).stdout.splitlines()[-1] == "warning: for a day"
 
 
+@pytest.mark.parametrize("wanted", ["next", "complete"])
+async def test_where_a_stage_leaves_the_choice_the_option_decides(
+    program: Program, answering: tuple[Contact, dict[str, Answer]], wanted: str
+) -> None:
+    contact, commands = answering
+    by_itself = {"next": "complete", "complete": "next"}[wanted]
+    offered = f"<actions execute='{by_itself}'><next/><complete/></actions>"
+    chosen: list[str | None] = []
+
+    def answer(action: str | None, _: str) -> str:
+        chosen.append(action)
+        return stage("executing", offered) if action == "execute" else stage("completed")
+
+    commands["x"] = answer
+    for option, action in ((f"--{wanted}", wanted), (None, by_itself)):
+        chosen.clear()
+        outcome = await program.run("adhoc", "run", contact.jid, "x", *([] if option is None else [option]))
+        assert (outcome.code, chosen) == (0, ["execute", action]), outcome.stderr
+
+
+async def test_what_cannot_be_sent_gives_up_the_whole_command(
+    program: Program, answering: tuple[Contact, dict[str, Answer]]
+) -> None:
+    contact, commands = answering
+    actions: list[str | None] = []
+
+    def answer(action: str | None, _: str) -> str:
+        actions.append(action)
+        return stage("canceled") if action == "cancel" else stage("executing", form("a"))
+
+    commands["x"] = answer
+    outcome = await program.run("adhoc", "run", contact.jid, "x", "a=\x01")
+    assert (outcome.code, outcome.stdout, actions) == (65, "", ["execute", "cancel"])
+    assert outcome.stderr.startswith("xmppsh: the text holds U+0001 at character 1, which XML cannot carry\n")
+
+
 async def test_what_is_missing_is_named_though_the_command_cannot_be_canceled(
     program: Program, answering: tuple[Contact, dict[str, Answer]]
 ) -> None:

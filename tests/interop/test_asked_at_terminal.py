@@ -30,6 +30,7 @@ FORM = """<x xmlns='jabber:x:data' type='form'><title>New account</title><instru
 <field var='kept' type='text-single' label='Stays'><required/><value>as it is</value></field>
 <field var='free' type='text-single' label='May be left out'/></x>"""
 QUESTIONS = [
+    ("Your name", "Juli\x01et", "the text holds U+0001 at character 5, which XML cannot carry"),
     ("Your name", "Juliet", None),
     ("A word", "s3cret", None),
     ("Sure (yes|no)", "perhaps", "sure: 'perhaps' is not yes or no"),

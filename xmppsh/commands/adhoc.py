@@ -143,8 +143,8 @@ async def adhoc_run(
             asked_for.update(_names(form))
             try:
                 unused = [name for name in given if name not in asked_for] if _is_last(stage, chosen) else []
-                values = await _values(app, form, given, unused)
-            except (UsageError, asyncio.CancelledError) as error:
+                answer = await _answer(app, form, given, unused)
+            except (XmppshError, asyncio.CancelledError) as error:
                 with suppress(XmppshError, TimeoutError):  # what is wrong is what counts
                     async with asyncio.timeout(CANCEL_WAIT_S):
                         await _step(session, to, {**here, "action": "cancel"}, None)
@@ -152,7 +152,7 @@ async def adhoc_run(
                     yield field_record(one)
                 raise
             action = None if chosen == "prev" else action
-            stage = await _step(session, to, {**here, "action": chosen}, None if form is None else submitted(values))
+            stage = await _step(session, to, {**here, "action": chosen}, answer)
     for result in _results(stage):
         yield result
     if (failed := _failed(stage)) is not None:
@@ -167,15 +167,16 @@ def _names(form: Form | None) -> list[str]:
     return [] if form is None else [one.name for one in form.fields]
 
 
-async def _values(
-    app: App, form: Form | None, given: dict[str, list[str]], unused: list[str]
-) -> dict[str, tuple[str, ...]]:
-    """What a stage is answered with. Raises UsageError, also for what no stage has asked for (unused)."""
+async def _answer(app: App, form: Form | None, given: dict[str, list[str]], unused: list[str]) -> Xml | None:
+    """What a stage is answered with. Raises UsageError, also for what no stage has asked for (unused), and DataError
+    for what XML cannot carry."""
     fields = _names(form)
     if unused:
         hint = f"its fields are {', '.join(fields)}" if fields else None
         raise UsageError(f"it does not ask for {', '.join(unused)}", hint=hint)
-    return {} if form is None else await completed(app, form, {name: given[name] for name in fields if name in given})
+    if form is None:
+        return None
+    return submitted(await completed(app, form, {name: given[name] for name in fields if name in given}))
 
 
 def _actions(stage: Tree) -> set[str]:

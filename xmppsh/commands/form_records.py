@@ -6,11 +6,11 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.errors import UsageError
+from xmppsh.errors import DataError, UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
-from xmppsh.xep.forms import Field, Form, checked, filled
+from xmppsh.xep.forms import Field, Form, checked, filled, submitted
 
 if TYPE_CHECKING:
     from xmppsh.app.app import App
@@ -77,8 +77,8 @@ def _ask(one: Field) -> list[str]:
     def fitting(answer: str) -> list[str]:
         texts = [text.strip() for text in answer.split(",")] if one.type in ("list-multi", "jid-multi") else [answer]
         try:
-            checked(one, texts)
-        except UsageError as error:
+            submitted({one.name: checked(one, texts)})  # and XML can carry it
+        except (UsageError, DataError) as error:
             raise click.UsageError(safe.line(str(error))) from error
         return texts
 
