@@ -6,6 +6,8 @@ import pytest
 
 from xmppsh.output.failure import bug
 
+SHORT_OF_MEMORY = "Python failed and gave no reason, as it does where there is too little memory"
+
 
 @pytest.mark.parametrize(
     ("error", "code", "text"),
@@ -14,6 +16,14 @@ from xmppsh.output.failure import bug
         (OSError(errno.ENOMEM, "Cannot allocate memory"), 74, "cannot allocate memory"),
         (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), 74, "/tmp/x: no space left on device"),
         (OSError(errno.EBADF, "Bad file descriptor"), 70, "internal error: OSError: [Errno 9] Bad file descriptor"),
+        (MemoryError(), 74, "there is too little memory"),
+        (ImportError("libssl.so.3: failed to map segment from shared object"), 74, "there is too little memory"),
+        (ImportError("x.so: cannot allocate memory in static TLS block"), 74, "there is too little memory"),
+        (ImportError("No module named 'x'", name="x.y"), 70, "xmppsh is not whole: No module named 'x'"),
+        (RuntimeError("can't start new thread"), 74, "the system starts no more threads for this program"),
+        (RuntimeError("another one"), 70, "internal error: RuntimeError: another one"),
+        (SystemError("error return without exception set"), 74, SHORT_OF_MEMORY),
+        (SystemError("<method x> returned NULL without setting an exception"), 74, SHORT_OF_MEMORY),
         (KeyError("x"), 70, "internal error: KeyError: 'x'"),
     ],
 )

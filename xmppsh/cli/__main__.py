@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SOFTWARE = 70  # errors.ExitCode.SOFTWARE, which may be what cannot be loaded
+SOFTWARE, IOERR = 70, 74  # of errors.ExitCode, which may be what cannot be loaded
 
 
 def _open_closed_streams() -> None:
@@ -74,6 +74,14 @@ def _quote(*bytes_and_safe: Any) -> str:
 
 def main() -> None:
     """Start xmppsh."""
+    try:
+        _start()
+    except MemoryError:  # not even enough to load what would tell it (output/failure.py)
+        sys.stderr.write("xmppsh: there is too little memory\n  try: allow more memory (ulimit -v)\n")
+        sys.exit(IOERR)
+
+
+def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
     _open_closed_streams()
     words = sys.argv[1:]
@@ -95,6 +103,8 @@ def main() -> None:
     try:
         from xmppsh.cli.run import main as run_main
     except ImportError as error:
+        if "failed to map segment" in str(error):
+            raise MemoryError from error
         sys.stderr.write(f"xmppsh: cannot be loaded: {error}\n  try: install xmppsh again: something is missing\n")
         sys.exit(SOFTWARE)
     run_main(early)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.cli.report import report, write_error, write_output
 from xmppsh.errors import ExitCode, IoError, XmppshError
-from xmppsh.output.failure import wants_json
+from xmppsh.output.failure import bug, wants_json
 from xmppsh.registry.base import NothingAsked
 from xmppsh.registry.words import plain_work
 from xmppsh.texts import os_reason
@@ -47,6 +47,8 @@ def run(arguments: list[str], early: Early | None = None) -> int:
         return report(IoError(f"stdout: {os_reason(error)}"), as_json=as_json)
     except KeyboardInterrupt:
         return SIGINT_CODE
+    except Exception as error:  # what an import may raise, such as MemoryError; supervise.py tells what comes later
+        return report(bug(error, 2 * ("-vv" in arguments), write_error), as_json=as_json)
 
 
 def _read(arguments: list[str]) -> Work | str:

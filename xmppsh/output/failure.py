@@ -24,6 +24,11 @@ SHORTAGES = {
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk",
 }
+TOO_LITTLE_MEMORY = "there is too little memory"
+# The words of the loader of shared objects, which gives no number, and of Python.
+NO_MEMORY = ("failed to map segment", "annot allocate memory")
+NO_REASON = ("without exception set", "without setting an exception")
+NO_THREAD = "can't start new thread"
 
 
 def error_text(error: XmppshError, *, as_json: bool) -> str:
@@ -49,11 +54,27 @@ def bug(error: Exception, verbose: int, write_error: Callable[[str], None]) -> X
         import traceback
 
         write_error("".join(traceback.format_exception(error)))
+    if (shortage := lacking(error)) is not None:
+        return shortage
     if isinstance(error, ImportError):
         missing = (error.name or "").partition(".")[0]
         hint = f"install {missing}, or xmppsh again" if missing else "install xmppsh again: something is missing"
         return XmppshError(f"xmppsh is not whole: {error}", hint=hint)
+    return XmppshError(f"internal error: {type(error).__name__}: {error}", hint="-vv shows where; please report it")
+
+
+def lacking(error: Exception) -> IoError | None:
+    """What the machine lacks, by whatever Python makes of it; None where it is something else."""
     if isinstance(error, OSError) and error.errno in SHORTAGES:
         place = f"{error.filename}: " if error.filename else ""
         return IoError(place + os_reason(error), hint=SHORTAGES[error.errno])
-    return XmppshError(f"internal error: {type(error).__name__}: {error}", hint="-vv shows where; please report it")
+    said = str(error)
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and any(word in said for word in NO_MEMORY)):
+        return IoError(TOO_LITTLE_MEMORY, hint=SHORTAGES[errno.ENOMEM])
+    if isinstance(error, SystemError) and said.endswith(NO_REASON):
+        sentence = "Python failed and gave no reason, as it does where there is too little memory"
+        return IoError(sentence, hint=SHORTAGES[errno.ENOMEM])
+    if isinstance(error, RuntimeError) and said == NO_THREAD:
+        hint = "allow more processes (ulimit -u), or more memory (ulimit -v)"
+        return IoError("the system starts no more threads for this program", hint=hint)
+    return None

@@ -9,6 +9,7 @@ import click
 
 from xmppsh.config.schema import SETTING_GROUPS, SETTINGS
 from xmppsh.errors import UsageError, XmppshError
+from xmppsh.output.failure import lacking
 from xmppsh.registry import COMMANDS, SECTIONS, Group, Path, Spec, children
 from xmppsh.registry.base import OPTIONS
 from xmppsh.registry.clicked import click_command, global_options, help_option, hidden_options
@@ -26,7 +27,7 @@ def load(path: Path) -> click.Command:
     try:
         module = importlib.import_module(COMMANDS[path].module)
     except ImportError as error:
-        raise XmppshError(
+        raise lacking(error) or XmppshError(
             f"xmppsh {' '.join(path)} cannot be loaded: {error}", hint="install xmppsh again: something is missing"
         ) from error
     return click_command(getattr(module, "_".join(path).replace("-", "_")))
