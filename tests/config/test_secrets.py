@@ -233,6 +233,15 @@ def test_a_netrc_that_is_malformed_is_refused_without_its_words(place: Place, te
     assert "pencil" not in f"{caught.value.record()} {caught.value.__cause__}"
 
 
+def test_the_byte_order_mark_of_a_netrc_is_named_since_nobody_sees_it(place: Place) -> None:
+    path = place.file(".netrc", f"\ufeff{NETRC}")
+    with pytest.raises(
+        ConfigError, match=f"^{path}: not in the form of netrc: it begins with a byte order mark$"
+    ) as it:
+        place.find()
+    assert it.value.hint == "save it as UTF-8 without one"
+
+
 def test_a_netrc_that_is_no_text_is_one_line(place: Place) -> None:
     path = place.file(".netrc", "machine")
     path.write_bytes(b"machine \xff")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -206,6 +207,9 @@ def _from_netrc(jid: Jid, env: Mapping[str, str]) -> str | None:
     try:
         entry = netrc.netrc(path).hosts.get(jid.domainpart)
     except netrc.NetrcParseError as error:
+        if path.read_bytes().startswith(BOM_UTF8):  # which nobody sees, and other programs do not take either
+            why = "not in the form of netrc: it begins with a byte order mark"
+            raise ConfigError(f"{path}: {why}", hint="save it as UTF-8 without one") from None
         # Its own words hold the word that it stumbled over, which may be the password.
         raise ConfigError(f"{path}:{error.lineno}: not in the form of netrc", hint="man 5 netrc") from None
     except UnicodeDecodeError:
