@@ -146,6 +146,26 @@ def test_messages_of_a_usual_shape_come_by_the_run(size: int) -> None:
     assert (seen, together > len(PLAIN) * 60) == (one_by_one(pieces), True)
 
 
+ALIKE = "<message from='a@b/c' id='{}' to='d@e'{}><body>{}</body></message>{}"
+IDS = ["1", "", '"', ">", "&lt;", "x\ty", "\u00e9", "2' type='chat", "3' by='x", "4' to='d@e"]
+ONE = st.tuples(
+    st.sampled_from(IDS),
+    st.sampled_from(["", " ", " type='chat'", " by='x'"]),
+    st.sampled_from(["x", "'>", "id='5' to='d@e'>"]),
+    st.sampled_from(["", "\n", "<presence/>", "x"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(ONE, max_size=2), st.integers(0, 20))
+def test_no_message_that_differs_from_the_others_of_its_sender_is_taken_for_one_of_them(
+    others: list[tuple[str, ...]], before: int
+) -> None:
+    usual = [("1", "", "x", "")]
+    document = "".join(ALIKE.format(*one) for one in [*usual * before, *others, *usual * 20])
+    assert by_the_run([document.encode()])[0] == one_by_one([document.encode()])
+
+
 def test_nothing_adds_up_to_a_fault_where_every_piece_holds_whole_messages() -> None:
     reader = ArrivalReader(Limits(pending_bytes=50))
     reader.feed_until_error(HEADER)

@@ -84,6 +84,10 @@ class ArrivingRuns(Runs["Header | Element | Footer"]):
         except UnicodeDecodeError:
             return [None] * len(parts)
         is_clean = not any(one in text for one in "&\t\r\n")
+        if self.end is END:
+            first, _, others = text.partition(END.decode())  # the first one has begun in the read before, mostly
+            if (alike := _alike(others, len(parts) - 1)) is not None:
+                return [self._of(first, is_clean=is_clean), *alike]
         starts = [self._of(one, is_clean=is_clean) for one in text.split(self.end.decode())[: len(parts)]]
         return starts if self.end is END else [_of_result(one) for one in starts]
 
@@ -116,6 +120,28 @@ class _Starts:
         found = {name: value or other for name, value, other in _ATTRIBUTE.findall(tag.group())}
         sender, to, stanza_type, stanza_id, language = map(found.get, _USUAL)
         return sender, to, stanza_type, stanza_id, language, text[tag.end() - 1 :]
+
+
+def _alike(text: str, count: int) -> Starts | None:
+    """The parts of so many messages, by one split, where their start tags differ in the id alone, as one sender's do.
+
+    None where they differ in more, or something stands between them.
+    """
+    tag = _TAG.match(text)
+    known = [] if tag is None else [*_ATTRIBUTE.finditer(tag.group())]
+    own = next((one for one in known if one[1] == "id"), None)
+    if tag is None or own is None:
+        return None
+    value = own.span(own.lastindex or 0)
+    before, after = text[: value[0]], text[value[1] : tag.end() - 1]
+    end = END.decode()
+    found = [one.partition(after) for one in text[len(before) : -len(end)].split(end + before)]
+    ids, follows = "".join([one[0] for one in found]), {one[2][:1] for one in found}
+    if len(found) != count or follows != {">"} or any(one in ids for one in f"{after[0]}<>&\t\r\n"):
+        return None
+    values = {one[1]: one[one.lastindex or 0] for one in known}
+    sender, to, stanza_type, _, language = map(values.get, _USUAL)
+    return [(sender, to, stanza_type, stanza_id, language, content) for stanza_id, _, content in found]
 
 
 def starts_of(messages: Iterable[str]) -> list[Start | None]:
