@@ -108,6 +108,12 @@ async def test_the_tour_shows_a_clean_end_and_that_a_kill_leaves_no_ghost(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_at_a_terminal_the_tour_is_shown_where_it_is_asked_for(tmp_path: Path) -> None:
+    async with Terminal(visitor(tmp_path), "playground", "--tour") as terminal:
+        assert await terminal.exit_code() == 0
+        assert sum("is unavailable" in line for line in terminal.history) == 2
+
+
 async def test_a_playground_that_is_killed_leaves_neither_its_folder_nor_its_program(tmp_path: Path) -> None:
     process = await visitor(tmp_path).start(*PLAYGROUND, "sh", "-c", 'echo $$ "$STATE_DIRECTORY"; sleep 1000')
     assert process.stdout is not None
