@@ -6,8 +6,11 @@ The LazyLoader of importlib is not enough: in Python 3.11 the second `import` of
 from __future__ import annotations
 
 import sys
+from _thread import RLock
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
+
+_one_thread = RLock()  # loads at a time; another one that needs the same waits
 
 
 class _Later(ModuleType):
@@ -15,11 +18,22 @@ class _Later(ModuleType):
         """Load the module, because somebody asks for a name that it does not have yet."""
         if name == "__path__":
             raise AttributeError(name)  # `from … import` asks whether it is a package; those have it from the start
-        self.__class__ = ModuleType  # type: ignore[assignment]  # it is a module like any other from now on
-        assert self.__spec__ is not None
-        assert self.__spec__.loader is not None
-        self.__spec__.loader.exec_module(self)
+        with _one_thread:
+            if type(self) is _Later:
+                self.__class__ = _Loading
+                assert self.__spec__ is not None
+                assert self.__spec__.loader is not None
+                try:
+                    self.__spec__.loader.exec_module(self)
+                finally:
+                    self.__class__ = ModuleType  # type: ignore[assignment]  # like any other from now on
+            elif type(self) is _Loading:
+                raise AttributeError(name)  # the module itself asks
         return getattr(self, name)
+
+
+class _Loading(_Later):
+    pass
 
 
 def later(*names: str, **known: object) -> None:

@@ -40,6 +40,18 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str], unwanted: tup
     assert done.stderr == "seen\n"
 
 
+def test_the_first_prompt_stands_without_click() -> None:
+    code = (
+        "import sys\n"
+        "import xmppsh.shell.connect, xmppsh.shell.repl, xmppsh.app.reading\n"
+        "from xmppsh.registry.words import plain_work\n"
+        "assert plain_work(['connect']) is not None\n"
+        "print(*(name for name in ('click', 'uuid', 'platform') if name in sys.modules), 'seen')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "seen\n"
+
+
 NAMESPACE = re.compile(r"urn:xmpp:|urn:ietf:params:xml|(?<!\w)jabber:\w|http://(etherx\.)?jabber\.org/|eu\.siacs\.")
 SHOWN_TO_PEOPLE = "commands/topics.py"  # examples of help
 

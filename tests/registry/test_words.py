@@ -26,6 +26,10 @@ ping bob@example.net/home -i 2
 ping -q --insecure --format=json
 iq get example.net <ping/>
 iq set bob@example.net - --xpath string(.)
+connect
+connect alice@example.net --vi -q
+connect --jid alice@example.net bob@example.net -e --no-receipts
+connect --show away --status here --no-presence --host h:5223
 """
 LEFT_TO_CLICK = """
 send
@@ -48,6 +52,12 @@ iq
 iq put example.net <ping/>
 iq get example.net <ping/> more
 ping -c 3
+connect alice@example.net more
+connect a@@b
+connect --priority 5
+connect --show asleep
+connect --accept-subscriptions
+connect --accept-subscriptions=*@example.net
 version example.net
 """
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import MalformedJid
 from xmppsh.model import Jid
+from xmppsh.registry.base import option
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xmppsh.model import Element
+    from xmppsh.registry.base import Handler
     from xmppsh.xmlio.build import Xml
 
-F = TypeVar("F", bound="Callable[..., Any]")
 SHOWS = ("away", "chat", "dnd", "xa")  # RFC 6121 §4.7.2.1
 WITHOUT_MESSAGES = presence(priority=-1)  # what is sent to the bare JID goes to other clients (RFC 6121 §8.5.2.1)
 
 
-def appearing(handler: F) -> F:
+def appearing(handler: Handler) -> Handler:
     """Add the options to a command."""
-    for option in (
-        click.option(
+    for add in (
+        option(
             "--accept-subscriptions",
             "accepted",
             is_flag=False,
@@ -34,12 +31,12 @@ def appearing(handler: F) -> F:
             metavar="[PATTERN]",
             help="Approve those who ask to see your presence: all, or those like *@example.org.",
         ),
-        click.option("--no-presence", is_flag=True, help="Send no presence: messages to your bare JID go elsewhere."),
-        click.option("--priority", type=click.IntRange(-128, 127), metavar="N", help="Your priority, -128 to 127 [0]."),
-        click.option("--status", metavar="TEXT", help="A status text with your presence."),
-        click.option("--show", type=click.Choice(SHOWS), help="away, chat, dnd or xa."),
+        option("--no-presence", is_flag=True, help="Send no presence: messages to your bare JID go elsewhere."),
+        option("--priority", type="PRIORITY", metavar="N", help="Your priority, -128 to 127 [0]."),
+        option("--status", metavar="TEXT", help="A status text with your presence."),
+        option("--show", type=SHOWS, help="away, chat, dnd or xa."),
     ):
-        handler = option(handler)
+        handler = add(handler)
     return handler
 
 

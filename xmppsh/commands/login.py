@@ -11,8 +11,7 @@ from xmppsh.config.paths import writable_config
 from xmppsh.config.schema import BY_NAME, Origin
 from xmppsh.config.secrets import keep_in_keyring
 from xmppsh.errors import UsageError
-from xmppsh.registry.base import command
-from xmppsh.registry.params import account_argument
+from xmppsh.registry.base import argument, command
 
 if TYPE_CHECKING:
     from xmppsh.app.app import App
@@ -24,7 +23,7 @@ KEPT = ("host", "resolve", "dns", "tls", "ca", "pin", "cert", "key", "mechanism"
 
 
 @command("login")
-@account_argument(required=True)
+@argument("account", metavar="JID", type="JID", setting="jid")
 @click.option("--as", "name", metavar="NAME", default=DEFAULT, show_default=True, help="The [profile.NAME] to write.")
 async def login(app: App, name: str) -> None:
     """Log in once as JID and save the account: as a profile in the config file, with the password in the keyring.

@@ -113,7 +113,8 @@ class Declared(NamedTuple):
     """An option or an argument, with the facts that click's own decorators take.
 
     `type` and `shell_complete` are names of types of params.py, or `type` has the words that it may be, so that click
-    need not be loaded where the words can be read without it (words.py).
+    need not be loaded where the words can be read without it (words.py). `setting` is a fact of ours: the value is not
+    the handler's, it is that of the setting of this name, under a shorter name.
     """
 
     is_option: bool

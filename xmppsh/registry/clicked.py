@@ -48,7 +48,17 @@ def _parameter(declared: Declared) -> click.Parameter:
         facts["type"] = params.BY_NAME[kind] if isinstance(kind, str) else click.Choice(kind)
     if (kind := facts.get("shell_complete")) is not None:
         facts["shell_complete"] = params.BY_NAME[kind].shell_complete
+    if (setting := facts.pop("setting", None)) is not None:
+        facts |= {"callback": _remembering(setting), "expose_value": False}
     return click.Option(declared.names, **facts) if declared.is_option else click.Argument(declared.names, **facts)
+
+
+def _remembering(setting: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def remember(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value is not None:
+            ctx.find_root().meta.setdefault(OPTIONS, {})[setting] = value
+
+    return remember
 
 
 class _Command(click.Command):

@@ -17,7 +17,7 @@ from xmppsh.registry.base import OPTIONS
 from xmppsh.registry.kinds import ANSWERS, Wait, named, parse_address, read_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from click.shell_completion import CompletionItem
 
@@ -217,16 +217,5 @@ BY_NAME: dict[str, click.ParamType[Any]] = {
     "WAIT": WAIT,
     "SECONDS": SECONDS,
     "COUNT": click.IntRange(min=1),
+    "PRIORITY": click.IntRange(-128, 127),
 }
-
-
-def account_argument(*, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The argument JID: the option --jid under a shorter name. The password is looked for before the handler runs."""
-
-    def remember(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
-        if value is not None:
-            ctx.find_root().meta.setdefault(OPTIONS, {})["jid"] = value
-
-    metavar = "JID" if required else "[JID]"
-    facts: dict[str, Any] = {"required": required, "callback": remember, "expose_value": False}
-    return click.argument("account", metavar=metavar, type=JID, **facts)

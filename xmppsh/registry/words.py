@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from xmppsh.registry.base import Work
 
-PLAIN = ("send", "ping", "iq")  # what is quick otherwise, and is declared without click
+PLAIN = ("send", "ping", "iq", "connect")  # what is quick otherwise, and is declared without click
 
 
 class NotPlain(Exception):
@@ -34,6 +34,9 @@ def plain_work(words: list[str]) -> Work | None:
         given, rest = _split(command, words[1:])
         options = {one.name: _setting(one, given[one.option]) for one in SETTINGS if one.option in given}
         arguments = dict(_arguments(command, given, rest))
+        for one in command.parameters:
+            if isinstance(one, Declared) and "setting" in one.facts and (value := arguments.pop(one.name)) is not None:
+                options[one.facts["setting"]] = value
     except (NotPlain, XmppshError):  # click tells of it
         return None
     return command.work(arguments, options)
@@ -49,7 +52,7 @@ def _split(command: Command, words: list[str]) -> tuple[dict[str, list[str]], li
     for one in command.parameters:
         if not isinstance(one, Declared):
             raise NotPlain
-        if one.is_option:
+        if one.is_option and "flag_value" not in one.facts:  # one that may stand without a value is not plain
             options |= {name: (one.name, "is_flag" in one.facts) for name in one.names if name.startswith("-")}
     given: dict[str, list[str]] = {}
     rest: list[str] = []
@@ -96,7 +99,7 @@ def _arguments(command: Command, given: dict[str, list[str]], rest: list[str]) -
 
 
 def _option(one: Declared, texts: list[str]) -> Any:
-    if "is_flag" in one.facts:
+    if one.facts.get("is_flag"):
         return bool(texts)
     if "multiple" in one.facts:
         return tuple(_read(one, text) for text in texts)

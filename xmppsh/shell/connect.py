@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import gc
+import asyncio
 import os
 from contextlib import suppress
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING
-
-import click
 
 from xmppsh.app.own_session import OwnSessions
 from xmppsh.commands.appearing import appearing, availability
 from xmppsh.config.kept import KeptFile
 from xmppsh.errors import ClosedOutput, UsageError, XmppshError
 from xmppsh.later import load_rest
-from xmppsh.registry.base import command
-from xmppsh.registry.params import account_argument
+from xmppsh.registry.base import argument, command, option
 from xmppsh.shell.lines.aliases import Aliases, is_line
 from xmppsh.shell.lines.desk import Desk
+from xmppsh.shell.lines.names import exists
 from xmppsh.shell.lines.rooms import greetings
-from xmppsh.shell.lines.runner import exists
-from xmppsh.shell.script import run_script
 from xmppsh.shell.shown.look import Palette, wants_color
 from xmppsh.shell.shown.people import People
 from xmppsh.shell.shown.streamview import StreamView
+from xmppsh.shell.typing.lean import load_prompt
 from xmppsh.tasks import apart, running
 
 if TYPE_CHECKING:
@@ -39,12 +35,10 @@ LAST_ACKS_S = 5.0
 
 
 @command("connect")
-@account_argument()
-@click.option("--vi", is_flag=True, help="Edit the line with vi keys instead of Emacs keys.")
-@click.option("-e", "--stop-on-error", is_flag=True, help="In a script: stop at the first error, with its exit code.")
-@click.option(
-    "--no-receipts", is_flag=True, help="Do not confirm to others that their messages were delivered or read."
-)
+@argument("account", metavar="[JID]", type="JID", required=False, setting="jid")
+@option("--vi", is_flag=True, help="Edit the line with vi keys instead of Emacs keys.")
+@option("-e", "--stop-on-error", is_flag=True, help="In a script: stop at the first error, with its exit code.")
+@option("--no-receipts", is_flag=True, help="Do not confirm to others that their messages were delivered or read.")
 @appearing
 async def connect(
     app: App,
@@ -101,24 +95,12 @@ async def open_shell(
         plug = partial(greetings, desk.people, ours is not None)
         reading = app.sessions.reading("connect", "message", plug=plug)
         load_rest()  # by one thread alone, before there is a second one
-        loading = [] if fd is None else [apart(_load_prompt)]
-        async with running(*loading), reading as (session, arrivals):
+        loading = [] if fd is None else [apart(load_prompt)]
+        async with running(*loading) as loaded, reading as (session, arrivals):
+            await asyncio.gather(*loaded)  # two threads that load modules which need each other get half of them
             await _run(app, session, arrivals, desk, fd, stop_on_error=stop_on_error, vi=vi)
     finally:
         stop_watching()
-
-
-def _load_prompt() -> None:
-    """prompt_toolkit costs more than all the rest: in a thread it loads while the server is waited for.
-
-    What an import makes stays, so nothing is searched for garbage meanwhile.
-    """
-    gc.disable()
-    try:
-        import_module("prompt_toolkit")
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 async def _run(
@@ -126,6 +108,8 @@ async def _run(
 ) -> None:
     try:
         if fd is None:
+            from xmppsh.shell.script import run_script
+
             await run_script(app, session, arrivals, desk, stop_on_error=stop_on_error)
         else:
             from xmppsh.shell.repl import run_repl

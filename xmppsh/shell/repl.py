@@ -11,8 +11,8 @@ import os
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
+from prompt_toolkit.shortcuts.prompt import PromptSession
 
 from xmppsh import ns
 from xmppsh.errors import XmppshError
@@ -22,7 +22,7 @@ from xmppsh.shell.fates import Fates
 from xmppsh.shell.lines.failure import report
 from xmppsh.shell.lines.interpreter import Interpreter, Quit
 from xmppsh.shell.lines.line import Command, Text, Xml, classify, pasted
-from xmppsh.shell.lines.runner import keeps_text
+from xmppsh.shell.lines.names import keeps_text
 from xmppsh.shell.lines.sent import Place, Sent, bounce
 from xmppsh.shell.lines.xmlinput import XmlInput
 from xmppsh.shell.shown.answers import Answers

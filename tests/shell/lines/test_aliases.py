@@ -7,7 +7,7 @@ import pytest
 from xmppsh.config.kept import KeptFile
 from xmppsh.errors import UsageError
 from xmppsh.shell.lines.aliases import Aliases, is_line
-from xmppsh.shell.lines.runner import exists
+from xmppsh.shell.lines.names import exists
 
 
 @pytest.fixture

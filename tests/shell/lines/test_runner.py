@@ -5,7 +5,8 @@ import pytest
 from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.registry.base import Work
 from xmppsh.registry.groups import load
-from xmppsh.shell.lines.runner import help_text, is_own, parse, split_words, text_words
+from xmppsh.shell.lines.names import is_own
+from xmppsh.shell.lines.runner import help_text, parse, split_words, text_words
 
 
 @pytest.mark.parametrize(

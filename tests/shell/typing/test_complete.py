@@ -8,7 +8,8 @@ from prompt_toolkit.document import Document
 
 from xmppsh.registry import COMMANDS
 from xmppsh.shell.lines.builtins import BUILTINS
-from xmppsh.shell.lines.runner import available, help_text
+from xmppsh.shell.lines.names import available
+from xmppsh.shell.lines.runner import help_text
 from xmppsh.shell.shown.people import People
 from xmppsh.shell.typing.complete import LineCompleter
 from xmppsh.xep.roster import Contact

@@ -12,7 +12,7 @@ from xmppsh.model import Jid
 from xmppsh.output.failure import bug
 from xmppsh.protocol.conditions import stanza_error
 from xmppsh.registry import COMMANDS
-from xmppsh.shell.lines import runner
+from xmppsh.shell.lines import names
 from xmppsh.shell.lines.desk import MAX_DEPTH
 from xmppsh.shell.lines.line import Blank, Command, Text, Xml, classify
 from xmppsh.shell.lines.of_file import Lines, TooDeep
@@ -116,7 +116,7 @@ class Interpreter:
         target = self.target
         if target is None:
             word = text.split()[0]
-            hint = f"/{word}, as commands begin with a slash" if runner.exists(word) else "/to JID"
+            hint = f"/{word}, as commands begin with a slash" if names.exists(word) else "/to JID"
             raise UsageError("the message has no recipient", hint=hint)
         stanza_id, to = new_id(), str(target)
         stanza_type = "groupchat" if target.resourcepart is None and to in self._desk.people.rooms else "chat"
@@ -135,7 +135,7 @@ class Interpreter:
                 await self.own.run("!", f"{name[1:]} {tail}")
             elif (line := self._desk.aliases.line(name)) is not None:
                 await self._carry_out_text(f"{line} {tail}".rstrip())
-            elif runner.is_own(name, tail):
+            elif names.is_own(name, tail):
                 await self.own.run(name, tail)
             else:
                 await self._run_registered(name, tail)
@@ -145,6 +145,8 @@ class Interpreter:
                 await self._app.console.stdout.write(self._desk.palette.kind("dim", took) + "\n")
 
     async def _run_registered(self, name: str, tail: str) -> None:
+        from xmppsh.shell.lines import runner  # which loads click
+
         self.command = name
         self._session.told_up_to = self._session.sent_count  # a command fails for what is its own
         try:

@@ -15,7 +15,7 @@ from xmppsh.errors import DeadlineExceeded, IoError, NoInputError, StanzaError, 
 from xmppsh.output import safe
 from xmppsh.output.streams import OutputStream
 from xmppsh.registry.kinds import parse_address
-from xmppsh.shell.lines import rooms, runner
+from xmppsh.shell.lines import rooms
 from xmppsh.shell.lines.builtins import BUILTINS
 from xmppsh.shell.lines.failure import report
 from xmppsh.shell.lines.words import split
@@ -301,7 +301,9 @@ class OwnCommands:
     # ── The shell itself ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _help(self, words: list[str]) -> None:
-        text = runner.help_text(words)
+        from xmppsh.shell.lines.runner import help_text  # which loads click
+
+        text = help_text(words)
         if self._desk.columns is not None:
             columns = max(self._desk.columns(), LEAST_COLUMNS)
             rows = (textwrap.wrap(line, columns, subsequent_indent=" " * 6) or [""] for line in text.splitlines())

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppsh.errors import UsageError
-from xmppsh.registry import COMMANDS, GROUPS, Path, Spec, children
+from xmppsh.registry import COMMANDS, GROUPS, Path, children
 from xmppsh.registry.base import HelpAsked
 from xmppsh.registry.groups import load, unknown
 from xmppsh.shell.lines.builtins import BUILTINS
 from xmppsh.shell.lines.failure import usage_error
 from xmppsh.shell.lines.line import xml_start
+from xmppsh.shell.lines.names import OF_A_COMMAND, available, is_own
 from xmppsh.shell.lines.records import ShellPrinter
 from xmppsh.shell.lines.words import Lexer, split
 
@@ -22,35 +23,6 @@ if TYPE_CHECKING:
     from xmppsh.registry.base import Work
     from xmppsh.session.session import Session
     from xmppsh.shell.lines.desk import Desk
-
-# What a single command may set; everything else was settled when the session was opened.
-OF_A_COMMAND = frozenset({"format", "template", "color", "verbose", "quiet", "dry_run"})
-
-
-def available() -> dict[Path, Spec]:
-    """The commands that run here."""
-    return {path: spec for path, spec in COMMANDS.items() if spec.not_in_shell is None}
-
-
-def exists(name: str) -> bool:
-    """Is there a command, or a group of commands, of that name?"""
-    return name in BUILTINS or (name,) in COMMANDS or (name,) in GROUPS
-
-
-def is_own(name: str, tail: str) -> bool:
-    """Does a line mean the shell's own command, where the registry has one of that name, too?"""
-    if name not in BUILTINS:
-        return False
-    word = tail.split(maxsplit=1)[0] if tail.strip() else ""
-    if (name,) in GROUPS:
-        return word not in children((name,)) and not word.startswith("-")
-    return (name,) not in COMMANDS or name == "help" or not word or word.isdecimal()
-
-
-def keeps_text(name: str) -> bool:
-    """Is what follows this command a text, which is taken as it stands?"""
-    spec, own = COMMANDS.get((name,)), BUILTINS.get(name)
-    return spec.tail == "text" if spec is not None else own is not None and own.keeps_text
 
 
 async def run(app: App, session: Session, desk: Desk, name: str, tail: str) -> None:

@@ -9,8 +9,6 @@ from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import wcwidth
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,7 +83,11 @@ def _color_of(address: str) -> int:
 
 def width(text: str) -> int:
     """How many columns a text takes; its colours take none."""
-    return len(text) if text.isascii() and text.isprintable() else wcwidth.width(text)
+    if text.isascii() and text.isprintable():
+        return len(text)
+    import wcwidth  # see typing/lean.py
+
+    return wcwidth.width(text)
 
 
 def folded(text: str, first: int, columns: int) -> list[str]:
@@ -174,6 +176,8 @@ def _wrapped(text: str, room: int) -> list[str]:
 def _wrap(text: str, room: int) -> list[str]:
     if not text.strip():
         return []
+    import wcwidth
+
     # Such a space holds; where a text has some of its own, it could not be told afterwards which ones are ours.
     held = text if _HOLDS in text else _BEFORE_UNIT.sub(_HOLDS, text)
     rows = wcwidth.wrap(

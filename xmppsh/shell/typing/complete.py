@@ -6,24 +6,20 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from click.shell_completion import CompletionItem, ShellComplete
 from prompt_toolkit.completion import Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
-from xmppsh.errors import XmppshError
 from xmppsh.output import safe
 from xmppsh.registry import COMMANDS, GROUPS, Path, children
-from xmppsh.registry.groups import load
 from xmppsh.shell.lines.builtins import BUILTINS
 from xmppsh.shell.lines.line import Command, Text, Xml, classify, xml_start
-from xmppsh.shell.lines.runner import OF_A_COMMAND, available, is_own, keeps_text
+from xmppsh.shell.lines.names import described, is_own, keeps_text
 from xmppsh.shell.lines.words import at_the_end, half_typed
 from xmppsh.shell.typing.vocabulary import CHILDREN, NAMESPACES, TOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    import click
     from prompt_toolkit.completion import CompleteEvent
 
     from xmppsh.shell.shown.people import People
@@ -32,7 +28,6 @@ MAX_SHOWN = 100  # a menu of more is read by nobody, and each row costs time
 _NAMESPACE = re.compile(r"<([\w:.-]+)[^<>]*\sxmlns=([\"'])([^\"'<>]*)$")
 _NAME = re.compile(r"<(/?)([\w:.-]*)$")
 _TAG = re.compile(r"<(/?)([\w:.-]+)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>")
-_OPTION = re.compile(r"--([\w-]+)")
 
 
 class LineCompleter(Completer):
@@ -65,9 +60,11 @@ class LineCompleter(Completer):
                 return self._occupants(text)
 
     def _commands(self) -> list[tuple[str, str]]:
-        return sorted([*_commands(), *((f"/{name}", line) for name, line in self._aliases().items())])
+        return sorted([*described(), *((f"/{name}", line) for name, line in self._aliases().items())])
 
     def _arguments(self, name: str, tail: str, event: CompleteEvent) -> Iterable[Completion]:
+        from xmppsh.shell.typing.arguments import of_builtin, of_registry  # which load click
+
         words, incomplete, begin = at_the_end(tail)
         typed = len(tail) - begin  # with its quotes and backslashes, which are replaced as well
         if name == "watch" and tail.partition(" ")[2].startswith("/"):
@@ -78,12 +75,12 @@ class LineCompleter(Completer):
         if path in GROUPS:
             below = [(one, facts.help) for one, facts in children(path).items()]
             if name in BUILTINS:  # /presence away is ours, /presence set is not
-                below += [(item.value, item.help or "") for item in self._of_builtin(name, words, incomplete)]
+                below += [(item.value, item.help or "") for item in of_builtin(self._people, name, words, incomplete)]
             return _shown(_starting(below, incomplete), typed)
         if path == (name,) and is_own(name, tail):
-            items = list(islice(self._of_builtin(name, words, incomplete), MAX_SHOWN + 1))
+            items = list(islice(of_builtin(self._people, name, words, incomplete), MAX_SHOWN + 1))
         elif path in COMMANDS and COMMANDS[path].not_in_shell is None:
-            items = list(islice(self._of_click(path, words, incomplete), MAX_SHOWN + 1))
+            items = list(islice(of_registry(self._people, path, words, incomplete), MAX_SHOWN + 1))
         else:
             return ()
         option, equals, value = incomplete.rpartition("=") if incomplete.startswith("--") else ("", "", incomplete)
@@ -98,45 +95,6 @@ class LineCompleter(Completer):
         for one in self._files.get_completions(Document(value), event):
             yield Completion(_quoted(value + one.text), -typed, display=one.display)
 
-    def _of_click(self, path: Path, words: list[str], incomplete: str) -> Iterator[CompletionItem[str]]:
-        command = load(path)
-        if COMMANDS[path].tail == "text" and words and not _awaits_value(command, words):
-            return  # what follows is a message
-        try:
-            found = ShellComplete(command, {"obj": self._people}, "", "").get_completions(words, incomplete)
-        except XmppshError:
-            return  # a word before the cursor is wrong, which is told when the line is entered
-        hidden = {name for param in command.params if getattr(param, "hidden", False) for name in param.opts}
-        for item in found:
-            option = _OPTION.fullmatch(item.value)
-            # What was settled when the session was opened cannot be given to one of its commands.
-            if item.value in hidden and (option is None or option[1].replace("-", "_") not in OF_A_COMMAND):
-                continue
-            yield item
-
-    def _of_builtin(self, name: str, words: list[str], incomplete: str) -> Iterator[CompletionItem[str]]:
-        kinds = BUILTINS[name].arguments
-        kind = kinds[len(words)] if len(words) < len(kinds) else ""
-        begin = incomplete.casefold()
-        match kind:
-            case "jid":
-                known = self._people.addresses()
-                yield from (CompletionItem(jid, help=about) for jid, about in known if jid.casefold().startswith(begin))
-            case "room":
-                rooms = {*self._people.rooms, *self._people.bookmarks}
-                yield from (CompletionItem(jid, help="room") for jid in sorted(rooms) if jid.startswith(begin))
-                local, at, _ = incomplete.partition("@")
-                new = {f"{local}@{service}" for service in self._people.services} if local and at else set()
-                yield from (CompletionItem(jid) for jid in sorted(new - rooms) if jid.startswith(incomplete))
-            case "command":
-                bare = incomplete.removeprefix("/")
-                rows = ((one[1:], about) for one, about in _commands())
-                yield from (CompletionItem(one, help=about) for one, about in rows if one.startswith(bare))
-            case "file":
-                yield CompletionItem(incomplete, type="file")
-            case _ if kind:
-                yield from (CompletionItem(word) for word in kind.split("|") if word.startswith(incomplete))
-
     def _occupants(self, text: str) -> Iterator[Completion]:
         """The nicks of the room that is written to, for the word before the cursor."""
         current = self._people.current
@@ -147,25 +105,6 @@ class LineCompleter(Completer):
         for nick in sorted(self._people.online.get(current or "", ()), key=str.casefold):
             if nick.casefold().startswith(word.casefold()):
                 yield Completion(nick + end, -len(word), display=safe.line(nick), display_meta="occupant")
-
-
-def _awaits_value(command: click.Command, words: list[str]) -> bool:
-    """Do the words consist of options alone, so that the recipient is still to come?"""
-    takes = {
-        name for param in command.params if not getattr(param, "is_flag", True) for name in param.opts if name[0] == "-"
-    }
-    expects = False
-    for word in words:
-        if not expects and not word.startswith("-"):
-            return False
-        expects = not expects and word in takes
-    return True
-
-
-def _commands() -> list[tuple[str, str]]:
-    here = {path[0] for path in available()}
-    registered = {f"/{name}": facts.help for name, facts in children(()).items() if name in here}
-    return sorted({**registered, **{f"/{name}": facts.help for name, facts in BUILTINS.items()}}.items())
 
 
 def _starting(rows: Iterable[tuple[str, str]], begin: str) -> list[tuple[str, str]]:

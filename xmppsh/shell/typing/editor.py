@@ -7,9 +7,9 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit.application import run_in_terminal
@@ -40,7 +40,7 @@ async def edited(text: str, env: Mapping[str, str], lend: Callable[[asyncio.Futu
 
 def _edit(editor: str, text: str) -> str:
     try:
-        with TemporaryDirectory(prefix="xmppsh-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix="xmppsh-", ignore_cleanup_errors=True) as folder:
             file = Path(folder) / "line.xmpp"
             file.write_text(text, encoding="utf-8", errors="surrogateescape")
             code = subprocess.call([*shlex.split(editor), os.fspath(file)])

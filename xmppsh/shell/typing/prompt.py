@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ConditionalAutoSuggest
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition, has_focus, vi_navigation_mode
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.shortcuts.prompt import PromptSession
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.validation import ValidationError, Validator
@@ -18,7 +18,7 @@ from prompt_toolkit.validation import ValidationError, Validator
 from xmppsh.errors import XmlError, XmppshError
 from xmppsh.shell.lines import xmlinput
 from xmppsh.shell.lines.line import Command, Xml, classify, xml_start
-from xmppsh.shell.lines.runner import exists, keeps_text
+from xmppsh.shell.lines.names import exists, keeps_text
 from xmppsh.shell.typing.fault import explained, xml_fault
 from xmppsh.shell.typing.lexer import LineLexer
 from xmppsh.xmlio.reader import StanzaReader
