@@ -40,16 +40,22 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str], unwanted: tup
     assert done.stderr == "seen\n"
 
 
-def test_the_first_prompt_stands_without_click() -> None:
+def test_the_first_prompt_stands_without_click_and_all_of_prompt_toolkit_is_there_when_it_is_used() -> None:
+    unwanted = ("click", "prompt_toolkit.shortcuts.dialogs", "prompt_toolkit.shortcuts.progress_bar", "wcwidth._width")
     code = (
         "import sys\n"
-        "import xmppsh.shell.connect, xmppsh.shell.repl, xmppsh.app.reading\n"
         "from xmppsh.registry.words import plain_work\n"
+        "from xmppsh.shell.typing.lean import load_prompt\n"
         "assert plain_work(['connect']) is not None\n"
-        "print(*(name for name in ('click', 'uuid', 'platform') if name in sys.modules), 'seen')\n"
+        "load_prompt()\n"
+        "from prompt_toolkit.utils import get_cwidth\n"
+        "widths = [get_cwidth('(nobody)> a · b …')]\n"
+        f"print(*(name for name in {unwanted!r} if name in sys.modules), 'seen')\n"
+        "from prompt_toolkit.shortcuts import ProgressBar, prompt\n"
+        "print(callable(prompt), prompt.__module__, ProgressBar.__name__, widths, get_cwidth('é狗👍\u0301'))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "seen\n"
+    assert done.stdout == "seen\nTrue prompt_toolkit.shortcuts.prompt ProgressBar [17] 5\n"
 
 
 NAMESPACE = re.compile(r"urn:xmpp:|urn:ietf:params:xml|(?<!\w)jabber:\w|http://(etherx\.)?jabber\.org/|eu\.siacs\.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import ExitStack, contextmanager, nullcontext
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import create_app_session
@@ -141,7 +142,9 @@ class Repl:
             self._fates.watch(None)
         async with (
             running(self._printer.run()) as (watch,),
-            running(self._sent.collect(), self._standing.watch(self._prompt.app.invalidate), surroundings),
+            running(
+                self._sent.collect(), self._standing.watch(self._prompt.app.invalidate), surroundings, self._get_ready()
+            ),
         ):
             self._app.console.shutdown.on_interrupt = self._on_interrupt
             try:
@@ -154,6 +157,15 @@ class Repl:
             finally:
                 self._app.console.shutdown.on_interrupt = None
             await self._fates.leave(LEAVE_S)
+
+    async def _get_ready(self) -> None:
+        """Load what the first command and the first Tab key need, now that the prompt stands."""
+        drawn = asyncio.Event()
+        self._prompt.app.after_render += lambda _: drawn.set()
+        await drawn.wait()
+        for module in ("click", "xmppsh.shell.lines.runner", "xmppsh.shell.typing.arguments"):
+            import_module(module)
+            await asyncio.sleep(0)  # a key that was pressed meanwhile comes first
 
     async def _loop(self, watch: asyncio.Task[None]) -> None:
         while (text := await unless(watch, asyncio.ensure_future(self._read()))) is not None:
