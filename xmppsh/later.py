@@ -1,4 +1,4 @@
-"""Modules that are loaded when one of their names is first used, and not when they are imported.
+"""Modules that are loaded when one of their names is first used, and not when they are imported; patterns likewise.
 
 The LazyLoader of importlib is not enough: in Python 3.11 the second `import` of such a module loads it.
 """
@@ -9,6 +9,12 @@ import sys
 from _thread import RLock
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from re import Pattern
+    from typing import AnyStr
 
 _one_thread = RLock()  # loads at a time; another one that needs the same waits
 
@@ -50,6 +56,14 @@ def later(*names: str, **known: object) -> None:
             parent, _, child = name.rpartition(".")
             if parent:
                 setattr(sys.modules[parent], child, module)
+
+
+def pattern(text: AnyStr, flags: int = 0) -> Callable[[], Pattern[AnyStr]]:
+    """A regular expression, compiled when it is first called for."""
+    import re
+    from functools import cache
+
+    return cache(lambda: re.compile(text, flags))
 
 
 def load_rest() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import XmppshError
+from xmppsh.later import pattern
 from xmppsh.xmlio.build import start_tag
 from xmppsh.xmlio.reader import Footer, Header
 
@@ -17,25 +18,25 @@ if TYPE_CHECKING:
 
 # Elements whose whole content is secret: SASL (RFC 6120 §6, XEP-0388), passwords (XEP-0045, 0077), tokens and the
 # headers of upload slots (XEP-0363).
-_SECRET_ELEMENT = re.compile(
+_SECRET_ELEMENT = pattern(
     r"<((?:\w+:)?(?:auth|response|challenge|success|password|token|initial-response|additional-data|header))\b"
     r"([^>]*?)(?<!/)>.*?</\1\s*>",
     re.DOTALL,
 )
-_SECRET_FIELD = re.compile(
+_SECRET_FIELD = pattern(
     r"""(<(?:\w+:)?field\b[^>]*\bvar\s*=\s*["'][^"']*(?:password|secret|token)[^"']*["'][^>]*?(?<!/)>).*?(</(?:\w+:)?field\s*>)""",
     re.DOTALL,
 )
 # Whoever knows the id of a session can resume it, given the account (XEP-0198 §5).
-_SESSION_ID = re.compile(r"""(<(?:enabled|resume|resumed)\b[^>]*?\s(?:id|previd)\s*=\s*)("[^"]*"|'[^']*')""")
-_SECRET_ATTRIBUTE = re.compile(r"""(\s(?:password|token|sm-id)\s*=\s*)("[^"]*"|'[^']*')""")
+_SESSION_ID = pattern(r"""(<(?:enabled|resume|resumed)\b[^>]*?\s(?:id|previd)\s*=\s*)("[^"]*"|'[^']*')""")
+_SECRET_ATTRIBUTE = pattern(r"""(\s(?:password|token|sm-id)\s*=\s*)("[^"]*"|'[^']*')""")
 
 
 def masked(xml: str) -> str:
     """The same XML with what is secret replaced by `***`."""
-    xml = _SESSION_ID.sub(r'\1"***"', xml)
-    xml = _SECRET_ELEMENT.sub(r"<\1\2>***</\1>", xml)
-    return _SECRET_ATTRIBUTE.sub(r'\1"***"', _SECRET_FIELD.sub(r"\1***\2", xml))
+    xml = _SESSION_ID().sub(r'\1"***"', xml)
+    xml = _SECRET_ELEMENT().sub(r"<\1\2>***</\1>", xml)
+    return _SECRET_ATTRIBUTE().sub(r'\1"***"', _SECRET_FIELD().sub(r"\1***\2", xml))
 
 
 class Trace:

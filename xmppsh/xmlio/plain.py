@@ -9,12 +9,12 @@ message.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 from xml.parsers import expat
 
 from xmppsh import ns
 from xmppsh.errors import XmlError
+from xmppsh.later import pattern
 from xmppsh.model import Element
 from xmppsh.xmlio.reader import END, FEWEST, StanzaReader, after
 
@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 
 # A start tag with attributes that mean nothing but themselves, and values that need no decoding. Groups 1, 2: the id;
 # 3, 4: the recipient.
-START = re.compile(
+START = pattern(
     rb"""\s*+<message(?:\s++(?:id\s*+=\s*+(?:'([^'<>&]++)'|"([^"<>&]++)")|"""
     rb"""to\s*+=\s*+(?:'([^'<>&]*+)'|"([^"<>&]*+)")|"""
     rb"""(?:type|xml:lang)\s*+=\s*+(?:'[^'<>&]*+'|"[^"<>&]*+")|"""
@@ -36,7 +36,7 @@ START = re.compile(
 )
 # The same, and the end tag before it, in the way that most programs write it: all of them are found by one search. The
 # group is the id in its quotes.
-USUAL = re.compile(
+USUAL = pattern(
     rb"""</message>\s*+<message(?: (?:id=('[^'<>&]++'|"[^"<>&]++")|t(?:o|ype)=(?:'[^'<>&]*+'|"[^"<>&]*+")|"""
     rb"""xmlns=(?:'jabber:client'|"jabber:client")|xml:lang=(?:'[^'<>&]*+'|"[^"<>&]*+")))*+>"""
 )
@@ -233,10 +233,10 @@ class PlainReader(Runs[Element]):
         self._held = b""
 
     def _starts(self, parts: list[bytes], whole: bytes) -> Starts:
-        ids = USUAL.findall(END + whole, 0, len(whole))  # without the last end tag
+        ids = USUAL().findall(END + whole, 0, len(whole))  # without the last end tag
         if len(ids) == len(parts):  # one after each end tag
             return ids
-        found = map(START.match, parts)
+        found = map(START().match, parts)
         return [None if start is None else start[1] or start[2] or b"" for start in found]
 
     @property
@@ -270,13 +270,13 @@ class PlainReader(Runs[Element]):
 
 def id_of(message: bytes) -> str:
     """The id of a plain message; empty when it has none."""
-    found = START.match(message)
+    found = START().match(message)
     return "" if found is None else (found[1] or found[2] or b"").decode()
 
 
 def recipient_of(message: bytes) -> str:
     """Whom a plain message is for; empty for one's own account."""
-    found = START.match(message)
+    found = START().match(message)
     return "" if found is None else (found[3] or found[4] or b"").decode()
 
 

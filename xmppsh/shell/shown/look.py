@@ -9,15 +9,17 @@ from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from xmppsh.later import pattern
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xmppsh.config.schema import Color
 
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://\S+", re.IGNORECASE)
-_PAINT = re.compile(r"\x1b\[[\d;]*m")
-_HALF_PAINT = re.compile(r"\x1b[^m]*$")
-_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[a-zµ]{1,3}|[kKMG]i?B|B|%)(?!\w))")
+_URL = pattern(r"\b[a-z][a-z0-9+.-]{0,30}://\S+", re.IGNORECASE)
+_PAINT = pattern(r"\x1b\[[\d;]*m")
+_HALF_PAINT = pattern(r"\x1b[^m]*$")
+_BEFORE_UNIT = pattern(r"(?<=\d) (?=(?:[a-zµ]{1,3}|[kKMG]i?B|B|%)(?!\w))")
 _HOLDS = "\xa0"
 PIECE = 1000  # characters that are wrapped at once
 RESET = "\x1b[0m"
@@ -44,14 +46,14 @@ def wants_color(color: Color, env: Mapping[str, str]) -> bool:
 
 def plain(text: str) -> str:
     """A text without its colours."""
-    return _PAINT.sub("", text)
+    return _PAINT().sub("", text)
 
 
 def cut(text: str, most: int) -> str:
     """At most so many characters of a text; where it is longer, `…` tells so, and its colours end there."""
     if len(text) <= most:
         return text
-    begun = _HALF_PAINT.sub("", text[:most])
+    begun = _HALF_PAINT().sub("", text[:most])
     return begun + (RESET if "\x1b" in begun else "") + "…"
 
 
@@ -106,7 +108,7 @@ def folded(text: str, first: int, columns: int) -> list[str]:
             rows.append(line)
             continue
         at = 0
-        for url in _URL.finditer(line):
+        for url in _URL().finditer(line):
             if width(url.group()) > room:
                 rows += _wrapped(line[at : url.start()], room)
                 rows.append(url.group())
@@ -130,7 +132,7 @@ def hung(rows: str, columns: int) -> str:
 def _painted(text: str, rows: list[str]) -> list[str]:
     """The rows of a text without its colours, with them again."""
     source, paints, hidden = plain(text), [], 0
-    for match in _PAINT.finditer(text):
+    for match in _PAINT().finditer(text):
         paints.append((match.start() - hidden, match.group()))
         hidden += len(match.group())
     at, now, painted, coming = 0, "", [], deque(paints)
@@ -179,7 +181,7 @@ def _wrap(text: str, room: int) -> list[str]:
     import wcwidth
 
     # Such a space holds; where a text has some of its own, it could not be told afterwards which ones are ours.
-    held = text if _HOLDS in text else _BEFORE_UNIT.sub(_HOLDS, text)
+    held = text if _HOLDS in text else _BEFORE_UNIT().sub(_HOLDS, text)
     rows = wcwidth.wrap(
         held, room, replace_whitespace=False, drop_whitespace=True, expand_tabs=False, break_on_hyphens=False
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from xmppsh.later import pattern
 from xmppsh.output import safe
 from xmppsh.output.trace import Trace
 from xmppsh.shell.shown.look import hung
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from xmppsh.shell.shown.look import Palette
     from xmppsh.xmlio.reader import Footer, Header
 
-_TOKEN = re.compile(r"<!\[CDATA\[.*?\]\]>|<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>|[^<]+", re.DOTALL)
-_ATTRIBUTE = re.compile(r"([\w:.-]+)(=)(\"[^\"]*\"|'[^']*')")
+_TOKEN = pattern(r"<!\[CDATA\[.*?\]\]>|<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>|[^<]+", re.DOTALL)
+_ATTRIBUTE = pattern(r"([\w:.-]+)(=)(\"[^\"]*\"|'[^']*')")
 INDENT = "  "
 
 
@@ -61,7 +62,7 @@ def pretty(xml: str, palette: Palette, columns: int | None = None) -> str:
     """
     rows: list[str] = []
     depth, line, holds_elements = 0, "", False
-    for token in _TOKEN.findall(xml):
+    for token in _TOKEN().findall(xml):
         if not token.startswith("<") or token.startswith("<![CDATA["):
             if line and (token.strip() or token.startswith("<![")):
                 line += safe.xml(token)
@@ -90,7 +91,7 @@ def _tag(token: str, palette: Palette) -> str:
     """A tag with its colours."""
     safe_token = safe.xml(token)
     pieces, at = [], 0
-    for match in _ATTRIBUTE.finditer(safe_token):
+    for match in _ATTRIBUTE().finditer(safe_token):
         pieces.append(palette.kind("tag", safe_token[at : match.start()]))
         pieces.append(palette.kind("name", match[1]) + match[2] + palette.kind("value", match[3]))
         at = match.end()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prompt_toolkit.completion import Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
+from xmppsh.later import pattern
 from xmppsh.output import safe
 from xmppsh.registry import COMMANDS, GROUPS, Path, children
 from xmppsh.shell.lines.builtins import BUILTINS
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from xmppsh.shell.shown.people import People
 
 MAX_SHOWN = 100  # a menu of more is read by nobody, and each row costs time
-_NAMESPACE = re.compile(r"<([\w:.-]+)[^<>]*\sxmlns=([\"'])([^\"'<>]*)$")
-_NAME = re.compile(r"<(/?)([\w:.-]*)$")
-_TAG = re.compile(r"<(/?)([\w:.-]+)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>")
+_NAMESPACE = pattern(r"<([\w:.-]+)[^<>]*\sxmlns=([\"'])([^\"'<>]*)$")
+_NAME = pattern(r"<(/?)([\w:.-]*)$")
+_TAG = pattern(r"<(/?)([\w:.-]+)((?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>")
 
 
 class LineCompleter(Completer):
@@ -127,13 +128,13 @@ def _quoted(value: str) -> str:
 
 
 def _xml(text: str) -> Iterator[Completion]:
-    if (found := _NAMESPACE.search(text)) is not None:
+    if (found := _NAMESPACE().search(text)) is not None:
         element, quote, begun = found.groups()
         for namespace, about in NAMESPACES.items():
             names = about[0]
             if begun in namespace and (element in names or not names):
                 yield Completion(namespace + quote, -len(begun), display=namespace, display_meta=about[1])
-    elif (name := _NAME.search(text)) is not None:
+    elif (name := _NAME().search(text)) is not None:
         parents = _open_elements(text)
         parent = parents[-1] if parents else None
         if name[1]:
@@ -147,7 +148,7 @@ def _xml(text: str) -> Iterator[Completion]:
 def _open_elements(text: str) -> list[str]:
     """The elements that are open at the end of the text, the innermost last."""
     names: list[str] = []
-    for closing, name, _, empty in _TAG.findall(text):
+    for closing, name, _, empty in _TAG().findall(text):
         if closing and names:
             names.pop()
         elif not closing and not empty:

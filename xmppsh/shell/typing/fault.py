@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from xmppsh.errors import XmlError
+from xmppsh.later import pattern
 from xmppsh.shell.lines.xmlinput import XmlInput
 
 if TYPE_CHECKING:
     from xmppsh.xmlio.splitter import Limits
 
-_BARE_AMPERSAND = re.compile(r"&(?!#\d+;|#x[0-9a-fA-F]+;|[\w:.-]+;)")
-_BARE_BRACKET = re.compile(r"<(?![\w:/!?])")
+_BARE_AMPERSAND = pattern(r"&(?!#\d+;|#x[0-9a-fA-F]+;|[\w:.-]+;)")
+_BARE_BRACKET = pattern(r"<(?![\w:/!?])")
 
 
 class Fault(NamedTuple):
@@ -37,8 +37,8 @@ def explained(text: str, error: XmlError) -> Fault:
     """The fault of an error, in words that say what to write instead."""
     position = _position(text, error)
     # Expat tells of both one character late, and of neither by name.
-    for pattern, sentence in ((_BARE_AMPERSAND, "& is written &amp;"), (_BARE_BRACKET, "< is written &lt;")):
-        bare = pattern.search(text)
+    for wrong, sentence in ((_BARE_AMPERSAND, "& is written &amp;"), (_BARE_BRACKET, "< is written &lt;")):
+        bare = wrong().search(text)
         if bare is not None and position - 1 <= bare.start() <= position:
             return Fault(bare.start(), sentence)
     return Fault(position, error.reason)
