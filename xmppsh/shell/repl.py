@@ -30,6 +30,7 @@ from xmppsh.shell.shown.answers import Answers
 from xmppsh.shell.shown.conversation import Conversation
 from xmppsh.shell.shown.marks import Marks, News
 from xmppsh.shell.shown.printer import Printer, WholeRecords, unwrapped
+from xmppsh.shell.shown.reflow import find_prompt_after_resize, folds
 from xmppsh.shell.shown.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard, unsuspended
 from xmppsh.shell.standing import Standing
 from xmppsh.shell.surroundings import Surroundings
@@ -119,6 +120,8 @@ class Repl:
             on_trouble=lambda error: report(app, error),
         )
         screen.prompt = self._prompt.app
+        if folds(app.console.env):
+            find_prompt_after_resize(self._prompt.app)
         own = self._conversation if as_conversation and not is_dumb else None
         self._marks = Marks()
         desk.marks = self._marks if own is not None else None

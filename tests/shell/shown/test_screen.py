@@ -15,6 +15,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import ColorDepth
 
+from xmppsh.shell.shown.reflow import find_prompt_after_resize, folds
 from xmppsh.shell.shown.screen import Drawing, Screen, color_depth
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def test_the_prompt_has_the_colours_that_were_asked_for(
     assert color_depth(color, env) is expected
 
 
+def written(master: int) -> bytes:
+    """What has been drawn."""
+    pieces = []
+    while select.select([master], [], [], 0)[0]:
+        pieces.append(os.read(master, 65536))
+    return b"".join(pieces)
+
+
 async def test_the_prompt_stands_below_a_message_as_soon_as_that_is_shown() -> None:
     master, slave = os.openpty()
     termios.tcsetwinsize(slave, (10, 40))
@@ -44,8 +53,7 @@ async def test_the_prompt_stands_below_a_message_as_soon_as_that_is_shown() -> N
     stream = pyte.ByteStream(seen)
 
     def shown() -> list[str]:
-        while select.select([master], [], [], 0)[0]:
-            stream.feed(os.read(master, 65536))
+        stream.feed(written(master))
         return [line.rstrip() for line in seen.display if line.strip()]
 
     screen = Screen(slave)
@@ -70,3 +78,49 @@ async def test_the_prompt_stands_below_a_message_as_soon_as_that_is_shown() -> N
         await asyncio.gather(asking, return_exceptions=True)
     os.close(master)
     os.close(slave)
+
+
+@pytest.mark.parametrize("columns", [39, 23, 15, 12])
+async def test_a_terminal_that_folds_its_rows_keeps_no_copy_of_a_long_line_when_it_gets_narrower(columns: int) -> None:
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (20, 40))
+    screen = Screen(slave)
+    with create_pipe_input() as keys, create_app_session(keys, Drawing(screen.terminal, "xterm")):
+        prompt: PromptSession[str] = PromptSession()
+        find_prompt_after_resize(prompt.app)
+        typed, drawn = "狗狗" + "abcdefg hi" * 6, asyncio.Event()
+        prompt.app.after_render += lambda _: drawn.set()
+        asking = asyncio.ensure_future(prompt.prompt_async("romeo> ", handle_sigint=False))
+        keys.send_text(typed)
+        while prompt.default_buffer.text != typed:
+            drawn.clear()
+            await drawn.wait()
+        written(master)
+        line = f"romeo> {typed}"
+        folding = pyte.Screen(columns, 20)
+        stream = pyte.ByteStream(folding)
+        stream.feed(f"above\r\n{line[:38]}\r\n{line[38:]}".encode())  # as it folds what was drawn, 40 columns wide
+        termios.tcsetwinsize(slave, (20, columns))
+        prompt.app._on_resize()
+        stream.feed(written(master))
+        assert "".join(row.strip() for row in folding.display).replace(" ", "") == f"above{line}".replace(" ", "")
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"TERM": "tmux-256color"}, True),
+        ({"TERM": "screen-256color", "TMUX": "/tmp/tmux-0/default,1,0"}, True),
+        ({"TERM": "xterm-256color", "VTE_VERSION": "7600"}, True),
+        ({"TERM": "screen", "VTE_VERSION": "7600"}, False),
+        ({"TERM": "xterm-256color", "VTE_VERSION": "7600", "XTERM_VERSION": "XTerm(379)"}, False),
+        ({"TERM": "xterm-256color"}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_terminal_that_is_known_to_fold_its_rows_is_taken_for_one(env: dict[str, str], expected: bool) -> None:
+    assert folds(env) is expected
