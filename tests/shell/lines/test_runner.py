@@ -3,10 +3,12 @@
 import pytest
 
 from xmppsh.errors import MalformedJid, UsageError
+from xmppsh.registry import COMMANDS
 from xmppsh.registry.base import Work
 from xmppsh.registry.groups import load
-from xmppsh.shell.lines.names import is_own
-from xmppsh.shell.lines.runner import help_text, parse, split_words, text_words
+from xmppsh.shell.lines.builtins import ELSEWHERE
+from xmppsh.shell.lines.names import exists, is_own
+from xmppsh.shell.lines.runner import find, help_text, parse, split_words, text_words
 
 
 @pytest.mark.parametrize(
@@ -115,3 +117,14 @@ def test_a_word_like_no_command_leads_to_the_shell_s_own_help(name: str, tail: s
     with pytest.raises(UsageError) as caught:
         parse(name, tail)
     assert (caught.value.hint or "").startswith(hint)
+
+
+@pytest.mark.parametrize(("name", "hint"), ELSEWHERE.items())
+def test_who_types_what_another_program_has_is_told_what_it_is_here(name: str, hint: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse(name, "")
+    assert error.value.hint == hint
+    if hint.startswith("/") and not hint.startswith("//"):
+        word, _, tail = hint[1:].partition(",")[0].partition(" ")
+        assert exists(word)
+        assert is_own(word, tail) or find(word, tail)[0] in COMMANDS

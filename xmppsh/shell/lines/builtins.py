@@ -50,3 +50,29 @@ BUILTINS: dict[str, Builtin] = {
     "help": Builtin("/help [COMMAND]", "This list, or a command's own help.", "/help ping", ("command",)),
     "quit": Builtin("/quit", "Close the stream and leave (Ctrl-D).", "/quit"),
 }
+
+# What other programs have under another name, and what to type here.
+ELSEWHERE = {
+    "rooms": "/room list",
+    "list": "/room list",
+    "names": "/who",
+    "nick": "/join ROOM NICK",
+    "part": "/leave",
+    "topic": "/room subject",
+    "invite": "/room invite ROOM JID",
+    "kick": "/room role ROOM NICK none",
+    "ban": "/room affiliation ROOM JID outcast",
+    "me": "//me TEXT",
+    "msg": "/to JID, then the message",
+    "query": "/to JID",
+    "chat": "/to JID",
+    "contacts": "/roster list",
+    "buddies": "/roster list",
+    "whois": "/vcard get JID",
+    "away": "/presence away",
+    "status": "/presence SHOW TEXT",
+    "exit": "/quit",
+    "bye": "/quit",
+    "disconnect": "/quit",
+    "clear": "Ctrl-L",
+}

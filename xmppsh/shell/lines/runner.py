@@ -11,7 +11,7 @@ from xmppsh.errors import UsageError
 from xmppsh.registry import COMMANDS, GROUPS, Path, children
 from xmppsh.registry.base import HelpAsked
 from xmppsh.registry.groups import load, unknown
-from xmppsh.shell.lines.builtins import BUILTINS
+from xmppsh.shell.lines.builtins import BUILTINS, ELSEWHERE
 from xmppsh.shell.lines.failure import usage_error
 from xmppsh.shell.lines.line import xml_start
 from xmppsh.shell.lines.names import OF_A_COMMAND, available, is_own
@@ -81,7 +81,8 @@ def find(name: str, tail: str) -> tuple[Path | str, str]:
         path, tail = (*path, word), rest
     if path not in COMMANDS:
         error = unknown(name, (), "/", BUILTINS)
-        hint = error.hint if error.hint != "/help" else "/help lists them; // at the start sends a slash"
+        others = "/help lists them; // at the start sends a slash"
+        hint = ELSEWHERE.get(name) or (error.hint if error.hint != "/help" else others)
         raise UsageError(f"/{name} is not a command", hint=hint)
     if (why := COMMANDS[path].not_in_shell) is not None:
         raise UsageError(f"/{' '.join(path)} does not run in the shell: {why}")
