@@ -82,7 +82,7 @@ SHOWN_BY = {
     "protocol/test_resumption.py": "protocol: resuming",
     "shell/lines/test_aliases.py": "shell/lines: secret_lines",
     "shell/shown/test_conversation.py": "shell/shown: refers",
-    "shell/typing/test_complete.py": "shell/lines: rooms · shell/typing: vocabulary · app: shared_session",
+    "shell/typing/test_complete.py": "shell/lines: rooms · shell/typing: arguments vocabulary · app: shared_session",
 }
 
 
