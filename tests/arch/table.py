@@ -44,6 +44,10 @@ SHOWN: dict[str, dict[str, str]] = {
         "test_history_lists_the_last_messages_and_those_with_somebody": "history list",
         "test_an_export_that_is_killed_goes_on_with_nothing_missing_or_doubled": "history export",
     },
+    "interop/test_killed.py": {
+        "test_an_import_shows_how_far_it_is_and_goes_on_after_a_kill": "roster import",
+        "test_the_export_of_a_room_that_is_killed_goes_on_with_nothing_missing_or_doubled": "history export",
+    },
     "interop/test_own_account.py": {
         "test_an_account_is_made_gets_another_password_and_goes": "account register, account passwd, account delete",
     },
