@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -121,6 +122,56 @@ def test_a_shell_completes(shell: str, home: Path, words: str, expected: list[st
         expected = [""]  # readline's own
     found = [value.replace("\\ ", " ") for value in asked(shell, home, f"xmppsh {words}")]
     assert sorted(found) == sorted(expected)
+
+
+# Each line of stdin is completed, all in one process.
+EACH = 'while IFS= read -r line; do set -- "$1" "$line" "$3"\n'
+ALL = {
+    "bash": BASH.replace("COMP_LINE=", f"{EACH}COMPREPLY=() COMP_LINE=", 1) + "echo ----\ndone\n",
+    "zsh": ZSH.replace("words=(", f"{EACH}words=(", 1) + "print -- ----\ndone\n",
+    "fish": "source $argv[1]\nwhile read line; complete -C $line; echo ----; end\n",
+}
+
+
+def registered() -> Iterator[tuple[str, set[str]]]:
+    """Lines, and what must be among that which completes them."""
+    for path in ((), *GROUPS):
+        yield " ".join(("xmppsh", *path, "")), set(children(path))
+    for path in COMMANDS:
+        name = " ".join(("xmppsh", *path))
+        options = [one for one in load(path).params if isinstance(one, click.Option) and not one.hidden]
+        yield f"{name} --", {name for one in options for name in one.opts if name.startswith("--")}
+        for one in options:
+            if isinstance(one.type, click.Choice):
+                yield f"{name} {max(one.opts, key=len)} ", set(map(str, one.type.choices))
+        first = next((one for one in load(path).params if isinstance(one, click.Argument)), None)
+        if first is not None and isinstance(first.type, click.Choice):
+            yield f"{name} ", set(map(str, first.type.choices))
+
+
+@SHELL
+def test_a_shell_completes_each_command_each_option_and_each_choice(shell: str, home: Path) -> None:
+    table = list(registered())
+    script, name = ROOT / "completions" / FILES[shell], str(Path(sys.executable).parent / "xmppsh")
+    flags = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+    words = [str(script)] if shell == "fish" else [shell, str(script), "", name]
+    done = subprocess.run(
+        [shell, *flags, "-c", ALL[shell], *words],
+        env=Program(home).env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        input="".join(f"{line}\n" for line, _ in table),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answers = done.stdout.split("----\n")[:-1]
+    assert len(answers) == len(table)
+    missing = {
+        line: left
+        for (line, expected), answer in zip(table, answers, strict=True)
+        if (left := expected - {row.partition("\t")[0].strip() for row in answer.splitlines()})
+    }
+    assert missing == {}
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
