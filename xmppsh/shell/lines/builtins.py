@@ -53,8 +53,8 @@ BUILTINS: dict[str, Builtin] = {
 
 # What other programs have under another name, and what to type here.
 ELSEWHERE = {
-    "rooms": "/room list",
-    "list": "/room list",
+    "rooms": "/room list SERVICE",
+    "list": "/room list SERVICE",
     "names": "/who",
     "nick": "/join ROOM NICK",
     "part": "/leave",
