@@ -19,7 +19,7 @@ from xmppsh.texts import os_reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 512 * 1024
 TTY_PIECE_BYTES = 128  # mostly taken whole: Linux hands a terminal's space out by 256 bytes, and a newline takes two
 TTY_LOOK_S = 0.02  # between two looks at a terminal that polls writable and takes nothing
 _PIPE_SIZE = getattr(fcntl, "F_GETPIPE_SZ", None)  # Linux
