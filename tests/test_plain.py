@@ -12,6 +12,12 @@ from xmppsh import plain
 MAKERS: list[Any] = [pytest.param(dataclasses.dataclass, id="standard"), pytest.param(plain.dataclass, id="ours")]
 
 
+@pytest.fixture(params=[1, plain.FEW], autouse=True, ids=["compiled", "not compiled"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many instances are made before `__init__` is compiled."""
+    monkeypatch.setattr(plain, "FEW", request.param)
+
+
 def _point(make: Any, **how: Any) -> Any:
     @make(**how)
     class Point:
@@ -66,8 +72,8 @@ def test_what_is_frozen_can_be_hashed_and_not_changed(make: Any) -> None:
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize(
     "call",
-    [lambda c: c(), lambda c: c(1, z=2), lambda c: c(1, kind="x")],
-    ids=["one is missing", "an unknown one", "one that is not to be given"],
+    [lambda c: c(), lambda c: c(1, z=2), lambda c: c(1, kind="x"), lambda c: c(1, x=1), lambda c: c(1, 2, "s", [], 5)],
+    ids=["one is missing", "an unknown one", "one that is not to be given", "one twice", "one too many"],
 )
 def test_wrong_arguments_are_a_type_error(make: Any, call: Callable[[Any], object]) -> None:
     with pytest.raises(TypeError):

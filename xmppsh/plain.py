@@ -1,8 +1,8 @@
 """`dataclass` without its price at import.
 
 The standard one compiles four methods for each class while it is imported: measured, a quarter of the time of a cold
-`send`. This one compiles `__init__` alone, when the first instance is made; the others need no compiling. Its classes
-work with `dataclasses.fields`, `replace` and `asdict`. For types it is the standard one.
+`send`. This one compiles `__init__` alone, for a class of which many instances are made; the others need no compiling.
+Its classes work with `dataclasses.fields`, `replace` and `asdict`. For types it is the standard one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ else:
     from dataclasses import MISSING, Field, FrozenInstanceError
     from operator import attrgetter
     from types import SimpleNamespace
+
+    FEW = 8  # instances for which compiling does not pay
+    _set = object.__setattr__
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True, kw_only=False):
         """As `dataclasses.dataclass`, for what is used here: no order, no InitVar, no ClassVar, no __post_init__."""
@@ -37,9 +40,14 @@ else:
         cls.__dataclass_fields__, cls.__dataclass_params__ = every, SimpleNamespace(frozen=frozen)
         cls.__match_args__ = () if kw_only else tuple(name for name, one in every.items() if one.init)
 
+        listed, left = list(every.values()), FEW
+
         def first_init(self, *args, **kwargs):
-            cls.__init__ = compiled = _compiled_init(list(every.values()), frozen=frozen, kw_only=kw_only)
-            compiled(self, *args, **kwargs)
+            nonlocal left
+            left -= 1
+            if left <= 0 or (kw_only and args) or not _filled(self, listed, args, kwargs):
+                cls.__init__ = compiled = _compiled_init(listed, frozen=frozen, kw_only=kw_only)
+                compiled(self, *args, **kwargs)
 
         cls.__init__ = first_init
         methods = {"__repr__": _repr}
@@ -70,8 +78,26 @@ else:
         made.__qualname__ = cls.__qualname__
         return made
 
+    def _filled(self, listed, args, kwargs):
+        """Give every field its value; False where the arguments are not those of the class."""
+        names = [one.name for one in listed if one.init]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        if len(args) > len(names) or len(given) < len(args) + len(kwargs):
+            return False
+        for one in listed:
+            if one.init and one.name in given:
+                value = given.pop(one.name)
+            elif one.default is not MISSING:
+                value = one.default
+            elif one.default_factory is not MISSING:
+                value = one.default_factory()
+            else:
+                return False
+            _set(self, one.name, value)
+        return not given
+
     def _compiled_init(listed, *, frozen, kw_only):
-        names = {"_set": object.__setattr__, "_missing": MISSING}
+        names = {"_set": _set, "_missing": MISSING}
         parameters, lines = ["self", "*"] if kw_only and any(one.init for one in listed) else ["self"], []
         for one in listed:
             name, default, factory = one.name, f"_default_{one.name}", f"_factory_{one.name}"

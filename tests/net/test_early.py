@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -170,9 +171,9 @@ FOLDERS: list[tuple[dict[str, str], str]] = [
 @pytest.mark.parametrize("kind", ["STATE", "CONFIG"])
 def test_its_folders_are_those_of_the_whole_program(kind: str, given: dict[str, str], follows: str) -> None:
     variables = getattr(paths, kind)
-    assert getattr(early, kind) == variables
+    assert getattr(early, kind) == astuple(variables)
     env = {getattr(variables, name, name): value for name, value in given.items()}
-    found = early.folder(env, *variables)
+    found = early.folder(env, *getattr(early, kind))
     config = paths.config_file(env)
     there = paths.state_folder(env) if kind == "STATE" else None if config is None else config.parent
     assert found == "" if follows == "nowhere" else Path(found) == there

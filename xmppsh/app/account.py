@@ -52,12 +52,11 @@ class Account:
         """What we log in with; may ask on the terminal, so it is called before the event loop runs."""
         keep_memory_private()
         settings = self.settings
-        password, source = None, ""
-        if not settings.anonymous and settings.cert is None:
-            env, may_prompt = self._console.env, self._console.may_prompt
-            find = new_password if self.asks_anew else find_password
-            password, source = find(settings, self.jid, env, may_prompt=may_prompt)
-        return Credentials(password, settings.cert is not None, settings.anonymous, settings.mechanism, source)
+        if settings.anonymous or settings.cert is not None:
+            return Credentials(None, settings.cert is not None, settings.anonymous, settings.mechanism)
+        find = new_password if self.asks_anew else find_password
+        found = find(settings, self.jid, self._console.env, may_prompt=self._console.may_prompt)
+        return Credentials(found.text, mechanism=settings.mechanism, source=found.source)
 
     @property
     def options(self) -> SessionOptions:

@@ -145,7 +145,7 @@ async def _login(own: Account, console: Console, jid: Jid) -> tuple[Credentials,
     if settings.dry_run:
         return nothing, "--dry-run opens no connection"
     try:
-        password, source = await apart(lambda: find_password(settings, jid, console.env, may_prompt=False))
+        found = await apart(lambda: find_password(settings, jid, console.env, may_prompt=False))
     except SaslError:
         return nothing, NO_PASSWORD
-    return Credentials(password, mechanism=settings.mechanism, source=source), ""
+    return Credentials(found.text, mechanism=settings.mechanism, source=found.source), ""

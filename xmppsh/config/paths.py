@@ -11,10 +11,11 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from xmppsh.config.ours import refuse_foreign_folder, why_closed
 from xmppsh.errors import ConfigError, IoError, NoInputError
+from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ PROGRAM = "xmppsh"
 _HARMLESS = dict.fromkeys(map(ord, "@._-~"), "x")  # as letters and digits are (RFC 3986 §2.3)
 
 
-class _Kind(NamedTuple):
+@dataclass(frozen=True)
+class _Kind:
     """of_service: systemd's variable, whose folder is ours alone; of_user: XDG's; below_home: where it is else."""
 
     of_service: str

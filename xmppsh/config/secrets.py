@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from xmppsh.config.paths import home, refuse_readable_by_others
 from xmppsh.config.schema import PASSWORDS, Origin
 from xmppsh.errors import ConfigError, NoInputError, SaslError, UsageError
+from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ SERVICE = "xmppsh"  # in the keyring
 CREDENTIALS = ("xmppsh.password", "password")  # names below systemd's CREDENTIALS_DIRECTORY
 
 
-class Password(NamedTuple):
+@dataclass(frozen=True)
+class Password:
     """A password, and who gave it, in words; nobody when it was typed."""
 
     text: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from xmppsh.errors import UsageError
 from xmppsh.model import a_labels, is_address, split_host_port
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,7 +68,8 @@ def host(text: str) -> tuple[str, int | None]:
         raise UsageError(f"--host: {error}") from None
 
 
-class Override(NamedTuple):
+@dataclass(frozen=True)
+class Override:
     """What `--resolve` says of a name: its addresses for one port. name: in A-labels, or `*`."""
 
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, IoError, XmppshError
@@ -17,6 +17,7 @@ from xmppsh.express.link import tls_context
 from xmppsh.express.waits import Stopped
 from xmppsh.net.tls import check_pin, why_failed
 from xmppsh.outbox.queue import Queue
+from xmppsh.plain import dataclass
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import HashPassword, StartTls, Write
 from xmppsh.session.outcome import broken_after, no_ack, no_answer, refuse_too_big, refused, unsettled
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 LAST_READS = 64  # who floods us does not hold us
 
 
-class Listeners(NamedTuple):
+@dataclass(frozen=True)
+class Listeners:
     """Who is told: on_token(token, or None for one that is of no use any more); on_confirmed once the server itself has
     said that the session is there; on_mistrust where it ends before that."""
 

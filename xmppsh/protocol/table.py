@@ -8,9 +8,9 @@ violation and ends the stream.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from xmppsh import ns
+from xmppsh.plain import dataclass
 from xmppsh.protocol import events as ev
 
 
@@ -37,7 +37,8 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """What an event does in a state: the handler, and the states it may lead to (`closed` is always one)."""
 
     handler: str

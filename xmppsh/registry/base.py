@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from xmppsh.config.schema import MONITORS
 from xmppsh.errors import UsageError
@@ -109,7 +109,8 @@ class NothingAsked(Exception):
         self.help = help_text
 
 
-class Declared(NamedTuple):
+@dataclass(frozen=True)
+class Declared:
     """An option or an argument, with the facts that click's own decorators take.
 
     `type` and `shell_complete` are names of types of params.py, or `type` has the words that it may be, so that click

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.values import positive_seconds
 from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.model import Jid
+from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,8 @@ def parse_uri(text: str) -> tuple[Jid, dict[str, str]]:
         raise MalformedJid(text, "its percent-encoding is not UTF-8") from error
 
 
-class Wait(NamedTuple):
+@dataclass(frozen=True)
+class Wait:
     """What `send` waits for: `sent`, `acked`, `delivered` or `reply`, and for how long where that was given."""
 
     what: str

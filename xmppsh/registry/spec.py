@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from xmppsh.plain import dataclass
 
 Path = tuple[str, ...]
 
@@ -15,7 +17,8 @@ SECTIONS = {
 }
 
 
-class Spec(NamedTuple):
+@dataclass(frozen=True)
+class Spec:
     """The facts of one command.
 
     module: where its function is. help: one line. section: its group in the help, a key of SECTIONS.
@@ -45,7 +48,8 @@ class Spec(NamedTuple):
     monitors: bool = False
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """The facts of a group of commands, such as `outbox`."""
 
     help: str

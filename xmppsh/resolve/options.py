@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, AF_UNSPEC  # `socket` itself costs milliseconds
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from xmppsh.model import place
 from xmppsh.plain import dataclass
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 DNS_PORT = 53
 
 
-class Side(NamedTuple):
+@dataclass(frozen=True)
+class Side:
     """For whom a domain's server is looked up. services: the names of its SRV records, with what is spoken there.
 
     port, direct_ports: by STARTTLS and by direct TLS, where there are no SRV records; whom: for sentences.
