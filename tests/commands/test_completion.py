@@ -13,6 +13,7 @@ import click
 import pytest
 from click.shell_completion import FishComplete, ShellComplete
 from support.program import Program
+from support.until import DEADLINE_S
 
 from xmppsh.cli.main import build_group
 from xmppsh.cli.tab import answer
@@ -71,7 +72,9 @@ def asked(shell: str, home: Path, line: str) -> list[str]:
         "zsh": ["zsh", "-f", "-c", ZSH, "zsh", str(script), line, name],
         "fish": ["fish", "--no-config", "-c", f"source {script}; complete -C '{line}'"],
     }[shell]
-    done = subprocess.run(argv, env=environment, cwd=home, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        argv, env=environment, cwd=home, capture_output=True, text=True, check=False, timeout=DEADLINE_S
+    )
     return [row.partition("\t")[0] for row in done.stdout.splitlines()]
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.either_server
 REFUSED_S = 60.0  # longer than any wait of the program's end
 CUTS = {
     "reset and refused": reset_client_only(refuse_s=REFUSED_S),
-    "silent": silent_hole(),
+    "silent": silent_hole(every=True),
 }
 
 

@@ -3,14 +3,19 @@
 import os
 from pathlib import Path
 
-from xmppsh.outbox.lately import KEPT, Lately
+import pytest
+
+from xmppsh.outbox.lately import Lately
+
+KEPT = 100  # in place of 5,000
 
 
 def lately(folder: Path, reader: str = "listen romeo@example.net", troubles: list[str] | None = None) -> Lately:
     return Lately(folder / "inbox", reader, [].append if troubles is None else troubles.append)
 
 
-def test_the_last_ones_are_there_whatever_their_number(tmp_path: Path) -> None:
+def test_the_last_ones_are_there_whatever_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xmppsh.outbox.lately.KEPT", KEPT)
     killed = lately(tmp_path)
     for first in range(0, 5 * KEPT, 7):
         killed.note([f"<message id='{number}'>\u00e4\n</message>" for number in range(first, first + 7)])
