@@ -35,7 +35,7 @@ SHOWN_BY = {
     "e2e/test_single_file.py": "oneself",
     "e2e/test_stranded.py": "session: availability",
     "hostile/test_dane.py": "doctor: dnssec",
-    "hostile/test_express.py": "cli: express · express: link session sessions waits · session: outcome",
+    "hostile/test_express.py": "cli: express · express: bounces link session sessions waits · session: outcome",
     "hostile/test_gates.py": "protocol: negotiation",
     "hostile/test_two_processes.py": "outbox: control",
     "interop/test_account.py": (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, IoError, XmppshError
+from xmppsh.express.bounces import Bounces
 from xmppsh.express.link import tls_context
 from xmppsh.express.waits import Stopped
 from xmppsh.net.tls import check_pin, why_failed
@@ -51,21 +52,6 @@ class Listeners:
     on_token: Callable[[Token | None], None]
     on_confirmed: Callable[[], None]
     on_mistrust: Callable[[], None]
-
-
-class Bounces:
-    """The messages that have come back with an error, for their reader (session_port.py: Reader)."""
-
-    def __init__(self) -> None:
-        self.came: list[Element] = []
-
-    def __aiter__(self) -> Bounces:
-        return self
-
-    async def __anext__(self) -> Element:
-        if not self.came:
-            raise StopAsyncIteration
-        return self.came.pop(0)
 
 
 class Session:
