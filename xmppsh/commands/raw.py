@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppsh.commands.collecting import unless_lost
 from xmppsh.commands.iq import IqAnswer
 from xmppsh.errors import DataError, DeadlineExceeded, Partial, XmppshError
 from xmppsh.protocol.conditions import stanza_error
@@ -68,17 +69,24 @@ class _Exchange:
                 number = session.send(verbatim(one), kind=one.kind, stanza_id=new_id(), to=to)
             bouncing = (one.attributes["to"] for one in self._elements if one.kind != "iq" and one.attributes.get("to"))
             await session.through(number, bouncing)
-            await self._wait(session.options.timeout_s)
+            await self._wait(session)
 
-    async def _wait(self, timeout_s: float) -> None:
+    async def _wait(self, session: SessionPort) -> None:
+        """For the answers that are missing, until the time is over or the session."""
+        timeout_s = session.options.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                while self._open:
-                    self._answered.clear()
-                    await self._answered.wait()
+                await unless_lost(session, self._all_answered())
         except TimeoutError:
             silent = f"the IQ {min(filter(None, self._open))!r} was not answered within {timeout_s:.3g} s"
             self._failed.append(DeadlineExceeded(silent, layer="stanza", hint="--timeout S waits longer"))
+        except XmppshError as error:
+            self._failed.append(error)
+
+    async def _all_answered(self) -> None:
+        while self._open:
+            self._answered.clear()
+            await self._answered.wait()
 
     async def _read(self, session: SessionPort, reader: Reader) -> None:
         async for stanza in reader:

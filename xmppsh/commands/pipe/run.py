@@ -126,7 +126,7 @@ class Run:
             await session.acked(session.sent_count)
             self.count()
             await session.requests.fence(self._remembered.addresses())
-            await self._wait_for_answers(session.options.timeout_s)
+            await self._wait_for_answers(session)
             await collecting.finish()  # whoever prints the replies may be slow
 
     async def _send_all(self, session: BulkSessionPort, stanzas: AsyncIterable[Element | Plain]) -> None:
@@ -262,12 +262,14 @@ class Run:
             tell_of_waiting(error)
         return error
 
-    async def _wait_for_answers(self, timeout_s: float) -> None:
+    async def _wait_for_answers(self, session: SessionPort) -> None:
+        """Until all have come, or the time is over, or the session."""
         if not self._open_requests:
             return
+        timeout_s = session.options.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                await self._all_answered.wait()
+                await unless_lost(session, self._all_answered.wait())
         except TimeoutError:
             count = len(self._open_requests)
             what = "1 IQ was" if count == 1 else f"{count} IQs were"
@@ -275,6 +277,9 @@ class Run:
             self.first_error = self.first_error or DeadlineExceeded(
                 f"{what} not answered within {timeout_s:.3g} s", layer="stanza", hint="--timeout S waits longer"
             )
+        except XmppshError as error:
+            self._bounced += len(self._open_requests)
+            self.first_error = self.first_error or error
 
     async def _collect(self, session: SessionPort, reader: Reader) -> None:
         async for stanza in reader:

@@ -180,13 +180,20 @@ class Delivery:
             return {key for key, recipient in self._to.items() if self._who(recipient) in self._replied}
         return self._confirmed
 
-    async def wait_for_answers(self, seconds: float) -> None:
-        """Wait for every receipt or reply, or for a bounce instead."""
+    async def wait_for_answers(self, session: SessionPort, seconds: float) -> None:
+        """Wait for every receipt or reply, or for a bounce instead; raises what ends the session, or cuts it just then.
+
+        Nobody has failed to answer whom nobody could hear.
+        """
+        from xmppsh.commands.collecting import unless_lost  # most do not wait for answers
+
         self._check()
         try:
             async with asyncio.timeout(seconds):
-                await self.answered.wait()
+                await unless_lost(session, self.answered.wait())
         except TimeoutError:
+            if session.is_cut:
+                raise session.cause from None
             for key in self._to.keys() - self._done() - self.failed.keys():
                 self.failed[key] = self._missed(self._to[key], seconds)
 

@@ -254,7 +254,7 @@ async def _send(
             return await session.written()
         await session.through(number, [str(to) for to in delivery.open_recipients])
         if delivery.wait.what in ("delivered", "reply"):
-            await delivery.wait_for_answers(options.wait.seconds or session.options.timeout_s)
+            await delivery.wait_for_answers(session, options.wait.seconds or session.options.timeout_s)
     return None
 
 
