@@ -70,6 +70,14 @@ def test_a_server_that_lets_no_more_wait_for_acks_is_not_told_to_be_sent_less() 
     assert "more slowly" in str(StreamError("policy-violation", "Too many stanzas").hint)
 
 
+@pytest.mark.parametrize(("condition", "text"), [("conflict", "User removed"), ("not-authorized", "Account deleted")])
+def test_an_account_that_was_removed_is_told_as_that_and_not_as_a_resource_that_is_taken(
+    condition: str, text: str
+) -> None:
+    error = StreamError(condition, text)
+    assert (error.exit_code, error.hint) == (77, "the account was removed on the server: ask its operator")
+
+
 @pytest.mark.parametrize(("error", "code", "name", "layer"), [
     (errors.UsageError("x"), 64, "USAGE", "usage"),
     (MalformedJid("@", "x"), 64, "USAGE", "usage"),
@@ -113,7 +121,7 @@ def test_the_exit_codes_are_the_promised_ones() -> None:
      "check the domain of the address"),
     (StanzaError(USER, "bad-request"), f"{USER}: bad-request", None),
     (StreamError("conflict", "Replaced"), "the server closed the stream: conflict (Replaced)",
-     "where another program uses the same resource, choose another one: --jid user@host/resource"),
+     "choose another resource where another program uses it: --jid user@host/resource"),
     (StreamError("reset"), "the server closed the stream: reset", None),
     (SaslError.refused("a@b", "not-authorized"), "a@b: the server refused the login: not-authorized",
      "check the name and the password (--password-file, --password-command)"),

@@ -215,26 +215,27 @@ class TlsError(ProtocolError):
     layer: Layer = "tls"
 
 
-STREAM_ERROR_CODES = {
-    "host-unknown": ExitCode.NOHOST,
-    "host-gone": ExitCode.NOHOST,
-    "system-shutdown": ExitCode.UNAVAILABLE,
-    "reset": ExitCode.UNAVAILABLE,
-    "remote-connection-failed": ExitCode.UNAVAILABLE,
-    "connection-timeout": ExitCode.TEMPFAIL,
-    "resource-constraint": ExitCode.TEMPFAIL,
-    "policy-violation": ExitCode.TEMPFAIL,
-    "internal-server-error": ExitCode.TEMPFAIL,
-    "not-authorized": ExitCode.NOPERM,
+# Of a condition, or of what the server's text says beside it: the exit code, and what to try.
+STREAM_ERRORS: dict[str, tuple[ExitCode, str | None]] = {
+    "host-unknown": (ExitCode.NOHOST, "check the domain of the JID; --host only changes where to connect"),
+    "host-gone": (ExitCode.NOHOST, None),
+    "system-shutdown": (ExitCode.UNAVAILABLE, "the server goes down; try again later"),
+    "reset": (ExitCode.UNAVAILABLE, None),
+    "remote-connection-failed": (ExitCode.UNAVAILABLE, None),
+    "connection-timeout": (ExitCode.TEMPFAIL, None),
+    "resource-constraint": (ExitCode.TEMPFAIL, "try again later"),
+    "policy-violation": (ExitCode.TEMPFAIL, "wait, then send more slowly"),
+    "internal-server-error": (ExitCode.TEMPFAIL, None),
+    "not-authorized": (ExitCode.NOPERM, None),
+    "conflict": (ExitCode.PROTOCOL, "choose another resource where another program uses it: --jid user@host/resource"),
+    "unacked": (ExitCode.TEMPFAIL, "no more may wait for acks (ejabberd: max_ack_queue); xmppsh history has the rest"),
+    "removed": (ExitCode.NOPERM, "the account was removed on the server: ask its operator"),
 }
-STREAM_ERROR_HINTS = {
-    "conflict": "where another program uses the same resource, choose another one: --jid user@host/resource",
-    "host-unknown": "check the domain of the JID; --host only changes where to connect",
-    "policy-violation": "wait, then send more slowly",
-    "unacked": "the server lets no more wait for acks (ejabberd: max_ack_queue); xmppsh history has what is missing",
-    "resource-constraint": "try again later",
-    "system-shutdown": "the server goes down; try again later",
-}
+STREAM_ERROR_TEXTS = {
+    "unacked": "unacked",
+    "user removed": "removed",
+    "account deleted": "removed",
+}  # ejabberd, Prosody
 
 
 class StreamError(XmppshError):
@@ -244,9 +245,9 @@ class StreamError(XmppshError):
 
     def __init__(self, condition: str, text: str | None = None) -> None:
         said = f" ({text})" if text else ""
-        hint = STREAM_ERROR_HINTS.get("unacked" if "unacked" in said else condition)
+        what = next((what for words, what in STREAM_ERROR_TEXTS.items() if words in said.lower()), condition)
+        self.exit_code, hint = STREAM_ERRORS.get(what, (ExitCode.PROTOCOL, None))
         super().__init__(f"the server closed the stream: {condition}{said}", condition=condition, hint=hint)
-        self.exit_code = STREAM_ERROR_CODES.get(condition, ExitCode.PROTOCOL)
 
 
 SASL_HINTS = {

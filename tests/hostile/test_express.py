@@ -193,6 +193,7 @@ CASES = [
     case("sent-alone", {}, 0, command=(*SEND, "--wait", "sent")),
     case("sent-alone-and-cut", {"bind": SKIP, "enable": SKIP, "message": CUT}, 79,
          command=(*SEND, "--wait", "sent"), marks=QUICK),
+    case("sent-alone-and-silent", {"bind": SILENCE}, 79, command=(*SEND, "--wait", "sent"), marks=QUICK),
     case("more-than-the-server-takes", {}, 65, command=("send", TO, "x" * 20_000, "--format", "json"), once=False,
          falls_back=True, takes_bytes=10_000),
     case("cut-before-the-stanza", {"response": CUT}, 69, once=False, falls_back=True),

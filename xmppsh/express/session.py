@@ -21,7 +21,7 @@ from xmppsh.outbox.queue import Queue
 from xmppsh.plain import dataclass
 from xmppsh.protocol import events as ev
 from xmppsh.protocol.actions import HashPassword, StartTls, Write
-from xmppsh.session.outcome import broken_after, no_ack, no_answer, refuse_too_big, refused, unsettled
+from xmppsh.session.outcome import broken_after, no_ack, no_answer, no_word, refuse_too_big, refused, unsettled
 from xmppsh.session.requests import FENCE_TIMEOUT_S, fences, is_answer, request_of
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.ids import new_id
@@ -232,9 +232,13 @@ class Session:
         Raises Unconfirmed when the session ends after bytes have left.
         """
         self._ask_for_ack()
-        deadline = time.monotonic() + self.options.timeout_s
+        timeout_s = self.options.timeout_s
+        deadline = time.monotonic() + timeout_s
         while not self._is_confirmed and not self._is_over:
-            self._read(deadline)
+            try:
+                self._read(deadline)
+            except TimeoutError:
+                raise broken_after(self._queue.left_count, no_word(timeout_s)) from None
         if self._is_over:
             raise broken_after(self._queue.left_count, self.error)
 

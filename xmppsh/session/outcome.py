@@ -67,6 +67,12 @@ def no_ack(timeout_s: float) -> DeadlineExceeded:
     return DeadlineExceeded(f"no acknowledgement within {timeout_s:.3g} s", hint="--timeout S waits longer")
 
 
+def no_word(timeout_s: float) -> DeadlineExceeded:
+    """The server did not say for so long that the session is there, on which something was written ahead."""
+    text = f"the server has said nothing of the session within {timeout_s:.3g} s"
+    return DeadlineExceeded(text, hint="--timeout S waits longer")
+
+
 def no_answer(to: Jid | str, timeout_s: float, cut: XmppshError | None = None) -> DeadlineExceeded:
     """Who was asked did not answer for so long. cut: why nobody could be asked at the end of it."""
     why = "" if cut is None else f", since the connection is cut: {cut}"

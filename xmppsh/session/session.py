@@ -17,7 +17,7 @@ from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
 from xmppsh.protocol.binding import is_no_resource
 from xmppsh.session.collecting import Collecting
 from xmppsh.session.outbound import MAX_BATCH_BYTES, MAX_WINDOW
-from xmppsh.session.outcome import broken_after, no_ack, unsettled
+from xmppsh.session.outcome import broken_after, no_ack, no_word, unsettled
 from xmppsh.session.phase import CAN_SEND, Turn
 from xmppsh.session.streams import Streams
 from xmppsh.tasks import first
@@ -217,9 +217,17 @@ class Session(Streams):
             await self.outbound.wrote.wait()
         if not self.is_over:
             await self.connection.drained()
-            await self.connection.confirmed()
+            await self._confirmed()
         if self.is_over:
             raise broken_after(self.outbound.queue.left_count, self.cause)
+
+    async def _confirmed(self) -> None:
+        timeout_s = self.options.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.connection.confirmed()
+        except TimeoutError:
+            raise broken_after(self.outbound.queue.left_count, no_word(timeout_s)) from None
 
     async def wait_for_window(self, window: int) -> None:
         """Wait until fewer than `window` stanzas are unacknowledged and the link takes more."""
