@@ -289,23 +289,35 @@ async def test_contacts_alone_are_told_that_what_they_wrote_was_delivered_and_re
         assert [message.body for message in stranger.messages] == ["the first that you hear"]
 
 
-@pytest.mark.parametrize("options", [["--no-receipts"], ["--no-presence"]], ids=" ".join)
-async def test_who_wants_to_tell_nothing_tells_nothing(server: Server, tmp_path: Path, options: list[str]) -> None:
+async def test_with_no_receipts_nobody_is_told_of_what_was_read(server: Server, tmp_path: Path) -> None:
     asking = "<request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>"
     async with (
         people(server, tmp_path) as (program, contact, account, _),
-        Terminal(program, "connect", *options, "-j", f"{account.jid}/hidden") as shell,
+        Terminal(program, "connect", "--no-receipts") as shell,
     ):
         await shell.prompt()
-        to, body = f"{account.jid}/hidden", "<body>are you there?</body>"
-        await contact.send_raw(f"<message to='{to}' type='chat' id='m1'>{body}{asking}</message>")
+        await contact.wait_for_presence(account.jid, "available")
+        await contact.send_raw(
+            f"<message to='{account.jid}' type='chat' id='m1'><body>are you there?</body>{asking}</message>"
+        )
         await shell.shows("are you there?")
         await shell.enter(f"/to {contact.jid}")
         await shell.enter("what is said last")
         await contact.wait_for_message(lambda message: message.body == "what is said last")
         assert [message.body for message in contact.messages] == ["what is said last"]
-        seen = [one for one in contact.presence if one.sender == to and one.type == "available"]
-        assert bool(seen) is (options == ["--no-receipts"])
+
+
+async def test_with_no_presence_nobody_sees_us(server: Server, tmp_path: Path) -> None:
+    async with (
+        people(server, tmp_path) as (program, contact, account, _),
+        Terminal(program, "connect", "--no-presence") as shell,
+    ):
+        await shell.prompt()
+        await shell.enter(f"/to {contact.jid}")
+        await shell.enter("I am not here")
+        await contact.wait_for_message(lambda message: message.body == "I am not here")
+        presence = [one.type for one in contact.presence if one.sender.startswith(f"{account.jid}/")]
+        assert "available" not in presence
 
 
 async def test_a_contact_that_comes_while_the_shell_runs_completes(server: Server, tmp_path: Path) -> None:

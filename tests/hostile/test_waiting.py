@@ -20,9 +20,9 @@ def lost(name: str, steps: dict[str, object], *command: str, code: int = 69, say
 
 
 SCENARIOS = [
-    lost("reply", {"ping": ("{good}", CLOSE)}, "send", ROMEO, "x", "--wait", "reply:600"),
-    lost("delivered", {"ping": ("{good}", CLOSE)}, "send", ROMEO, "x", "--wait", "delivered:600"),
-    lost("raw", {"iq": SKIP, "r": ("{good}", CLOSE)}, "raw", IQ),
+    lost("ends-while-waited-reply", {"ping": ("{good}", CLOSE)}, "send", ROMEO, "x", "--wait", "reply:600"),
+    lost("ends-while-waited-delivered", {"ping": ("{good}", CLOSE)}, "send", ROMEO, "x", "--wait", "delivered:600"),
+    lost("ends-while-waited-raw", {"iq": SKIP, "r": ("{good}", CLOSE)}, "raw", IQ),
 ]
 
 
@@ -34,7 +34,7 @@ def test_a_session_that_ends_is_not_waited_on(scenario: Scenario, outcome: Outco
 IQS = f"{IQ}\n"
 PIPED = [
     Scenario(
-        "piped",
+        "ends-while-waited-piped",
         {"iq": SKIP, "r": ("{good}", *REMOVED)},
         76,
         says="conflict",
