@@ -218,7 +218,8 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chai
             names += f" (its {' and '.join(facts.other_names)} do not count)"
         elif facts is not None and not facts.names and facts.common_name:
             names += f" (its common name {facts.common_name} does not count, RFC 9525 §6.3)"
-        return CertificateRefused("names", f"certificate is for {names}, not {domain}", hint=pin or None)
+        hint = _join("ask the server's operator for one with that name", pin)
+        return CertificateRefused("names", f"certificate is for {names}, not {domain}", hint=hint)
     if error.verify_code in (EXPIRED, NOT_YET_VALID) and (issuer := _out_of_date(chain)) is not None:
         what = "has expired" if error.verify_code == EXPIRED else "is not valid yet"
         return CertificateRefused(
@@ -228,7 +229,7 @@ def _explain_verification(error: ssl.SSLCertVerificationError, domain: str, chai
         )
     if error.verify_code == EXPIRED:
         when = "" if facts is None else f" on {facts.not_after}"
-        hint = _join("check this machine's clock", pin)
+        hint = _join("check this machine's clock", "ask the server's operator to renew it", pin)
         return CertificateRefused("dates", f"the certificate of {domain} has expired{when}", hint=hint)
     if error.verify_code == NOT_YET_VALID:
         when = "" if facts is None else f" before {facts.not_before}"

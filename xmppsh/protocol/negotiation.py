@@ -125,10 +125,11 @@ class Negotiation:
 
     def _on_plain_features(self, event: ev.FeaturesReceived) -> list[Output]:
         if child(tree(event.element), ns.TLS, "starttls") is None:
+            elsewhere = "--tls direct --host HOST:5223, if it has direct TLS; or " * (self.content == ns.CLIENT)
             raise ProtocolError(
                 f"{self.config.jid.domainpart} offers no STARTTLS, and without TLS nothing is sent",
                 layer="tls",
-                hint="--tls direct --host HOST:5223, if it has direct TLS; or its operator must switch STARTTLS on",
+                hint=f"{elsewhere}its operator must switch STARTTLS on",
             )
         self.state = State.STARTTLS
         return [] if self._starttls_sent else [self._starttls()]
