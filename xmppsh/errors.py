@@ -231,11 +231,8 @@ STREAM_ERRORS: dict[str, tuple[ExitCode, str | None]] = {
     "unacked": (ExitCode.TEMPFAIL, "no more may wait for acks (ejabberd: max_ack_queue); xmppsh history has the rest"),
     "removed": (ExitCode.NOPERM, "the account was removed on the server: ask its operator"),
 }
-STREAM_ERROR_TEXTS = {
-    "unacked": "unacked",
-    "user removed": "removed",
-    "account deleted": "removed",
-}  # ejabberd, Prosody
+# The words of ejabberd, twice, and of Prosody.
+STREAM_ERROR_TEXTS = {"unacked": "unacked", "user removed": "removed", "account deleted": "removed"}
 
 
 class StreamError(XmppshError):
