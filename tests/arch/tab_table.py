@@ -1,14 +1,18 @@
 """The table of the Tab key (cli/tab.py), from the commands as click has them; tests/arch/reference.py writes it."""
 
 import click
+from click.shell_completion import CompletionItem
 
 from xmppsh.cli.main import build_group
-from xmppsh.cli.tab import BREAK, EVERYWHERE, FILE
+from xmppsh.cli.tab import BREAK, EVERYWHERE, FILE, TOPICS, WORDS
+from xmppsh.commands import topics
+from xmppsh.commands.config import SettingName
+from xmppsh.commands.help import _known
 from xmppsh.config.schema import BY_NAME
 from xmppsh.registry import COMMANDS, GROUPS, children
 from xmppsh.registry.clicked import _GlobalOption
 from xmppsh.registry.groups import group, load
-from xmppsh.registry.params import JID, FileType, JidType
+from xmppsh.registry.params import JID, KIND_NAMES, RECORD, WAIT, FileType, JidType, KindsType, MomentType, SecondsType
 
 __all__ = ["FILE", "table"]
 
@@ -21,15 +25,29 @@ def _kind(param: click.Parameter) -> str:
     if isinstance(param, _GlobalOption):
         setting = BY_NAME[param.name or ""]
         choices = f"={'|'.join(setting.choices)}" if setting.choices else "any"
-        return again + ("file" if setting.is_path else "click" if setting.name == "jid" else choices)
+        return again + ("file" if setting.is_path else "jid" if setting.name == "jid" else choices)
     if isinstance(param.type, JidType) or param._custom_shell_complete == JID.shell_complete:
         return again + "jid"
     if isinstance(param.type, FileType | click.Path | click.File):
         return again + "file"
     if isinstance(param.type, click.Choice):
         return f"{again}={'|'.join(map(str, param.type.choices))}"
+    if isinstance(param.type, SecondsType | MomentType):
+        return again + "span"
+    if isinstance(param.type, KindsType):
+        return f"{again},{'|'.join(KIND_NAMES)}"
+    if param.type in (RECORD, WAIT):
+        return f"{again}={'|'.join(item.value for item in _completed(param))}"
+    if isinstance(param.type, SettingName):
+        return f"{again}{WORDS}{param.type.name}"
+    if param._custom_shell_complete == _known:
+        return again + "topic"
     completes_itself = type(param.type).shell_complete is not click.ParamType.shell_complete
     return again + ("click" if completes_itself or param._custom_shell_complete else "any")
+
+
+def _completed(param: click.Parameter) -> list[CompletionItem]:
+    return param.type.shell_complete(click.Context(click.Command("none")), param, "")
 
 
 def _options(command: click.Command, *, hidden: bool) -> list[str]:
@@ -53,4 +71,6 @@ def table() -> str:
             if isinstance(argument, click.Argument):
                 rows += [f"a\t{_kind(argument)}"] * max(1, argument.nargs)
         sections.append((" ".join(path), rows))
+    keys = [f"v\t{one.value}\t{one.help}" for one in SettingName().shell_complete(None, None, "")]
+    sections += [(f"{WORDS}{SettingName.name}", keys), (TOPICS, [f"v\t{name}\t" for name in topics.TOPICS])]
     return "".join("\n".join([f"{BREAK}{name}", *rows, ""]) for name, rows in sections)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import FishComplete, ShellComplete
+from click.shell_completion import ShellComplete
 from support.program import Program
 from support.until import DEADLINE_S
 
@@ -216,41 +216,6 @@ def test_the_cache_is_for_nobody_else_and_a_damaged_one_is_none(tmp_path: Path) 
     for damaged in (b"[", b"[1]", b"\xff", b'{"a": 1}'):
         path.write_bytes(damaged)
         assert read_contacts(str(path)) == []
-
-
-EVERY = [" ".join([*path, last]) for path in [(), *GROUPS, *COMMANDS] for last in ("", "-", "--p", "j")]
-SOME = [
-    *("p", "ping --count 3 --c", "ping -c 3 -", "ping --format js", "ping --format=js", "send jul", "send -j a@b jul"),
-    *("tybalt@example.net pi", "tybalt@example.net send jul", "pipe so", "-v ping --fo", "ping -vv ju", "ping "),
-    *("room affiliation a@b c@d ow", "nope x", "-j tybalt@example.net ping ", "ping -P x ju", "listen --only m"),
-]
-
-
-@pytest.mark.parametrize(
-    ("named", "lines", "least"),
-    [
-        ("romeo@example.net", EVERY + SOME, 0.95),
-        ("nobody@example.net", SOME, 0.7),
-        ("", SOME, 0.7),
-        ("Romeo@Example.net", SOME, 0.4),
-    ],
-)
-def test_the_table_says_what_click_says(
-    home: Path, monkeypatch: pytest.MonkeyPatch, named: str, lines: list[str], least: float
-) -> None:
-    told = 0
-    for name, value in (Program(home).env | {"XMPPSH_JID": named}).items():
-        monkeypatch.setenv(name, value)
-    for line in lines:
-        words = f"xmppsh {line}"
-        at_once = answer({**os.environ, "COMP_WORDS": words, "COMP_CWORD": words.split(" ")[-1]})
-        if at_once is not None:
-            told += 1
-            *before, last = line.split(" ")
-            asked = FishComplete(build_group(), {}, "xmppsh", "_XMPPSH_COMPLETE")
-            wanted = [asked.format_completion(one) for one in asked.get_completions(before, last)]
-            assert at_once.splitlines() == wanted, line
-    assert told >= len(lines) * least
 
 
 def test_what_the_first_of_many_contacts_have_in_common_is_not_typed_as_if_all_had_it(

@@ -1,22 +1,26 @@
 """The answer to the Tab key without click and without the commands: from a table made before, as the help is.
 
-`python tests/arch/reference.py` writes the table. What it cannot tell (values that are worked out, quoted words, the
-account of a config file) is asked of click, as if this were not there; both give the same answers, a test says.
+`python tests/arch/reference.py` writes the table. What it cannot tell (quoted words, the account of a config file
+that is not read at a glance) is asked of click, as if this were not there; both give the same answers, a test says.
 """
 
 from __future__ import annotations
 
 import os
 
+from xmppsh.config import glance
 from xmppsh.config.contacts import at_most, read_contacts
 
 FILE = os.path.join(os.path.dirname(__file__), "tab.txt")
 BREAK = "\f"  # before each section, which begins with the words of its command
 EVERYWHERE = "*"  # the section of the global options
+WORDS = ":"  # begins the name of a section of words, not of a command
+TOPICS = f"{WORDS}TOPIC"  # that `help` has beside the commands
+UNITS_S = "smhd"  # as in config/values.py; a test holds both against each other
 QUOTES = frozenset("'\"\\")
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789@.-_")  # an address of these alone is a file name as it stands
-# What else could name the account or the folders; then it is worked out the long way.
-ELSEWHERE = ("XMPPSH_PROFILE", "STATE_DIRECTORY", "CONFIGURATION_DIRECTORY")
+# What else could name the folders; then they are worked out the long way.
+ELSEWHERE = ("STATE_DIRECTORY", "CONFIGURATION_DIRECTORY")
 
 
 class NotHere(Exception):
@@ -37,7 +41,7 @@ def answer(env: os._Environ[str] | dict[str, str]) -> str | None:
     try:
         with open(FILE, encoding="utf-8") as file:
             return Line(file.read(), env).completed(words, last)
-    except (OSError, NotHere):
+    except (OSError, NotHere, glance.Unclear):
         return None
 
 
@@ -45,14 +49,17 @@ class Line:
     """The words before the cursor, read from left to right.
 
     `c` rows of a section are commands with their help, `o` rows options (kind, name, destination, help), `a` rows
-    arguments (kind). Kinds: flag, any, file, jid, `=one|other`, click; with a `*` where it may be given again.
+    arguments (kind), `v` rows words with their help. Kinds: flag, any, file, jid, span, topic, `=one|other`,
+    `,one|other` for a list with commas, `:NAME` for the words of that section, click; with a `*` where it may be given
+    again.
     """
 
     def __init__(self, table: str, env: os._Environ[str] | dict[str, str]) -> None:
         self._table, self._env = table, env
         self._path: list[str] = []
-        self._account = ""
+        self._account = self._profile = ""
         self._given: set[str] = set()
+        self._topic: list[str] = []  # the words after `help`
         self._enter()
 
     def _enter(self) -> None:
@@ -115,7 +122,7 @@ class Line:
         if destination == "jid":
             self._account = value
         elif destination == "profile":
-            raise NotHere
+            self._profile = value
 
     def _word(self, word: str) -> None:
         if word in self._commands:
@@ -127,6 +134,8 @@ class Line:
             self._account = word
         elif self._arguments and not self._arguments[0].startswith("*"):
             del self._arguments[0]
+        else:
+            self._topic.append(word)
 
     # ── Values ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -136,20 +145,37 @@ class Line:
             return FILES
         if kind == "any":
             return []
+        if kind == "jid":
+            begin = last.casefold()
+            return at_most([row for row in self._addresses() if row[0].casefold().startswith(begin)])
+        return [row for row in self._words(kind, last) if row[0].startswith(last)]
+
+    def _words(self, kind: str, last: str) -> list[tuple[str, str]]:
+        """Those that this kind of value may be, with their help."""
+        if kind == "span":
+            return [(last + unit, "") for unit in UNITS_S] if last.isdecimal() else []
+        if kind == "topic":
+            found = self._section(" ".join(self._topic)) if not self._topic or self._is_group() else []
+            return [(row[1], "") for row in [*found, *([] if self._topic else self._section(TOPICS))] if row[0] in "cv"]
+        if kind.startswith(WORDS):
+            return [(row[1], row[2]) for row in self._section(kind)]
         if kind.startswith("="):
-            return [(word, "") for word in kind[1:].split("|") if word.startswith(last)]
-        if kind != "jid":
-            raise NotHere
-        begin = last.casefold()
-        return at_most([row for row in self._addresses() if row[0].casefold().startswith(begin)])
+            return [(word, "") for word in kind[1:].split("|")]
+        if kind.startswith(","):
+            before = last[: last.rfind(",") + 1]
+            return [(before + word, "") for word in kind[1:].split("|") if word not in before.split(",")]
+        raise NotHere
+
+    def _is_group(self) -> bool:
+        """Are the words after `help` those of a group?"""
+        return f"{BREAK}{' '.join(self._topic)}\nc\t" in self._table
 
     def _addresses(self) -> list[tuple[str, str]]:
         """The contacts in the cache of the account, or of all accounts where none is named (registry/known.py)."""
-        env = self._env
-        account = (self._account or env.get("XMPPSH_JID", "")).partition("/")[0]
-        if any(env.get(name) for name in ELSEWHERE) or not PLAIN.issuperset(account):
+        if any(self._env.get(name) for name in ELSEWHERE):
             raise NotHere
-        if not account and os.path.lexists(f"{self._folder('XDG_CONFIG_HOME', '.config')}/config.toml"):
+        account = (self._account or self._configured()).partition("/")[0]
+        if not PLAIN.issuperset(account):
             raise NotHere
         folder = self._folder("XDG_STATE_HOME", ".local/state")
         own = [(account, "this account"), (account.partition("@")[2], "its server")] if account else []
@@ -165,6 +191,16 @@ class Line:
             raise NotHere
         accounts = [(name, "an account") for name in names if not account and "@" in name]
         return own + accounts + [row for name in names for row in read_contacts(f"{folder}/roster/{name}")]
+
+    def _configured(self) -> str:
+        """The account of the environment, or else of the config file; empty for none."""
+        profile = self._profile or self._env.get("XMPPSH_PROFILE", "")
+        jid = self._env.get("XMPPSH_JID", "")
+        if jid and not profile:
+            return jid
+        known = {row[3].replace("-", "_") for row in self._section(EVERYWHERE) if row[0] == "o"} - {"proxy"}
+        named = glance.account(f"{self._folder('XDG_CONFIG_HOME', '.config')}/config.toml", profile, known)
+        return jid or named
 
     def _folder(self, variable: str, below_home: str) -> str:
         given, home = self._env.get(variable, ""), self._env.get("HOME", "")

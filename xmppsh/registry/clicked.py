@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -166,13 +165,10 @@ def _complete_setting(
 ) -> list[CompletionItem[str]]:
     from click.shell_completion import CompletionItem
 
-    from xmppsh.registry.known import cached_addresses
-
     if setting.is_path:
         return [CompletionItem(incomplete, type="file")]
     if setting.name == "jid":
-        own = cached_addresses({}, os.environ)
-        return [CompletionItem(jid, help=about or None) for jid, about in own if jid.startswith(incomplete)]
+        return params.JID.shell_complete(ctx, param, incomplete)
     return [CompletionItem(word) for word in setting.choices if word.startswith(incomplete)]
 
 
