@@ -15,7 +15,7 @@ pytestmark = pytest.mark.either_server
 NS, FORMS = "http://jabber.org/protocol/commands", "jabber:x:data"
 FORM = """<x xmlns='jabber:x:data' type='form'><title>New account</title><instructions>All of it.</instructions>
 <field var='FORM_TYPE' type='hidden'><value>urn:kept</value></field>
-<field var='about' type='fixed'><value>Only a text</value></field>
+<field type='fixed'><value>Only a text</value></field>
 <field var='captcha-fallback-url' type='text-single'><value>https://example.org/seen</value></field>
 <field var='name' type='text-single' label='Your name'><required/></field>
 <field var='word' type='text-private' label='A word'><required/></field>
@@ -23,7 +23,7 @@ FORM = """<x xmlns='jabber:x:data' type='form'><title>New account</title><instru
 <field var='one' type='list-single' label='Choose'><required/><option><value>a</value></option>
 <option><value>b</value></option></field>
 <field var='many' type='list-multi' label='Colours'><required/><option><value>red</value></option>
-<option><value>blue</value></option></field>
+<option><value>blue</value></option><option><value>grey, dark</value></option></field>
 <field var='who' type='jid-single' label='Who'><required/></field>
 <field var='all' type='jid-multi' label='Everybody'><required/></field>
 <field var='text' type='text-multi' label='Words'><required/></field>
@@ -37,12 +37,15 @@ QUESTIONS = [
     ("Sure (yes|no)", "yes", None),
     ("Choose (a|b)", "c", "one: 'c' is not one of a, b"),
     ("Choose (a|b)", "b", None),
-    ("Colours (red|blue)", "red, green", "many: 'green' is not one of red, blue"),
-    ("Colours (red|blue)", "red, blue", None),
+    ("Colours (red|blue|grey, dark)", "red, grey", "many: 'grey' is not one of red, blue, grey, dark"),
+    ("Colours (red|blue|grey, dark)", "grey, dark, blue", None),
     ("Who", "@", "who: "),
     ("Who", "Romeo@Example.net", None),
     ("Everybody", "a@example.org, b@example.org", None),
-    ("Words", "one line", None),
+    ("Words (an empty line ends it)", "one line", None),
+    ("…", "and another\x01", "the text holds U+0001 at character 12"),
+    ("…", "and another", None),
+    ("…", "", None),
 ]
 ANSWERED = {
     "FORM_TYPE": ["urn:kept"],
@@ -51,10 +54,10 @@ ANSWERED = {
     "word": ["s3cret"],
     "sure": ["1"],
     "one": ["b"],
-    "many": ["red", "blue"],
+    "many": ["grey, dark", "blue"],
     "who": ["romeo@example.net"],
     "all": ["a@example.org", "b@example.org"],
-    "text": ["one line"],
+    "text": ["one line", "and another"],
     "kept": ["as it is"],
     "free": [],
 }
@@ -98,20 +101,30 @@ async def asking(server: Server) -> AsyncIterator[Asking]:
 async def test_every_type_of_field_is_asked_for_and_a_wrong_answer_again(program: Program, asking: Asking) -> None:
     async with Terminal(program, "adhoc", "run", asking.jid, "x") as terminal:
         for label, answer, complaint in QUESTIONS:
-            await terminal.until(lambda label=label: terminal.line.endswith(f"{label}:"), f"the question {label}")
+            end = label if label == "…" else f"{label}:"
+            await terminal.until(lambda end=end: terminal.line.endswith(end), f"the question {label}")
             terminal.type(answer + "\r")
             if complaint is not None:
                 await terminal.shows(f"Error: {complaint}")
         assert await terminal.exit_code() == 0
         shown = "\n".join(terminal.history)
     assert "New account" in shown
-    assert "All of it." in shown
+    assert "All of it.\nOnly a text\n" in shown
     assert "https://example.org/seen" in shown
     assert "s3cret" not in shown
     await asking.step()
     form = (await asking.step()).find(f"{{{FORMS}}}x")
     values = {one.get("var"): [value.text for value in one] for one in form}
     assert values == ANSWERED
+
+
+async def test_what_was_given_is_checked_before_anything_is_asked(program: Program, asking: Asking) -> None:
+    async with Terminal(program, "adhoc", "run", asking.jid, "x", "sure=perhaps", "who=@") as terminal:
+        assert await terminal.exit_code() == 64
+        shown = "\n".join(terminal.history)
+    assert "sure: 'perhaps' is not yes or no; who: " in shown
+    assert "must be given" not in shown
+    assert "Your name:" not in shown
 
 
 async def test_a_captcha_is_for_a_terminal(program: Program, asking: Asking) -> None:

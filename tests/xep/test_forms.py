@@ -3,7 +3,7 @@
 import pytest
 
 from xmppsh.errors import UsageError
-from xmppsh.xep.forms import Form, filled, form_in, reported_in, split, submitted
+from xmppsh.xep.forms import Form, filled, form_in, names_hint, reported_in, split, submitted
 from xmppsh.xmlio.reader import read_element, tree
 
 XML = """<command><x xmlns='jabber:x:data' type='form'><title>T</title><instructions>do</instructions>
@@ -25,7 +25,7 @@ def form() -> Form:
 
 
 def test_a_form_is_read_with_what_is_asked(form: Form) -> None:
-    assert (form.title, form.instructions) == ("T", ("do",))
+    assert (form.title, form.instructions) == ("T", ("do", "read me"))
     assert [one.name for one in form.asked] == ["name", "open", "who", "tags", "admins", "about", "plain"]
     assert form.asked[0].required
     assert form.asked[2].options == (("all", "All"), ("none", None))
@@ -33,7 +33,7 @@ def test_a_form_is_read_with_what_is_asked(form: Form) -> None:
 
 
 def test_what_stands_in_it_is_sent_back_and_what_is_given_replaces_it(form: Form) -> None:
-    given = split(["name=x=y", "open=yes", "tags=a", "tags=b", "admins=A@B", "about=one\ntwo"])
+    given = split(["name=x=y", "open=yes", "tags=a", "tags=b", "admins=A@B", "about=one\r\ntwo"])
     values = filled(form, given)
     assert values == {
         "FORM_TYPE": ("urn:form",), "name": ("x=y",), "open": ("1",), "who": ("all",), "tags": ("a", "b"),
@@ -65,7 +65,19 @@ def test_all_that_is_wrong_is_named(form: Form, pairs: list[str], sentence: str)
     with pytest.raises(UsageError) as caught:
         filled(form, split(pairs))
     assert str(caught.value).startswith(sentence)
-    assert caught.value.hint == "the fields are name, open, who, tags, admins, about, plain"
+    assert caught.value.hint == (
+        "name=…" if "nmae" in sentence else "the fields are name, open, who, tags, admins, about, plain"
+    )
+
+
+@pytest.mark.parametrize(("typed", "meant"), [
+    ("persistent", "muc#roomconfig_persistentroom=…"), ("ROOMNAME", "muc#roomconfig_roomname=…"),
+    ("muc#roomconfig_roomnam", "muc#roomconfig_roomname=…"), ("deliver_payloads", "pubsub#deliver_payloads=…"),
+    ("zebra", "the fields are muc#roomconfig_persistentroom, muc#roomconfig_roomname, pubsub#deliver_payloads"),
+])  # fmt: skip
+def test_a_name_that_no_field_has_is_told_with_the_one_that_was_meant(typed: str, meant: str) -> None:
+    fields = ["muc#roomconfig_persistentroom", "muc#roomconfig_roomname", "pubsub#deliver_payloads"]
+    assert names_hint([typed], fields) == meant
 
 
 @pytest.mark.parametrize("pair", ["name", "=x", ""])

@@ -19,7 +19,7 @@ from xmppsh.protocol.conditions import UNKNOWN
 from xmppsh.registry.base import command
 from xmppsh.registry.params import JID, NODE
 from xmppsh.xep import disco
-from xmppsh.xep.forms import Form, form_in, reported_in, split, submitted
+from xmppsh.xep.forms import Form, form_in, names_hint, reported_in, split, submitted
 from xmppsh.xep.missing import NotOffered, offered
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
@@ -172,7 +172,7 @@ async def _answer(app: App, form: Form | None, given: dict[str, list[str]], unus
     for what XML cannot carry."""
     fields = _names(form)
     if unused:
-        hint = f"its fields are {', '.join(fields)}" if fields else None
+        hint = names_hint(unused, fields) if fields else None
         raise UsageError(f"it does not ask for {', '.join(unused)}", hint=hint)
     if form is None:
         return None

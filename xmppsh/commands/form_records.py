@@ -52,8 +52,9 @@ def field_record(one: Field) -> FormField:
 async def completed(app: App, form: Form, given: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
     """The values to send: what was given; on a terminal the required ones that are missing are asked for.
 
-    Raises UsageError, which names what is missing.
+    Raises UsageError, which names what is missing; what was given is checked before anything is asked.
     """
+    filled(form, given, wholly=False)
     missing = [one for one in form.asked if one.required and one.name not in given and not any(one.values)]
     if missing and app.console.may_prompt:
         for line in filter(None, (form.title, *form.instructions, form.captcha_page)):
@@ -71,18 +72,36 @@ async def completed(app: App, form: Form, given: dict[str, list[str]]) -> dict[s
 
 
 def _ask(one: Field) -> list[str]:
-    """Ask on the terminal until the answer fits; several values of a list are separated by commas."""
+    """Ask on the terminal until the answer fits: values of a list are separated by commas, a text of lines ends with an
+    empty one."""
     import click
 
     def fitting(answer: str) -> list[str]:
-        texts = [text.strip() for text in answer.split(",")] if one.type in ("list-multi", "jid-multi") else [answer]
+        texts = _several(one, answer) if one.type in ("list-multi", "jid-multi") else [answer]
         try:
             submitted({one.name: checked(one, texts)})  # and XML can carry it
         except (UsageError, DataError) as error:
             raise click.UsageError(safe.line(str(error))) from error
         return texts
 
-    choices = "yes|no" if one.type == "boolean" else "|".join(value for value, _ in one.options)
+    how = {"boolean": "yes|no", "text-multi": "an empty line ends it"}
+    choices = how.get(one.type) or "|".join(value for value, _ in one.options)
     label = safe.line(f"{one.label or one.name} ({choices})" if choices else one.label or one.name)
     answer: list[str] = click.prompt(label, err=True, hide_input=one.type == "text-private", value_proc=fitting)
+    while one.type == "text-multi":
+        line = click.prompt("", default="", show_default=False, err=True, value_proc=fitting, prompt_suffix="… ")
+        if line == [""]:
+            break
+        answer += line
     return answer
+
+
+def _several(one: Field, answer: str) -> list[str]:
+    """What commas separate; an option that holds one is taken whole."""
+    known, parts, found = {value for value, _ in one.options}, answer.split(","), list[str]()
+    while parts:
+        ends = (end for end in range(len(parts), 1, -1) if ",".join(parts[:end]).strip() in known)
+        end = next(ends, 1)
+        found.append(",".join(parts[:end]).strip())
+        parts = parts[end:]
+    return found

@@ -9,6 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
+from xmppsh.config.values import nearest
 from xmppsh.errors import UsageError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.plain import dataclass
@@ -42,7 +43,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as it came. fields: those with a name, in order."""
+    """A form as it came. instructions: what it tells people, fixed texts too; fields: those with a name."""
 
     title: str | None
     instructions: tuple[str, ...]
@@ -64,9 +65,13 @@ def form_in(parent: Tree | None) -> Form | None:
     found = None if parent is None else parent.find(FORM)
     if found is None:
         return None
-    fields = [_field(one) for one in found.iterfind(f"{{{ns.DATA_FORMS}}}field") if one.get("var")]
-    instructions = tuple(one.text or "" for one in found.iterfind(f"{{{ns.DATA_FORMS}}}instructions"))
-    return Form(found.findtext(f"{{{ns.DATA_FORMS}}}title"), instructions, tuple(fields))
+    fields = [_field(one) for one in found.iterfind(f"{{{ns.DATA_FORMS}}}field")]
+    instructions = [one.text or "" for one in found.iterfind(f"{{{ns.DATA_FORMS}}}instructions")]
+    for one in fields:
+        if one.type == "fixed":  # §3.3: such as the title of a section
+            instructions += [": ".join(filter(None, (one.label, text))) for text in one.values or ("",)]
+    title = found.findtext(f"{{{ns.DATA_FORMS}}}title")
+    return Form(title, tuple(instructions), tuple(one for one in fields if one.name))
 
 
 def _field(found: Tree) -> Field:
@@ -115,10 +120,14 @@ def split(pairs: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def filled(form: Form, given: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
-    """The values of all fields, the given ones and what stood there. Raises UsageError, naming all that is wrong."""
+def filled(form: Form, given: dict[str, list[str]], *, wholly: bool = True) -> dict[str, tuple[str, ...]]:
+    """The values of all fields, the given ones and what stood there. Raises UsageError, naming all that is wrong.
+
+    wholly: what is required must be there.
+    """
     by_name = {one.name: one for one in form.fields}
-    wrong = [f"there is no field {name!r}" for name in given if name not in by_name]
+    unknown = [name for name in given if name not in by_name]
+    wrong = [f"there is no field {name!r}" for name in unknown]
     wrong += [f"{name} is fixed" for name in given if name in by_name and by_name[name].type == "fixed"]
     values: dict[str, tuple[str, ...]] = {one.name: one.values for one in form.fields if one.type != "fixed"}
     for name, texts in given.items():
@@ -127,12 +136,20 @@ def filled(form: Form, given: dict[str, list[str]]) -> dict[str, tuple[str, ...]
                 values[name] = checked(by_name[name], texts)
             except UsageError as error:
                 wrong.append(str(error))
-    missing = [one.name for one in form.asked if one.required and not any(values.get(one.name, ()))]
+    missing = [one.name for one in form.asked if wholly and one.required and not any(values.get(one.name, ()))]
     if missing:
         wrong.append(f"{', '.join(missing)} must be given")
     if wrong:
-        raise UsageError("; ".join(wrong), hint=f"the fields are {', '.join(one.name for one in form.asked)}")
+        raise UsageError("; ".join(wrong), hint=names_hint(unknown, [one.name for one in form.asked]))
     return values
+
+
+def names_hint(unknown: Sequence[str], fields: Sequence[str]) -> str:
+    """What to write instead of the names that no field has; else which fields there are."""
+    short = {tail.lower(): one for one in fields for tail in (one.rpartition("_")[2], one.rpartition("#")[2], one)}
+    near = [short.get(nearest(name, short) or "") for name in unknown]
+    meant = [f"{one}=…" for one in near if one is not None]
+    return " ".join(meant) if meant else f"the fields are {', '.join(fields)}"
 
 
 def checked(one: Field, texts: Sequence[str]) -> tuple[str, ...]:
@@ -160,7 +177,7 @@ def checked(one: Field, texts: Sequence[str]) -> tuple[str, ...]:
                 except XmppshError as error:
                     raise UsageError(f"{one.name}: {error}") from error
             case "text-multi":
-                found += text.split("\n")
+                found += text.replace("\r\n", "\n").split("\n")
             case _:
                 found.append(text)
     return tuple(found)
