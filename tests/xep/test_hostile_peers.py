@@ -16,6 +16,8 @@ from xmppsh.shell.shown.look import Palette
 from xmppsh.shell.shown.people import People
 from xmppsh.shell.shown.printer import unwrapped
 from xmppsh.xep.carbons import copied
+from xmppsh.xep.pubsub import events_in
+from xmppsh.xep.roster import pushed
 from xmppsh.xmlio.reader import read_element
 
 OWN = Jid.parse("juliet@example.org/balcony")
@@ -86,6 +88,36 @@ def test_an_answer_is_believed_from_whom_we_asked_alone(sender: str, to: str | N
     said = f" from='{sender}'" if sender else ""
     stanza = read_element(f"<iq xmlns='jabber:client' type='result' id='q1'{said}/>")
     assert is_answer(stanza, "q1", None if to is None else Jid.parse(to), OWN) is is_believed
+
+
+@pytest.mark.parametrize(
+    ("sender", "is_believed"),
+    [
+        ("", True), ("juliet@example.org", True), (MALLORY, False), ("example.org", False),
+        ("juliet@example.org/other", False), ("nurse@example.org", False), *((one, False) for one in ILL_FORMED[1:]),
+    ],
+)  # fmt: skip
+def test_a_change_of_the_roster_is_believed_from_our_own_account_alone(sender: str, is_believed: bool) -> None:
+    said = f" from='{sender}'" if sender else ""
+    item = "<query xmlns='jabber:iq:roster'><item jid='mallory@evil.example' name='Romeo' subscription='both'/></query>"
+    push = read_element(f"<iq xmlns='jabber:client' type='set' id='p1'{said}>{item}</iq>")
+    assert [one.jid for one in pushed(push, OWN)] == (["mallory@evil.example"] if is_believed else [])
+
+
+@pytest.mark.parametrize(
+    ("sender", "is_believed"),
+    [
+        ("juliet@example.org", True), ("JULIET@example.org", True), ("", False), (MALLORY, False),
+        ("example.org", False), ("juliet@example.org/balcony", False), *((one, False) for one in ILL_FORMED),
+    ],
+)  # fmt: skip
+def test_an_event_of_a_node_is_believed_from_its_service_alone(sender: str, is_believed: bool) -> None:
+    said = f" from='{sender}'" if sender else ""
+    item = "<items node='urn:xmpp:bookmarks:1'><item id='room@muc.evil.example'><x xmlns='urn:x'/></item></items>"
+    event = f"<event xmlns='http://jabber.org/protocol/pubsub#event'>{item}</event>"
+    message = read_element(f"<message xmlns='jabber:client' type='headline'{said}>{event}</message>")
+    found = [one.item_id for one in events_in(message, OWN.bare, "urn:xmpp:bookmarks:1")]
+    assert found == (["room@muc.evil.example"] if is_believed else [])
 
 
 STAMPS = {
