@@ -208,7 +208,7 @@ CASES = [
     case("redirected-before-tls", {"header": ("{good}", *see_other_host("evil.example"))}, 76, once=False,
          falls_back=True),
     case("redirected-after-the-stanza", {"message": see_other_host("evil.example")}, 79),
-    case("silent-before-tls", {"header": SILENCE}, 69, once=False, falls_back=True),
+    case("silent-before-tls", {"header": SILENCE}, 75, once=False, falls_back=True, marks=QUICK),
     case("ping", {}, 0, command=("ping",), once=False),
     case("ping-refused", {"ping": f"<iq type='error' id='{{id}}'>{stanza_error('forbidden')}</iq>"}, 77, once=False,
          command=("ping", DOMAIN)),

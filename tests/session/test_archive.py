@@ -23,8 +23,8 @@ class Archive:
 
     jid = JULIET
 
-    def __init__(self, *messages: str, default: str = "always") -> None:
-        self.messages, self.default = messages, default
+    def __init__(self, *messages: str, default: str = "always", sender: str = "") -> None:
+        self.messages, self.default, self.sender = messages, default, sender
         self._results: list[Element] = []
 
     @contextmanager
@@ -39,7 +39,8 @@ class Archive:
         place = int(before or len(self.messages)) - 1
         self._results.append(
             read_element(
-                f"<message><result xmlns='urn:xmpp:mam:2' queryid='{self._query_id}' id='{place}'>"
+                f"<message from='{self.sender or JULIET.bare}'>"
+                f"<result xmlns='urn:xmpp:mam:2' queryid='{self._query_id}' id='{place}'>"
                 f"<forwarded xmlns='urn:xmpp:forward:0'>{self.messages[place]}</forwarded></result></message>"
             )
         )
@@ -80,6 +81,12 @@ async def test_a_message_with_our_origin_id_has_arrived_when_it_is_there_and_has
     assert await fate(Archive(archived(OURS, "the-user-s"), archived()), entry) is Fate.ACKED
     assert await fate(Archive(archived()), entry) is Fate.QUEUED
     assert await fate(Archive(archived(), default="roster"), entry) is Fate.UNCERTAIN
+
+
+@pytest.mark.parametrize("sender", ["mallory@evil.example", str(JULIET), JULIET.domainpart, "romeo@example.net"])
+async def test_a_result_from_anybody_else_than_our_own_archive_proves_nothing(sender: str) -> None:
+    forged = Archive(archived(OURS), sender=sender)
+    assert await fate(forged, in_doubt(OURS)) is Fate.QUEUED
 
 
 async def test_the_id_that_the_user_gave_proves_nothing() -> None:

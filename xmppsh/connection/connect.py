@@ -215,6 +215,8 @@ class Connector:
             is_sasl2 = any(stream.is_sasl2 and stream.ended_in in SASL2_LOGIN for stream in self._tried)
             if isinstance(error, TlsError) or error.layer == "sasl" or not (self._ahead or is_sasl2):
                 raise
+            if not self._left_s():  # another try would only say that it came too late
+                raise
             self._log(1, f"{error}; trying again, step by step")
         ahead, self._uses_sasl2 = self._ahead, False
         self._known = None if known is None else replace(known, rung=Rung.NOTHING)

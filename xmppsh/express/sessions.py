@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xmppsh.outbox.journal import Journal
     from xmppsh.texts import Log
 
+SHARE = 0.8  # of the connect timeout: with the rest, the ordinary way sees for itself what it is that does not answer
 DRAIN_S = 5.0  # for acks still open when a signal ends a command
 
 
@@ -65,7 +66,7 @@ class Express:
     async def one_shot(self, *, heals: bool = False, acks: bool = True) -> AsyncIterator[Session]:
         """The session; raises Declined, and what ends it. It is closed cleanly, whatever ends the block."""
         del heals, acks  # who needs them otherwise takes the ordinary way
-        session = self._opened(time.monotonic() + self._options.connect_timeout_s)
+        session = self._opened(time.monotonic() + SHARE * self._options.connect_timeout_s)
         try:
             yield session
         except Stopped:
