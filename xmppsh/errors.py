@@ -27,12 +27,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any, ClassVar, Literal
 
-Layer = Literal["usage", "config", "dns", "tcp", "tls", "stream", "sasl", "bind", "stanza", "io", "internal"]
+    Layer = Literal["usage", "config", "dns", "tcp", "tls", "stream", "sasl", "bind", "stanza", "io", "internal"]
 
 
 class ExitCode(IntEnum):

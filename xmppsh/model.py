@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from _socket import AF_INET, AF_INET6, inet_pton
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import MalformedJid
@@ -13,6 +13,9 @@ from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Literal
+
+    TlsMode = Literal["auto", "direct", "starttls", "off"]
 
 MAX_ENFORCEMENTS = 4  # the fourth changes nothing: RFC 8264 §7
 MAX_PART_BYTES = 1023  # RFC 7622 §3.1: each part, in UTF-8
@@ -292,8 +295,6 @@ class Element:
 
 
 STANZA_NAMES = frozenset({f"{{{ns.CLIENT}}}message", f"{{{ns.CLIENT}}}presence", f"{{{ns.CLIENT}}}iq"})
-
-TlsMode = Literal["auto", "direct", "starttls", "off"]
 
 
 @dataclass(frozen=True, slots=True)

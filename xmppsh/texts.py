@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import os
-from datetime import UTC
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from typing import Literal, Protocol
 
+    class Log(Protocol):
+        """Takes what happens as a sentence. Level 1 is shown with -v, level 2 with -vv and so on; 0 always."""
 
-class Log(Protocol):
-    """Takes what happens as a sentence. Level 1 is shown with -v, level 2 with -vv and so on; 0 always."""
-
-    def __call__(self, level: int, text: str, /) -> None: ...
+        def __call__(self, level: int, text: str, /) -> None: ...
 
 
 def os_reason(error: BaseException) -> str:
@@ -29,12 +28,12 @@ def asking_for_network(hint: str, *reasons: str) -> str:
     return f"is this machine connected to a network? {hint}" if is_gone else hint
 
 
-def rfc3339(moment: datetime, timespec: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
+def rfc3339(moment: datetime.datetime, timespec: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
     """A moment in UTC as RFC 3339 and XEP-0082 write it: `2026-01-31T12:00:00.000Z`. It must know its time zone."""
-    return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+    return moment.astimezone(datetime.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def local(moment: datetime) -> datetime:
+def local(moment: datetime.datetime) -> datetime.datetime:
     """A moment in our time zone; as it is where the calendar ends before: anybody can stamp the year 1 or 9999."""
     try:
         return moment.astimezone()

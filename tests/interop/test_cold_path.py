@@ -17,7 +17,7 @@ ALWAYS = (
 BY_ASYNCIO = "inspect ast dis tokenize linecache" if sys.version_info >= (3, 14) else ""
 WITHOUT_LOOP = (
     "asyncio ssl socket selectors logging concurrent.futures xmppsh.session.session xmppsh.connection.connect"
-    " ctypes ipaddress urllib.parse xml.etree.ElementTree"
+    " ctypes ipaddress urllib.parse xml.etree.ElementTree typing signal threading datetime xmppsh.output.records"
 )
 MAIN = """
 import atexit, sys

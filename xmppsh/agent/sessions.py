@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from xmppsh.app.ports import INBOX_BYTES, Plug, nothing
+from xmppsh.app.ports import INBOX_BYTES, nothing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xmppsh.agent.pool import Pool
     from xmppsh.app.account import Account
     from xmppsh.app.console import Console
-    from xmppsh.app.ports import BeforeLogin
+    from xmppsh.app.ports import BeforeLogin, Plug
     from xmppsh.app.storage import Storage
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import BulkSessionPort, Reader, SessionPort

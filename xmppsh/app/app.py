@@ -11,7 +11,6 @@ from xmppsh.app.storage import Storage
 from xmppsh.config.schema import Origin
 from xmppsh.errors import IoError
 from xmppsh.output.printer import Printer
-from xmppsh.output.records import record
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.splitter import Limits
 
@@ -76,6 +75,8 @@ class App:
 
     def record(self, stanza: Element) -> StanzaRecord:
         """A stanza that has just come, as a record."""
+        from xmppsh.output.records import record  # a plain `send` needs none
+
         jid = self.settings.jid
         return record(stanza, self.console.now, "" if jid is None else str(jid.bare))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
@@ -16,13 +16,14 @@ from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeVar
 
     from xmppsh.app.shutdown import Shutdown
     from xmppsh.config.schema import Settings
     from xmppsh.errors import XmppshError
     from xmppsh.output.streams import InputStream, OutputStream
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Console:
     contents: Mapping[Path, bytes] = field(default_factory=dict)
     shows_progress: bool = False
     umask: int = -1
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    now: Callable[[], datetime.datetime] = field(default=lambda: datetime.datetime.now(datetime.UTC))
 
     def told(self, settings: Settings) -> Console:
         """The same, with its stderr as these settings want it."""

@@ -10,13 +10,12 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from xmppsh.app.ports import INBOX_BYTES, Plug, nothing
+from xmppsh.app.ports import INBOX_BYTES, DryRunEnds, nothing
 from xmppsh.config.secrets import find_password, password_setting
 from xmppsh.errors import ConnectError, ConnectionLost, SaslError
 from xmppsh.model import Credentials, Jid
 from xmppsh.session.collecting import Collecting
 from xmppsh.session.responder import with_caps
-from xmppsh.session.session_port import DryRunEnds
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from xmppsh.app.account import Account
     from xmppsh.app.console import Console
+    from xmppsh.app.ports import Plug
     from xmppsh.connection.options import SessionOptions
     from xmppsh.errors import XmppshError
     from xmppsh.model import Element

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xmppsh.app.ports import INBOX_BYTES, Plug, nothing
+from xmppsh.app.ports import INBOX_BYTES, nothing
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, XmppshError
 from xmppsh.model import Credentials
 from xmppsh.xmlio.ids import beside
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from xmppsh.app.account import Account
     from xmppsh.app.console import Console
+    from xmppsh.app.ports import Plug
     from xmppsh.app.storage import Storage
     from xmppsh.connection.options import SessionOptions
     from xmppsh.ghosts.dead_session import Reaped

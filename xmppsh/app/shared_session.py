@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from xmppsh.app.ports import INBOX_BYTES, Plug, nothing
+from xmppsh.app.ports import INBOX_BYTES, nothing
 from xmppsh.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from xmppsh.app.ports import BeforeLogin
+    from xmppsh.app.ports import BeforeLogin, Plug
     from xmppsh.session.session import Session
     from xmppsh.session.session_port import Reader
 

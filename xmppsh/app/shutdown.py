@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found] # what `signal` wraps
+import _signal as signal  # type: ignore[import-not-found] # what `signal` wraps
 import asyncio
 import os
-import signal
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -44,11 +43,11 @@ class Shutdown:
         os.set_blocking(woken, False)
         os.set_blocking(wakes, False)
         loop.add_reader(woken, os.read, woken, 4096)
-        _signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         for number in HANDLED:
-            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue
-            _signal.signal(number, partial(self._came, loop))
+            signal.signal(number, partial(self._came, loop))
 
     def _came(self, loop: asyncio.AbstractEventLoop, number: int, _frame: object) -> None:
         """A signal came, perhaps in the middle of anything: the loop takes it in its next turn, while there is one."""

@@ -97,7 +97,8 @@ def _start() -> None:
 
     early = Early(words, os.environ) if is_ours else None
     # Needed late, or not at all: these, and what they load themselves.
-    later("asyncio", "copy", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
+    later("asyncio", "copy", "datetime", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
+    later("typing", TYPE_CHECKING=False)
     later("urllib.parse", quote_from_bytes=_quote)
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:

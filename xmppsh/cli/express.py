@@ -7,7 +7,7 @@ import select
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.app.own_session import OwnSessions
 from xmppsh.errors import ExitCode
@@ -18,6 +18,7 @@ from xmppsh.output.streams import OutputStream
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from typing import Any
 
     from xmppsh.app.app import App
     from xmppsh.registry.base import Work

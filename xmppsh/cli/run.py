@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found] # see agent/thin.py
 import atexit
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SIGNAL_BASE = 128  # what a shell adds to the number of the signal that a program died of
 DYING = [SIGNAL_BASE + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-SIGINT_CODE = SIGNAL_BASE + signal.SIGINT
+SIGINT_CODE: int = SIGNAL_BASE + signal.SIGINT
 
 
 def run(arguments: list[str], early: Early | None = None) -> int:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found] # see agent/thin.py
 import asyncio
 import errno
 import gc
 import os
-import signal
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.app.app import App
 from xmppsh.app.console import Console
@@ -27,6 +27,7 @@ from xmppsh.output.streams import InputStream, OutputStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from xmppsh.ghosts.guard import KnownSession
     from xmppsh.net.early import Early

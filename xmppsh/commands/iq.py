@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import DataError
 from xmppsh.output import safe
@@ -16,6 +16,7 @@ from xmppsh.xmlio.reader import children, read_element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import Literal
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import XmppshError
@@ -18,6 +18,7 @@ from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import Literal
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.ours import read_regular, refuse_foreign_file, refuse_foreign_folder
 from xmppsh.config.paths import refuse_readable_by_others
@@ -17,6 +17,7 @@ from xmppsh.texts import os_reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any
 
 HEADER = r"""\s*\[\s*(?:profile\s*\.\s*["']?(?P<profile>[^"'\]]+?)["']?|(?P<other>[^\[\]]*))\s*\]"""
 KEY = r"""\s*["']?([\w-]+)["']?\s*[=.]"""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.ours import open_private, replace_private
 from xmppsh.texts import os_reason
@@ -15,6 +15,7 @@ from xmppsh.texts import os_reason
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
 
     from xmppsh.texts import Log
 

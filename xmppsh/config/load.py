@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.document import Document, read
 from xmppsh.config.paths import config_file, is_named
@@ -13,6 +13,7 @@ from xmppsh.errors import ConfigError, UsageError, XmppshError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from xmppsh.model import Jid
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectError, UsageError
 from xmppsh.model import split_host_port
 from xmppsh.plain import dataclass
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 SCHEMES = ("socks5h", "http")
 FORM = "socks5h://[USER:PASSWORD@]HOST:PORT or http://…"

@@ -9,26 +9,30 @@ from __future__ import annotations
 from dataclasses import field, fields, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING
 
 from xmppsh.config import values
 from xmppsh.config.paths import expanded
 from xmppsh.config.proxy import Proxy
-from xmppsh.model import Jid, TlsMode
+from xmppsh.model import Jid
 from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, Literal, TypeVar
 
-T = TypeVar("T")
-Format = Literal["text", "json", "xml", "nagios", "openmetrics"]
-TLS_MODES: tuple[TlsMode, ...] = get_args(TlsMode)
-Color = Literal["auto", "always", "never"]
-UseAgent = Literal["auto", "no"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+    from xmppsh.model import TlsMode
+
+    T = TypeVar("T")
+    Format = Literal["text", "json", "xml", "nagios", "openmetrics"]
+    Color = Literal["auto", "always", "never"]
+    UseAgent = Literal["auto", "no"]
+
+TLS_MODES: tuple[TlsMode, ...] = ("auto", "direct", "starttls", "off")
+FORMATS: tuple[Format, ...] = ("text", "json", "xml", "nagios", "openmetrics")
 MONITORS: tuple[Format, ...] = FORMATS[3:]  # for what watches a service: of doctor alone
-COLORS: tuple[Color, ...] = get_args(Color)
-USES: tuple[UseAgent, ...] = get_args(UseAgent)
+COLORS: tuple[Color, ...] = ("auto", "always", "never")
+USES: tuple[UseAgent, ...] = ("auto", "no")
 
 
 class Origin(IntEnum):
@@ -98,19 +102,23 @@ def _field(group: str, help_text: str, default: Any, parse: Callable[[str], Any]
 
 
 def _value(group: str, help_text: str, default: T, parse: Callable[[str], T], metavar: str, **facts: Any) -> T:
-    return cast("T", _field(group, help_text, default, parse, metavar=metavar, **facts))
+    made: T = _field(group, help_text, default, parse, metavar=metavar, **facts)
+    return made
 
 
 def _optional(group: str, help_text: str, parse: Callable[[str], T], metavar: str, **facts: Any) -> T | None:
-    return cast("T | None", _field(group, help_text, None, parse, metavar=metavar, **facts))
+    made: T | None = _field(group, help_text, None, parse, metavar=metavar, **facts)
+    return made
 
 
 def _several(group: str, help_text: str, parse: Callable[[str], T], metavar: str) -> tuple[T, ...]:
-    return cast("tuple[T, ...]", _field(group, help_text, (), parse, metavar=metavar, many=True))
+    made: tuple[T, ...] = _field(group, help_text, (), parse, metavar=metavar, many=True)
+    return made
 
 
 def _flag(group: str, help_text: str, short: str | None = None) -> bool:
-    return cast("bool", _field(group, help_text, False, short=short, flag=True))
+    made: bool = _field(group, help_text, False, short=short, flag=True)
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)

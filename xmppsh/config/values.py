@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import UsageError
 from xmppsh.model import a_labels, is_address, split_host_port
@@ -12,6 +12,9 @@ from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    Word = TypeVar("Word", bound=str)
 
 DNS_PORT = 53
 MAX_KEPT_S = 86_400
@@ -19,7 +22,6 @@ MAX_S = 31_536_000  # a year
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 SPANS = "seconds such as 5 or 0.5, or a span such as 30s, 5m, 2h, 7d"
 WHOLE_SPAN = "[0-9]{1,9}[smhd]"
-Word = TypeVar("Word", bound=str)
 
 
 def _seconds(text: str) -> float:

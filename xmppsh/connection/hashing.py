@@ -8,10 +8,10 @@ of the password leaves this process, since it would do in its place. A hash that
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
+from _thread import allocate_lock, start_new_thread  # `threading` costs milliseconds
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.kept import KeptFile
 from xmppsh.protocol.saslprep import NotAllowed, saslprep
@@ -19,6 +19,7 @@ from xmppsh.protocol.scram import HASHES, MAX_ITERATIONS, MIN_ITERATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from xmppsh.texts import Log
 
@@ -34,7 +35,7 @@ class Hashing:
         self._file, self._account = KeptFile(path, _is_entry, log), account
         self._former: dict[str, Any] = {}
         self._wanted: tuple[str, bytes, bytes, int] | None = None  # hash, password, salt, rounds
-        self._thread: threading.Thread | None = None
+        self._hashing = allocate_lock()  # held while it is hashed
         self._result = b""
         self._asked: tuple[str, bytes, int] | None = None
 
@@ -49,18 +50,21 @@ class Hashing:
         except NotAllowed:
             return  # the login tells of it
         self._wanted = (entry["hash"], prepared, b64decode(entry["salt"]), entry["rounds"])
-        self._thread = threading.Thread(target=self._work, args=self._wanted, daemon=True)
-        self._thread.start()
+        self._hashing.acquire()
+        start_new_thread(self._work, self._wanted)
 
     def _work(self, name: str, password: bytes, salt: bytes, rounds: int) -> None:
-        self._result = hashlib.pbkdf2_hmac(name, password, salt, rounds)
+        try:
+            self._result = hashlib.pbkdf2_hmac(name, password, salt, rounds)
+        finally:
+            self._hashing.release()
 
     def pbkdf2(self, name: str, password: bytes, salt: bytes, rounds: int) -> bytes:
         """The same as `hashlib.pbkdf2_hmac`; waits for what was begun, where that is it."""
         self._asked = (name, salt, rounds)
-        if self._thread is not None and self._wanted == (name, password, salt, rounds):
-            self._thread.join()
-            return self._result
+        if self._wanted == (name, password, salt, rounds):
+            with self._hashing:
+                return self._result
         return hashlib.pbkdf2_hmac(name, password, salt, rounds)
 
     def remember(self) -> None:

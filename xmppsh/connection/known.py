@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.kept import KeptFile
 from xmppsh.protocol.ahead import Known, Rung
@@ -16,6 +16,7 @@ from xmppsh.protocol.ahead import Known, Rung
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
 
     from xmppsh.protocol.stream import Stream
     from xmppsh.texts import Log

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.kept import KeptFile
 from xmppsh.protocol.fast import HASHES, Client, Token
@@ -17,6 +17,7 @@ from xmppsh.protocol.fast import HASHES, Client, Token
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
 
     from xmppsh.texts import Log
 

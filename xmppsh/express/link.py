@@ -11,11 +11,13 @@ import _ssl
 import contextlib
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.net.tls import set_up
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from xmppsh.express.waits import Waits
     from xmppsh.net.tls import TlsPolicy
 

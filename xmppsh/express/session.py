@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.errors import ConnectionLost, IoError, XmppshError
@@ -28,6 +28,7 @@ from xmppsh.xmlio.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from typing import Any
 
     from xmppsh.connection.options import SessionOptions
     from xmppsh.express.link import Link

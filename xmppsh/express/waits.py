@@ -5,14 +5,15 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found] # see agent/thin.py
 import os
 import select
-import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
+from _thread import start_new_thread  # `threading` costs milliseconds
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 HANDLED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
@@ -71,7 +72,7 @@ class Waits:
                 failures.append(error)
             os.write(tells, b".")
 
-        threading.Thread(target=run, daemon=True).start()
+        start_new_thread(run, ())
         self.until(done, select.POLLIN, deadline)
         os.close(done)
         os.close(tells)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.kept import KeptFile
 from xmppsh.config.ours import replace_private
@@ -20,6 +20,7 @@ from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from xmppsh.model import TlsMode
     from xmppsh.net.attempts import Attempt

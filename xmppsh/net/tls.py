@@ -9,7 +9,7 @@ import ssl  # loaded at its first use (cli/__main__.py): a cold `send` does with
 from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import (
     ConfigError,
@@ -26,6 +26,7 @@ from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any, Literal
 
 ALPN, ALPN_OF_SERVERS = "xmpp-client", "xmpp-server"  # XEP-0368 §2
 TLS_1_2 = 0x0303  # RFC 5246 §6.2.1; ssl.TLSVersion.TLSv1_2

@@ -7,7 +7,7 @@ it would be without. It is opened up before anything but its owner's acks happen
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.outbox import control
 from xmppsh.outbox.entry import Batch, origin_id_of
@@ -17,6 +17,7 @@ from xmppsh.xmlio.reader import END
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
 BATCHES = """
 CREATE TABLE IF NOT EXISTS batch (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import _sqlite3 as sqlite3  # what `sqlite3` wraps: that one loads datetime
 import os
-import sqlite3
+from _thread import allocate_lock
 from collections import Counter
 from contextlib import contextmanager, suppress
-from threading import Lock
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from xmppsh.config.ours import make_folder, open_private, refuse_foreign_file, why_closed
 from xmppsh.errors import IoError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future, ThreadPoolExecutor
     from pathlib import Path
+    from typing import NoReturn
 
 MIN_FILE_BYTES = 512  # SQLite's smallest page
 # Measured with the rows of `pipe`: a third less time for a commit than with 4 KiB pages and a checkpoint at 4 MiB, and
@@ -28,7 +29,7 @@ MAGIC = b"SQLite format 3\0"
 # closes any descriptor of it (https://sqlite.org/howtocorrupt.html §2.2): another process would then fold the journal
 # in and remove it while we write to it. So nobody looks at the bytes of such a file but SQLite.
 _in_use: Counter[tuple[int, int]] = Counter()
-_opening = Lock()
+_opening = allocate_lock()
 
 
 class Database:

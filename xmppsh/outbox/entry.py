@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import Xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import ClassVar
 
 _ORIGIN_ID = rb'<origin-id [^>]*id="([^"]*)"/></message>$'
 

@@ -7,12 +7,33 @@ whoever closes the session of a dead process leaves it behind with the moment.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     import sqlite3
+    from typing import Protocol
+
+    class Marked(Protocol):
+        """Who reads on a session."""
+
+        @property
+        def reader(self) -> str:
+            """Which command of which address (`listen romeo@example.net`)."""
+
+        @property
+        def newest_kept(self) -> str:
+            """The stanza-id (XEP-0359) of the newest message that is dealt with, or stored; empty for none."""
+
+        @property
+        def gets_messages(self) -> bool:
+            """Does what is sent to the bare address come to it?"""
+
+        @property
+        def is_complete(self) -> bool:
+            """Has it all that came before, or is the archive still being read?"""
+
 
 MARKS = """
 CREATE TABLE IF NOT EXISTS mark (
@@ -29,26 +50,6 @@ MOVED = """
     END
 """
 LEFT = "reader = ? AND session NOT IN (SELECT id FROM session)"
-
-
-class Marked(Protocol):
-    """Who reads on a session."""
-
-    @property
-    def reader(self) -> str:
-        """Which command of which address (`listen romeo@example.net`)."""
-
-    @property
-    def newest_kept(self) -> str:
-        """The stanza-id (XEP-0359) of the newest message that is dealt with, or stored; empty where there is none."""
-
-    @property
-    def gets_messages(self) -> bool:
-        """Does what is sent to the bare address come to it?"""
-
-    @property
-    def is_complete(self) -> bool:
-        """Has it all that came before, or is the archive still being read?"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 from xmppsh.output import safe
+
+if TYPE_CHECKING:
+    from typing import Any
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # letters and emoji stand as they are
 

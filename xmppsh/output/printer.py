@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from xmppsh.output import safe, template
+from xmppsh.output import safe
 from xmppsh.output.ndjson import dumps
-from xmppsh.output.records import StanzaRecord
-from xmppsh.output.verbatim import Verbatim
 
 if TYPE_CHECKING:
     from xmppsh.output.record import Record
     from xmppsh.output.streams import OutputStream
+    from xmppsh.output.template import Template
 
 
 class Printer:
@@ -45,8 +44,12 @@ class Printer:
         _ = self._render
 
     @cached_property
-    def _render(self) -> template.Template | None:
-        return None if self._template is None else template.compiled(self._template)
+    def _render(self) -> Template | None:
+        if self._template is None:
+            return None
+        from xmppsh.output.template import compiled
+
+        return compiled(self._template)
 
     async def print(self, record: Record, stdout: OutputStream) -> None:
         """Write one record, whole and at once."""
@@ -54,9 +57,9 @@ class Printer:
 
     def line(self, record: Record, *, for_terminal: bool) -> str:
         """The record in the form that was asked for, without the last newline."""
-        if isinstance(record, Verbatim):
+        if record.is_verbatim:
             return record.text()
-        if self._render is not None and (self._for_all or isinstance(record, StanzaRecord)):
+        if self._render is not None and (self._for_all or record.is_stanza):
             return self._render(record.data(), record.document() or "", for_terminal=for_terminal)
         match self.format:
             case "json":

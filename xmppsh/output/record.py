@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 class Record:
@@ -15,9 +16,11 @@ class Record:
 
     A field whose name is a keyword ends in an underscore, which JSON leaves out (`from_` is `from`). A field with the
     metadata NOT_JSON is for the other formats alone. Each field has a docstring: `xmppsh schema` prints it.
+    is_stanza: the templates of the config file are meant for it. is_verbatim: every format prints its text as it is.
     """
 
     __slots__ = ()
+    is_stanza = is_verbatim = False
 
     def text(self) -> str:
         """For people: one line or more, safe for a terminal, without the last newline."""

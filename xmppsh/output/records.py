@@ -37,6 +37,7 @@ LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 class MessageRecord(Record):
     """A message as `listen` and the shell print it (RFC 6121 §5)."""
 
+    is_stanza = True
     kind: Literal["message"] = field(default="message", init=False)
     """What it is."""
     from_: str | None
@@ -93,6 +94,7 @@ class MessageRecord(Record):
 class PresenceRecord(Record):
     """A presence as `listen` prints it (RFC 6121 §4)."""
 
+    is_stanza = True
     kind: Literal["presence"] = field(default="presence", init=False)
     """What it is."""
     from_: str | None
@@ -126,6 +128,7 @@ class PresenceRecord(Record):
 class IqRecord(Record):
     """An IQ as `listen --only iq` prints it (RFC 6120 §8.2.3)."""
 
+    is_stanza = True
     kind: Literal["iq"] = field(default="iq", init=False)
     """What it is."""
     from_: str | None

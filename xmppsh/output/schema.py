@@ -19,7 +19,8 @@ NAMES: dict[Any, str] = {str: "string", bool: "boolean", int: "integer", float: 
 
 def schema(record: type[Record]) -> dict[str, Any]:
     """The schema of one record: every field is always there, and there are no others."""
-    hints, described = get_type_hints(record), _docstrings(record)
+    # The records of a command that must be quick name these for the type checker alone.
+    hints, described = get_type_hints(record, localns={"Any": Any, "Literal": Literal}), _docstrings(record)
     fields = {key: {**_type(hints[name]), "description": described[name]} for name, key in keys(record)}
     return {
         "type": "object",

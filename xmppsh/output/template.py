@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.ndjson import dumps
 
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Template(Protocol):
+        """A compiled `-F` template. for_terminal: what came from the network is made visible."""
+
+        def __call__(self, record: dict[str, Any], xml: str, *, for_terminal: bool = False) -> str: ...
+
+
 _VERB = r"(?s)%(.)|\\(.)"
-
-
-class Template(Protocol):
-    """A compiled `-F` template. for_terminal: what came from the network is made visible."""
-
-    def __call__(self, record: dict[str, Any], xml: str, *, for_terminal: bool = False) -> str: ...
 
 
 # What each verb stands for: a field of the record's JSON object. %F is the bare JID of `from`, %j the whole object.

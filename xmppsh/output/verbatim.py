@@ -10,6 +10,7 @@ from xmppsh.plain import dataclass
 class Verbatim(Record):
     """Text that every format prints as it is."""
 
+    is_verbatim = True
     content: str
     """The text, without its last newline."""
 

@@ -10,7 +10,7 @@ import hashlib
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from dataclasses import field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import ProtocolError, SaslError
 from xmppsh.model import brief
@@ -21,9 +21,29 @@ from xmppsh.protocol.signature import signature_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from typing import Protocol
 
     from xmppsh.model import Credentials, Jid
     from xmppsh.protocol.scram import Pbkdf2
+
+    class Exchange(Protocol):
+        """One authentication, step by step; bytes are before base64.
+
+        is_prepared: false when the name or the password has characters that SASLprep does not know.
+        """
+
+        name: str
+        is_prepared: bool
+
+        def initial(self) -> bytes:
+            """The initial response (RFC 6120 §6.4.2)."""
+
+        def challenged(self, data: bytes) -> bytes | Callable[[], bytes]:
+            """Answer a challenge, or give the work that computes the answer."""
+
+        def succeeded(self, data: bytes | None) -> None:
+            """Check the server's `<success/>`; raises ProtocolError when it proves nothing."""
+
 
 END_POINT = "tls-server-end-point"  # RFC 5929 §4: the only channel binding that Python can compute under TLS 1.3
 HASHES = ("SHA-512", "SHA-256", "SHA-1")  # the strongest first
@@ -31,25 +51,6 @@ SCRAM = (*(f"SCRAM-{name}-PLUS" for name in HASHES), *(f"SCRAM-{name}" for name 
 MECHANISMS = ("EXTERNAL", "ANONYMOUS", *SCRAM, "PLAIN")
 IMPOSTOR_HINT = "someone may be between you and the server"
 BROKEN_HINT = "tell the server's operator"
-
-
-class Exchange(Protocol):
-    """One authentication, step by step; bytes are before base64.
-
-    is_prepared: false when the name or the password has characters that SASLprep does not know.
-    """
-
-    name: str
-    is_prepared: bool
-
-    def initial(self) -> bytes:
-        """The initial response (RFC 6120 §6.4.2)."""
-
-    def challenged(self, data: bytes) -> bytes | Callable[[], bytes]:
-        """Answer a challenge, or give the work that computes the answer."""
-
-    def succeeded(self, data: bytes | None) -> None:
-        """Check the server's `<success/>`; raises ProtocolError when it proves nothing."""
 
 
 class _OneStep:

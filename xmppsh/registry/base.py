@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
+from xmppsh.app.ports import DryRunEnds
 from xmppsh.config.schema import MONITORS
 from xmppsh.errors import UsageError
 from xmppsh.plain import dataclass
 from xmppsh.registry import COMMANDS
-from xmppsh.session.session_port import DryRunEnds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from typing import Any
 
     import click
 
@@ -49,7 +50,8 @@ class Work:
             if isinstance(handled, Awaitable):
                 return await handled
             # Whatever ends it, its own `finally` blocks run now, and not when somebody collects the garbage.
-            async with aclosing(cast("AsyncGenerator[Record, None]", handled)) as records:
+            generator: Any = handled
+            async with aclosing(generator) as records:
                 async for record in records:
                     await app.print(record)
         return app.code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.values import positive_seconds
 from xmppsh.errors import MalformedJid, UsageError
@@ -11,6 +11,7 @@ from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 def parse_address(text: str) -> Jid:

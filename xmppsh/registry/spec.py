@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from xmppsh.plain import dataclass
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 Path = tuple[str, ...]
 

@@ -5,7 +5,7 @@ same table (clicked.py): each option is defined once, and one place finds fault.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.config.schema import SETTINGS, Setting
 from xmppsh.errors import XmppshError
@@ -15,6 +15,7 @@ from xmppsh.registry.kinds import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from xmppsh.registry.base import Work
 

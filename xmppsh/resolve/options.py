@@ -5,12 +5,14 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, AF_UNSPEC  # `socket` itself costs milliseconds
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from xmppsh.model import place
 from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from xmppsh.config.values import Override
 
 DNS_PORT = 53

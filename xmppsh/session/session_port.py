@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     Collect = Callable[["Reader"], Awaitable[None]]
 
 
-class DryRunEnds(Exception):
-    """Raised by a session of --dry-run at the first wait for an answer: what comes next depends on it. No error."""
-
-
 class RequestsPort(Protocol):
     """IQ requests (session/requests.py)."""
 

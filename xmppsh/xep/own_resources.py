@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh import __version__, ns
 from xmppsh.connection.driver import CLOSE_WAIT_S
-from xmppsh.errors import DeadlineExceeded, ExitCode, Layer, MalformedJid, ProtocolError, XmppshError
+from xmppsh.errors import DeadlineExceeded, ExitCode, MalformedJid, ProtocolError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.output.records import DELAY, PresenceRecord, record
 from xmppsh.plain import dataclass
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.connection.options import SessionOptions
+    from xmppsh.errors import Layer
     from xmppsh.model import Element
     from xmppsh.output.trace import Trace
     from xmppsh.texts import Log

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppsh.app.ports import DryRunEnds
 from xmppsh.app.produced import produced
 from xmppsh.app.sources import opened
 from xmppsh.commands.pipe.input import KINDS, PipeInput, check_kind
@@ -18,7 +19,6 @@ from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
 from xmppsh.registry.params import FILE, JID
-from xmppsh.session.session_port import DryRunEnds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from xmppsh.errors import DataError, UsageError, XmppshError
 from xmppsh.xmlio.build import NOT_XML
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import Literal
 
     from xmppsh.output.streams import InputStream
+
+    Control = Literal["refuse", "strip", "show"]
 
 MAX_BODY_BYTES = 1024 * 1024  # of stdin; the stanza's own limit is smaller
 MAX_BATCH = 32 * 1024  # characters of one message of --batch
 BOM = "\ufeff"
 # Colours and cursor movements (ECMA-48 §5.4), titles of windows: what programs write for terminals, as a whole.
 _ESCAPE_SEQUENCE = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]"
-
-Control = Literal["refuse", "strip", "show"]
 
 
 class Cleaner:

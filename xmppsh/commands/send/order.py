@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh import ns
 from xmppsh.commands.room_options import check_rooms
@@ -28,6 +28,7 @@ from xmppsh.xmlio.stanzas import Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from typing import Any
 
     from xmppsh.app.app import App
     from xmppsh.errors import XmppshError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xmppsh.commands.send.order import Options, Order, order_of
 from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, XmppshError
@@ -18,6 +18,7 @@ from xmppsh.xmlio.stanzas import MESSAGE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+    from typing import Any
 
     from xmppsh.app.app import App
     from xmppsh.commands.send.delivery import Delivery
