@@ -72,6 +72,14 @@ def _quote(*bytes_and_safe: Any) -> str:
     return urllib.parse.quote_from_bytes(*bytes_and_safe)
 
 
+def _deepcopy(*value_and_memo: Any) -> Any:
+    """copy's. `_elementtree` imports it for the copies of elements, which nobody makes here."""
+    import copy
+
+    copy.copy(None)  # has it loaded
+    return copy.deepcopy(*value_and_memo)
+
+
 def main() -> None:
     """Start xmppsh."""
     try:
@@ -97,7 +105,9 @@ def _start() -> None:
 
     early = Early(words, os.environ) if is_ours else None
     # Needed late, or not at all: these, and what they load themselves.
-    later("asyncio", "copy", "datetime", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
+    later("asyncio", "datetime", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
+    later("xml.etree.ElementPath")
+    later("copy", deepcopy=_deepcopy)
     later("typing", TYPE_CHECKING=False)
     later("urllib.parse", quote_from_bytes=_quote)
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again

@@ -168,7 +168,8 @@ class Binding(Login):
             if is_no_resource(error):
                 error.hint = "the server does not take this resource: give the JID another one, or none"
             raise error
-        jid = answer.findtext(f"{{{ns.BIND}}}bind/{{{ns.BIND}}}jid")
+        bind = child(answer, ns.BIND, "bind")
+        jid = None if bind is None else bind.findtext(f"{{{ns.BIND}}}jid")
         if answer.get("type") != "result" or not jid:
             raise ProtocolError("the server's answer to the resource binding holds no address", layer="bind")
         try:

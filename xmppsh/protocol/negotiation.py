@@ -307,7 +307,8 @@ class Negotiation:
 
     def _read_limits(self, features: Tree) -> None:
         """Take the server's limit for a stanza (XEP-0478): the latest one counts, where it is below our own."""
-        limit = number(features.findtext(f"{{{ns.STREAM_LIMITS}}}limits/{{{ns.STREAM_LIMITS}}}max-bytes"))
+        limits = child(features, ns.STREAM_LIMITS, "limits")
+        limit = None if limits is None else number(limits.findtext(f"{{{ns.STREAM_LIMITS}}}max-bytes"))
         own = self.config.limits.stanza_bytes
         self.max_stanza_bytes = own if limit is None else min(own, max(limit, MIN_LIMIT_BYTES))
 
