@@ -2,7 +2,8 @@
 
 The standard one compiles four methods for each class while it is imported: measured, a quarter of the time of a cold
 `send`. This one compiles `__init__` alone, for a class of which many instances are made; the others need no compiling.
-Its classes work with `dataclasses.fields`, `replace` and `asdict`. For types it is the standard one.
+Its classes work with `dataclasses.fields`, `replace` and `asdict`. For types it is the standard one. With slots a class
+is made twice: they are for one of which many instances are kept.
 """
 
 from __future__ import annotations

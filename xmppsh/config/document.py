@@ -25,7 +25,7 @@ MAX_BYTES = 1024 * 1024  # to read much more TOML takes a minute
 FAULT_LINE = r"(?: \((?:at|on) )line (\d+), column (\d+)\)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """What the file at `path` says; empty where there is none."""
 

@@ -17,7 +17,7 @@ FORM = "socks5h://[USER:PASSWORD@]HOST:PORT or http://…"
 MAX_CREDENTIAL_BYTES = 255  # RFC 1929 §2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proxy:
     """Whom to ask for the connection. Shown without user and password."""
 

@@ -45,7 +45,7 @@ class Origin(IntEnum):
     DEFAULT = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Setting:
     """What the layers need to know of a setting.
 

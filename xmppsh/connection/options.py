@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.sm import StreamManagement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionOptions:
     """Whose session, which way to the server, and how long for each step (seconds).
 

@@ -53,7 +53,7 @@ class CertificateRefused(TlsError):
         self.fault = fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TlsPolicy:
     """Which servers we trust, and the client certificate that we show.
 
@@ -282,7 +282,7 @@ def _join(*hints: str) -> str:
     return ", or ".join(hint for hint in hints if hint)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CertificateFacts:
     """What a person wants to know of a certificate; dates are days, UTC."""
 

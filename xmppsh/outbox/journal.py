@@ -37,7 +37,7 @@ def account_file(state: Path, account: str) -> Path:
     return state / "outbox" / f"{file_name(account)}.sqlite"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LeftBehind:
     """What a dead process left: its resumable session, the stanzas without a final fate in order, and how far it was.
 
@@ -68,7 +68,7 @@ def management(session: StoredSession) -> StreamManagement | None:
     return StreamManagement.restored(resumption, acked=session.acked, sent=sent, handled=session.handled)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnconfirmedMessage:
     """A message that a dead process left, or whose fate stayed uncertain.
 

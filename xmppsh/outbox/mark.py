@@ -52,7 +52,7 @@ MOVED = """
 LEFT = "reader = ? AND session NOT IN (SELECT id FROM session)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mark:
     """What a dead run was given and had not dealt with follows this.
 

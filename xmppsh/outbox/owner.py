@@ -91,7 +91,7 @@ def for_people(name: str) -> str:
     return " ".join(name.split("-")[:2])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Process:
     """A process by its lock; stores: the account and the file of each."""
 

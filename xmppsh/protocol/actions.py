@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Write:
     """Hand these bytes to the link. secret: they carry credentials, so a trace must not show them."""
 
@@ -34,19 +34,19 @@ class Write:
     secret: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StartTls:
     """Start the TLS handshake on the link, then feed `TlsEstablished`; nothing is read as XML meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HashPassword:
     """Run `work` off the loop (it may take seconds), then feed `PasswordHashed` with what it returns."""
 
     work: Callable[[], bytes] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Disconnect:
     """Flush, send TLS close_notify where there is TLS, close the connection."""
 

@@ -23,7 +23,7 @@ class Rung(IntEnum):
     STANZAS = 2  # the server has shown that it takes the rest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Known:
     """What was true of a server when we last logged in there.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # ── In: from the wire, one for each kind of element, and from the link ──────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeaderReceived:
     """`<stream:stream …>` (RFC 6120 §4.7)."""
 
@@ -28,7 +28,7 @@ class HeaderReceived:
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ElementReceived:
     """A first-level element; the subclasses tell which."""
 
@@ -83,7 +83,7 @@ class StanzaReceived(ElementReceived):
     """A message, presence or IQ."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunReceived:
     """Several plain messages in a row, in one piece (xmlio/arriving.py)."""
 
@@ -114,12 +114,12 @@ class UnknownReceived(ElementReceived):
     """A nonza that we do not know."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FooterReceived:
     """`</stream:stream>` (RFC 6120 §4.4)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TlsEstablished:
     """The handshake is done and the certificate accepted.
 
@@ -129,14 +129,14 @@ class TlsEstablished:
     certificate: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PasswordHashed:
     """The work of `HashPassword` is done: the SASL response to send."""
 
     response: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinkLost:
     """The connection ended, with or without an error of the operating system."""
 
@@ -146,7 +146,7 @@ class LinkLost:
 # ── Out: to the session ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResourceBound:
     """The server has bound this address, or is about to, and `<enable/>` follows.
 
@@ -156,26 +156,26 @@ class ResourceBound:
     jid: Jid
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenIssued:
     """The server has given a token to log in with the next time (XEP-0484): it replaces the one that is kept."""
 
     token: Token = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenRefused:
     """The server refuses the token that we kept: it must be deleted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RegistrationOpen:
     """TLS is up, and an account may be registered without a login (XEP-0077 §3.1); offered: does the server say so?"""
 
     offered: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionEstablished:
     """Stanzas may flow on a new session: the resource is bound, and acks are on where the server has XEP-0198.
 
@@ -188,19 +188,19 @@ class SessionEstablished:
     resumption: Resumption | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionConfirmed:
     """The server has confirmed a session whose `SessionEstablished` was reported ahead of its answer (ahead.py)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionResumed:
     """Stanzas may flow on the old session: the oldest `acked` unacked stanzas are handled, the rest goes out again."""
 
     acked: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResumeFailed:
     """The old session is gone; h: how many stanzas it had handled, None when the server does not say."""
 
@@ -208,7 +208,7 @@ class ResumeFailed:
     condition: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StanzaArrived:
     """An inbound stanza. number: its count, to be given back to `Stream.taken`; UNCOUNTED where nothing is counted."""
 
@@ -216,7 +216,7 @@ class StanzaArrived:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunArrived:
     """Several inbound messages. number: that of the first, as in StanzaArrived; UNCOUNTED where none is counted."""
 
@@ -224,21 +224,21 @@ class RunArrived:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HandledNoted:
     """An `<a/>` with this h follows: it must be on disk before (a Prosody session resumed with less is destroyed)."""
 
     h: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StanzasAcked:
     """The server has handled the `count` oldest unacknowledged stanzas (XEP-0198 §4); 0 is only a sign of life."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StreamEnded:
     """The stream is over: None after a clean close, otherwise why."""
 

@@ -21,7 +21,7 @@ HASHES = {"HT-SHA-512": "sha512", "HT-SHA-256": "sha256"}  # the strongest first
 BINDINGS = ("ENDP", "NONE")  # EXPR and UNIQ want what Python's ssl does not give under TLS 1.3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Token:
     """One token, to be kept as a password is.
 
@@ -35,7 +35,7 @@ class Token:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Client:
     """What we are to a server that gives tokens.
 

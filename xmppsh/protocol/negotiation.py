@@ -37,7 +37,7 @@ LATER = "try again later"
 PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StreamConfig:
     """What one stream needs to know: whose it is, how TLS comes, what we may send and take."""
 

@@ -126,7 +126,7 @@ def _scram_fault(sentence: str, hint: str) -> Iterator[None]:
         raise ProtocolError(f"{sentence}: {error}", layer="sasl", hint=hint) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """What the server has, and what we could use of it.
 

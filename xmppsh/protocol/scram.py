@@ -41,7 +41,7 @@ def new_nonce() -> str:
     return b64encode(os.urandom(NONCE_BYTES)).decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verifier:
     """What a server keeps of a password (RFC 5802 §3): nobody can log in with it alone."""
 

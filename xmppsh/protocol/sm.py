@@ -24,7 +24,7 @@ class HandledCountTooHigh(ProtocolError):
         self.h, self.sent = h, sent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resumption:
     """What `<enabled/>` granted (XEP-0198 §3): the id to resume by, where to connect first, how many seconds."""
 
@@ -33,7 +33,7 @@ class Resumption:
     max_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResumableSession:
     """All that is needed to resume a session, by its own program, a guard, a witness or the next start.
 

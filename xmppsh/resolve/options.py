@@ -36,7 +36,7 @@ CLIENTS = Side({"_xmpps-client._tcp": "direct", "_xmpp-client._tcp": "starttls"}
 SERVERS = Side({"_xmpps-server._tcp": "direct", "_xmpp-server._tcp": "starttls"}, 5269, (5270,), "other servers")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LookupOptions:
     """What decides how a name becomes addresses.
 
