@@ -5,14 +5,17 @@ import socket
 from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from xmppsh.config import paths
-from xmppsh.model import TlsMode
 from xmppsh.net import early
 from xmppsh.net.early import NAME, Early
 from xmppsh.net.head_start import HeadStart
+
+if TYPE_CHECKING:
+    from xmppsh.model import TlsMode
 
 ACCOUNT, ASKED = "alice@example.net", "nothing special"
 WORDS = b"<?xml version='1.0'?><stream:stream>"
@@ -37,7 +40,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def after_a_run(
-    listener: socket.socket, env: dict[str, str], words: list[str] | None = None, tls: TlsMode = "starttls"
+    listener: socket.socket, env: dict[str, str], words: list[str] | None = None, tls: "TlsMode" = "starttls"
 ) -> Path:
     """A run that came to the listener has ended; its file."""
     folder = Path(env["XDG_STATE_HOME"]) / "xmppsh"

@@ -3,7 +3,7 @@
 import datetime
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from asn1crypto.x509 import Certificate
@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from xmppsh.errors import ProtocolError, SaslError, XmppshError
 from xmppsh.model import Credentials, Jid
 from xmppsh.protocol import sasl, scram
-from xmppsh.protocol.sasl import Exchange
 from xmppsh.protocol.signature import signature_hash
+
+if TYPE_CHECKING:
+    from xmppsh.protocol.sasl import Exchange
 
 JULIET = Jid.parse("juliet@example.org")
 PASSWORD = Credentials("pencil")
@@ -47,7 +49,7 @@ def choose(
     secure: bool = True,
     binding: frozenset[str] = frozenset(),
     der: bytes | None = None,
-) -> Exchange:
+) -> "Exchange":
     return sasl.Offer(frozenset(offered.split()), secure, binding, der).begin(JULIET, credentials)
 
 
@@ -186,7 +188,7 @@ VECTORS = {
 }
 
 
-def vector(name: str, monkeypatch: pytest.MonkeyPatch) -> Exchange:
+def vector(name: str, monkeypatch: pytest.MonkeyPatch) -> "Exchange":
     monkeypatch.setattr(scram, "new_nonce", lambda: VECTORS[name][0])
     return sasl.Offer(frozenset({name}), secure=True).begin(Jid.parse("user@example.org"), PASSWORD)
 

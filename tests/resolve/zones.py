@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from support.dns import Delayed, Fails, Forged, Garbage, Refers, Reply, Silent, Truncated, Zone
 
-from xmppsh.model import TlsMode
-
 DIRECT, STARTTLS = "SRV _xmpps-client._tcp.example.org", "SRV _xmpp-client._tcp.example.org"
 BY_DIRECT, BY_STARTTLS, ITSELF = DIRECT, STARTTLS, "the domain itself, it has no SRV records"
 ELSEWHERE = "--host HOST[:PORT] connects to a server of your choice"
@@ -28,7 +26,7 @@ class Row:
     hint: str = ""
     jid: str = "juliet@example.org"
     hosts: Sequence[tuple[str, int | None]] = ()
-    tls: TlsMode = "auto"
+    tls: str = "auto"
     family: int = socket.AF_UNSPEC
     resolve: Sequence[str] = ()
     hosts_file: str = ""
