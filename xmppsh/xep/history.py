@@ -111,7 +111,8 @@ async def _after(session: SessionPort, wanted: Wanted, after: str | None) -> _An
         return await _ask(session, wanted, element("after", None, after) if after else None, PAGE)
     except StanzaError as error:
         if after and error.condition == "item-not-found":  # XEP-0059 §2.6
-            error.hint = "the message after which to go on has left the archive, or never was in it: begin anew"
+            error.args = (f"{error.sender} has no message with the id {after}, after which to go on: item-not-found",)
+            error.hint = "it has left the archive, or never was in it: begin anew, with another checkpoint and output"
         raise
 
 
