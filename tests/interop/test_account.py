@@ -98,6 +98,19 @@ async def test_an_export_imported_elsewhere_gives_the_same_roster_however_often(
     assert len(again.splitlines()) == sum('"C <' in one for one in again.splitlines()) == 20
 
 
+async def test_an_import_keeps_the_name_and_the_groups_that_a_contact_has_and_tells_of_one_that_comes_twice(
+    program: Program,
+) -> None:
+    await done(program, "roster", "add", "a@example.org", "--name", "Mine")
+    lines = [("a", "Old"), ("b", "First"), ("b", "Second"), ("b", "Second")]
+    given = [json.dumps({"jid": f"{who}@example.org", "name": name, "groups": ["g"]}) for who, name in lines]
+    outcome = await program.run("roster", "import", stdin="\n".join(given).encode())
+    told = "xmppsh: line 3: b@example.org was there before; what this line says counts\n"
+    assert (outcome.code, outcome.stderr) == (0, told)
+    found = {one["jid"]: (one["name"], one["groups"]) for one in await records(program, "roster", "list")}
+    assert found == {"a@example.org": ("Mine", ["g"]), "b@example.org": ("Second", ["g"])}
+
+
 @pytest.mark.parametrize("server", ["prosody"], indirect=True)  # ejabberd takes whatever can be written
 async def test_a_contact_that_the_server_refuses_is_told_and_the_others_are_added(
     program: Program, alice: Account

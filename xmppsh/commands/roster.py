@@ -24,7 +24,7 @@ from xmppsh.xep.roster import Contact, contacts, removing, setting
 from xmppsh.xmlio.stanzas import presence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from xmppsh.app.app import App
     from xmppsh.model import Jid
@@ -149,14 +149,14 @@ async def roster_export(app: App) -> AsyncIterator[RosterContact]:
 @command("roster", "import")
 @click.argument("file", type=FILE, required=False)
 async def roster_import(app: App, file: str | None) -> None:
-    """Add the contacts in FILE or stdin, as printed by `roster export`. Existing contacts are left as they are.
+    """Add the contacts in FILE or stdin, as printed by `roster export`. Existing contacts keep their name and groups.
 
     A contact whose presence you saw (subscription to or both) or had asked to see is asked again, once. Contacts that
     the server refuses are reported and the others are added; the exit code is then 80. Run again, it continues.
 
     Example:  xmppsh roster import roster.ndjson
     """
-    wanted = _parsed(await contents(app.console, file))
+    wanted = _parsed(await contents(app.console, file), app.console.warn)
     async with app.sessions.one_shot() as session:
         refused = await _import(app, session, wanted)
         await session.acked(session.sent_count)
@@ -206,9 +206,11 @@ async def _added(session: SessionPort, some: list[tuple[Contact, Contact | None]
 
 async def _add(session: SessionPort, one: Contact, known: Contact | None, timeout_s: float) -> str | None:
     """Add a contact that is not there in that way, and ask for its presence where we had seen it; why it is refused."""
-    if known is None or (known.name, set(known.groups)) != (one.name, set(one.groups)):
+    # Only what is empty is filled in: a name that was given here is not lost to one of an older export.
+    name, groups = (one.name, one.groups) if known is None else (known.name or one.name, known.groups or one.groups)
+    if known is None or (known.name, set(known.groups)) != (name, set(groups)):
         try:
-            await session.request("set", None, setting(one.jid, one.name, one.groups), timeout_s)
+            await session.request("set", None, setting(one.jid, name, groups), timeout_s)
         except StanzaError as error:
             return f"{one.jid}: {error}"
     is_seen = known is not None and (known.subscription in SEEN or known.asks)
@@ -217,9 +219,10 @@ async def _add(session: SessionPort, one: Contact, known: Contact | None, timeou
     return None
 
 
-def _parsed(text: str) -> list[Contact]:
+def _parsed(text: str, warn: Callable[[str], None]) -> list[Contact]:
     """The contacts; every line is checked before the first is added."""
     found: dict[str, Contact] = {}
+    twice: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):  # a name may hold U+2028, where splitlines() would cut
         if not line.strip():
             continue
@@ -235,8 +238,13 @@ def _parsed(text: str) -> list[Contact]:
             asks = given.get("ask") is True
             # ejabberd keeps an item with a resource beside that of the bare address, which is the contact's own.
             if address.resourcepart is None or jid not in found:
-                found[jid] = Contact(jid, name, groups, str(given.get("subscription") or "none"), asks)
+                one = Contact(jid, name, groups, str(given.get("subscription") or "none"), asks)
+                if address.resourcepart is None and found.get(jid, one) != one:
+                    twice.append(f"line {number}: {jid} was there before; what this line says counts")
+                found[jid] = one
         except (ValueError, KeyError, TypeError, XmppshError) as error:
             why = str(error) if isinstance(error, XmppshError) else "it is not a contact as `roster export` prints it"
             raise DataError(f"line {number}: {why}") from error
+    for told in twice:
+        warn(told)
     return list(found.values())
