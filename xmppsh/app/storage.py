@@ -46,7 +46,7 @@ class Storage:
 
         Raises ConfigError when others could write there.
         """
-        return writable_state(state_folder(self._console.env))
+        return writable_state(self.folder)
 
     @cached_property
     def state_if_any(self) -> Path | None:

@@ -32,24 +32,30 @@ class ForeignFile(IoError):
     layer: Layer = "config"
 
 
-def refuse_foreign_folder(folder: Path, variable: str) -> None:
+def refuse_foreign_folder(folder: Path, variable: str, inner: tuple[str, ...] = ()) -> None:
     """Raise ConfigError (78) for a folder that another user owns, has put a link to, or may write.
 
-    variable: what names such a folder, for the hint. A folder that is not there yet is judged by the one above it: who
-    owns that may rename what is in it. One that all may write is at fault there when it is ours and not like /tmp: a
-    container's volumes are often open to all, and not ours to change. Further up only links are looked at: who owns one
-    may send us elsewhere at any time.
+    variable: what names such a folder, for the hint. inner: what in it is judged as well. A folder that is not there
+    yet is judged by the one above it: who owns that may rename what is in it. One that all may write is at fault there
+    when it is ours and not like /tmp: a container's volumes are often open to all, and not ours to change. Further up
+    only links are looked at: who owns one may send us elsewhere at any time.
     """
     hint = HINT.format(variable=variable)
     for path in (folder, *folder.parents):
-        is_near = path in (folder, folder.parent)
-        for facts in _facts(path) if is_near or os.path.islink(path) else ():
-            if not _is_trusted(facts):
-                kind = "a link of" if stat.S_ISLNK(facts.st_mode) else "a folder of"
-                raise ConfigError(f"{path} is {kind} another user (uid {facts.st_uid})", hint=hint)
-            is_left_open = path != folder and (facts.st_mode & stat.S_ISVTX or facts.st_uid != os.geteuid())
-            if stat.S_ISDIR(facts.st_mode) and not is_left_open and _others_write(path, facts):
-                raise ConfigError(f"{path} can be written by other users", hint=f"chmod go-w {path}, or {hint}")
+        if path in (folder, folder.parent) or os.path.islink(path):
+            _refuse_foreign(path, hint, is_above=path != folder)
+    for name in inner:
+        _refuse_foreign(folder / name, hint, is_above=False)
+
+
+def _refuse_foreign(path: Path, hint: str, *, is_above: bool) -> None:
+    for facts in _facts(path):
+        if not _is_trusted(facts):
+            kind = "a link of" if stat.S_ISLNK(facts.st_mode) else "a folder of"
+            raise ConfigError(f"{path} is {kind} another user (uid {facts.st_uid})", hint=hint)
+        is_left_open = is_above and (facts.st_mode & stat.S_ISVTX or facts.st_uid != os.geteuid())
+        if stat.S_ISDIR(facts.st_mode) and not is_left_open and _others_write(path, facts):
+            raise ConfigError(f"{path} can be written by other users", hint=f"chmod go-w {path}, or {hint}")
 
 
 def refuse_foreign_file(path: Path, what: str) -> None:

@@ -87,13 +87,9 @@ def state_folder(env: Env) -> Path | None:
 
 
 def writable_state(folder: Path | None) -> Path:
-    """The state folder if something can be stored in it; else raises IoError, which names the variable to set.
-
-    Raises ConfigError when others could write there, too.
-    """
+    """The state folder if something can be stored in it; else raises IoError, which names the variable to set."""
     if folder is None:
         raise IoError("no folder for the state: there is no home", hint=STATE_HINT)
-    refuse_foreign_state(folder)
     for inner in (folder / "locks", folder / "outbox"):
         if (reason := _unusable(inner)) is not None:
             raise IoError(f"{folder}: nothing can be stored here: {reason}", hint=STATE_HINT)
@@ -102,9 +98,7 @@ def writable_state(folder: Path | None) -> Path:
 
 def refuse_foreign_state(folder: Path) -> None:
     """Raise ConfigError when others could put a file or a link into the state folder."""
-    refuse_foreign_folder(folder, STATE.of_user)
-    for inner in STATE_FOLDERS:
-        refuse_foreign_folder(folder / inner, STATE.of_user)
+    refuse_foreign_folder(folder, STATE.of_user, STATE_FOLDERS)
 
 
 def has_files(folder: Path | None, name: str) -> bool:
