@@ -247,7 +247,7 @@ def test_a_stranger_in_the_same_transaction_is_waited_for_and_then_an_io_error(s
     store._database.execute("PRAGMA busy_timeout = 10")
     with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
         stranger.execute("BEGIN IMMEDIATE")
-        with pytest.raises(IoError, match="database is locked") as caught:
+        with pytest.raises(IoError, match="another process keeps it locked") as caught:
             store.write(ACCOUNT, entries(1), None, [], 0)
         assert caught.value.exit_code == 74
     store.write(ACCOUNT, entries(1), None, [], 0)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DRAIN_S = 5.0  # for acks that are still open at the end of a command, or when a signal ends it
 GUARD_POLL_S = 0.05
+GUARD_DONE_S = 30.0  # at least, for the guard of the run before: ejabberd asks the process of a session for 15 s
 
 
 class OwnSessions:
@@ -130,8 +131,8 @@ class OwnSessions:
         return self._storage.journal(self._account.jid)
 
     async def _guard_done(self, journal: Journal) -> None:
-        """Wait for the guard of a killed run, which may still be closing its session."""
-        until = time.monotonic() + self._account.settings.timeout
+        """Wait for the guard of the run before, which may still be closing its session."""
+        until = time.monotonic() + max(self._account.settings.timeout, GUARD_DONE_S)
         while journal.is_guarded() and time.monotonic() < until:  # noqa: ASYNC110 - the guard is another process
             await asyncio.sleep(GUARD_POLL_S)
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from xmppsh.protocol.stream import Stream
 
 CLOSE_WAIT_S = 2.0  # for the server's </stream:stream>, of a session that could be resumed
+# For that of a server that writes meanwhile: it is behind, and reads our footer when it is through with what it had for
+# us. (`docker stop` gives 10 s.)
+CLOSE_BEHIND_S = 8.0
 CLOSE_NOTIFY_S = 1.0  # for the peer's
 HANDSHAKE_TIMEOUT_S = 60.0  # the owner's deadline is shorter; this one only satisfies asyncio
 
@@ -55,6 +58,7 @@ class Driver:
         self._disconnected = False
         self.flights = 0  # how often something came after something had been written
         self._has_written = False
+        self._reads = 0  # of the link, so far
         link.on_data, link.on_lost = self._on_data, self._on_lost
         if trace is not None:
             stream.on_item, stream.by_the_run = trace.received, False
@@ -113,6 +117,7 @@ class Driver:
         task.add_done_callback(self._tasks.discard)
 
     def _on_data(self, data: bytes) -> None:
+        self._reads += 1
         self.flights += self._has_written
         self._has_written = False
         self.carry_out(self.stream.receive(data))
@@ -147,20 +152,30 @@ class Driver:
             self.carry_out(self.stream.handle(ev.PasswordHashed(response)))
 
     async def close(self, wait_s: float, hurry: asyncio.Event | None = None) -> None:
-        """End the stream cleanly: our footer, the peer's within `wait_s`, close_notify, TCP.
+        """End the stream cleanly: our footer, the peer's, close_notify, TCP.
 
-        hurry: once it is set, nothing is waited for.
+        wait_s: for the peer's footer; if something else comes meanwhile, CLOSE_BEHIND_S. hurry: once it is set, nothing
+        is waited for.
         """
         self.carry_out(self.stream.close())
         self.link.flush()
         hurry = hurry or asyncio.Event()
-        if not self.ended.is_set() and not hurry.is_set() and wait_s > 0:
-            await first(self.ended.wait(), hurry.wait(), timeout_s=wait_s)
+        if wait_s > 0:
+            self.link.read_on()  # the footer comes after what a slow reader had the link held for
+            await self._ended(wait_s, hurry)
         if not self.ended.is_set():
             self.link.start_close()
             self.carry_out(self.stream.handle(ev.LinkLost()))
         await self.link.closed(0.0 if hurry.is_set() else min(wait_s, CLOSE_NOTIFY_S))
         await ended(*self._tasks)
+
+    async def _ended(self, wait_s: float, hurry: asyncio.Event) -> None:
+        reads = self._reads
+        for at_most_s in (wait_s, CLOSE_BEHIND_S - wait_s):
+            if not (self.ended.is_set() or hurry.is_set()):
+                await first(self.ended.wait(), hurry.wait(), timeout_s=at_most_s)
+            if self._reads == reads:
+                return
 
     def drop(self, reason: str) -> None:
         """Cut the link without ending the stream, as if the network had done it: the session may be resumed."""

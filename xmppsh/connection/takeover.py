@@ -9,6 +9,7 @@ knows no such session, that one is gone, and its resource is left alone: somebod
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 # stanzas unacknowledged, or with an h below one that it knows, it refuses to resume and forgets the session's deadline,
 # so that it stays online until somebody binds its resource.
 STANDS = frozenset({"resource-constraint", "undefined-condition", "internal-server-error"})
+
+
+# Measured on ejabberd: it asks the process of the session for 15 s. One that has more to do than that hands the session
+# over later, to nobody, and ends; until then its resource is taken. So a late "no such session" is asked about again.
+LATE_S = 10.0
+MAX_ASKED = 4
 
 
 class End(StrEnum):
@@ -71,7 +78,11 @@ async def take_over(
     if sm is None:
         return await takeover.replace(jid)
     try:
-        taken = await takeover.run(jid.bare, sm, before_close)
+        for _ in range(MAX_ASKED):
+            began = time.monotonic()
+            taken = await takeover.run(jid.bare, sm, before_close)
+            if taken.end is not End.GONE or time.monotonic() - began < LATE_S:
+                break
     except (ConnectionLost, StreamError, ProtocolError) as error:
         # Measured: with an h below one that it knows Prosody ends the connection without a word, and the session with
         # it; with one that is too high ejabberd ends the stream. So asked again it says that the session is gone.

@@ -24,6 +24,7 @@ MIN_FILE_BYTES = 512  # SQLite's smallest page
 # Measured with the rows of `pipe`: a third less time for a commit than with 4 KiB pages and a checkpoint at 4 MiB, and
 # not more for a row of one message.
 PAGE_BYTES, CHECKPOINT_PAGES = 8192, 2000
+BUSY_S = 30.0  # for the transaction of another process: a disk that is busy takes its commit late
 MAGIC = b"SQLite format 3\0"
 # The files that this process has open, by device and inode. POSIX takes all of a process's locks on a file when it
 # closes any descriptor of it (https://sqlite.org/howtocorrupt.html §2.2): another process would then fold the journal
@@ -52,7 +53,7 @@ class Database:
             self._refuse_foreign()
             with _opening:
                 self._refuse_remains()
-                self._database = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
+                self._database = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
                 self._identity = _identity(path)
                 _in_use[self._identity] += 1
             try:
@@ -158,7 +159,10 @@ class Database:
 
     def _reason(self, error: sqlite3.OperationalError) -> str:
         """Where the file is not ours to write, SQLite tells that, but not why."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            return "another process keeps it locked"
+        if code not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             return str(error)
         return why_closed(self.path) or why_closed(self.path.parent) or str(error)
 
