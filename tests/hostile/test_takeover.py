@@ -37,9 +37,10 @@ def options_for(server: Server, certificates: Certificates) -> SessionOptions:
     )
 
 
-async def taken_over(condition: str, certificates: Certificates) -> tuple[TakenOver, list[bytes]]:
+async def taken_over(condition: str, certificates: Certificates, text: str = "") -> tuple[TakenOver, list[bytes]]:
     """What became of the session, and what each stream had bound, when `<resume/>` is refused with this condition."""
-    refusal = f"<failed xmlns='{SM}'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+    stanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
+    refusal = f"<failed xmlns='{SM}'><{condition} xmlns='{stanzas}'/><text xmlns='{stanzas}'>{text}</text></failed>"
     with Server(Spec({"resume": refusal}), certificates.contexts) as server:
         options = options_for(server, certificates)
         taken = await take_over(options, lambda *_: None, LEFT, LEFT_BEHIND.management())
@@ -59,10 +60,17 @@ async def test_a_session_that_is_there_and_cannot_be_resumed_is_replaced(
 async def test_the_address_of_a_session_that_is_gone_is_left_to_whoever_has_it_by_now(
     certificates: Certificates,
 ) -> None:
-    taken, bound = await taken_over("item-not-found", certificates)
+    taken, bound = await taken_over("item-not-found", certificates, "Previous session not found")
     assert taken == TakenOver(End.GONE)
     assert len(bound) == 1
     assert bound[0] != b"left"
+
+
+async def test_a_session_whose_former_stream_the_server_did_not_wait_for_is_not_proved_to_be_over(
+    certificates: Certificates,
+) -> None:
+    taken, _ = await taken_over("item-not-found", certificates, "Session state copying timed out")
+    assert taken == TakenOver(End.GONE, is_proof=False)
 
 
 async def test_a_session_whose_resource_the_server_does_not_take_leaves_nothing_to_close(

@@ -1,4 +1,4 @@
-"""The end of a session whose server is behind: before it reads that we end the stream it writes what came before that."""
+"""The end of a session whose server is behind: it writes what came before, and reads then that we end the stream."""
 
 import signal
 from collections.abc import Callable

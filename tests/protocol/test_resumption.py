@@ -171,6 +171,18 @@ def test_a_refusal_is_asked_for_once_more_for_each_stream_that_may_still_be_at_w
     assert sm.holders <= 0
 
 
+BUSY = FAILED.replace("</failed>", f"<text xmlns='{NS['stanzas']}'>Session state copying timed out</text></failed>")
+
+
+@pytest.mark.parametrize("busy", [None, 0, 1, 2], ids=["never", "first fence", "second fence", "request"])
+def test_a_refusal_proves_nothing_when_the_server_did_not_wait_for_the_former_stream(busy: int | None) -> None:
+    stream, _ = stream_at(State.AUTHENTICATED, resume=of_ejabberd())
+    feed(stream, HEADER + bound_features())
+    answers = [BUSY if number == busy else FAILED for number in range(3)]
+    failed = [feed(stream, answer) for answer in answers][-1][0]
+    assert failed == ev.ResumeFailed(None, "item-not-found", is_proof=busy is None)
+
+
 def test_a_session_that_was_resumed_and_closed_is_asked_for_once() -> None:
     sm = of_ejabberd()
     stream, _ = asking(sm)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
 
 DRAIN_S = 5.0  # for acks that are still open at the end of a command, or when a signal ends it
-GUARD_POLL_S = 0.05
-GUARD_DONE_S = 30.0  # at least, for the guard of the run before: ejabberd asks the process of a session for 15 s
+GUARD_POLL_S, GUARD_TOLD_S = 0.05, 3.0
+GUARD_DONE_S = 60.0  # at least: where ejabberd is behind, a session's end takes several of its time-outs of 15 s
 
 
 class OwnSessions:
@@ -130,11 +130,16 @@ class OwnSessions:
     def _journal(self) -> Journal:
         return self._storage.journal(self._account.jid)
 
-    async def _guard_done(self, journal: Journal) -> None:
-        """Wait for the guard of the run before, which may still be closing its session."""
-        until = time.monotonic() + max(self._account.settings.timeout, GUARD_DONE_S)
-        while journal.is_guarded() and time.monotonic() < until:  # noqa: ASYNC110 - the guard is another process
-            await asyncio.sleep(GUARD_POLL_S)
+    async def _guard_done(self, journal: Journal) -> bool:
+        """Wait for the guard of the run before, which may still be closing its session. Was there one?"""
+        began = told = time.monotonic()
+        until = began + max(self._account.settings.timeout, GUARD_DONE_S)
+        while journal.is_guarded() and time.monotonic() < until:
+            await asyncio.sleep(GUARD_POLL_S)  # the guard is another process
+            if told == began and time.monotonic() - began > GUARD_TOLD_S:
+                told = time.monotonic()
+                self._console.log(0, "the guard of the run before is still closing its session; that is waited for")
+        return time.monotonic() - began >= GUARD_POLL_S
 
     @asynccontextmanager
     async def _session(
@@ -167,8 +172,8 @@ class OwnSessions:
             from xmppsh.witness.announcer import Announcer
 
             session.interceptors.append(Announcer(session))
-        if is_next and session.outbound.journal is not None:
-            await self._guard_done(session.outbound.journal)
+        if is_next and session.outbound.journal is not None and await self._guard_done(session.outbound.journal):
+            not_reaped = await self._reap_before()  # it may have given up
         drain_s, has_failed = 0.0, False
         try:
             before_open(session)

@@ -219,8 +219,8 @@ class Connection:
             if self.sm is not None:
                 self.sm.on_all_settled()
         else:
-            in_time, alone = self._now - self._asked_at < PROOF_S, self.sm is None or self.sm.holders <= 0
-            self._silences = 0
+            in_time = self._now - self._asked_at < PROOF_S and (failed is None or failed.is_proof)
+            self._silences, alone = 0, self.sm is None or self.sm.holders <= 0
             self._owner.on_new_session(event, failed, self.sm, in_time=in_time, alone=alone)
         self.sm = driver.stream.sm
         if not driver.stream.is_presumed:

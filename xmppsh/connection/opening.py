@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.negotiation import StreamConfig
     from xmppsh.xmlio.reader import Footer, Header
 
-RESUME_WAIT_S = 15.0  # a busy ejabberd answers late; a second <resume/> beside the first would make two rivals
+RESUME_WAIT_S = 20.0  # a busy ejabberd answers after 15 s; a second <resume/> beside the first would make two rivals
 SILENCES = {
     State.PLAIN: "takes the connection but does not answer",
     State.STARTTLS: "does not answer the request for TLS",
@@ -103,7 +102,6 @@ class Opening:
         self.outcome: asyncio.Future[str | None] = self._loop.create_future()
         self.secured = False
         self.refuses_certificate = False
-        self.resume_until = -math.inf  # a `<resume/>` that was written is waited for until then
         self.stream = stream(config)
         self.may_go_on: Callable[[Opening], bool] = lambda _: True
         self._listeners, self._peek, self._patience_s = listeners, peek, patience_s
@@ -134,6 +132,11 @@ class Opening:
     def stalls_at(self) -> float:
         """When, in the loop's time, it will have stood still too long to wait for it alone."""
         return float("inf") if self.refuses_certificate else self._moved + self._patience_s
+
+    @property
+    def resume_until(self) -> float:
+        """Until when the answer to what was written is waited for: to a `<resume/>`, or to a fence before one."""
+        return self._moved + RESUME_WAIT_S if self.stream.state is State.RESUMING else float("-inf")
 
     @property
     def silence(self) -> str:
@@ -187,7 +190,6 @@ class Opening:
             case TokenRefused():
                 self._listeners.on_token(None)
             case HandledNoted(h):
-                self.resume_until = self._loop.time() + RESUME_WAIT_S
                 with self._failing():
                     self._listeners.on_handled(h)
             case ResourceBound(jid):

@@ -9,7 +9,6 @@ knows no such session, that one is gone, and its resource is left alone: somebod
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -39,12 +38,6 @@ if TYPE_CHECKING:
 STANDS = frozenset({"resource-constraint", "undefined-condition", "internal-server-error"})
 
 
-# Measured on ejabberd: it asks the process of the session for 15 s. One that has more to do than that hands the session
-# over later, to nobody, and ends; until then its resource is taken. So a late "no such session" is asked about again.
-LATE_S = 10.0
-MAX_ASKED = 4
-
-
 class End(StrEnum):
     """How a session ended."""
 
@@ -55,10 +48,14 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """The end of a session. h: the server's final count of what it had sent, where the server told."""
+    """The end of a session. h: the server's final count of what it had sent, where the server told.
+
+    is_proof: as in ResumeFailed (protocol/events.py).
+    """
 
     end: End
     h: int | None = None
+    is_proof: bool = True
 
 
 async def take_over(
@@ -78,11 +75,7 @@ async def take_over(
     if sm is None:
         return await takeover.replace(jid)
     try:
-        for _ in range(MAX_ASKED):
-            began = time.monotonic()
-            taken = await takeover.run(jid.bare, sm, before_close)
-            if taken.end is not End.GONE or time.monotonic() - began < LATE_S:
-                break
+        taken = await takeover.run(jid.bare, sm, before_close)
     except (ConnectionLost, StreamError, ProtocolError) as error:
         # Measured: with an h below one that it knows Prosody ends the connection without a word, and the session with
         # it; with one that is too high ejabberd ends the stream. So asked again it says that the session is gone.
@@ -136,5 +129,5 @@ class _Takeover:
             assert driver.stream.sm is not None
             self._outcome = TakenOver(End.RESUMED, driver.stream.sm.acked)
         elif failed is not None:
-            self._outcome = TakenOver(End.GONE, failed.h)
+            self._outcome = TakenOver(End.GONE, failed.h, failed.is_proof)
             self.refused = failed.condition if failed.condition in STANDS else None

@@ -111,6 +111,9 @@ class Remains:
         """May the former stream go on with what its h of `<resumed/>` does not cover?"""
         return server_of(self._stored.sm_id or "") is Server.SNAPSHOT
 
+    def _is_to_be_asked_again(self, taken: TakenOver) -> bool:
+        return self._is_snapshot if taken.end is End.RESUMED else taken.h is None
+
     # ── On the resumed stream ───────────────────────────────────────────────────────────────────────────────────
 
     async def _on_resumed(self, driver: Driver) -> None:
@@ -164,7 +167,7 @@ class Remains:
         stored, entries = None, self._open_entries()
         if proven:
             fate = Fate.QUEUED  # the session had expired, so nothing of it is routed any more
-        elif self._base is not None and (self._is_snapshot if taken.end is End.RESUMED else taken.h is None):
+        elif self._base is not None and taken.is_proof and self._is_to_be_asked_again(taken):
             # To ask again: `<failed/>` proves that the former stream has ended. Or a witness may have closed it, and
             # know its h. That counts from our base, and covers the session's own stanzas, too.
             stored, fate, entries = replace(self._stored, acked=self._base), Fate.SENT, opened(self._queue)

@@ -11,7 +11,7 @@ from xmppsh.protocol.ahead import Known, Rung, Surprise
 from xmppsh.protocol.conditions import condition_of, number, read_h, stanza_error
 from xmppsh.protocol.login import Login
 from xmppsh.protocol.negotiation import StreamConfig, child, violation
-from xmppsh.protocol.resuming import ask_to_resume, fences_before
+from xmppsh.protocol.resuming import FORMER_IS_BUSY, ask_to_resume, fences_before
 from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import element
@@ -31,6 +31,7 @@ class Binding(Login):
         self.is_presumed = False  # stanzas may be written, and the server has not yet said that the session is there
         self._acks_offered = self._states_offered = False
         self._fences = 0  # to be written before `<resume/>`
+        self._former_is_busy = False
         self._wants_session = False  # the server wants the session request of RFC 3921
         self._session_asked = False
         self._bound_ahead = False
@@ -120,15 +121,16 @@ class Binding(Login):
         # XEP-0198 §5: h tells what the session had handled; we may bind on the same stream.
         previous = self.config.resume
         assert previous is not None
+        condition, text = condition_of(tree(event.element), ns.STANZA_ERRORS)
+        self._former_is_busy |= text == FORMER_IS_BUSY
         if self._fences:
             self._fences -= 1
             return ask_to_resume(previous, fence=self._fences > 0)
         streams_left = previous.on_resume_failed()
         h = read_h(event.element) if "h" in event.element.attributes else None
-        condition, _ = condition_of(tree(event.element), ns.STANZA_ERRORS)
         if h is None and streams_left:
             return ask_to_resume(previous)  # each `<failed/>` proves that one former stream has ended
-        return [ev.ResumeFailed(h, condition), *self._bind()]
+        return [ev.ResumeFailed(h, condition, is_proof=not self._former_is_busy), *self._bind()]
 
     def _bind(self) -> list[Output]:
         self.state = State.BINDING

@@ -202,10 +202,14 @@ class SessionResumed:
 
 @dataclass(frozen=True)
 class ResumeFailed:
-    """The old session is gone; h: how many stanzas it had handled, None when the server does not say."""
+    """The old session is gone; h: how many stanzas it had handled, None when the server does not say.
+
+    is_proof: its stream has ended, too; else it may go on with what it had read.
+    """
 
     h: int | None
     condition: str
+    is_proof: bool = True
 
 
 @dataclass(frozen=True)

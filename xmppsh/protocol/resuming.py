@@ -3,6 +3,9 @@
 Measured on ejabberd 23.01 and 26.07: the former stream answers `<resume/>` with what it has counted so far, and goes on
 with what it had read. A fence asks for a session that nobody has. Its answer comes when the former stream has
 handled what it had read up to there, so that the h of `<resumed/>` covers it. A fence without an answer does no harm.
+
+A former stream that has more to do than fits into 15 s is not waited for by ejabberd: it takes the session's address
+away, and the stream ends when it is through. `<failed/>` says so once; what follows comes at once, and proves nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from xmppsh.protocol.sm import StreamManagement
 
 FENCES = 2
+FORMER_IS_BUSY = "Session state copying timed out"  # ejabberd's words for a stream in English (23.01)
 ERLANG_TERM = 131  # first byte of Erlang's external term format; ejabberd's ids, decoded from base64, begin with it
 
 
