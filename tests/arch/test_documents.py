@@ -9,6 +9,7 @@ from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
+from interop.test_lacking import LACKING
 
 from xmppsh.config.schema import SETTINGS
 from xmppsh.errors import ExitCode
@@ -132,6 +133,16 @@ def test_every_command_has_its_tests() -> None:
     assert {name: tests for name, tests in table.shown().items() if not tests} == {}
     assert set(table.shown()) == {" ".join(path) for path in COMMANDS}
     assert table.DOCUMENT.read_text() == table.document(), "run: python tests/arch/table.py --write"
+
+
+# The groups of commands that ask a server for what it may lack, and the one that asks a person.
+ASKING = {"block", "bookmarks", "vcard", "avatar", "history", "pubsub", "adhoc", "room", "upload", "version", "time"}
+ASKING |= {"last"}
+
+
+def test_each_command_that_asks_for_what_a_server_may_lack_is_tried_where_it_is_lacking() -> None:
+    tried = {tuple(command.split()[: 2 if (command.split()[0],) in GROUPS else 1]) for command in LACKING}
+    assert {path for path in COMMANDS if path[0] in ASKING} - tried == {("avatar", "get")}
 
 
 def test_what_is_claimed_of_the_compliance_suites_is_shown_by_a_test() -> None:

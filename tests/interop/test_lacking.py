@@ -18,6 +18,7 @@ LACKING = {
     "bookmarks remove r@example.org": "private bookmarks (XEP-0402)",
     "vcard get": "cards (XEP-0054)",
     "vcard set FN=x": "cards (XEP-0054)",
+    "avatar set PICTURE": "nodes (XEP-0060)",
     "avatar remove": "nodes (XEP-0060)",
     "history list": "an archive (XEP-0313)",
     "history export": "an archive (XEP-0313)",
@@ -38,6 +39,14 @@ LACKING = {
     "adhoc list DOMAIN": "commands (XEP-0050)",
     "adhoc run DOMAIN n": "commands (XEP-0050)",
     "room list DOMAIN": "rooms (XEP-0045)",
+    "room who ROOM": "rooms (XEP-0045)",
+    "room subject ROOM x": "rooms (XEP-0045)",
+    "room invite ROOM x@example.org": "rooms (XEP-0045)",
+    "room affiliation ROOM": "rooms (XEP-0045)",
+    "room role ROOM nick visitor": "rooms (XEP-0045)",
+    "room config ROOM": "rooms (XEP-0045)",
+    "room destroy ROOM --yes": "rooms (XEP-0045)",
+    "history list --room ROOM": "rooms (XEP-0045)",
     "upload new": "upload of files (XEP-0363)",
 }
 AT_ONCE = 4
@@ -52,7 +61,9 @@ async def test_what_a_server_lacks_is_told_by_name(
     account, turn = server.account(), asyncio.Semaphore(AT_ONCE)
     (tmp_path / "new").write_text("secret\n")
     (tmp_path / "new").chmod(0o600)
-    words = {"DOMAIN": server.domain, "OWN": account.jid, "new": str(tmp_path / "new")}
+    (tmp_path / "picture").write_bytes(b"GIF89a")
+    words = {"DOMAIN": server.domain, "OWN": account.jid, "ROOM": f"r@{server.domain}"}
+    words |= {"new": str(tmp_path / "new"), "PICTURE": str(tmp_path / "picture")}
 
     async def said(command: str, number: int) -> tuple[int, str]:
         (home := tmp_path / str(number)).mkdir()

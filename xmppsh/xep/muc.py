@@ -132,16 +132,31 @@ async def _who_refuses(session: SessionPort, refused: CannotJoin) -> XmppshError
 
 async def is_room(session: SessionPort, room: Jid) -> None:
     """Raise CannotJoin where nothing is there, as ejabberd shows, changes and destroys a room that does not exist;
-    NotOffered where something else is there (§6.4).
+    NotOffered where something else is there (§6.4), or its server has no rooms.
     """
     try:
         identities, _ = await info(session, room.bare)
     except StanzaError as error:
-        if error.condition != "item-not-found":
-            raise
-        raise _missing(room, "does not exist") from error
+        if error.condition == "item-not-found":
+            raise _missing(room, "does not exist") from error
+        raise await _of_its_service(session, room, error) from error
     if "conference" not in [one.category for one in identities]:
         raise NotOffered(f"{room.bare} is not a room", hint=f"xmppsh disco info {room.bare}")
+
+
+async def _of_its_service(session: SessionPort, room: Jid, refused: StanzaError) -> XmppshError:
+    """Why nobody says what is there: the service has no rooms, or is out of reach; else the refusal itself."""
+    try:
+        await require(session, Jid(None, room.domainpart), ns.MUC, WHAT)
+    except NotOffered as error:
+        return error
+    except StanzaError as error:
+        if error.condition in (refused.condition, *OUT_OF_REACH):
+            error.hint = f"{error.sender} is out of reach for you, so nothing is known of its rooms"
+            return error
+    except XmppshError:
+        return refused  # silence, or a cut
+    return refused
 
 
 async def why_no_room(session: SessionPort, room: Jid) -> XmppshError | None:
