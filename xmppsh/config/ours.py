@@ -41,9 +41,10 @@ def refuse_foreign_folder(folder: Path, variable: str, inner: tuple[str, ...] = 
     only links are looked at: who owns one may send us elsewhere at any time.
     """
     hint = HINT.format(variable=variable)
-    for path in (folder, *folder.parents):
-        if path in (folder, folder.parent) or os.path.islink(path):
-            _refuse_foreign(path, hint, is_above=path != folder)
+    _refuse_foreign(folder, hint, is_above=False)
+    for number, path in enumerate(folder.parents):
+        if number == 0 or os.path.islink(path):
+            _refuse_foreign(path, hint, is_above=True)
     for name in inner:
         _refuse_foreign(folder / name, hint, is_above=False)
 
