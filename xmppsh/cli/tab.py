@@ -147,7 +147,7 @@ class Line:
             return []
         if kind == "jid":
             begin = last.casefold()
-            return at_most([row for row in self._addresses() if row[0].casefold().startswith(begin)])
+            return at_most([row for row in self._addresses(begin) if row[0].casefold().startswith(begin)])
         return [row for row in self._words(kind, last) if row[0].startswith(last)]
 
     def _words(self, kind: str, last: str) -> list[tuple[str, str]]:
@@ -170,7 +170,7 @@ class Line:
         """Are the words after `help` those of a group?"""
         return f"{BREAK}{' '.join(self._topic)}\nc\t" in self._table
 
-    def _addresses(self) -> list[tuple[str, str]]:
+    def _addresses(self, begin: str) -> list[tuple[str, str]]:
         """The contacts in the cache of the account, or of all accounts where none is named (registry/known.py)."""
         if any(self._env.get(name) for name in ELSEWHERE):
             raise NotHere
@@ -182,7 +182,7 @@ class Line:
         if not _is_ours(folder):
             raise NotHere
         if account and os.path.exists(f"{folder}/roster/{account}"):
-            return own + read_contacts(f"{folder}/roster/{account}")
+            return own + read_contacts(f"{folder}/roster/{account}", begin)
         try:
             names = sorted(os.listdir(f"{folder}/roster"))
         except OSError:
@@ -190,7 +190,7 @@ class Line:
         if "%" in "".join(names):
             raise NotHere
         accounts = [(name, "an account") for name in names if not account and "@" in name]
-        return own + accounts + [row for name in names for row in read_contacts(f"{folder}/roster/{name}")]
+        return own + accounts + [row for name in names for row in read_contacts(f"{folder}/roster/{name}", begin)]
 
     def _configured(self) -> str:
         """The account of the environment, or else of the config file; empty for none."""

@@ -17,9 +17,10 @@ def at_most(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return rows if len(rows) <= MAX_SHOWN else [*rows[: MAX_SHOWN - 2], min(rows), max(rows)]
 
 
-def read_contacts(path: str) -> list[tuple[str, str]]:
+def read_contacts(path: str, begin: str = "") -> list[tuple[str, str]]:
     """Addresses with their names, a line each; none where it cannot be read, for whatever reason: it is only a help.
 
+    begin: only those that begin so, whatever their case (it is casefolded already).
     A link and a file of another user count as such (as for config/ours.py, which is more than the Tab key can load).
     """
     try:
@@ -28,7 +29,7 @@ def read_contacts(path: str) -> list[tuple[str, str]]:
             facts = os.fstat(fd)
             if facts.st_size > MAX_BYTES or facts.st_uid not in (os.geteuid(), 0):
                 return []
-            rows = [row.partition("\t") for row in file.read().split("\n")]
+            rows = [row.partition("\t") for row in file.read().split("\n") if row.casefold().startswith(begin)]
     except (OSError, ValueError):
         return []
     return [(address, name) for address, tab, name in rows if tab]
