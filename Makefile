@@ -68,6 +68,7 @@ bench: $(VENV)/.installed-dev servers
 	$(BIN)/python -m benchmarks.listens
 	$(BIN)/python -m benchmarks.draws
 	$(BIN)/python -m benchmarks.shell
+	$(BIN)/python -m benchmarks.tab
 	$(BIN)/python -m benchmarks.agent
 	$(BIN)/python -m benchmarks.archive
 
