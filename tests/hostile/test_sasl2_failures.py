@@ -154,7 +154,7 @@ def test_the_true_list_of_mechanisms_is_believed(scenario: Scenario, outcome: Ou
     assert b"<response" in outcome.json.encrypted
 
 
-ONLY_PLAIN = features(mechanisms("SCRAM-SHA-256") + authentication("PLAIN"))
+ONLY_PLAIN = features(authentication("PLAIN"))
 BEFORE = known(1, offered=("SCRAM-SHA-256",), tokens=[NONE])
 DOWNGRADED = [
     modern("plain-alone-where-it-was-scram", {"features-tls": ONLY_PLAIN, "authenticate": refused("invalid-mechanism")},
@@ -173,6 +173,24 @@ def test_the_password_itself_is_not_sent_where_a_proof_of_it_was_enough(scenario
     check(outcome)
     for run in outcome.runs:
         assert b"PLAIN" not in run.encrypted
+
+
+PLAIN_BESIDE = {"features-tls": features(mechanisms("SCRAM-SHA-256", "PLAIN") + authentication("PLAIN"))}
+BESIDE = [
+    by_password("plain-beside-older-scram-at-first", PLAIN_BESIDE),
+    modern("plain-beside-older-scram-with-a-token", PLAIN_BESIDE),
+    modern("plain-beside-older-scram-where-it-was-better", PLAIN_BESIDE, kept=BEFORE),
+]
+
+
+@pytest.mark.parametrize("scenario", BESIDE, ids=lambda scenario: scenario.name)
+def test_where_the_newer_login_has_plain_alone_the_older_one_proves_the_password(
+    scenario: Scenario, outcome: Outcome
+) -> None:
+    check(outcome)
+    assert b"PLAIN" not in outcome.json.encrypted
+    assert outcome.json.encrypted.count(b'<response xmlns="urn:ietf:params:xml:ns:xmpp-sasl"') == 1
+    assert outcome.json.encrypted.count(b"<message") == 1
 
 
 TASKS = {

@@ -14,6 +14,7 @@ from protocol.playbook import (
     bound_features,
     fault_of,
     feed,
+    mechanisms,
     modern,
     new_stream,
     step,
@@ -173,6 +174,34 @@ def test_a_server_that_has_no_sasl2_any_more_is_a_surprise_and_the_older_login_i
     assert isinstance(fault_of(step(stream, GoodServer())), Surprise)
     stream = new_stream("direct", client=JULIET, known=fast_known(Rung.NOTHING))
     until(State.SASL, stream, GoodServer())
+
+
+SHA_1, SHA_256, SHA_512 = "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"
+# What the older login lists, what SASL2 lists, and what is used.
+LISTED = [
+    ([SHA_256], ["PLAIN"], f"<auth {SHA_256}"),
+    (["PLAIN", SHA_1], ["PLAIN"], f"<auth {SHA_1}"),
+    ([SHA_512], [SHA_256, "PLAIN"], f"<auth {SHA_512}"),
+    ([SHA_256], ["X-UNKNOWN"], f"<auth {SHA_256}"),
+    ([SHA_256], [SHA_256], f"<authenticate {SHA_256}"),
+    (["PLAIN"], ["PLAIN", SHA_1], f"<authenticate {SHA_1}"),
+    (["PLAIN"], ["PLAIN"], "<authenticate PLAIN"),
+    (["X-UNKNOWN"], ["PLAIN"], "<authenticate PLAIN"),
+]
+
+
+@pytest.mark.parametrize(("older", "newer", "used"), LISTED)
+def test_of_both_logins_the_one_with_the_stronger_mechanism_is_used(
+    older: list[str], newer: list[str], used: str
+) -> None:
+    stream = new_stream("direct")
+    until(State.SECURED, stream, GoodServer())
+    listed = "".join(f"<mechanism>{name}</mechanism>" for name in newer)
+    both = mechanisms(*older, inside=f"<authentication xmlns='{NS['sasl2']}'>{listed}</authentication>")
+    said = written(feed(stream, HEADER + both)).decode()
+    name, mechanism = used.split()
+    assert said.startswith(f"{name} ")
+    assert f'mechanism="{mechanism}"' in said
 
 
 @pytest.mark.parametrize(("changes", "tls"), [({"sasl2": False}, "direct"), ({}, "off")])

@@ -159,26 +159,39 @@ class Negotiation:
         if self.config.registers:
             self.state = State.REGISTERING
             return [ev.RegistrationOpen(child(features, ns.REGISTER_FEATURE, "register") is not None)]
-        mechanisms = child(features, ns.SASL, "mechanisms")
-        sasl2 = child(features, ns.SASL2, "authentication") if self._may_use_sasl2 else None
-        self.offers_sasl2 = sasl2 is not None
-        if self._guessed is not None and (sasl2 is None) is not (self._guessed.tokens is None):
-            if sasl2 is None:
-                raise Surprise("it has no SASL2 any more")
-            sasl2 = None  # the login was begun without SASL2; the next one begins with it
-        mechanisms = mechanisms if sasl2 is None else sasl2
-        if mechanisms is None and self.config.tls == "off" and child(features, ns.TLS, "starttls") is not None:
-            raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
-        if mechanisms is None:
+        older = child(features, ns.SASL, "mechanisms")
+        newer = child(features, ns.SASL2, "authentication") if self._may_use_sasl2 else None
+        if older is None and newer is None:
+            if self.config.tls == "off" and child(features, ns.TLS, "starttls") is not None:
+                raise ProtocolError("the server wants TLS before the login", layer="tls", hint="leave out --tls off")
             raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
         bindings = child(features, ns.SASL_CHANNEL_BINDING, "sasl-channel-binding")
-        self._offer = self._offer_of(
-            frozenset((one.text or "").strip() for one in mechanisms if one.tag.endswith("}mechanism")),
-            frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings)),
-            None if sasl2 is None else frozenset((one.text or "").strip() for one in sasl2.iterfind(TOKENS)),
-        )
-        self.state = State.SASL if sasl2 is None else State.SASL2
+        types = frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings))
+        self._offer = self._chosen(*(None if one is None else self._listed(one, types) for one in (older, newer)))
+        self.state = State.SASL if self._offer.tokens is None else State.SASL2
         return [] if self._guessed is not None else self._log_in(self._offer)
+
+    def _listed(self, feature: Tree, bindings: frozenset[str]) -> sasl.Offer:
+        """What one of the two logins, the older one and SASL2, offers."""
+        names = frozenset((one.text or "").strip() for one in feature if one.tag.endswith("}mechanism"))
+        is_sasl2 = feature.tag.startswith(f"{{{ns.SASL2}}}")
+        tokens = frozenset((one.text or "").strip() for one in feature.iterfind(TOKENS)) if is_sasl2 else None
+        return self._offer_of(names, bindings, tokens)
+
+    def _chosen(self, older: sasl.Offer | None, newer: sasl.Offer | None) -> sasl.Offer:
+        """SASL2, unless the older login has a stronger mechanism; or the one that was begun ahead, if it is there.
+
+        Where SASL2 lists PLAIN alone beside the older login's SCRAM, the password itself is not sent.
+        """
+        mine = self.config.credentials
+        if older is not None and newer is not None and older.strength(mine) > newer.strength(mine):
+            newer = None
+        self.offers_sasl2 = newer is not None
+        begun = self._guessed
+        chosen = (newer or older) if begun is None else older if begun.tokens is None else newer
+        if chosen is None:
+            raise Surprise("it offers the login of the last time no more, or a stronger one beside it")
+        return chosen
 
     @property
     def _may_use_sasl2(self) -> bool:

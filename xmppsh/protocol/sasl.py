@@ -151,6 +151,10 @@ class Offer:
             if name in self.mechanisms and _possible(name, credentials, secure=self.secure, bound=bound)
         ]
 
+    def strength(self, credentials: Credentials) -> int:
+        """How strong the strongest possible mechanism is; 0 where there is none."""
+        return max((len(MECHANISMS) - MECHANISMS.index(name) for name in self.possible(credentials)), default=0)
+
     def begin(self, jid: Jid, credentials: Credentials, refused: Collection[str] = ()) -> Exchange:
         """Begin the strongest possible mechanism that was not refused; raises SaslError when none is left."""
         for name in self.possible(credentials):
