@@ -37,7 +37,7 @@ ERRORS: list[tuple[XmppshError | None, bool]] = [
     (errors.TlsError("certificate is for a.net, not example.org"), NEVER),
     (errors.ProtocolViolation("the server sent <x/>"), NEVER),
     (errors.ProtocolError("the server sent bad XML"), NEVER),
-    (HandledCountTooHigh(9, 3), NEVER),
+    (HandledCountTooHigh(9, 3, 0), NEVER),
     (errors.IoError("no space left"), NEVER),
     (errors.UsageError("--tls off is refused"), NEVER),
     (errors.NameNotFound("no such name"), AGAIN),

@@ -78,7 +78,7 @@ class Connection(threading.Thread):
         self.clear, self.encrypted = bytearray(), bytearray()
         self.close_notify = False
         self.server_first = ""
-        self._secure, self._phase, self._handled = False, "", 0
+        self._secure, self._phase, self.handled = False, "", 0  # handled: stanzas since `<enable/>`
         self._out: list[bytes] = []
         self._scram = SCRAM.make_server(lambda _name: (SALT, STORED_KEY, SERVER_KEY, ITERATIONS))
         self._restart()
@@ -172,7 +172,7 @@ class Connection(threading.Thread):
         name = element.tag.rpartition("}")[2]
         facts = {key: element.get(key, "") for key in ("id", "to")}
         if name in ("message", "presence", "iq"):
-            self._handled += 1
+            self.handled += 1
         match name:
             case "stream":
                 self._reply("header" + self._phase, HEADER)
@@ -189,13 +189,13 @@ class Connection(threading.Thread):
                     self._phase = "-auth"
                     self._restart()
             case "enable":
-                self._handled = 0
+                self.handled = 0
                 self._reply("enable", f"<enabled xmlns='{SM}'/>")
             case "resume":
                 gone = "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
                 self._reply("resume", f"<failed xmlns='{SM}'>{gone}</failed>")
             case "r":
-                self._reply("r", f"<a xmlns='{SM}' h='{self._handled}'/>")
+                self._reply("r", f"<a xmlns='{SM}' h='{self.handled}'/>")
             case "message" | "presence":
                 self._reply(name, "", facts)
             case "iq" if element.get("type") in ("get", "set"):

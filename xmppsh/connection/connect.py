@@ -80,6 +80,7 @@ class Connector:
         self._remembers = True  # SRV records of an earlier run
         self._redirect = ""  # where the server says that we are to go
         self._not_there: str | None = None  # where it wanted to be resumed, and did not prove to be the domain
+        self._account: Jid | None = None  # what the server made of us: it may not become another one
         self._known: Known | None = None  # what may be written ahead
         self._ahead: Stream | None = None  # the last one that did so
         self._tried: list[Stream] = []
@@ -96,7 +97,11 @@ class Connector:
         timeout_s = min(self.options.connect_timeout_s, limit_s or self.options.connect_timeout_s)
         now = asyncio.get_running_loop().time()
         self._deadline, self.costs = now + timeout_s, Costs(now)
-        self._on_live, self._jid, self._resume = on_live, jid, resume
+        self._on_live, self._resume = on_live, resume
+        # We log in as who we are; the server may have made another address of it (RFC 6120 §7).
+        self._jid = self.options.jid if jid.resourcepart is None else self.options.jid.with_resource(jid.resourcepart)
+        if resume is not None:
+            self._account = jid.bare
         hosts, self._redirect = self.options.hosts, ""
         self._known = self._last_known()
         self._uses_sasl2 = self._known is None or self._known.rung is not Rung.NOTHING
@@ -188,6 +193,8 @@ class Connector:
         if options.hashing is not None:
             options.hashing.remember()
         resumed = stream.sm is not None and stream.sm is self._resume
+        if not resumed and not options.credentials.anonymous:
+            self._account = stream.jid.bare
         what = f"resumed {self._jid}" if resumed else f"session {stream.jid}"
         self._log(1, f"{what} by {stream.way}, {opening.link.tls_version or 'no TLS'}")
         return None
@@ -271,6 +278,7 @@ class Connector:
             client=self._client,
             sasl2=self._uses_sasl2,
             resume=self._resume,
+            account=self._account,
             registers=self.on_registration is not None,
         )
         on_registration = self.on_registration or (lambda *_: None)

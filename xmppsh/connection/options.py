@@ -62,6 +62,7 @@ class SessionOptions:
         client: Client | None,
         sasl2: bool = True,
         resume: StreamManagement | None = None,
+        account: Jid | None = None,
         registers: bool = False,
     ) -> StreamConfig:
         """What one stream to bind this address is begun with; the rest as in StreamConfig."""
@@ -74,6 +75,7 @@ class SessionOptions:
             resumable_s=self.resumable_s,
             registers=registers,
             resume=resume,
+            account=account,
             bind_id=new_id(),
             known=known,
             sasl2=sasl2,

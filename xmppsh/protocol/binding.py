@@ -12,6 +12,7 @@ from xmppsh.protocol.conditions import condition_of, number, read_h, stanza_erro
 from xmppsh.protocol.login import Login
 from xmppsh.protocol.negotiation import StreamConfig, child, violation
 from xmppsh.protocol.resuming import FORMER_IS_BUSY, ask_to_resume, fences_before
+from xmppsh.protocol.sasl import BROKEN_HINT
 from xmppsh.protocol.sm import Resumption, StreamManagement
 from xmppsh.protocol.table import State
 from xmppsh.xmlio.build import element
@@ -182,6 +183,9 @@ class Binding(Login):
             raise ProtocolError("the server bound an address without a resource", layer="bind")
         if bound.domainpart != self.config.jid.domainpart:  # the certificate was checked for our own domain only
             raise ProtocolError(f"the server bound an address of another domain: {bound.bare}", layer="bind")
+        if self.config.account not in (None, bound.bare):
+            sentence = f"the server has made this session {bound.bare}, which was {self.config.account} before"
+            raise ProtocolError(sentence, layer="bind", hint=BROKEN_HINT)
         if self.is_presumed and bound != self.jid:
             raise Surprise("it binds another address than the one it was asked for")
         self.jid = bound

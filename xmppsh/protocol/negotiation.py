@@ -50,6 +50,7 @@ class StreamConfig:
     resource: str | None = None  # asked for where `jid` has none; the server may bind another one
     registers: bool = False  # register a new account instead of logging in (XEP-0077)
     resume: StreamManagement | None = None  # the session to resume instead of binding a new one
+    account: Jid | None = None  # the server must bind this one; None: whichever it makes of `jid`
     known: Known | None = None  # what the server offered the last time (ahead.py)
     sasl2: bool = True  # SASL2 (XEP-0388), where the server has it
     client: Client | None = None  # asks for tokens and uses them (XEP-0484); None: no tokens

@@ -17,10 +17,13 @@ ACK_EVERY = 100  # stanzas taken without an ack
 
 
 class HandledCountTooHigh(ProtocolError):
-    """The server acknowledges stanzas that were never sent (XEP-0198 §4)."""
+    """The server acknowledges stanzas that were never sent (XEP-0198 §4), or takes an acknowledgement back."""
 
-    def __init__(self, h: int, sent: int) -> None:
-        super().__init__(f"the server acknowledges {h} stanzas where {sent} were sent", condition="undefined-condition")
+    def __init__(self, h: int, sent: int, acked: int) -> None:
+        goes_back = 0 < (acked - h) % MODULUS < MODULUS // 4  # further off it is neither, and beyond what was sent
+        but = f"it had acknowledged {acked} before" if goes_back else f"{sent} were sent"
+        text = f"the server acknowledges {h} stanzas where {but}"
+        super().__init__(text, condition="undefined-condition", hint="tell the server's operator")
         self.h, self.sent = h, sent
 
 
@@ -101,7 +104,7 @@ class StreamManagement:
         """
         released = (h - self.acked) % MODULUS
         if released > self.unacked:
-            raise HandledCountTooHigh(h, self.sent)
+            raise HandledCountTooHigh(h, self.sent, self.acked)
         self.acked = h
         return released
 
