@@ -28,9 +28,26 @@ RESULT = (
      ("room@c/nick", ROOM, False), ("", ROOM, False), ("@", OWN, False)],
 )  # fmt: skip
 def test_a_result_counts_from_the_archive_that_was_asked(sender: str, archive: Jid, counts: bool) -> None:
-    stanza = read_element(RESULT.format(sender=sender, stamp="2020-01-01T00:00:00Z"))
+    said = RESULT.format(sender=sender, stamp="2020-01-01T00:00:00Z").replace(
+        "'><body>", f"' from='{archive}/x'><body>"
+    )
+    stanza = read_element(said)
     assert len(_archived([stanza], archive, OWN, "q")) == counts
     assert _archived([stanza], archive, OWN, "other") == []
+
+
+@pytest.mark.parametrize(
+    ("sender", "counts"),
+    [("room@c/romeo", True), ("room@c", True), ("ROOM@c/x", True), ("a@b", False), ("a@b/c", False), ("", False),
+     ("romeo@example.net/o", False), ("room@c.evil.example/romeo", False), ("other@c/romeo", False), ("c", False),
+     ("@", False)],
+)  # fmt: skip
+@pytest.mark.parametrize("more", ["", "<x xmlns='urn:x'><![CDATA[<message]]></x>"])
+def test_a_room_tells_of_those_in_it_alone(sender: str, counts: bool, more: str) -> None:
+    said = RESULT.format(sender="room@c", stamp="").replace("'><body>", f"' from='{sender}'>{more}<body>")
+    assert len(_archived([read_element(said)], ROOM, OWN, "q")) == counts
+    ours = RESULT.format(sender="a@b", stamp="").replace("'><body>", f"' from='{sender}'>{more}<body>")
+    assert len(_archived([read_element(ours)], OWN, OWN, "q")) == 1
 
 
 @pytest.mark.parametrize("stamp", ["", "x", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])

@@ -7,7 +7,7 @@ import pytest
 
 from xmppsh.model import Element, Jid
 from xmppsh.output.printer import Printer
-from xmppsh.output.records import StanzaRecord, record
+from xmppsh.output.records import MessageRecord, StanzaRecord, record
 from xmppsh.output.together import records
 from xmppsh.session.requests import is_answer
 from xmppsh.session.responder import bounce_of, response_to
@@ -16,6 +16,7 @@ from xmppsh.shell.shown.look import Palette
 from xmppsh.shell.shown.people import People
 from xmppsh.shell.shown.printer import unwrapped
 from xmppsh.xep.carbons import copied
+from xmppsh.xep.history import _archived, as_sent
 from xmppsh.xep.pubsub import events_in
 from xmppsh.xep.roster import pushed
 from xmppsh.xmlio.reader import read_element
@@ -23,6 +24,7 @@ from xmppsh.xmlio.reader import read_element
 OWN = Jid.parse("juliet@example.org/balcony")
 NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
 MALLORY = "mallory@evil.example/x"
+ROOM = "room@muc.evil.example"
 INNER = (
     "<message xmlns='jabber:client' from='romeo@example.net/o' to='juliet@example.org'><body>forged</body></message>"
 )
@@ -233,6 +235,52 @@ def test_what_is_forged_is_shown_as_its_senders_in_every_form(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("what", ["sent", "received"])
+@pytest.mark.parametrize("form", ["text", "json", "xml", "a template", "shell"])
+def test_what_is_forged_inside_a_true_copy_is_shown_as_its_senders(form: str, what: str) -> None:
+    for name, payload in FORGED.items():
+        inner = f"<message xmlns='jabber:client' from='{MALLORY}' to='{OWN}'>{payload}</message>"
+        stanza = read_element(COPY.format(what=what, sender=f" from='{OWN.bare}'", inner=inner))
+        shown = unwrapped(Reader(), Reader(), stanza)  # type: ignore[arg-type]
+        assert isinstance(shown, MessageRecord)
+        assert (shown.from_, shown.carbon) == (MALLORY, what), name
+        copy = stanza if form == "shell" else read_element(shown.xml)
+        first = SHOWN[form](copy, Reader()).split("\n")[0]
+        assert "romeo" not in first.partition("mallory")[0], name
+        assert form == "shell" or MALLORY.partition("/")[0] in first, name
+
+
+@pytest.mark.parametrize(("archive", "sender"), [(OWN.bare, MALLORY), (Jid.parse(ROOM), f"{ROOM}/mallory")])
+def test_what_is_forged_inside_a_true_result_of_an_archive_is_shown_as_its_senders(archive: Jid, sender: str) -> None:
+    result = (
+        f"<message xmlns='jabber:client' from='{archive}' to='{OWN}'><result xmlns='urn:xmpp:mam:2' queryid='q' id='7'>"
+        "<forwarded xmlns='urn:xmpp:forward:0'>{}</forwarded></result></message>"
+    )
+    for name, payload in FORGED.items():
+        inner = f"<message xmlns='jabber:client' from='{sender}' to='{OWN}'>{payload}</message>"
+        (found,) = _archived([read_element(result.format(inner))], archive, OWN.bare, "q")
+        delivered = as_sent(found, archive)
+        assert delivered is not None
+        assert copied(delivered, OWN) is None, name
+        shown = unwrapped(Reader(), Reader(), delivered)  # type: ignore[arg-type]
+        assert isinstance(shown, MessageRecord)
+        assert (shown.from_, shown.carbon) == (sender, None), name
+        assert shown.body != "forged", name
+
+
+# A room's archive may not tell of others, least of all of our own account, whose copies are believed.
+WRAPPED = COPY.format(what="received", sender=f" from='{OWN.bare}'", inner=INNER)
+
+
+@pytest.mark.parametrize("inner", [INNER, WRAPPED, INNER.replace("romeo@example.net/o", str(OWN.bare))])
+def test_a_room_cannot_invent_messages_of_others_in_its_archive(inner: str) -> None:
+    result = (
+        f"<message xmlns='jabber:client' from='{ROOM}' to='{OWN}'><result xmlns='urn:xmpp:mam:2' queryid='q' id='7'>"
+        f"<forwarded xmlns='urn:xmpp:forward:0'>{inner}</forwarded></result></message>"
+    )
+    assert _archived([read_element(result)], Jid.parse(ROOM), OWN.bare, "q") == []
 
 
 @pytest.mark.parametrize("nick", ["you", "YOU ✓", "you ✓✓", "you\u00a0✓", "* you", " you", "your"])

@@ -207,7 +207,13 @@ def _archived(stanzas: list[Element], own: Jid, session_archive: Jid, query_id: 
     found = [(one, _cut_out(one.xml, query_id)) for one in believed]
     others = iter(trees([one for one, cut in found if cut is None]) if any(cut is None for _, cut in found) else ())
     both = [_parsed(one, next(others), query_id) if cut is None else cut for one, cut in found]
-    return [one for one in both if one is not None]
+    messages = [one for one in both if one is not None]
+    # Our own server may tell of everybody; a room has only heard who was in it, and could invent the others.
+    return messages if own.bare == session_archive.bare else [one for one in messages if _is_of(one.xml, own.bare)]
+
+
+def _is_of(xml: str, room: Jid) -> bool:
+    return _is(tree(xml).get("from", "").partition("/")[0], room)
 
 
 def _parsed(stanza: Element, root: Tree, query_id: str) -> Archived | None:
