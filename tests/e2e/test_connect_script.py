@@ -242,3 +242,13 @@ async def test_a_command_that_has_ended_holds_back_no_acknowledgement(
         assert (await finish(process, b"/quit\n")).code == 67  # of who is not there
         drained = await program.run("listen", "--drain", "-F", "%b")
         assert (drained.code, drained.stdout) == (0, "")
+
+
+async def test_an_alias_that_cannot_be_kept_is_told(prosody: Server, tmp_path: Path) -> None:
+    async with people(prosody, tmp_path) as (program, _, _, _):
+        kept = Path(program.env["XDG_STATE_HOME"], "xmppsh", "aliases.json")
+        kept.mkdir(mode=0o700, parents=True)
+        kept.parent.chmod(0o700)
+        outcome = await program.run("connect", stdin=b"/alias p /ping\n/p\n")
+        assert (outcome.code, outcome.stderr) == (0, f"xmppsh: {kept} is ignored: is a directory\n")
+        assert outcome.stdout.startswith(f"pong from {prosody.domain}: ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, Unconfirmed
+from xmppsh.errors import ConnectionLost, DataError, DeadlineExceeded, IoError, Unconfirmed
 from xmppsh.protocol.conditions import UNKNOWN, stanza_error, unknown_request
 from xmppsh.xmlio.reader import tree
 
@@ -42,7 +42,9 @@ def counted_again(error: XmppshError, session: SessionPort) -> XmppshError:
 
 
 def tell_of_waiting(error: XmppshError) -> None:
-    """Messages are stored that were not sent: its hint says so."""
+    """Messages are stored that were not sent: its hint says so, unless it is that they could not be stored."""
+    if isinstance((error.cause or error) if isinstance(error, Unsettled) else error, IoError):
+        return
     hints = (error.hint, "xmppsh outbox flush sends the messages that were not sent")
     error.hint = "; ".join(filter(None, hints))
 

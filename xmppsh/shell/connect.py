@@ -88,7 +88,8 @@ async def open_shell(
     app.account.trace = stream = StreamView(app.account.trace)
     colors = console.stdout.is_terminal and wants_color(app.settings.color, console.env)
     state = app.storage.state_if_any
-    kept = None if state is None else KeptFile(state / "aliases.json", is_line, console.log)
+    # Users wrote these, so that they are not kept is told without -v as well.
+    kept = None if state is None else KeptFile(state / "aliases.json", is_line, lambda _, text: console.log(0, text))
     aliases = Aliases(kept, exists)
     desk = Desk(People(), Palette(colors=colors), console.stdin, stream, aliases, ours, accepted, tells)
     try:
