@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,8 +32,13 @@ async def https(folder: Path, domain: str, answers: dict[str, str]) -> AsyncIter
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         assert f"\r\nHost: {domain}\r\n" in head
         answer = answers.get(head.split(" ")[1], "HTTP/1.1 404 Not Found\r\n\r\n")
-        writer.write(answer.encode())
-        await writer.drain()
+        with suppress(OSError):  # nobody reads an endless one to its end
+            writer.write(answer.encode())
+            while answer.endswith(ENDLESS) and not writer.is_closing():
+                writer.write(ENDLESS.encode())
+                await writer.drain()
+                await asyncio.sleep(0)
+            await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(serve, HOST, 0, ssl=context)
@@ -50,8 +55,10 @@ def moved(place: str) -> str:
 
 
 MOVED = moved("/meta")
+ENDLESS = "and so on for ever\n"
 PATH = "/.well-known/host-meta"
 WEBSOCKET, NONE = ("ok", "websocket wss://example.org/ws"), ("skip", "the domain has none (HTTP 404)")
+WITHOUT_TLS = ("skip", "it leads to a place without TLS")
 COMMENTED = XRD.replace("<XRD", "<!-- RFC 6415 -->\n<?xml-stylesheet href='x'?><XRD").replace("<Link", "<!-- --><Link")
 LAUGHS = "<!DOCTYPE x [<!ENTITY a 'ha'>]><XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>&a;</XRD>"
 SURROGATE = '{"links": [{"rel": "urn:xmpp:alt-connections:xbosh", "href": "\\ud800"}]}'
@@ -71,7 +78,19 @@ HOST_META = [
     ({PATH: "nonsense\r\n\r\n"}, ("skip", "not HTTP"), NONE),
     ({PATH: moved("http://x/")}, ("skip", "without TLS"), NONE),
     ({PATH: moved(PATH)}, ("skip", "redirected more than 3 times"), NONE),
+    ({PATH: moved("/there"), "/there": moved("/back"), "/back": moved("/there")},
+     ("skip", "redirected more than 3 times"), NONE),
+    *(
+        ({PATH: moved(place), f"{PATH}.json": MOVED, "/meta": moved(place)}, WITHOUT_TLS, WITHOUT_TLS)
+        for place in ("http://example.org/meta", "HTTP://example.org/meta", "file:///etc/passwd", "ftp://example.org/x",
+                      "data:application/json,{}", "wss://example.org/")
+    ),
+    ({PATH: moved(""), f"{PATH}.json": "HTTP/1.1 302 Found\r\n\r\n"}, ("skip", "redirected more than 3 times"),
+     ("skip", "redirected more than 3 times")),
+    ({PATH: moved("//[::1]:1/x")}, ("skip", "cannot be fetched"), NONE),
     ({PATH: found("x" * 70_000)}, ("skip", "longer than"), NONE),
+    ({PATH: found(ENDLESS), f"{PATH}.json": f"HTTP/1.1 200 OK\r\nX: {ENDLESS}"}, ("skip", "longer than"),
+     ("skip", "longer than")),
     ({f"{PATH}.json": "nonsense\r\n\r\n"}, NONE, ("skip", "host-meta.json cannot be fetched: ")),
     # Places that cannot be.
     ({PATH: moved("https://[bad"), f"{PATH}.json": moved("https://x:y/")}, ("skip", "not an address"),
