@@ -232,7 +232,7 @@ def test_both_ways_come_to_the_same(case: Case, certificates: Certificates, tmp_
     assert (LOOP in express.loaded) is case.falls_back
 
 
-STEPS = ["header", "header-tls", "auth", "response", "r", "ping", "close"]
+STEPS = ["header", "header-tls", "auth", "response", "r", "ping"]  # at the close a one-shot may have ended already
 SIGNALS = [
     pytest.param(number, step, marks=() if (number, step) == (signal.SIGINT, "r") else pytest.mark.long)
     for number in (signal.SIGINT, signal.SIGTERM)
