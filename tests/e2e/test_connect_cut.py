@@ -32,6 +32,33 @@ async def test_a_cut_shows_at_once_and_what_is_typed_in_it_arrives(
         await contact.wait_for_message(lambda message: message.body == "in the hole")
 
 
+async def test_what_was_typed_in_a_cut_is_acknowledged_in_the_order_in_which_it_was_typed(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("prosody")
+    account, friend = server.account(), server.account()
+    bodies = [f"in the hole {number}" for number in range(6)]
+    async with Terminal(Program(tmp_path, server, account), "connect", "--timeout", "1.7") as shell:
+        await shell.prompt()
+        await shell.enter(f"/to {friend.jid}")
+        await shell.prompt(friend.jid)
+        await shell.shows("all sent")
+        server.kill()
+        await shell.shows("OFFLINE ")
+        for body in bodies:  # each is told of at a time of its own: those before it are given up by then
+            await shell.enter(body)
+            await shell.until(lambda body=body: _marked(shell, body, "…"), "that it waits")
+        await shell.until(lambda: _marked(shell, bodies[-1], "✗"), "that the last one has no answer")
+        server.start()
+        await shell.until(lambda: all(_marked(shell, body, "✓") for body in bodies), "✓ for all", 60)
+        acked = [line.split("hole ")[1].strip() for line in shell.lines if "you ✓" in line and "in the hole" in line]
+        assert acked == sorted(acked)
+
+
+def _marked(shell: Terminal, body: str, mark: str) -> bool:
+    return any(f"you {mark}" in line and body in line for line in shell.lines)
+
+
 async def test_a_command_that_waits_for_the_end_of_a_cut_says_so(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:

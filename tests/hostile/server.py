@@ -41,6 +41,7 @@ from hostile.misbehaviour import (
     sasl_failure,
     token_answer,
 )
+from hostile.ports import bound_to_a_fresh_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -303,8 +304,9 @@ class Server:
     def __init__(self, spec: Spec, contexts: Mapping[str, ssl.SSLContext], other_port: int = 0) -> None:
         self.spec, self.contexts, self.other_port = spec, contexts, other_port
         self.connections: list[Connection] = []
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))  # one that never listens refuses, and keeps its port from other servers
+        self._listener = (
+            bound_to_a_fresh_port()
+        )  # one that never listens refuses, and keeps its port from other servers
         if spec.listens:
             self._listener.listen(0 if spec.fills_backlog else 20)
         self.port: int = self._listener.getsockname()[1]

@@ -48,7 +48,8 @@ class Fates:
         self._marks, self._show, self._on_change = marks, show, on_change
         self._tasks: set[asyncio.Future[object]] = set()
         self._unseen: set[asyncio.Future[None]] = set()  # messages that were typed and do not stand on the screen yet
-        self._last: asyncio.Future[None] | None = None  # the one that was typed last
+        self._last: asyncio.Future[None] | None = None  # the one that was typed last is on the screen
+        self._last_settled: asyncio.Future[None] | None = None  # and so is its fate
 
     def watch(self, place: Place | None, count: int = 1) -> None:
         """So many stanzas were sent just now; where their acks do not come, that is told of by their place."""
@@ -87,9 +88,14 @@ class Fates:
         before, self._last = self._last, seen
         self._unseen.add(seen)
 
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        earlier, self._last_settled = self._last_settled, settled
+
         async def show(mark: str) -> None:
             if before is not None:
                 await asyncio.wait({before})  # what was typed first stands first
+            if earlier is not None and mark not in ("waits", "failed"):
+                await asyncio.wait({earlier})  # and so does what was acknowledged first, however long it took
             self._show(conversation.own(partner, stamp, text, mark, stanza_id))
             if not seen.done():
                 seen.set_result(None)
@@ -109,6 +115,7 @@ class Fates:
         finally:
             self._unseen.discard(seen)
             seen.cancel()
+            settled.cancel()
             await ended(acked)
 
     async def _late(self, number: int) -> bool:
