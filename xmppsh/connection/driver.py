@@ -161,7 +161,6 @@ class Driver:
         self.link.flush()
         hurry = hurry or asyncio.Event()
         if wait_s > 0:
-            self.link.read_on()  # the footer comes after what a slow reader had the link held for
             await self._ended(wait_s, hurry)
         if not self.ended.is_set():
             self.link.start_close()

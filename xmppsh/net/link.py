@@ -117,11 +117,6 @@ class Link(asyncio.Protocol):
         else:
             self._transport.resume_reading()
 
-    def read_on(self) -> None:
-        """Take the peer's bytes, whoever holds: nobody is given them any more."""
-        for reason in tuple(self._holds):
-            self.hold_reading(reason, False)
-
     async def start_tls(self, context: ssl.SSLContext, server_name: str, timeout_s: float) -> None:
         """Do the TLS handshake; raises what ssl and the socket raise (`tls.explain` makes it ours)."""
         assert self._transport is not None
