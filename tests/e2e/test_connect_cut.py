@@ -5,8 +5,15 @@ from pathlib import Path
 
 from support.contact import Contact
 from support.program import Program
-from support.servers import Server
+from support.servers import Account, Server
 from support.terminal import CTRL_C, CTRL_D, Terminal
+
+
+async def in_conversation(shell: Terminal, friend: Account) -> None:
+    await shell.prompt()
+    await shell.enter(f"/to {friend.jid}")
+    await shell.prompt(friend.jid)
+    await shell.shows("all sent")
 
 
 async def test_a_cut_shows_at_once_and_what_is_typed_in_it_arrives(
@@ -39,10 +46,7 @@ async def test_what_was_typed_in_a_cut_is_acknowledged_in_the_order_in_which_it_
     account, friend = server.account(), server.account()
     bodies = [f"in the hole {number}" for number in range(6)]
     async with Terminal(Program(tmp_path, server, account), "connect", "--timeout", "1.7") as shell:
-        await shell.prompt()
-        await shell.enter(f"/to {friend.jid}")
-        await shell.prompt(friend.jid)
-        await shell.shows("all sent")
+        await in_conversation(shell, friend)
         server.kill()
         await shell.shows("OFFLINE ")
         for body in bodies:  # each is told of at a time of its own: those before it are given up by then
@@ -84,10 +88,7 @@ async def test_what_a_cut_that_does_not_heal_leaves_is_told_to_be_in_the_outbox(
     account, friend = server.account(), server.account()
     program = Program(tmp_path, server, account)
     async with Terminal(program, "connect", "--no-guard") as shell:
-        await shell.prompt()
-        await shell.enter(f"/to {friend.jid}")
-        await shell.prompt(friend.jid)
-        await shell.shows("all sent")
+        await in_conversation(shell, friend)
         server.kill()
         await shell.shows("OFFLINE ")
         await shell.enter("kept for later")
@@ -110,10 +111,7 @@ async def test_a_message_that_is_acknowledged_late_is_shown_once_more(
     server = start_server("prosody")
     account, friend = server.account(), server.account()
     async with Terminal(Program(tmp_path, server, account), "connect", "--timeout", "2") as shell:
-        await shell.prompt()
-        await shell.enter(f"/to {friend.jid}")
-        await shell.prompt(friend.jid)
-        await shell.shows("all sent")
+        await in_conversation(shell, friend)
         server.suspend()
         await shell.enter("into the silence")
 

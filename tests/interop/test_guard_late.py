@@ -210,3 +210,25 @@ async def test_a_program_that_ends_in_a_cut_leaves_the_close_to_its_guard(
         await until(lambda: not is_running(guard), "the guard's end")
     assert list((tmp_path / "xmppsh" / "locks").iterdir()) == []
     await until(lambda: server.sessions(alice.jid) == [], "the end of all sessions")
+
+
+async def test_the_next_run_waits_for_the_guard_of_the_one_before_and_says_so(
+    server: Server, alice: Account, program: Program, tmp_path: Path
+) -> None:
+    program.env |= {"XMPPSH_JID": f"{alice.jid}/bot", "XMPPSH_CONNECT_TIMEOUT": "6"}
+    async with behind_proxy(program, server) as proxy:
+        async with program.listening(ready=tmp_path / "ready") as process:
+            guard = guard_of(process)
+            (ghost,) = server.sessions(alice.jid)
+            injection = await proxy.inject(silent_hole(every=True))
+            process.kill()
+            await process.wait()
+        program.env["XMPPSH_HOST"] = f"{server.host}:{server.port}"
+        async with program.listening("--trace", str(tmp_path / "trace"), ready=tmp_path / "again") as second:
+            assert server.sessions(alice.jid) == [ghost]
+            second.send_signal(signal.SIGTERM)
+            outcome = await finish(second)
+        injection.release()
+        await until(lambda: not is_running(guard), "the guard's end")
+    told = "the guard of the run before is still closing its session; that is waited for"
+    assert told in outcome.stderr

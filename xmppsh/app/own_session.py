@@ -132,14 +132,15 @@ class OwnSessions:
 
     async def _guard_done(self, journal: Journal) -> bool:
         """Wait for the guard of the run before, which may still be closing its session. Was there one?"""
-        began = told = time.monotonic()
+        began, was_guarded, is_told = time.monotonic(), False, False
         until = began + max(self._account.settings.timeout, GUARD_DONE_S)
         while journal.is_guarded() and time.monotonic() < until:
+            was_guarded = True
             await asyncio.sleep(GUARD_POLL_S)  # the guard is another process
-            if told == began and time.monotonic() - began > GUARD_TOLD_S:
-                told = time.monotonic()
+            if not is_told and time.monotonic() - began > GUARD_TOLD_S:
+                is_told = True
                 self._console.log(0, "the guard of the run before is still closing its session; that is waited for")
-        return time.monotonic() - began >= GUARD_POLL_S
+        return was_guarded
 
     @asynccontextmanager
     async def _session(

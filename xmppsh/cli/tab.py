@@ -59,7 +59,7 @@ class Line:
         self._path: list[str] = []
         self._account = self._profile = ""
         self._given: set[str] = set()
-        self._topic: list[str] = []  # the words after `help`
+        self._topic: list[str] = []  # the words that may be given again, as those after `help`
         self._enter()
 
     def _enter(self) -> None:
