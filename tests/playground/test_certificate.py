@@ -1,12 +1,12 @@
 """The certificate of the run, and what stays of its key."""
 
-import ssl
 import tempfile
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from xmppsh.errors import IoError
 from xmppsh.playground import certificate
 
 
@@ -16,10 +16,10 @@ def test_the_private_key_is_nowhere_once_it_is_loaded(tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_key_file_is_removed_even_when_openssl_refuses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_left_where_openssl_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(ssl.SSLError):
-        certificate._context(b"no key")
+    with pytest.raises(IoError, match="openssl x509 made no certificate for the playground: "):
+        certificate.issue("no,such,name")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -32,4 +32,4 @@ def test_the_ca_may_sign_certificates_and_nothing_else() -> None:
     constraints = ca.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.critical
     assert constraints.value.ca
-    assert (ca.not_valid_after_utc - ca.not_valid_before_utc) == certificate.LIFETIME + certificate.BACKDATED
+    assert (ca.not_valid_after_utc - ca.not_valid_before_utc).days == certificate.LIFETIME_DAYS

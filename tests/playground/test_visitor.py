@@ -36,6 +36,17 @@ async def test_a_program_that_is_not_there_is_66(tmp_path: Path) -> None:
     assert (outcome.code, outcome.stderr) == (66, "xmppsh: /nowhere: no such file or directory\n")
 
 
+async def test_where_openssl_is_not_installed_it_says_so(tmp_path: Path) -> None:
+    program = visitor(tmp_path)
+    program.env["PATH"] = str(tmp_path)
+    outcome = await program.run(*PLAYGROUND, sys.executable, "--version")
+    assert (outcome.code, outcome.stderr) == (
+        70,
+        "xmppsh: the openssl command, which makes the playground's certificate: no such file or directory\n"
+        "  try: install the package openssl, or correct PATH\n",
+    )
+
+
 async def test_its_program_talks_at_once_whatever_the_user_has_set(tmp_path: Path) -> None:
     program = visitor(tmp_path)
     (tmp_path / "xmppsh").mkdir()

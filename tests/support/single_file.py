@@ -1,6 +1,6 @@
 """The program with what it needs in one file, which any Python 3.11 or newer runs: `python single_file.py FILE`.
 
-What is compiled for one machine stays outside: lxml and cryptography, and what speeds wcwidth up. The rest is taken,
+What is compiled for one machine stays outside: lxml, and what speeds wcwidth up. The rest is taken,
 with its licences, from the environment that this runs in, whose versions are the tested ones.
 """
 
