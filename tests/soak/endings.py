@@ -14,7 +14,7 @@ from soak.plan import FIRST_LOGIN_BYTES
 from soak.result import DELIVERED, GAVE_UP, Result
 from soak.stage import Ending, Stage, settle, staged
 
-CONNECT_S, ANSWER_S = 3, 4
+CONNECT_S, ANSWER_S = 10, 4  # the first is for a login as well, on a machine that stands still for seconds at times
 PATIENCE = ("--connect-timeout", str(CONNECT_S), "--timeout", str(ANSWER_S))
 # An ack that does not come, a reconnect that does not work, a close that is not answered; and Python, twice, on a busy
 # machine. The two options are all that a user has to say about time.
