@@ -1,5 +1,6 @@
 """How far an export is: what a killed run has printed and not noted is cut off, and nothing else goes on from it."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,3 +77,26 @@ def test_a_checkpoint_that_others_may_write_is_refused(tmp_path: Path, output: i
     (tmp_path / "mark").chmod(0o666)
     with pytest.raises(ForeignFile, match="is a checkpoint and can be written by other users"):
         ExportMark(tmp_path / "mark", output, QUERY).restore()
+
+
+def test_a_run_beside_another_one_into_the_same_output_is_refused_and_cuts_nothing_off(
+    tmp_path: Path, output: int
+) -> None:
+    first = ExportMark(tmp_path / "mark", output, QUERY)
+    first.restore()
+    os.write(output, b"half a pa")
+    beside = os.open(tmp_path / "out", os.O_RDWR | os.O_APPEND)
+    with pytest.raises(IoError, match="stdout is a file that another process has locked, such as an export into it"):
+        ExportMark(tmp_path / "mark", beside, QUERY).restore()
+    os.close(beside)
+    assert (tmp_path / "out").read_bytes() == b"what was there\nhalf a pa"
+
+
+def test_a_checkpoint_that_is_a_link_stays_one(tmp_path: Path, output: int) -> None:
+    link, kept = tmp_path / "mark", tmp_path / "kept"
+    link.symlink_to(kept)
+    mark = ExportMark(link, output, QUERY)
+    mark.restore()
+    mark.note("id-7", 7)
+    assert link.is_symlink()
+    assert json.loads(kept.read_text())["after"] == "id-7"

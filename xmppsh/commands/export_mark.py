@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -30,16 +31,18 @@ class ExportMark:
 
     def restore(self) -> str | None:
         """The id after which to go on, None for the beginning; what a killed run has written after it is cut off.
+        Raises IoError where another process writes the same output.
 
         The mark stands before the first message is printed: a run that is killed earlier than the first page is noted
         has doubled nothing.
         """
         if self._path is None:
             return None
+        self._lock()
+        refuse_foreign_file(self._path, "a checkpoint")
         if not self._path.exists():
             self._keep()
             return None
-        refuse_foreign_file(self._path, "a checkpoint")
         kept = self._kept(self._path)
         if kept["query"] not in (None, self._query):  # None: of a version that did not note it
             raise DataError(
@@ -57,11 +60,23 @@ class ExportMark:
         if self._path is not None:
             self._keep()
 
+    def _lock(self) -> None:
+        """Two runs at once would each cut off what the other one writes. It ends when the output is closed."""
+        if self._file() is None:
+            return
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            text = "stdout is a file that another process has locked, such as an export into it"
+            raise IoError(text, hint="wait for its end") from error
+        except OSError:
+            pass  # not every network file system knows locks
+
     def _keep(self) -> None:
         assert self._path is not None
         kept = {"after": self._after, "file": self._file(), "count": self.count, "query": self._query}
         try:
-            write_aside(self._path, json.dumps(kept).encode())
+            write_aside(self._path.resolve(), json.dumps(kept).encode())  # a link stays a link
         except OSError as error:
             raise IoError(f"{self._path}: {os_reason(error)}") from error
 
