@@ -186,7 +186,7 @@ async def test_a_command_that_comes_while_the_guard_cannot_reach_the_server_does
             process.kill()
             await process.wait()
             await until(lambda: len(list(locks.glob("guard-*"))) == 1, "the guard at work")
-            await until(lambda: proxy.connections == 2, "its connection")
+            await until(lambda: proxy.connections >= 2, "its connection")
             assert (await direct.run("ping")).code == 0
             hole.release()
             await friend.wait_for_presence(alice.jid, "unavailable", sender=shown.sender)

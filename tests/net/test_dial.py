@@ -130,6 +130,9 @@ async def test_what_nobody_had_time_for_is_told() -> None:
         later = dialler(at(hole, V4), at(dead, V4), within_s=0.0)
         assert await later.next() is None
     assert told(later.attempts) == f"127.0.0.1:{hole} was not tried in time, 127.0.0.1:{dead} was not tried in time"
+    error = no_answer("example.org", later.attempts, "xmppsh doctor")
+    assert str(error) == "example.org: the time to connect was over before an address was tried"
+    assert (error.exit_code, error.layer, error.hint) == (75, "tcp", "--connect-timeout S waits longer")
 
 
 async def test_no_place_may_eat_more_than_half_of_the_time_but_the_last() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import ConnectError, NameNotFound
+from xmppsh.errors import ConnectError, DeadlineExceeded, NameNotFound, XmppshError
 from xmppsh.model import brief
 from xmppsh.plain import dataclass
 from xmppsh.texts import asking_for_network
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from xmppsh.config.proxy import Proxy
     from xmppsh.model import Candidate
+
+
+NOT_TRIED = "was not tried in time"
 
 
 class TargetUnreachable(Exception):
@@ -45,9 +48,12 @@ def told(attempts: Iterable[Attempt]) -> str:
     return brief((f"{attempt} {attempt.outcome}" for attempt in attempts if attempt.outcome), longest=None)
 
 
-def no_answer(domain: str, attempts: list[Attempt], hint: str, proxy: Proxy | None = None) -> ConnectError:
+def no_answer(domain: str, attempts: list[Attempt], hint: str, proxy: Proxy | None = None) -> XmppshError:
     """The error for a plan of which nothing answered."""
     failed = [attempt for attempt in attempts if attempt.outcome]
+    if failed and all(attempt.outcome == NOT_TRIED for attempt in failed):  # which says nothing about the server
+        late = f"{domain}: the time to connect was over before an address was tried"
+        return DeadlineExceeded(late, layer="tcp", hint="--connect-timeout S waits longer")
     if failed and all(attempt.name_missing for attempt in failed):
         return NameNotFound(f"{domain}: the server's name does not exist ({told(failed)})", hint=hint)
     if proxy is not None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import XmppshError
 from xmppsh.model import Candidate, is_address, u_labels
-from xmppsh.net.attempts import Attempt, TargetUnreachable, told
+from xmppsh.net.attempts import NOT_TRIED, Attempt, TargetUnreachable, told
 from xmppsh.net.link import Link
 from xmppsh.plain import dataclass
 from xmppsh.texts import os_reason
@@ -130,7 +130,7 @@ class Dialler:
             self.attempts.append(attempt)
         begun = self._loop.time()
         if begun >= self._deadline:
-            attempt.outcome = "was not tried in time"
+            attempt.outcome = NOT_TRIED
             return None
         # At most half of the time that is left, so that later places get a turn.
         until = self._deadline if not self._queue else (begun + self._deadline) / 2
