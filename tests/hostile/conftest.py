@@ -13,7 +13,7 @@ from hostile.scenario import Outcome, Scenario, play
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-AT_ONCE = 7  # most of their time some of them wait for a deadline
+AT_ONCE = 4  # most of their time some of them wait for a deadline; more would slow each other down at their start
 Plays = dict[str, "Future[Outcome]"]
 
 

@@ -209,7 +209,7 @@ def test_listen_does_not_fight_for_its_resource(scenario: Scenario, outcome: Out
     assert len(outcome.json.first.connections) == 1
 
 
-QUICK: dict[str, Any] = {"text": True, "connect_s": 1.5, "command": LISTENING}
+QUICK: dict[str, Any] = {"text": True, "connect_s": 4.0, "command": LISTENING}
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from hostile.server import DOMAIN, PASSWORD, USER, Server
 GROUPS = ["dns", "tcp", "tls", "stream", "sasl", "bind", "session"]
 PLACE = r"127\.0\.0\.1:\d+"
 DOCTOR = ("doctor",)
-SHORT: dict[str, Any] = {"connect_s": 1.5, "within_s": 6.0}
+SHORT: dict[str, Any] = {"connect_s": 4.0, "within_s": 6.0}
 DIRECT: dict[str, Any] = {"options": ("--tls", "direct")}
 SM = "<sm xmlns='urn:xmpp:sm:3'/>"
 

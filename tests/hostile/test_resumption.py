@@ -34,7 +34,12 @@ ENABLED = f"<enabled xmlns='{SM}' id='ours' resume='true' max='60'/>"
 MESSAGE = f"<message from='mallory@evil.example' type='chat'><body>{CANARY}</body></message>"
 CUT_ONCE: dict[str, Any] = {"enable": ENABLED, "r": first_only(("{good}", RESET))}
 GOOD = "<message from='romeo@example.net/o' type='chat'><body>back</body></message>"
-WAY: dict[str, Any] = {"command": LISTENING, "footer": False, "layer": ("stream", "tcp", "tls", "stanza")}
+WAY: dict[str, Any] = {
+    "command": LISTENING,
+    "within_s": 21.0,
+    "footer": False,
+    "layer": ("stream", "tcp", "tls", "stanza"),
+}
 
 
 def later(reply: Reply) -> Callable[[Connection, str], Reply]:

@@ -68,13 +68,13 @@ BROKEN = [
     Scenario("tls-eof", {"tls": CUT}, (69, 76), ("tls", "tcp"), says="TLS", footer=False),
     Scenario("tls-reset", {"tls": RESET}, (69, 76), ("tls", "tcp"), says="TLS", footer=False),
     Scenario("tls-eof-direct", {"accept": CUT}, (69, 76), ("tls", "tcp"), says="TLS", footer=False, **DIRECT),
-    Scenario("tls-silent", {"tls": SILENCE}, (75, 76), ("tls", "stream"), says="TLS", footer=False, connect_s=1.5,
-             within_s=1.5),
+    Scenario("tls-silent", {"tls": SILENCE}, (75, 76), ("tls", "stream"), says="TLS", footer=False, connect_s=3.0,
+             within_s=3.0),
     Scenario("tls-silent-direct", {"accept": SILENCE}, (75, 76), ("tls", "stream"), says="TLS", footer=False,
-             connect_s=1.5, within_s=1.5, **DIRECT),
+             connect_s=3.0, within_s=3.0, **DIRECT),
     # A server that wants TLS at once answers our header with a TLS alert, or closes, or waits.
     Scenario("starttls-to-a-direct-port", {}, (69, 75, 76), ("tls", "stream", "tcp"), direct=True, footer=False,
-             options=STARTTLS, connect_s=1.5),
+             options=STARTTLS, connect_s=3.0),
     Scenario("direct-to-a-starttls-port", {}, (69, 76), "tls", footer=False, options=("--tls", "direct")),
 ]  # fmt: skip
 
