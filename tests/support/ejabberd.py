@@ -4,6 +4,7 @@ It runs without Erlang distribution: no node name, no epmd, no cookie, so that n
 Erlang on the machine. `ejabberdctl` is only read, to learn where Erlang is; it insists on a user of its own.
 """
 
+import contextlib
 import http.client
 import json
 import re
@@ -114,11 +115,15 @@ class EjabberdServer(Server):
         return json.loads(text)
 
     def _is_ready(self) -> bool:
+        """Its database as well: as long as that does not answer, `register` says that the account exists."""
+        probe = {"user": "probe", "host": self.domain}
         try:
             self._call("status")
+            with contextlib.suppress(ServerFailed):  # or the account does exist, when the server is started again
+                self._call("register", **probe, password="probe")
+            return self._call("check_account", **probe) == 0
         except (OSError, http.client.HTTPException, ServerFailed):
             return False
-        return True
 
     def _launch(self) -> tuple[list[str], dict[str, str]]:
         installation = _installation()
