@@ -45,7 +45,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "mod_version": {},
 }
 DATABASE = "ejabberd.sqlite"
-API_COMMANDS = ["add_rosteritem", "kick_session", "kick_user", "register", "status", "user_resources"]
+API_COMMANDS = ["add_rosteritem", "check_account", "kick_session", "kick_user", "register", "status", "user_resources"]
 
 
 class EjabberdServer(Server):
