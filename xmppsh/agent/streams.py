@@ -94,14 +94,15 @@ class ClientOutput(OutputStream):
 
     async def write(self, text: str) -> None:
         """Write one record, newline included."""
-        data = text.encode("utf-8", "surrogateescape")
+        left = data = text.encode("utf-8", "surrogateescape")
         async with self._turn:
-            while data:
+            while left:
                 try:
-                    data = data[self._stream.write(data) :]
+                    left = left[self._stream.write(left) :]
                 except BlockingIOError:
                     await self._stream.writable()
                 except OSError as error:
+                    self._take_back(len(data) - len(left))
                     if error.errno in (errno.EPIPE, errno.ECONNRESET):
                         raise ClosedOutput from error
                     raise IoError(f"stdout: {os_reason(error)}") from error

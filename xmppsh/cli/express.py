@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from xmppsh.app.own_session import OwnSessions
-from xmppsh.errors import ExitCode
+from xmppsh.errors import ExitCode, IoError
 from xmppsh.express.sessions import Declined, Express
 from xmppsh.express.waits import Stopped, Waits
 from xmppsh.outbox.owner import processes
@@ -33,10 +33,14 @@ class WaitedOutput(OutputStream):
 
     async def write(self, text: str) -> None:
         """Write one record, newline included."""
-        data = text.encode("utf-8", "surrogateescape")
-        while data:
-            self._waits.until(self.fd, select.POLLOUT, inf)
-            data = data[self._write(data[: self._piece_bytes]) :]
+        left = data = text.encode("utf-8", "surrogateescape")
+        try:
+            while left:
+                self._waits.until(self.fd, select.POLLOUT, inf)
+                left = left[self._write(left[: self._piece_bytes]) :]
+        except IoError:
+            self._take_back(len(data) - len(left))
+            raise
 
 
 def run_express(work: Work, app: App) -> int | None:

@@ -10,6 +10,7 @@ import select
 import stat
 import sys
 import time
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -79,14 +80,18 @@ class OutputStream:
 
     async def write(self, text: str) -> None:
         """Write one record, newline included; a slow reader holds this coroutine back, not the loop."""
-        data = text.encode("utf-8", "surrogateescape")
+        left = data = text.encode("utf-8", "surrogateescape")
         async with self._turn:
-            while data:
-                if self._takes_now() and (size := self._write(data[: self._piece_bytes])):
-                    data = data[size:]
-                else:
-                    loop = asyncio.get_running_loop()
-                    data = data[await loop.run_in_executor(None, self._write_when_ready, data) :]
+            try:
+                while left:
+                    if self._takes_now() and (size := self._write(left[: self._piece_bytes])):
+                        left = left[size:]
+                    else:
+                        loop = asyncio.get_running_loop()
+                        left = left[await loop.run_in_executor(None, self._write_when_ready, left) :]
+            except IoError:
+                self._take_back(len(data) - len(left))
+                raise
 
     def write_some(self, records: list[str]) -> int:
         """Write as many records as the reader takes at once, each with its newline, in few pieces that are taken whole.
@@ -134,9 +139,23 @@ class OutputStream:
             size = os.write(self.fd, piece)
         except OSError:
             return False  # nothing of it is written: `write` meets the same
-        while size < len(piece):  # a file, and the disk is full
-            size += self._write(piece[size:])
+        try:
+            while size < len(piece):  # a file, and the disk is full
+                size += self._write(piece[size:])
+        except IoError:
+            self._take_back(size)
+            raise
         return True
+
+    def _take_back(self, size: int) -> None:
+        """A file keeps no half record, which would spoil the one that the next run appends to it."""
+        if not self._is_file or not size:
+            return
+        with suppress(OSError):
+            end = os.lseek(self.fd, 0, os.SEEK_CUR)
+            if os.fstat(self.fd).st_size == end:  # nobody else has written there
+                os.ftruncate(self.fd, end - size)
+                os.lseek(self.fd, end - size, os.SEEK_SET)
 
     def _takes_now(self) -> bool:
         return bool(self._poll.poll(0))

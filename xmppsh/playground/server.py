@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from xmppsh.errors import ConnectError, UsageError, translate
+from xmppsh.errors import ConnectError, IoError, UsageError, translate
 from xmppsh.model import Jid
 from xmppsh.playground import certificate
 from xmppsh.playground.accounts import Account, befriend
@@ -87,13 +87,13 @@ class PlaygroundServer:
         """Listen; raises ConnectError when a port is taken, UsageError when a package is missing."""
         if self._listeners:
             raise UsageError("the playground runs already")
-        # Keys and hashes take some milliseconds each.
-        tls, passwords = await asyncio.to_thread(
-            lambda: (certificate.issue(self._jid.dial_name), PasswordFile(self._accounts))
-        )
-        self._folder = Path(tempfile.mkdtemp(prefix="xmppsh-playground-"))  # mode 0700
+        with translate(OSError, _no_files):
+            # Keys and hashes take some milliseconds each.
+            tls, passwords = await asyncio.to_thread(
+                lambda: (certificate.issue(self._jid.dial_name), PasswordFile(self._accounts))
+            )
+            self._folder = Path(tempfile.mkdtemp(prefix="xmppsh-playground-"))  # mode 0700
         self.heir = Heir(str(self._folder))
-        self.ca_file.write_text(tls.ca_pem, encoding="ascii")
 
         def accept(*, direct_tls: bool) -> Wire:
             connection = Connection(self._router, passwords, tls.context, direct_tls=direct_tls)
@@ -102,6 +102,8 @@ class PlaygroundServer:
             return connection.wire
 
         try:
+            with translate(OSError, _no_files):
+                self.ca_file.write_text(tls.ca_pem, encoding="ascii")
             self.port = await self._listen(lambda: accept(direct_tls=False), self.port)
             self.tls_port = await self._listen(lambda: accept(direct_tls=True), self.tls_port)
             await self._uploads.start(self.host, tls.context, self._folder)
@@ -178,3 +180,10 @@ class PlaygroundServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _no_files(reason: str) -> IoError:
+    return IoError(
+        f"the playground's files: {reason[:1].lower()}{reason[1:]}",
+        hint="is the disk full? TMPDIR names another folder for them",
+    )

@@ -62,6 +62,13 @@ def test_half_a_line_is_left_out(tmp_path: Path) -> None:
     assert kept(path) == ["one"]
 
 
+def test_a_line_after_half_a_line_is_kept_whole(tmp_path: Path) -> None:
+    (path := tmp_path / "history").touch(0o600)
+    path.write_text('"one"\n"tw')
+    LineHistory(path, never).append_string("three")
+    assert kept(path) == ["three", "one"]
+
+
 def test_a_history_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     told: list[IoError] = []

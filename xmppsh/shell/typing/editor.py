@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit.application import run_in_terminal
 
-from xmppsh.errors import IoError
+from xmppsh.errors import IoError, translate
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
@@ -40,16 +40,31 @@ async def edited(text: str, env: Mapping[str, str], lend: Callable[[asyncio.Futu
 
 def _edit(editor: str, text: str) -> str:
     try:
-        with tempfile.TemporaryDirectory(prefix="xmppsh-", ignore_cleanup_errors=True) as folder:
+        with (
+            translate(OSError, _no_file),
+            tempfile.TemporaryDirectory(prefix="xmppsh-", ignore_cleanup_errors=True) as folder,
+        ):
             file = Path(folder) / "line.xmpp"
             file.write_text(text, encoding="utf-8", errors="surrogateescape")
-            code = subprocess.call([*shlex.split(editor), os.fspath(file)])
-            if code:
-                raise IoError(f"the editor {editor!r} ended with exit code {code}: the line stays as it was")
+            _call(editor, file)
             return file.read_text(encoding="utf-8").rstrip("\n")
     except UnicodeDecodeError:
         raise IoError(f"the editor {editor!r} left no UTF-8: the line stays as it was") from None
+
+
+def _call(editor: str, file: Path) -> None:
+    try:
+        code = subprocess.call([*shlex.split(editor), os.fspath(file)])
     except ValueError as error:
         raise IoError(f"the editor {editor!r}: {str(error).lower()}", hint=HINT) from None
     except OSError as error:
         raise IoError(f"the editor {editor!r}: {os_reason(error)}", hint=HINT) from error
+    if code:
+        raise IoError(f"the editor {editor!r} ended with exit code {code}: the line stays as it was")
+
+
+def _no_file(reason: str) -> IoError:
+    return IoError(
+        f"the file for the editor: {reason[:1].lower()}{reason[1:]}",
+        hint="is the disk full? TMPDIR names another folder for it",
+    )

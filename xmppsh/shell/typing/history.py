@@ -55,9 +55,9 @@ class LineHistory(History):
             return
         try:
             make_folder(self._path.parent)
-            fd = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            fd = open_private(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             try:
-                write_all(fd, json.dumps(string).encode() + b"\n")
+                write_all(fd, _end_of_half_a_line(fd) + json.dumps(string).encode() + b"\n")
             finally:
                 os.close(fd)
         except OSError as error:
@@ -90,6 +90,12 @@ def _read(path: Path) -> list[bytes]:
             return file.read().splitlines()
     except OSError:
         return []  # there is none yet, or it may not be read: then writing it tells why
+
+
+def _end_of_half_a_line(fd: int) -> bytes:
+    """What ends the last line, which would take the next one with it where a full disk has cut it."""
+    size = os.fstat(fd).st_size
+    return b"\n" if size and os.pread(fd, 1, size - 1) != b"\n" else b""
 
 
 def _parsed(line: bytes) -> str | None:
