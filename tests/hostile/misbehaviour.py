@@ -106,9 +106,9 @@ def sasl2_success(data: str = "", who: str = "juliet@hostile.example") -> str:
 
 
 def authentication(*names: str, tokens: str = "HT-SHA-256-NONE") -> str:
-    """The SASL2 feature, with one mechanism for tokens (XEP-0484)."""
+    """The SASL2 feature, with one mechanism for tokens (XEP-0484), or none."""
     offered = "".join(f"<mechanism>{name}</mechanism>" for name in names)
-    fast = f"<inline><fast xmlns='urn:xmpp:fast:0'><mechanism>{tokens}</mechanism></fast></inline>"
+    fast = tokens and f"<inline><fast xmlns='urn:xmpp:fast:0'><mechanism>{tokens}</mechanism></fast></inline>"
     return f"<authentication xmlns='{SASL2_NS}'>{offered}{fast}</authentication>"
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from xmppsh.doctor.report import Report
 
 LIMITS = f"{{{ns.STREAM_LIMITS}}}limits"
+OLDER, NEWER = f"{{{ns.SASL}}}mechanisms", f"{{{ns.SASL2}}}authentication"
+FAST = f"{NEWER}/{{{ns.SASL2}}}inline/{{{ns.FAST}}}fast"
 NOBODY = Jid("nobody", "invalid")  # for a bare domain: which mechanism would be used does not depend on the name
 SPOKEN = f"switch one of these on at the server: {', '.join(sasl.MECHANISMS)}"
 
@@ -94,7 +96,7 @@ async def _check_dialback(features: Tree, check: str, report: Report) -> None:
     """XEP-0220: how does another server prove its name, whose certificate is not believed here, as ours is not?"""
     if features.find(f"{{{ns.DIALBACK}}}dialback") is not None:
         await report.ok("stream", check, "a server may prove its name by dialback (XEP-0220)")
-    elif features.find(f"{{{ns.SASL}}}mechanisms") is not None:
+    elif features.find(OLDER) is not None:
         await report.ok("stream", check, "by its certificate alone: dialback is not offered")
     else:
         detail = "not offered: only servers whose certificate is believed here can send anything"
@@ -111,19 +113,21 @@ async def check_sasl(probe: Probe, report: Report) -> bool:
         for check in CHECKS["sasl"][:-1]:
             await report.skip("sasl", f"{check} {place}", because(probe.failed))
         return False
-    listed = features.find(f"{{{ns.SASL}}}mechanisms")
-    offered = frozenset((mechanism.text or "").strip() for mechanism in (() if listed is None else listed))
+    older, newer = _listed(features.find(OLDER)), _listed(features.find(NEWER))
+    if probe.place.candidate.tls == "off":
+        newer = None  # XEP-0388 §3
+    offered = (older or frozenset()) | (newer or frozenset())
     types = _binding_types(features)
     try:
-        if listed is None:
+        if older is None and newer is None:
             raise ProtocolError("the server offers no login (no SASL mechanisms)", layer="sasl")
-        chosen, how = _choice(probe, offered, types)
+        chosen, how = _choice(probe, older, newer, types)
     except (ProtocolError, SaslError) as error:
         await report.fail("sasl", f"mechanisms {place}", error)
         for check in CHECKS["sasl"][1:-1]:
             await report.skip("sasl", f"{check} {place}", because(f"mechanisms {place}"))
         return False
-    names = brief(sorted(offered), 12)
+    names = brief(sorted(offered), 12) + _by_sasl2(older, newer, _listed(features.find(FAST)))
     if offered & {*sasl.SCRAM, "PLAIN"} == {"PLAIN"}:
         detail = f"only {names}: with PLAIN the server sees the password itself"
         await report.warn("sasl", f"mechanisms {place}", detail, "switch SCRAM on at the server")
@@ -138,13 +142,29 @@ async def check_sasl(probe: Probe, report: Report) -> bool:
     return True
 
 
+def _listed(feature: Tree | None) -> frozenset[str] | None:
+    if feature is None:
+        return None
+    return frozenset((one.text or "").strip() for one in feature if one.tag.endswith("}mechanism"))
+
+
+def _by_sasl2(older: frozenset[str] | None, newer: frozenset[str] | None, tokens: frozenset[str] | None) -> str:
+    """What of the mechanisms is offered by SASL2 (XEP-0388), and those of its tokens (XEP-0484)."""
+    if newer is None:
+        return ""
+    which = "alone" if older is None else "as well" if newer == older else f"{brief(sorted(newer), 12) or 'none'}"
+    return f"; by SASL2 {which}" + (f", with tokens (FAST) by {brief(sorted(tokens))}" if tokens else "")
+
+
 def _binding_types(features: Tree) -> frozenset[str]:
     bindings = features.find(f"{{{ns.SASL_CHANNEL_BINDING}}}sasl-channel-binding")
     return frozenset(binding.get("type", "") for binding in (() if bindings is None else bindings))
 
 
-def _choice(probe: Probe, offered: frozenset[str], types: frozenset[str]) -> tuple[str, str]:
-    """The mechanism that would be used, and with what; raises SaslError when there is none."""
+def _choice(
+    probe: Probe, older: frozenset[str] | None, newer: frozenset[str] | None, types: frozenset[str]
+) -> tuple[str, str]:
+    """The mechanism that would be used, and by which login and with what; raises SaslError when there is none."""
     options = probe.case.options
     given = options.credentials
     if given.password is not None or given.anonymous or given.certificate:
@@ -157,15 +177,17 @@ def _choice(probe: Probe, offered: frozenset[str], types: frozenset[str]) -> tup
         ]
     jid = NOBODY if options.jid.localpart is None else options.jid
     jid = replace(jid, domainpart=options.jid.domainpart)
-    offer = sasl.Offer(offered, probe.place.candidate.tls != "off", types, probe.certificate)
+    is_secure = probe.place.candidate.tls != "off"
+    offers = [sasl.Offer(names, is_secure, types, probe.certificate) for names in (newer, older) if names is not None]
     refusal: SaslError | None = None
     for credentials, how in ways:
+        offer = max(offers, key=lambda one: one.strength(credentials))  # of both that are as strong, the first
         try:
             exchange = offer.begin(jid, credentials)
         except SaslError as error:
             refusal = refusal or error
         else:
-            return exchange.name, how
+            return exchange.name, (" by SASL2" if newer is not None and offer is offers[0] else "") + how
     assert refusal is not None
     if given.mechanism is None and not given.anonymous and probe.place.candidate.tls != "off":
         refusal.hint = SPOKEN  # the fault is the server's: the command line has not narrowed the choice
