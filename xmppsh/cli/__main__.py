@@ -27,6 +27,19 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, mode)  # takes the lowest free number
 
 
+def _start_in_utf8() -> None:
+    """Start once more where Python takes words, names and variables for something else than UTF-8.
+
+    It does so by PYTHONUTF8=0 in the C locale, and in a locale with another encoding. Here all text is UTF-8, and the
+    programs that we start find the environment as it was.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions and sys.executable:
+        try:
+            os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+        except OSError:
+            return  # what is not ASCII will be told as that
+
+
 def _says(text: bytes | None) -> bool:
     """Print a text; False where there is none, or where it cannot be written: run.py tells what is wrong."""
     try:
@@ -92,6 +105,7 @@ def main() -> None:
 def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python imports: no traceback; supervise.py takes over
     _open_closed_streams()
+    _start_in_utf8()
     words = sys.argv[1:]
     is_ours = not sys.argv[0].endswith("sendxmpp")  # else see run.py
     if _says(_version(words)) or (is_ours and (_says(_help(words)) or _says(_completion()))):
