@@ -115,7 +115,7 @@ def run(way: str, case: Case, certificates: Certificates, folder: Path, kill: in
             (state / name).write_text(text.replace("262144", str(case.takes_bytes)))
         reader, writer = os.pipe()
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *case.command, "--connect-timeout", "8", "--timeout", "3", *case.options],
+            [sys.executable, "-c", PROGRAM, *case.command, "--connect-timeout", "12", "--timeout", "3", *case.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writer,),
             env={**env, "LOADED": str(writer)}, cwd=env["HOME"],
         )  # fmt: skip
