@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from xmppsh.commands.export_mark import ExportMark
 from xmppsh.config.ours import ForeignFile
 from xmppsh.errors import DataError, IoError
+from xmppsh.xep.history import Archived
 
 QUERY = {"archive": "juliet@example.org", "with": None}
+LAST = Archived("id-7", "<message/>", datetime(2026, 11, 22, 16, 30, tzinfo=UTC))
 OTHERS = {"archive": "nurse@example.org", "with": None}, QUERY | {"with": "romeo@example.net"}
 
 
@@ -34,16 +37,14 @@ def test_a_run_goes_on_after_the_last_page_that_was_noted(tmp_path: Path, output
     mark = ExportMark(tmp_path / "mark", output, QUERY)
     mark.restore()
     os.write(output, b"a page\n")
-    mark.note("id-7", 7)
+    mark.note(LAST, 7)
     os.write(output, b"half a pa")
     again = ExportMark(tmp_path / "mark", output, QUERY)
     assert (again.restore(), again.count) == ("id-7", 7)
     assert (tmp_path / "out").read_bytes() == b"what was there\na page\n"
 
 
-@pytest.mark.parametrize(
-    "other", [{"archive": "nurse@example.org", "with": None}, QUERY | {"with": "romeo@example.net"}]
-)
+@pytest.mark.parametrize("other", OTHERS)
 def test_a_mark_of_another_archive_or_choice_is_refused_and_cuts_nothing_off(
     tmp_path: Path, output: int, other: dict[str, str | None]
 ) -> None:
@@ -97,6 +98,21 @@ def test_a_checkpoint_that_is_a_link_stays_one(tmp_path: Path, output: int) -> N
     link.symlink_to(kept)
     mark = ExportMark(link, output, QUERY)
     mark.restore()
-    mark.note("id-7", 7)
+    mark.note(LAST, 7)
     assert link.is_symlink()
     assert json.loads(kept.read_text())["after"] == "id-7"
+
+
+def test_a_server_that_goes_on_with_what_was_printed_before_is_another_one(tmp_path: Path, output: int) -> None:
+    mark = ExportMark(tmp_path / "mark", output, QUERY)
+    mark.restore()
+    mark.note(LAST, 7)
+    older = LAST._replace(moment=datetime(2026, 11, 22, 16, 29, tzinfo=UTC))
+    same = ExportMark(tmp_path / "mark", output, QUERY)
+    same.restore()
+    same.refuse_older(LAST)  # some count in seconds
+    same.refuse_older(older)  # a clock that was set back meanwhile
+    other = ExportMark(tmp_path / "mark", output, QUERY)
+    other.restore()
+    with pytest.raises(DataError, match="is the checkpoint of another server: after its last message, of 2026-11-22"):
+        other.refuse_older(older)

@@ -65,19 +65,28 @@ async def test_the_export_of_a_room_that_is_killed_goes_on_with_nothing_missing_
     assert [one for one in bodies if one] == [str(number) for number in range(COUNT)]
 
 
-async def test_an_export_whose_last_message_has_left_the_archive_says_so_and_writes_nothing(
-    prosody: Server, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "code", "why"),
+    [
+        ("prosody", 67, "has no message with the id of-another-server, after which to go on"),
+        ("ejabberd", 65, "is the checkpoint of another server: after its last message, of "),  # it begins anew
+    ],
+)
+async def test_an_export_whose_last_message_the_archive_does_not_know_says_so_and_writes_nothing(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, code: int, why: str
 ) -> None:
-    own, out, mark = prosody.account(), tmp_path / "out", tmp_path / "mark"
-    program = Program(tmp_path, prosody, own)
+    server = request.getfixturevalue(kind)
+    own, out, mark = server.account(), tmp_path / "out", tmp_path / "mark"
+    program = Program(tmp_path, server, own)
     command = ("history", "export", "--checkpoint", str(mark))
-    await program.run("send", own.jid, "kept")
+    for _ in range(2):
+        await program.run("send", own.jid, "kept")
     with out.open("ab") as file:
         assert (await finish(await program.start(*command, stdout=file))).code == 0
-    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"after": "expired"}))
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"after": "of-another-server"}))
     before = out.read_bytes()
     with out.open("ab") as file:
         outcome = await finish(await program.start(*command, stdout=file))
-    assert (outcome.code, out.read_bytes()) == (67, before)
-    assert "has no message with the id expired, after which to go on" in outcome.stderr
-    assert "try: it has left the archive, or never was in it: begin anew" in outcome.stderr
+    assert (outcome.code, out.read_bytes()) == (code, before)
+    assert why in outcome.stderr
+    assert "begin anew, with another checkpoint and output" in outcome.stderr

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from xmppsh.config.ours import read_regular, refuse_foreign_file, write_aside
 from xmppsh.errors import DataError, IoError
-from xmppsh.texts import os_reason
+from xmppsh.texts import os_reason, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from xmppsh.xep.history import Archived
 
 
 class ExportMark:
@@ -27,6 +29,8 @@ class ExportMark:
     def __init__(self, path: Path | None, fd: int, query: Mapping[str, str | None]) -> None:
         self._path, self._fd, self._query = path, fd, dict(query)
         self._after: str | None = None
+        self._stamp: str | None = None  # of the message with that id
+        self._resumed_at: str | None = None
         self.count = 0
 
     def restore(self) -> str | None:
@@ -50,12 +54,26 @@ class ExportMark:
                 hint="ask for the same messages again, or give another checkpoint",
             )
         self._cut(kept["file"])
-        self._after, self.count = kept["after"], kept["count"]
+        self._after, self._stamp, self.count = kept["after"], kept["stamp"], kept["count"]
+        self._resumed_at = self._stamp
         return self._after
 
-    def note(self, archive_id: str, count: int) -> None:
+    def refuse_older(self, first: Archived) -> None:
+        """Raise DataError where this run's first message is older than the last one that was printed: an ejabberd that
+        does not know the id, being another server, begins anew without a word.
+        """
+        resumed_at, self._resumed_at = self._resumed_at, None  # later the server's clock may have been set back
+        if resumed_at is not None and first.moment is not None and rfc3339(first.moment) < resumed_at:
+            raise DataError(
+                f"{self._path} is the checkpoint of another server: after its last message, of {resumed_at}, this one"
+                f" has one of {rfc3339(first.moment)}",
+                hint="begin anew, with another checkpoint and output",
+            )
+
+    def note(self, last: Archived, count: int) -> None:
         """Everything up to this message is printed, `count` of them just now."""
-        self._after = archive_id
+        self._after = last.archive_id
+        self._stamp = None if last.moment is None else rfc3339(last.moment)
         self.count += count
         if self._path is not None:
             self._keep()
@@ -74,7 +92,8 @@ class ExportMark:
 
     def _keep(self) -> None:
         assert self._path is not None
-        kept = {"after": self._after, "file": self._file(), "count": self.count, "query": self._query}
+        kept = {"after": self._after, "stamp": self._stamp, "file": self._file(), "count": self.count}
+        kept["query"] = self._query
         try:
             write_aside(self._path.resolve(), json.dumps(kept).encode())  # a link stays a link
         except OSError as error:
@@ -84,7 +103,7 @@ class ExportMark:
         try:
             kept = json.loads(read_regular(path))
             found = {"after": kept["after"], "file": kept["file"], "count": kept.get("count", 0)}
-            found["query"] = kept.get("query")
+            found |= {name: kept.get(name) for name in ("query", "stamp")}
             if not all(isinstance(found[name], kinds) for name, kinds in KINDS.items()):
                 raise TypeError
             if found["file"] is not None and [type(one) for one in found["file"]] != [int] * 3:
@@ -116,7 +135,7 @@ class ExportMark:
             raise IoError(f"stdout: {os_reason(error)}") from error
 
 
-KINDS = {"after": str | None, "file": list | None, "count": int, "query": dict | None}
+KINDS = {"after": str | None, "file": list | None, "count": int, "query": dict | None, "stamp": str | None}
 
 
 def _told(query: Mapping[str, object]) -> str:

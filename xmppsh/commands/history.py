@@ -123,8 +123,9 @@ async def history_export(
             async with aclosing(forwards(session, wanted, after)) as pages:
                 with closing(Counter(app, "messages")) as counter:
                     async for page in pages:
+                        mark.refuse_older(page.messages[0])
                         yield _together(app, page.messages, own)
-                        await apart(partial(mark.note, page.messages[-1].archive_id, len(page.messages)))
+                        await apart(partial(mark.note, page.messages[-1], len(page.messages)))
                         counter.show(mark.count, page.total)
 
 
