@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from xmppsh.texts import asking_for_network, os_reason, rfc3339
+from xmppsh.texts import asking_for_network, os_reason, rfc3339, to_run
 
 
 def test_the_system_s_reason_ends_a_sentence_of_ours() -> None:
@@ -27,3 +27,8 @@ def test_a_moment_is_told_in_utc_whatever_zone_it_has() -> None:
     moment = datetime(2026, 1, 31, 1, 30, 0, 5_000, timezone(timedelta(hours=2)))
     assert rfc3339(moment) == "2026-01-30T23:30:00.005Z"
     assert rfc3339(moment, "seconds") == "2026-01-30T23:30:00Z"
+
+
+def test_a_command_to_try_can_be_pasted_whatever_is_named_in_it() -> None:
+    assert to_run("pubsub", "get", "a@b", "urn:xmpp:x") == "xmppsh pubsub get a@b urn:xmpp:x"
+    assert to_run("disco", "info", "a@b/Bob's phone; ls") == """xmppsh disco info 'a@b/Bob'"'"'s phone; ls'"""

@@ -33,6 +33,13 @@ def rfc3339(moment: datetime.datetime, timespec: Literal["seconds", "millisecond
     return moment.astimezone(datetime.UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+def to_run(*words: object) -> str:
+    """One of our own commands, as somebody can paste it: names may have spaces, quotes and more in them."""
+    from shlex import join
+
+    return join(["xmppsh", *map(str, words)])
+
+
 def local(moment: datetime.datetime) -> datetime.datetime:
     """A moment in our time zone; as it is where the calendar ends before: anybody can stamp the year 1 or 9999."""
     try:

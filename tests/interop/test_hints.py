@@ -45,6 +45,8 @@ HINTS = {
         f"{UNKNOWN[:-2]}> is not known",
     ),
     "a payload that nobody answers": (["iq", "get", "{other}/x", UNKNOWN], 67, "nobody is there, or <query"),
+    "a node that is not there": (["pubsub", "get", "{own}", "my node"], 67, "xmppsh pubsub nodes "),
+    "an item that is not there": (["pubsub", "retract", "{own}", "my node", "1"], 67, " 'my node'"),
     "an option without its value": (["send", "--subject"], 64, "xmppsh send --help"),
     "an override without a port": (["--resolve", "foo", "ping"], 64, "NAME:PORT:ADDRESS"),
     "a password file of the system": (["--password-file", "/etc/passwd", "ping"], 78, "--password-fd N"),

@@ -18,6 +18,7 @@ from xmppsh.plain import dataclass
 from xmppsh.protocol.conditions import UNKNOWN
 from xmppsh.registry.base import command
 from xmppsh.registry.params import JID, NODE
+from xmppsh.texts import to_run
 from xmppsh.xep import disco
 from xmppsh.xep.forms import Form, form_in, names_hint, reported_in, split, submitted
 from xmppsh.xep.missing import NotOffered, offered
@@ -105,7 +106,7 @@ async def adhoc_list(app: App, to: Jid) -> AsyncIterator[AdhocCommand]:
             except StanzaError as error:
                 if error.condition != "item-not-found":  # of the node, where somebody answers who has no commands
                     raise
-                raise NotOffered(f"{to} does not offer {WHAT}", hint=f"xmppsh disco info {to}") from error
+                raise NotOffered(f"{to} does not offer {WHAT}", hint=to_run("disco", "info", to)) from error
     for one in found:
         yield AdhocCommand(one.jid, one.node or "", one.name)
 
@@ -201,9 +202,9 @@ async def _begun(session: SessionPort, to: Jid, node: str) -> Tree:
         return await _step(session, to, {"node": node, "action": "execute"}, None)
     except StanzaError as error:
         if error.condition == "item-not-found":
-            error.hint = f"xmppsh adhoc list {to}"
+            error.hint = to_run("adhoc", "list", to)
         elif error.condition in UNKNOWN and await _has_commands(session, to):  # Prosody says so of a single one
-            raise NoSuchCommand(f"{to} has no command {node}", hint=f"xmppsh adhoc list {to}") from error
+            raise NoSuchCommand(f"{to} has no command {node}", hint=to_run("adhoc", "list", to)) from error
         raise
 
 

@@ -16,6 +16,7 @@ from xmppsh.protocol.conditions import OUT_OF_REACH, stanza_error
 from xmppsh.registry.base import command
 from xmppsh.registry.params import JID
 from xmppsh.session.requests import FENCE_TIMEOUT_S, may_refuse
+from xmppsh.texts import to_run
 from xmppsh.xep.roster import contacts
 from xmppsh.xmlio.build import element
 from xmppsh.xmlio.reader import tree
@@ -134,7 +135,7 @@ async def presence_probe(app: App, contact: Jid) -> AsyncIterator[StanzaRecord]:
             presences.finish()  # the others have come with it
         silence.cancel()
     if not answers:
-        raise Unseen(f"the server says nothing about {to}", hint=f"xmppsh presence subscribe {to}")
+        raise Unseen(f"the server says nothing about {to}", hint=to_run("presence", "subscribe", to))
 
 
 @command("presence", "subscribe")

@@ -15,6 +15,7 @@ from xmppsh.errors import DataError, ExitCode, StanzaError, XmppshError
 from xmppsh.registry.base import command
 from xmppsh.registry.params import FILE, ITEM, JID, SECONDS
 from xmppsh.registry.params import NODE as NODE_NAME
+from xmppsh.texts import to_run
 from xmppsh.xep import disco, pubsub
 from xmppsh.xep.forms import split
 from xmppsh.xep.missing import NotOffered, offered
@@ -37,14 +38,16 @@ GOODBYE_S = 3.0  # for the end of a subscription that ends with the session anyw
 
 
 @contextmanager
-def _asking(service: Jid, hint: str | None = None) -> Iterator[None]:
-    """Run the requests about a node in here: where it is not there, the hint is how to see which ones are."""
+def _asking(service: Jid, node: str, item: str | None = None) -> Iterator[None]:
+    """Run the requests about a node in here: what is not there is named, with how to see what is."""
     with offered(pubsub.WHAT, str(service)):
         try:
             yield
         except StanzaError as error:
-            if error.condition == "item-not-found":
-                error.hint = hint or f"xmppsh pubsub nodes {service}"
+            if error.condition == "item-not-found":  # of several, a service does not say which
+                what = f"node {node!r}" if item is None else f"item {item!r} of a node {node!r}"
+                error.args = (f"{service} shows you no {what}: item-not-found",)
+                error.hint = to_run("pubsub", *(("nodes", service) if item is None else ("get", service, node)))
             raise
 
 
@@ -81,13 +84,13 @@ async def pubsub_get(app: App, service: Jid, node: str, item: str | None) -> Asy
     """
     is_there = False
     async with app.sessions.one_shot() as session:
-        with _asking(service):
+        with _asking(service, node):
             async with aclosing(listed(app, "items", pubsub.pages_of_items(session, service, node, item))) as found:
                 async for one in found:
                     yield PubsubItem(str(service), node, one.item_id, one.xml)
                     is_there = True
     if item is not None and not is_there:
-        raise NoItem(f"{node} of {service} has no item {item!r}", hint=f"xmppsh pubsub get {service} {node}")
+        raise NoItem(f"{node} of {service} has no item {item!r}", hint=to_run("pubsub", "get", service, node))
 
 
 @command("pubsub", "publish")
@@ -109,7 +112,7 @@ async def pubsub_publish(
     if content.is_stanza:
         raise DataError(f"PAYLOAD goes inside an item: it cannot be <{content.kind}>", hint="xmppsh raw sends stanzas")
     async with app.sessions.one_shot() as session:
-        with _asking(service):
+        with _asking(service, node):
             made = await pubsub.publish(session, service, node, verbatim(content), item_id)
     yield Published(str(service), node, made)
 
@@ -124,7 +127,7 @@ async def pubsub_retract(app: App, service: Jid, node: str, item: str) -> None:
     Example:  xmppsh pubsub retract pubsub.example.org news 17
     """
     async with app.sessions.one_shot() as session:
-        with _asking(service, f"xmppsh pubsub get {service} {node}"):  # what is not there may be the item alone
+        with _asking(service, node, item):
             await pubsub.retract(session, service, node, item)
 
 
@@ -146,7 +149,7 @@ async def pubsub_create(app: App, service: Jid, node: str, pairs: tuple[str, ...
             with offered(what, str(service)):
                 form = await pubsub.default_form(session, service)
             if form is None:  # a node that was to be closed would be open
-                raise NotOffered(f"{service} does not offer {what}", hint=f"xmppsh disco info {service}")
+                raise NotOffered(f"{service} does not offer {what}", hint=to_run("disco", "info", service))
         await pubsub.create(session, service, node, form, given)
 
 
@@ -162,7 +165,7 @@ async def pubsub_delete(app: App, service: Jid, node: str, yes: bool) -> None:
     if not (yes or app.settings.dry_run or await app.console.confirm(f"Delete {node} of {service}?", "--yes")):
         return
     async with app.sessions.one_shot() as session:
-        with _asking(service):
+        with _asking(service, node):
             await pubsub.delete(session, service, node)
 
 
@@ -176,7 +179,7 @@ async def pubsub_subscribe(app: App, service: Jid, node: str) -> AsyncIterator[S
     """
     async with app.sessions.one_shot() as session:
         own = session.jid.bare
-        with _asking(service):
+        with _asking(service, node):
             state = await pubsub.subscribe(session, service, node, own)
     yield Subscription(str(service), node, str(own), state)
 
@@ -190,7 +193,7 @@ async def pubsub_unsubscribe(app: App, service: Jid, node: str) -> None:
     Example:  xmppsh pubsub unsubscribe pubsub.example.org news
     """
     async with app.sessions.one_shot() as session:
-        with _asking(service):
+        with _asking(service, node):
             await pubsub.unsubscribe(session, service, node, session.jid.bare)
 
 
@@ -224,7 +227,7 @@ async def pubsub_watch(
         if watching:
             # ejabberd tells of an account's node those clients alone that are available.
             session.broadcast_presence(WITHOUT_MESSAGES)
-        with _asking(service):
+        with _asking(service, node):
             state = await (
                 watching[0].subscribed if watching else pubsub.subscribe(session, service, node, session.jid)
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import ExitCode, StanzaError, XmppshError
 from xmppsh.protocol.conditions import UNKNOWN
+from xmppsh.texts import to_run
 from xmppsh.xep.disco import info
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ async def require(session: SessionPort, to: Jid, feature: str, what: str) -> Non
     """Ask `to` by disco (XEP-0030) for a feature; raises NotOffered where it does not say that it has it."""
     _, features = await info(session, to)
     if feature not in features:
-        raise NotOffered(f"{to} does not offer {what}", hint=f"xmppsh disco info {to}")
+        raise NotOffered(f"{to} does not offer {what}", hint=to_run("disco", "info", to))
 
 
 @contextmanager
@@ -38,4 +39,4 @@ def offered(what: str, by: str) -> Iterator[None]:
     except StanzaError as error:
         if error.condition not in UNKNOWN or error.exit_code == ExitCode.NOUSER:
             raise
-        raise NotOffered(f"{by} does not offer {what}", hint=f"xmppsh disco info {by}") from error
+        raise NotOffered(f"{by} does not offer {what}", hint=to_run("disco", "info", by)) from error

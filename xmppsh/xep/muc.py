@@ -11,6 +11,7 @@ from xmppsh.errors import DeadlineExceeded, ExitCode, StanzaError, XmppshError
 from xmppsh.model import Jid
 from xmppsh.protocol.conditions import OUT_OF_REACH, condition_of, stanza_error
 from xmppsh.tasks import ended, unless
+from xmppsh.texts import to_run
 from xmppsh.xep.disco import info
 from xmppsh.xep.missing import NotOffered, require
 from xmppsh.xmlio.build import element
@@ -141,7 +142,7 @@ async def is_room(session: SessionPort, room: Jid) -> None:
             raise _missing(room, "does not exist") from error
         raise await _of_its_service(session, room, error) from error
     if "conference" not in [one.category for one in identities]:
-        raise NotOffered(f"{room.bare} is not a room", hint=f"xmppsh disco info {room.bare}")
+        raise NotOffered(f"{room.bare} is not a room", hint=to_run("disco", "info", room.bare))
 
 
 async def _of_its_service(session: SessionPort, room: Jid, refused: StanzaError) -> XmppshError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xmppsh import ns
 from xmppsh.errors import ExitCode, MalformedJid, StanzaError, XmppshError
 from xmppsh.model import Jid
+from xmppsh.texts import to_run
 from xmppsh.xep.disco import info
 from xmppsh.xep.forms import Form, filled, form_in, submitted
 from xmppsh.xep.missing import NotOffered
@@ -58,7 +59,7 @@ async def features(session: SessionPort, service: Jid) -> list[str]:
     except StanzaError:
         return []
     if "pubsub" not in [one.category for one in identities] and not any(one.startswith(ns.PUBSUB) for one in found):
-        raise NotOffered(f"{service} does not offer {WHAT}", hint=f"xmppsh disco info {service}")
+        raise NotOffered(f"{service} does not offer {WHAT}", hint=to_run("disco", "info", service))
     return found
 
 
@@ -153,7 +154,7 @@ async def create(session: SessionPort, service: Jid, node: str, form: Form | Non
         await session.request("set", service, _query(element("create", {"node": node}), *wanted))
     except StanzaError as error:
         if error.condition == "conflict":
-            error.hint = f"the node is there already: xmppsh pubsub get {service} {node}"
+            error.hint = f"the node is there already: {to_run('pubsub', 'get', service, node)}"
         raise
 
 
