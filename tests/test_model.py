@@ -63,6 +63,7 @@ TOO_LONG = "its domain is too long for the DNS (a name has at most 253 character
 BAD = {  # RFC 7622 §3.5, table 2, and more
     '"juliet"@example.com': 'its localpart holds the character "',
     "foo bar@example.com": "its localpart holds the character U+0020",
+    "foo bär@example.com": "its localpart holds the character U+0020",
     "@example.com/": "nothing precedes the @",
     "juliet@": "it has no domain",
     "/foobar": "it has no domain",

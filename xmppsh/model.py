@@ -109,7 +109,8 @@ def _enforced(text: str, part: str, value: str, profile: str) -> str:
             wrong = error.object[error.start : error.end]
             if len(wrong) != 1:
                 raise MalformedJid(text, f"its {part} mixes directions of writing (RFC 5893 §2)") from None
-            shown = wrong if wrong.isprintable() and part == "localpart" else f"U+{ord(wrong):04X}"
+            is_seen = part == "localpart" and wrong.isprintable() and not wrong.isspace()
+            shown = wrong if is_seen else f"U+{ord(wrong):04X}"
             raise MalformedJid(text, f"its {part} holds the character {shown}") from None
         if len(value.encode()) > MAX_PART_BYTES:
             raise MalformedJid(text, f"its {part} is longer than {MAX_PART_BYTES} bytes")
