@@ -72,6 +72,7 @@ async def test_a_command_that_a_server_does_not_have_is_said_with_how_to_see_all
     program: Program, server: Server
 ) -> None:
     outcome = await program.run("adhoc", "run", server.domain, "gret")
+    assert outcome.stderr.startswith(f"xmppsh: {server.domain} has no command 'gret'\n")
     assert (outcome.code, outcome.stderr.splitlines()[-1]) == (67, f"  try: xmppsh adhoc list {server.domain}")
 
 

@@ -47,6 +47,7 @@ HINTS = {
     "a payload that nobody answers": (["iq", "get", "{other}/x", UNKNOWN], 67, "nobody is there, or <query"),
     "a node that is not there": (["pubsub", "get", "{own}", "my node"], 67, "xmppsh pubsub nodes "),
     "an item that is not there": (["pubsub", "retract", "{own}", "my node", "1"], 67, " 'my node'"),
+    "a node of somebody else": (["pubsub", "delete", "{other}", "urn:n", "--yes"], 77, "ask its owner; contacts alone"),
     "an option without its value": (["send", "--subject"], 64, "xmppsh send --help"),
     "an override without a port": (["--resolve", "foo", "ping"], 64, "NAME:PORT:ADDRESS"),
     "a password file of the system": (["--password-file", "/etc/passwd", "ping"], 78, "--password-fd N"),

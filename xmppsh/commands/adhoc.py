@@ -201,10 +201,9 @@ async def _begun(session: SessionPort, to: Jid, node: str) -> Tree:
     try:
         return await _step(session, to, {"node": node, "action": "execute"}, None)
     except StanzaError as error:
-        if error.condition == "item-not-found":
-            error.hint = to_run("adhoc", "list", to)
-        elif error.condition in UNKNOWN and await _has_commands(session, to):  # Prosody says so of a single one
-            raise NoSuchCommand(f"{to} has no command {node}", hint=to_run("adhoc", "list", to)) from error
+        # §3.4.4 has item-not-found; Prosody says of a single one what others say of all.
+        if error.condition == "item-not-found" or (error.condition in UNKNOWN and await _has_commands(session, to)):
+            raise NoSuchCommand(f"{to} has no command {node!r}", hint=to_run("adhoc", "list", to)) from error
         raise
 
 

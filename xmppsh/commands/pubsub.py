@@ -48,6 +48,10 @@ def _asking(service: Jid, node: str, item: str | None = None) -> Iterator[None]:
                 what = f"node {node!r}" if item is None else f"item {item!r} of a node {node!r}"
                 error.args = (f"{service} shows you no {what}: item-not-found",)
                 error.hint = to_run("pubsub", *(("nodes", service) if item is None else ("get", service, node)))
+            elif error.exit_code == ExitCode.NOPERM:
+                error.args = (f"{service} does not let you do that with the node {node!r}: {error.condition}",)
+                is_account = service.localpart is not None  # whose nodes are for its contacts by default (XEP-0163)
+                error.hint = "ask its owner" + ("; contacts alone may read most of an account's" if is_account else "")
             raise
 
 

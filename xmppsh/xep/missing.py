@@ -37,6 +37,8 @@ def offered(what: str, by: str) -> Iterator[None]:
     try:
         yield
     except StanzaError as error:
+        if error.condition == "subscription-required":  # ejabberd tells only who may see the presence
+            error.hint = to_run("presence", "subscribe", by.partition("/")[0])
         if error.condition not in UNKNOWN or error.exit_code == ExitCode.NOUSER:
             raise
         raise NotOffered(f"{by} does not offer {what}", hint=to_run("disco", "info", by)) from error
