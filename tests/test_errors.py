@@ -119,6 +119,7 @@ def test_the_exit_codes_are_the_promised_ones() -> None:
     (StanzaError(USER, "gone", "moved on"), "romeo@example.net/orchard: gone (moved on)", "check the address"),
     (StanzaError(USER, "remote-server-not-found"), f"{USER}: remote-server-not-found",
      "check the domain of the address"),
+    (StanzaError(USER, "forbidden"), f"{USER}: forbidden", "ask its owner, or the operator of its server"),
     (StanzaError(USER, "bad-request"), f"{USER}: bad-request", None),
     (StreamError("conflict", "Replaced"), "the server closed the stream: conflict (Replaced)",
      "choose another resource where another program uses it: --jid user@host/resource"),

@@ -291,6 +291,7 @@ STANZA_ERROR_CODES = {
 }
 STANZA_ERROR_HINTS = {
     ExitCode.NOUSER: "check the address",
+    ExitCode.NOPERM: "ask its owner, or the operator of its server",
     ExitCode.NOHOST: "check the domain of the address",
     ExitCode.TEMPFAIL: "try again later",
 }

@@ -59,6 +59,12 @@ async def test_a_room_that_refuses_a_subject_or_a_guest_says_so(
     assert nobody.code == 67, nobody.stderr
 
 
+async def test_who_is_not_in_the_room_is_given_no_role_and_that_is_said(program: Program, room: str) -> None:
+    outcome = await program.run("room", "role", room, "no one", "visitor", "--nick", "juliet")
+    said = f"xmppsh: nobody in {room} is called 'no one'\n  try: xmppsh room who {room}\n"
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (67, "", said)
+
+
 async def test_a_room_is_entered_with_its_password_and_by_the_nick_that_was_given(
     program: Program, server: Server, owner: Contact, room: str, tmp_path: Path
 ) -> None:

@@ -12,12 +12,13 @@ from xmppsh import ns
 from xmppsh.app.progress import listed
 from xmppsh.commands.collecting import reading_from, send_unrefused
 from xmppsh.commands.form_records import FormField, completed, field_record
-from xmppsh.errors import Partial, StanzaError, UsageError
+from xmppsh.errors import ExitCode, Partial, StanzaError, UsageError, XmppshError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
 from xmppsh.registry.params import JID, ROOM
+from xmppsh.texts import to_run
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
 from xmppsh.xep.missing import NotOffered, offered, require
@@ -254,6 +255,13 @@ async def _affiliations(session: SessionPort, room: Jid) -> AsyncGenerator[Affil
         raise Partial(f"{room.bare} does not tell you who is {' or '.join(hidden)}", hint="ask its owner")
 
 
+class NobodyThere(XmppshError):
+    """The room has no occupant with that nickname."""
+
+    exit_code = ExitCode.NOUSER
+    layer = "stanza"
+
+
 @command("room", "role")
 @click.argument("room", type=ROOM)
 @click.argument("nick")
@@ -275,7 +283,14 @@ async def room_role(
 
 async def _administer(session: SessionPort, room: Jid, facts: dict[str, str | None], reason: str | None) -> None:
     item = element("item", facts, None if reason is None else element("reason", None, reason))
-    await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_ADMIN}, item))
+    try:
+        await session.request("set", room.bare, element("query", {"xmlns": ns.MUC_ADMIN}, item))
+    except StanzaError as error:
+        # §8.4 does not say how; Prosody and ejabberd.
+        if "nick" in facts and error.condition in ("item-not-found", "not-acceptable"):
+            text = f"nobody in {room.bare} is called {facts['nick']!r}"
+            raise NobodyThere(text, hint=to_run("room", "who", room.bare)) from error
+        raise
 
 
 @command("room", "config")
