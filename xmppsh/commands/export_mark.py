@@ -92,8 +92,8 @@ class ExportMark:
 
     def _keep(self) -> None:
         assert self._path is not None
-        kept = {"after": self._after, "stamp": self._stamp, "file": self._file(), "count": self.count}
-        kept["query"] = self._query
+        where = {"after": self._after, "stamp": self._stamp, "file": self._file()}
+        kept = {**where, "count": self.count, "query": self._query}
         try:
             write_aside(self._path.resolve(), json.dumps(kept).encode())  # a link stays a link
         except OSError as error:
