@@ -1,6 +1,7 @@
 """FAST tokens on disk: for their owner, for the right password, until they expire or are refused."""
 
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,18 @@ def test_a_file_of_something_else_is_ignored(path: Path) -> None:
     path.touch(0o600)
     path.write_text('{"juliet@example.org": {"id": "x", "token": 1}}')
     assert kept(path).client().token is None
+
+
+def test_a_full_disk_costs_the_new_token_and_not_the_one_that_is_kept(path: Path) -> None:
+    kept(path).put("id", TOKEN)
+    told: list[str] = []
+    mine = KeptTokens(path, ACCOUNT, "pencil", lambda _, text: told.append(text), lambda: DAY_OF_EXPIRY - 1)
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))  # Python ignores SIGXFSZ
+    try:
+        mine.put("id", Token("HT-SHA-256-NONE", "secret-2", "", "SCRAM-SHA-1"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+    assert told == [f"{path} cannot be written: file too large"]
+    assert kept(path).client().token == TOKEN
+    assert list(path.parent.iterdir()) == [path]
