@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-HEADER = r"""\s*\[\s*(?:profile\s*\.\s*["']?(?P<profile>[^"'\]]+?)["']?|(?P<other>[^\[\]]*))\s*\]"""
-KEY = r"""\s*["']?([\w-]+)["']?\s*[=.]"""
+HEADER = r"""\s*\[{1,2}\s*(?:profile\s*\.\s*["']?(?P<profile>[^"'\]]+?)["']?|(?P<other>[^\[\]]*?))\s*\]"""
+KEY = r"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[\w-]+))\s*[=.]"""
 MAX_BYTES = 1024 * 1024  # to read much more TOML takes a minute
 FAULT_LINE = r"(?: \((?:at|on) )line (\d+), column (\d+)\)"
 
@@ -45,7 +45,7 @@ class Document:
                 is_key = here == f"[{key}]" or (bool(key) and here.startswith(f"[{key}."))
                 if is_key or (here == profile and not key):
                     return number
-            elif here == profile and (found := re.match(KEY, line)) is not None and found[1] == key:
+            elif here == profile and (found := re.match(KEY, line)) is not None and key in found.groups():
                 return number
         return None
 

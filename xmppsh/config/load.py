@@ -151,7 +151,9 @@ def _from_toml(setting: Setting, value: Any, place: str) -> Any:
         if not isinstance(value, bool):
             raise ConfigError(f"{place} is neither true nor false")
         return value
-    if not setting.many and isinstance(value, (dict, list, bool)):
+    if not setting.many and isinstance(value, bool):
+        raise ConfigError(f"{place} is nothing that is true or false")
+    if not setting.many and isinstance(value, (dict, list)):
         raise ConfigError(f"{place} is not a single value")
     entries = value if setting.many and isinstance(value, list) else [value]
     if not setting.is_number and not all(isinstance(entry, str) for entry in entries):
