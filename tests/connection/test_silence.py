@@ -1,6 +1,7 @@
 """A link that says nothing: when it is asked, when it is given up, and what counts as a sign of life."""
 
 import asyncio
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -133,3 +134,29 @@ async def test_a_server_that_is_silent_on_a_working_link_is_given_up_after_the_t
     number = session.message("m1")
     with pytest.raises(Unconfirmed):
         await session.acked(number, timeout_s=0.0)
+
+
+async def test_a_server_that_acknowledges_nothing_after_a_cut_is_told_as_that_and_not_as_the_cut(session: Cut) -> None:
+    session.bound()
+    number = session.message("m1")
+    await asyncio.sleep(0)
+    session.cut()
+    session.resumed(0)
+    with pytest.raises(
+        Unconfirmed, match=r"1 stanza was written and never acknowledged: .*acknowledge.* within 0\.01 s"
+    ):
+        await session.acked(number, 0.01)
+
+
+async def test_the_time_that_our_own_disk_takes_is_no_silence_of_the_server(session: Cut) -> None:
+    driver, stored = session.bound(), Future[None]()
+    session.outbound._storing = stored, []
+    waiting = asyncio.ensure_future(session.acked(session.message("m1"), timeout_s=0.0))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done(), "nothing has left"
+    stored.set_result(None)
+    session.outbound._finish_storing(stored)
+    session.outbound._pump()
+    driver.hear(ack(1))
+    await waiting

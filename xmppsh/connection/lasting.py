@@ -204,7 +204,7 @@ class Connection:
                     self._connector.mistrust(driver.stream)
                 self._owner.on_event(later)
 
-        self.driver = driver
+        self.driver, self.last_error = driver, None
         self._reconnector.on_live(event.acked if isinstance(event, SessionResumed) else 0)
         self._activity.set()
         driver.on_event = on_event

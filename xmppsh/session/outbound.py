@@ -7,6 +7,7 @@ not sent: the session ends with it (74), whichever write of the journal it was.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ FLUSH_S = 0.02  # acks of batches are written down with the next batch, or after
 class Outbound:
     """Writes the queue's next stanzas on the wire while it may.
 
-    progress: set by each ack, by a stream that comes to life, and by the end; wrote: set whenever something left.
+    progress: set by each ack, by a stream that comes to life, and by the end; wrote: set whenever something left;
+    left_at: when that was last, in the loop's time.
     """
 
     def __init__(self, wire: Wire, journal: Journal | None) -> None:
@@ -47,6 +49,7 @@ class Outbound:
         self.pace = Pace()
         self.progress = asyncio.Event()
         self.wrote = asyncio.Event()
+        self.left_at = -math.inf
         self._wire = wire
         self._may_write = self._is_over = False
         self._new: list[Entry | Batch] = []  # not on disk yet
@@ -130,6 +133,11 @@ class Outbound:
             self._on_stored(leaving)
             self.schedule()
 
+    async def stored(self) -> None:
+        """Wait for the disk to have what is being stored."""
+        while self._storing is not None:
+            await asyncio.wait({asyncio.wrap_future(self._storing[0])})
+
     def _on_stored(self, leaving: list[Entry | Batch]) -> None:
         self._write(self.queue.send(leaving))
         self.ask_for_ack()
@@ -155,7 +163,8 @@ class Outbound:
     def _note_written(self, count: int) -> None:
         self._written += count
         self.wrote.set()
-        self.pace.on_sent(asyncio.get_running_loop().time())
+        self.left_at = asyncio.get_running_loop().time()
+        self.pace.on_sent(self.left_at)
         if self.queue.in_flight == count:
             self._wire.note_activity()  # the link was idle: from now on its silence has a meaning
 

@@ -194,13 +194,15 @@ class Session(Streams):
         while queue.settled_up_to < number:
             if self.is_over:
                 raise unsettled(count(), self.error)
+            left_before = self.outbound.left_at
             progress.clear()
             try:
                 async with asyncio.timeout(timeout_s):
                     await progress.wait()
             except TimeoutError:
+                await self.outbound.stored()  # our own disk's time is not the server's
                 await self.connection.healed(self.options.give_up_s or 0.0)  # a cut has a time of its own
-                if progress.is_set():
+                if progress.is_set() or self.outbound.left_at > left_before:
                     continue
                 raise unsettled(count(), self.connection.last_error or no_ack(timeout_s)) from None
         if any(since < entry.number <= number for entry in queue.lost) and (open_count := count()):
