@@ -98,6 +98,15 @@ async def test_a_field_of_a_card_that_the_server_drops_is_told(program: Program)
     assert ("has not kept X-FOO as given" in outcome.stderr) is (outcome.code == 80)
 
 
+async def test_a_picture_that_an_old_client_has_put_into_the_card_is_fetched(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    photo = f"<PHOTO><TYPE>image/png</TYPE><BINVAL>{base64.b64encode(PNG).decode()}</BINVAL></PHOTO>"
+    await records(program, "iq", "set", alice.jid, f"<vCard xmlns='vcard-temp'>{photo}</vCard>")
+    (got,) = await records(program, "avatar", "get", alice.jid, "--output", str(tmp_path / "a.png"))
+    assert ((tmp_path / "a.png").read_bytes(), got["id"]) == (PNG, hashlib.sha1(PNG).hexdigest())
+
+
 async def test_a_picture_is_set_fetched_checked_and_taken_away(
     program: Program, server: Server, alice: Account, tmp_path: Path
 ) -> None:

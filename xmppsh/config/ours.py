@@ -164,7 +164,7 @@ def write_aside(path: Path, data: bytes, mode: int = 0o600) -> None:
 def write_output(path: Path, data: bytes) -> None:
     """Write a file that the user names, as a whole or not at all; what is no file, such as a pipe, as it comes.
 
-    Its mode is what the umask leaves, and of the mode of the file that was there. Raises OSError.
+    Its mode is 0600 (cli/supervise.py), or that of the file that was there. Raises OSError.
     """
     mode = path.stat().st_mode if path.exists() else stat.S_IFREG | 0o666
     if stat.S_ISREG(mode):
