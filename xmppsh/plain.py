@@ -18,7 +18,7 @@ else:
     from operator import attrgetter
     from types import SimpleNamespace
 
-    FEW = 8  # instances for which compiling does not pay
+    FEW = 100  # instances for which compiling does not pay
     _set = object.__setattr__
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True, kw_only=False):
@@ -42,11 +42,12 @@ else:
         cls.__match_args__ = () if kw_only else tuple(name for name, one in every.items() if one.init)
 
         listed, left = list(every.values()), FEW
+        filled = _filling(cls, listed)
 
         def first_init(self, *args, **kwargs):
             nonlocal left
             left -= 1
-            if left <= 0 or (kw_only and args) or not _filled(self, listed, args, kwargs):
+            if left <= 0 or (kw_only and args) or not filled(self, args, kwargs):
                 cls.__init__ = compiled = _compiled_init(listed, frozen=frozen, kw_only=kw_only)
                 compiled(self, *args, **kwargs)
 
@@ -79,23 +80,32 @@ else:
         made.__qualname__ = cls.__qualname__
         return made
 
-    def _filled(self, listed, args, kwargs):
-        """Give every field its value; False where the arguments are not those of the class."""
-        names = [one.name for one in listed if one.init]
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        if len(args) > len(names) or len(given) < len(args) + len(kwargs):
-            return False
-        for one in listed:
-            if one.init and one.name in given:
-                value = given.pop(one.name)
-            elif one.default is not MISSING:
-                value = one.default
-            elif one.default_factory is not MISSING:
-                value = one.default_factory()
-            else:
+    def _filling(cls, listed):
+        """What gives every field its value; it returns False where the arguments are not those of the class."""
+        names, every = [one.name for one in listed if one.init], {one.name for one in listed}
+        not_given = every.difference(names)
+        defaults = {one.name: one.default for one in listed if one.default is not MISSING}
+        factories = {one.name: one.default_factory for one in listed if one.default_factory is not MISSING}
+        has_slots = any("__slots__" in base.__dict__ for base in cls.__mro__)
+
+        def filled(self, args, kwargs):
+            values = {**dict(zip(names, args, strict=False)), **kwargs}
+            if len(values) < len(args) + len(kwargs) or not not_given.isdisjoint(values):
                 return False
-            _set(self, one.name, value)
-        return not given
+            for name, factory in factories.items():
+                if name not in values:
+                    values[name] = factory()
+            values = {**defaults, **values}
+            if values.keys() != every:
+                return False
+            if has_slots:
+                for name, value in values.items():
+                    _set(self, name, value)
+            else:
+                self.__dict__.update(values)
+            return True
+
+        return filled
 
     def _compiled_init(listed, *, frozen, kw_only):
         names = {"_set": _set, "_missing": MISSING}

@@ -114,6 +114,7 @@ def _start() -> None:
 
     if is_ours and (code := hand_over(words)) is not None:
         os._exit(code)  # there is nothing to clear away
+    gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     from xmppsh.later import later
     from xmppsh.net.early import Early
 
@@ -124,7 +125,6 @@ def _start() -> None:
     later("copy", deepcopy=_deepcopy)
     later("typing", TYPE_CHECKING=False)
     later("urllib.parse", quote_from_bytes=_quote)
-    gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
     try:
         from xmppsh.cli.run import main as run_main
     except ImportError as error:
