@@ -84,7 +84,7 @@ class PlaygroundServer:
         return router
 
     async def start(self) -> None:
-        """Listen; raises ConnectError when a port is taken, UsageError when a package is missing."""
+        """Listen; raises ConnectError when a port is taken, IoError when there is no room for its files."""
         if self._listeners:
             raise UsageError("the playground runs already")
         with translate(OSError, _no_files):

@@ -136,7 +136,8 @@ class Outbound:
     async def stored(self) -> None:
         """Wait for the disk to have what is being stored."""
         while self._storing is not None:
-            await asyncio.wait({asyncio.wrap_future(self._storing[0])})
+            # What it could not take is told by _finish_storing.
+            await asyncio.gather(asyncio.wrap_future(self._storing[0]), return_exceptions=True)
 
     def _on_stored(self, leaving: list[Entry | Batch]) -> None:
         self._write(self.queue.send(leaving))
