@@ -152,7 +152,7 @@ def _from_toml(setting: Setting, value: Any, place: str) -> Any:
             raise ConfigError(f"{place} is neither true nor false")
         return value
     if not setting.many and isinstance(value, bool):
-        raise ConfigError(f"{place} is nothing that is true or false")
+        raise ConfigError(f"{place} does not take true or false")
     if not setting.many and isinstance(value, (dict, list)):
         raise ConfigError(f"{place} is not a single value")
     entries = value if setting.many and isinstance(value, list) else [value]
