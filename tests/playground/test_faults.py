@@ -59,8 +59,8 @@ async def test_of_what_is_not_acknowledged_a_window_is_on_the_way_and_no_more(tm
         "playground", "--fault", "no-ack", "--", "bash", "-c", f"cd {tmp_path}; {command}"
     )
     assert outcome.code in (75, 79), outcome.stderr
-    before_it_was_resumed = (tmp_path / "trace").read_text().partition("> <resume ")[0]
-    assert before_it_was_resumed.count("<body>") == 3
+    streams = (tmp_path / "trace").read_text().split("> <?xml")  # while nothing comes in, a link may be given up, too
+    assert {one.count("<body>") for one in streams} == {0, 3}
 
 
 async def test_each_recipient_has_its_result_where_nothing_is_acknowledged(tmp_path: Path) -> None:
