@@ -11,6 +11,7 @@ FOREIGN_PACKAGES := go-sendxmpp sendxmpp profanity-light mcabber poezio
 BENCH_PACKAGES := go-sendxmpp sendxmpp
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 NEXT_ROOT ?= /var/tmp/xmppsh-next
+NEWEST = $(addprefix --newest ,$(wildcard $(NEXT_ROOT)/usr/bin/go-sendxmpp)) # after `make interop-next`
 
 .PHONY: demo test test-all lint soak fuzz ghosts bench table interop-next dist zipapp docs servers upgrade test-oldest clean
 
@@ -62,14 +63,14 @@ interop-next: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(BENCH_PACKAGES)
-	$(BIN)/python -m benchmarks.cold $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks.cold $(BENCH_OPTIONS) $(NEWEST)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.pipes
 	$(BIN)/python -m benchmarks.listens
 	$(BIN)/python -m benchmarks.draws
 	$(BIN)/python -m benchmarks.shell
 	$(BIN)/python -m benchmarks.tab
-	$(BIN)/python -m benchmarks.agent
+	$(BIN)/python -m benchmarks.agent $(NEWEST)
 	$(BIN)/python -m benchmarks.archive
 
 # Both packages, each installed and tried in a new environment of each of these Pythons that is here.

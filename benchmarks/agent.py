@@ -54,23 +54,28 @@ def seconds(command: list[str], env: dict[str, str]) -> float:
     return time.perf_counter() - started
 
 
-def go_sendxmpp(folder: Path, server: Server, sender: Account, to: str, env: dict[str, str]) -> tuple[list[str], dict]:
+def go_sendxmpp(
+    program: str, folder: Path, server: Server, sender: Account, to: str, env: dict[str, str]
+) -> tuple[list[str], dict]:
     """Its command line and its environment."""
     (secret := folder / "go-secret").touch(0o600)
     secret.write_text(f"username: {sender.jid}\npassword: {sender.password}\n")
     (text := folder / "go-text").write_text("hello\n")
-    command = ["go-sendxmpp", "-f", str(secret), "-j", f"{server.host}:{server.port}", "-m", str(text), to]
+    command = [program, "-f", str(secret), "-j", f"{server.host}:{server.port}", "-m", str(text), to]
     return command, env | {"SSL_CERT_FILE": str(server.ca), "SSL_CERT_DIR": str(folder / "none")}
 
 
-def compare(folder: Path, server: Server, sender: Account, to: str, rounds: int) -> None:
+def compare(folder: Path, server: Server, sender: Account, to: str, rounds: int, newest: str | None) -> None:
     """The table of one server."""
     env = environment(folder, server, sender)
     cases = {"xmppsh send, cold": ([XMPPSH, "--agent", "no", "send", to, "hello"], env)}
     cases["xmppsh send, warm"] = ([XMPPSH, "send", to, "hello"], env)
     cases["python -c pass"] = ([sys.executable, "-c", "pass"], env)
+    if newest:
+        cases = {"the newest, cold (no ack)": go_sendxmpp(newest, folder, server, sender, to, env), **cases}
     if shutil.which("go-sendxmpp"):
-        cases = {"go-sendxmpp, cold (no ack)": go_sendxmpp(folder, server, sender, to, env), **cases}
+        debian = go_sendxmpp("go-sendxmpp", folder, server, sender, to, env)
+        cases = {"go-sendxmpp, cold (no ack)": debian, **cases}
     else:
         say("go-sendxmpp is not installed")
     times: dict[str, list[float]] = {name: [] for name in cases}
@@ -108,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.agent", description="The agent against cold starts.")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="of each case [9]")
     parser.add_argument("--commands", type=int, default=10_000, metavar="N", help="through one agent [10000]")
+    parser.add_argument("--newest", metavar="PROGRAM", help="a newer go-sendxmpp than the one that is installed")
     options = parser.parse_args()
     say(f"{os.cpu_count()} CPUs, Python {sys.version.split()[0]}, load average {os.getloadavg()[0]:.1f}")
     kinds: tuple[type[Server], ...] = (ProsodyServer, EjabberdServer)
@@ -120,7 +126,7 @@ def main() -> None:
             env = environment(folder, server, sender)
             subprocess.run([XMPPSH, "agent", "start"], env=env, check=True)
             at_end.callback(subprocess.run, [XMPPSH, "agent", "stop"], env=env, check=True)
-            compare(folder, server, sender, to, options.rounds)
+            compare(folder, server, sender, to, options.rounds, options.newest)
             status = subprocess.run([XMPPSH, "agent", "status", "--format", "json"], env=env, capture_output=True)
             load(server, env, json.loads(status.stdout.splitlines()[0])["pid"], to, options.commands)
     say(f"\nload average at the end {os.getloadavg()[0]:.1f}")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 HERE = Path(__file__).parent
+NEWEST = "go-sendxmpp, newest"
 WARM_UP = 3  # rounds: the server is met, tried, known
 FAR_MS = 50
 say = partial(print, flush=True)
@@ -106,22 +107,24 @@ def start(folder: Path, rounds: int) -> None:
 class Senders:
     """What sends one message to a server at a port, each program in its own way."""
 
-    def __init__(self, folder: Path, server: Server, port: int, to: str) -> None:
-        self._folder, self._server, self._port, self._to = folder, server, port, to
+    def __init__(self, folder: Path, server: Server, port: int, to: str, newest: str | None) -> None:
+        self._folder, self._server, self._port, self._to, self._newest = folder, server, port, to, newest
         self._sender = server.account()
 
     def cases(self) -> dict[str, Case]:
         """The peers that are here, and xmppsh; the body names the program."""
-        found = {"go-sendxmpp": self._go()} if shutil.which("go-sendxmpp") else {}
+        found = {"go-sendxmpp": self._go("go-sendxmpp", "go-sendxmpp")} if shutil.which("go-sendxmpp") else {}
+        if self._newest:
+            found[NEWEST] = self._go(self._newest, NEWEST)
         if shutil.which("sendxmpp"):
             found["sendxmpp"] = self._perl()
         return {**found, "naive slixmpp": self._naive(), "xmppsh": self._ours()}
 
-    def _go(self) -> Case:
+    def _go(self, program: str, name: str) -> Case:
         (secret := self._folder / "go-secret").touch(0o600)
         secret.write_text(f"username: {self._sender.jid}\npassword: {self._sender.password}\n")
-        (text := self._folder / "go-text").write_text("go-sendxmpp\n")
-        words = ["go-sendxmpp", "-f", str(secret), "-j", f"{self._server.host}:{self._port}", "-m", str(text), self._to]
+        (text := self._folder / f"text of {name}").write_text(f"{name}\n")
+        words = [program, "-f", str(secret), "-j", f"{self._server.host}:{self._port}", "-m", str(text), self._to]
         # The server's authority alone, as the others trust: no folder of this name exists.
         trust = {"SSL_CERT_FILE": str(self._server.ca), "SSL_CERT_DIR": str(self._folder / "none")}
         return Case(words, environment(self._folder) | trust)
@@ -155,7 +158,7 @@ def far_away(server: Server, round_trip_ms: int) -> Iterator[int]:
             relay.terminate()
 
 
-async def send(folder: Path, kind: type[Server], rounds: int) -> None:
+async def send(folder: Path, kind: type[Server], rounds: int, newest: str | None) -> None:
     """Cold messages to a real server; the recipient is online and counts."""
     if missing := kind.missing():
         return say(f"\ncold send to {kind.name}: skipped, {missing} is not installed")
@@ -163,10 +166,10 @@ async def send(folder: Path, kind: type[Server], rounds: int) -> None:
         server.start()
         recipient = server.account()
         async with Contact(server, recipient) as contact:
-            cases = Senders(folder, server, server.port, recipient.jid).cases()
+            cases = Senders(folder, server, server.port, recipient.jid, newest).cases()
             await asyncio.to_thread(table, f"cold send to {kind.name}", cases, rounds, WARM_UP)
             with far_away(server, FAR_MS) as port:
-                cases = Senders(folder, server, port, recipient.jid).cases()
+                cases = Senders(folder, server, port, recipient.jid, newest).cases()
                 title = f"cold send to {kind.name}, {FAR_MS} ms away"
                 await asyncio.to_thread(table, title, cases, rounds, WARM_UP)
             with contextlib.suppress(TimeoutError):
@@ -177,9 +180,13 @@ async def send(folder: Path, kind: type[Server], rounds: int) -> None:
     return None
 
 
-def versions() -> str:
-    """Of Python, and of what Debian's packages brought."""
+def versions(newest: str | None) -> str:
+    """Of Python, of what Debian's packages brought, and of the newest go-sendxmpp."""
     told = [f"Python {sys.version.split()[0]}"]
+    if newest:
+        told += subprocess.run([newest, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[
+            :1
+        ]
     if shutil.which("dpkg-query"):
         words = ["dpkg-query", "-W", "-f", "${Package} ${Version}\\n", "go-sendxmpp", "sendxmpp", "prosody", "ejabberd"]
         told += subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -190,13 +197,14 @@ def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="of each case [9]")
-    rounds = parser.parse_args().rounds
-    say(f"{os.cpu_count()} CPUs, {versions()}")
+    parser.add_argument("--newest", metavar="PROGRAM", help="a newer go-sendxmpp than the one that is installed")
+    options = parser.parse_args()
+    say(f"{os.cpu_count()} CPUs, {versions(options.newest)}")
     with tempfile.TemporaryDirectory(prefix="xmppsh-cold-") as name:
         folder = Path(name)
-        start(folder, rounds)
+        start(folder, options.rounds)
         for kind in (ProsodyServer, EjabberdServer):
-            asyncio.run(send(folder, kind, rounds))
+            asyncio.run(send(folder, kind, options.rounds, options.newest))
 
 
 if __name__ == "__main__":
