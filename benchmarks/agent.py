@@ -26,6 +26,8 @@ from support.program import Program
 from support.prosody import ProsodyServer
 from support.servers import Account, Server  # noqa: TC002 - as the others
 
+from benchmarks.cold import go_trusting
+
 say = partial(print, flush=True)
 XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 ROW = "  {:<34}{:>9.1f}{:>9.1f}{:>9.1f}{:>5}{:>8.2f}"
@@ -62,7 +64,7 @@ def go_sendxmpp(
     secret.write_text(f"username: {sender.jid}\npassword: {sender.password}\n")
     (text := folder / "go-text").write_text("hello\n")
     command = [program, "-f", str(secret), "-j", f"{server.host}:{server.port}", "-m", str(text), to]
-    return command, env | {"SSL_CERT_FILE": str(server.ca), "SSL_CERT_DIR": str(folder / "none")}
+    return command, env | go_trusting(server.ca, folder)
 
 
 def compare(folder: Path, server: Server, sender: Account, to: str, rounds: int, newest: str | None) -> None:
