@@ -118,6 +118,23 @@ def test_a_message_of_a_dead_ones_batch_is_listed_and_taken_over_for_itself(begi
     assert [row.stanza_id for row in looking.abandoned()] == ["m1", "m3"]
 
 
+def test_what_a_guard_takes_over_while_the_outbox_is_read_is_found_all_the_same(begin: Begin) -> None:
+    journal, looking, guard, queue = begin(), begin(), begin(), Queue()
+    add(queue, 3, together=True)
+    open_session(journal)
+    journal.write(list(queue), queue.take(9), 1)
+    crash(journal)
+    dead = [journal.owner.name]
+
+    def meanwhile(statement: str) -> None:
+        if "FROM batch" in statement and dead:
+            guard.store.claim(dead.pop())
+
+    looking.store._database.set_trace_callback(meanwhile)
+    assert [row.stanza_id for row in looking.store.entries(ACCOUNT)] == ["m1", "m2", "m3"]
+    assert dead == [], "nobody has taken over"
+
+
 def test_a_batch_whose_session_is_lost_is_stored_stanza_by_stanza_from_then_on(begin: Begin) -> None:
     journal, queue = begin(), Queue()
     add(queue, 4, together=True)

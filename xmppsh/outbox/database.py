@@ -144,6 +144,15 @@ class Database:
             yield
 
     @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """What is asked in here, and fetched, is of one moment, whatever other processes write meanwhile."""
+        with self._guarded():
+            self._database.execute("BEGIN")
+            with self._undoing():
+                yield self._database
+                self._database.execute("COMMIT")
+
+    @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield

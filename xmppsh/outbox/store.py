@@ -298,8 +298,8 @@ class Store(Database):
         query = f"SELECT {columns} FROM stanza WHERE account = ? AND (? IS NULL OR session = ?)"
         of_batches = "batch.account = ? AND (? IS NULL OR batch.session = ?)"
         values = (account, session, session)
-        with self._guarded():
-            rows = [*self._database.execute(query, values), *batches.stanzas(self._database, of_batches, values)]
+        with self._reading() as database:  # who takes over turns batches into stanzas
+            rows = [*database.execute(query, values), *batches.stanzas(database, of_batches, values)]
         return [
             StoredStanza(row, of, xml, kind, stanza_id, to, fate, position, wire, stored, owner)
             for row, of, _, kind, stanza_id, to, xml, wire, fate, position, stored, owner in sorted(rows)
