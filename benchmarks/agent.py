@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,15 +20,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # as pytest's `pythonpath` does
 
 from support.ejabberd import EjabberdServer
-from support.program import Program
 from support.prosody import ProsodyServer
-from support.servers import Account, Server  # noqa: TC002 - as the others
+from support.servers import Server  # noqa: TC002 - as the others
 
-from benchmarks.cold import go_trusting
+from benchmarks.cold import XMPPSH, Case, Senders, able, environment, table
 
 say = partial(print, flush=True)
-XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
-ROW = "  {:<34}{:>9.1f}{:>9.1f}{:>9.1f}{:>5}{:>8.2f}"
 CLIENTS = 4  # that give their commands one after the other, at the same time
 # One client of many commands: what each does is what the thin client does, without the start of Python.
 CLIENT = """
@@ -43,52 +38,13 @@ sys.exit(codes != {0})
 """
 
 
-def environment(folder: Path, server: Server, account: Account) -> dict[str, str]:
-    """A child's environment, with a home of this run; Python may keep what it compiles, as when installed."""
-    env = Program(folder, server, account).env | {"XMPPSH_QUIET": "1"}
-    return {name: value for name, value in env.items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-
-def seconds(command: list[str], env: dict[str, str]) -> float:
-    """How long a child takes, which has to end with 0."""
-    started = time.perf_counter()  # without a time-out, for which subprocess would look every 50 ms alone
-    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - started
-
-
-def go_sendxmpp(
-    program: str, folder: Path, server: Server, sender: Account, to: str, env: dict[str, str]
-) -> tuple[list[str], dict]:
-    """Its command line and its environment."""
-    (secret := folder / "go-secret").touch(0o600)
-    secret.write_text(f"username: {sender.jid}\npassword: {sender.password}\n")
-    (text := folder / "go-text").write_text("hello\n")
-    command = [program, "-f", str(secret), "-j", f"{server.host}:{server.port}", "-m", str(text), to]
-    return command, env | go_trusting(server.ca, folder)
-
-
-def compare(folder: Path, server: Server, sender: Account, to: str, rounds: int, newest: str | None) -> None:
+def compare(senders: Senders, env: dict[str, str], to: str, title: str, rounds: int) -> None:
     """The table of one server."""
-    env = environment(folder, server, sender)
-    cases = {"xmppsh send, cold": ([XMPPSH, "--agent", "no", "send", to, "hello"], env)}
-    cases["xmppsh send, warm"] = ([XMPPSH, "send", to, "hello"], env)
-    cases["python -c pass"] = ([sys.executable, "-c", "pass"], env)
-    if newest:
-        cases = {"the newest, cold (no ack)": go_sendxmpp(newest, folder, server, sender, to, env), **cases}
-    if shutil.which("go-sendxmpp"):
-        debian = go_sendxmpp("go-sendxmpp", folder, server, sender, to, env)
-        cases = {"go-sendxmpp, cold (no ack)": debian, **cases}
-    else:
-        say("go-sendxmpp is not installed")
-    times: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(rounds + 1):
-        for name, (command, own) in cases.items():
-            times[name].append(1000 * seconds(command, own))
-    say(f"\n{server.name}, ms{'':<24}{'median':>13}{'min':>9}{'max':>9}{'n':>5}{'ratio':>8}")
-    first = statistics.median(next(iter(times.values()))[1:])
-    for name, found in times.items():
-        median = statistics.median(found[1:])
-        say(ROW.format(name, median, min(found[1:]), max(found[1:]), len(found) - 1, median / first))
+    cases = {name: case for name, case in senders.cases().items() if name.startswith("go-sendxmpp")}
+    cases["xmppsh send, cold"] = Case([XMPPSH, "--agent", "no", "send", to, "hello"], env)
+    cases["xmppsh send, warm"] = Case([XMPPSH, "send", to, "hello"], env)
+    cases["python -c pass"] = Case([sys.executable, "-c", "pass"], env)
+    table(title, able(cases), rounds)
 
 
 def memory_mb(pid: int) -> float:
@@ -128,7 +84,7 @@ def main() -> None:
             env = environment(folder, server, sender)
             subprocess.run([XMPPSH, "agent", "start"], env=env, check=True)
             at_end.callback(subprocess.run, [XMPPSH, "agent", "stop"], env=env, check=True)
-            compare(folder, server, sender, to, options.rounds, options.newest)
+            compare(Senders(folder, server, server.port, to, options.newest), env, to, server.name, options.rounds)
             status = subprocess.run([XMPPSH, "agent", "status", "--format", "json"], env=env, capture_output=True)
             load(server, env, json.loads(status.stdout.splitlines()[0])["pid"], to, options.commands)
     say(f"\nload average at the end {os.getloadavg()[0]:.1f}")
