@@ -1,5 +1,7 @@
 """Whose a stored stanza is: of a living process, of a guard, of a retry, or of the next one that looks."""
 
+from contextlib import suppress
+
 import pytest
 from outbox.journals import ACCOUNT, Begin, crash, fill, open_session
 
@@ -26,6 +28,23 @@ def test_a_file_is_guarded_while_a_living_guard_has_something_in_it(begin: Begin
     crash(guard)
     assert not asking.is_guarded(), "the guard has died as well"
     assert asking.restore().session is not None
+
+
+def test_what_a_guard_takes_over_in_the_very_moment_is_not_ours_as_well(begin: Begin) -> None:
+    journal, asking, guard = begin(), begin(), begin(role=GUARD)
+    open_session(journal)
+    crash(journal)
+    guard.store._database.execute("PRAGMA busy_timeout = 0")
+    is_alive = asking.owner.is_alive
+
+    def meanwhile(name: str) -> bool:
+        with suppress(IoError):  # it has to wait for us
+            guard.store.claim(journal.owner.name)
+        return is_alive(name)
+
+    asking.owner.is_alive = meanwhile  # type: ignore[method-assign]
+    assert asking.restore().session is not None
+    assert {row.owner for row in asking.store.sessions(ACCOUNT)} == {asking.owner.name}
 
 
 def whose(journal: Journal) -> list[tuple[str, str | None]]:

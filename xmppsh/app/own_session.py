@@ -72,9 +72,16 @@ class OwnSessions:
             async with self._session(options, self._journal) as session:
                 yield session
             return
+        from xmppsh.outbox.journal import StoreInUse
+
         journal = self._storage.journal(self._account.jid, checkpoint)
         await self._guard_done(journal)
-        left = journal.restore()
+        try:
+            left = journal.restore()
+        except StoreInUse:
+            if not await self._guard_done(journal):  # it was quicker than we, and has ended now
+                raise
+            left = journal.restore()
         opening = self._session(options, lambda: journal, before_open=lambda session: session.restore(left))
         async with opening as session:
             yield session

@@ -112,3 +112,10 @@ def open_up(database: sqlite3.Connection, condition: str, values: Sequence[objec
     rows = list(stanzas(database, condition, values))
     database.executemany("INSERT INTO stanza VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     database.execute(f"DELETE FROM batch WHERE {condition}", values)
+
+
+def hand_over(database: sqlite3.Connection, owner: str, to: str) -> None:
+    """Everything of one process is another's from now on, and its batches are stanzas."""
+    open_up(database, "batch.owner = ?", (owner,))
+    database.execute("UPDATE session SET owner = ? WHERE owner = ?", (to, owner))
+    database.execute("UPDATE stanza SET owner = ? WHERE owner = ?", (to, owner))

@@ -37,6 +37,12 @@ def account_file(state: Path, account: str) -> Path:
     return state / "outbox" / f"{file_name(account)}.sqlite"
 
 
+class StoreInUse(IoError):
+    """A living process has something in this file."""
+
+    default_hint = "wait for its end"
+
+
 @dataclass(frozen=True)
 class LeftBehind:
     """What a dead process left: its resumable session, the stanzas without a final fate in order, and how far it was.
@@ -173,15 +179,13 @@ class Journal:
     def restore(self) -> LeftBehind:
         """What a dead process left in this file; it belongs to this one now.
 
-        Raises IoError when its process is alive, or when the file is another account's.
+        Raises StoreInUse when a process that has something in it is alive, IoError when it is another account's.
         """
         store, account = self.store, self.account
         if other := store.foreign_account(account):
             raise IoError(f"{self.path} belongs to {other}", hint="give another file")
-        for name in self._others():
-            if self.owner.is_alive(name):
-                raise IoError(f"{self.path} is in use by another xmppsh", hint="wait for its end")
-            store.claim(name)
+        if store.claim_all(self.owner.is_alive) is not None:
+            raise StoreInUse(f"{self.path} is in use by another xmppsh")
         store.begin(account)
         stored, sessions = store.entries(account), store.sessions(account)
         session = sessions[-1] if sessions else None

@@ -19,7 +19,7 @@ from xmppsh.outbox.stored import StoredSession, StoredStanza
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from xmppsh.outbox.batches import Done, Place
@@ -244,17 +244,26 @@ class Store(Database):
 
     def claim(self, owner: str) -> None:
         """Take over everything of a dead process; of several that try, one gets it."""
-        self._hand_over(owner, self.owner)
+        with self._transaction(durable=True) as database:
+            batches.hand_over(database, owner, self.owner)
+
+    def claim_all(self, is_alive: Callable[[str], bool]) -> str | None:
+        """Take over everything of dead processes. Nothing of it where a living one has something: its name."""
+        with self._transaction(durable=True) as database:
+            rows = database.execute(
+                "SELECT owner FROM session UNION SELECT owner FROM stanza UNION SELECT owner FROM batch"
+            )
+            others = {str(owner) for (owner,) in rows} - {self.owner}
+            if (living := next(filter(is_alive, others), None)) is not None:
+                return living
+            for owner in others:
+                batches.hand_over(database, owner, self.owner)
+        return None
 
     def give_back(self, owner: str) -> None:
         """Undo a claim: somebody else may try."""
-        self._hand_over(self.owner, owner)
-
-    def _hand_over(self, old: str, new: str) -> None:
         with self._transaction(durable=True) as database:
-            batches.open_up(database, "batch.owner = ?", (old,))
-            database.execute("UPDATE session SET owner = ? WHERE owner = ?", (new, old))
-            database.execute("UPDATE stanza SET owner = ? WHERE owner = ?", (new, old))
+            batches.hand_over(database, self.owner, owner)
 
     def begin(self, account: str) -> None:
         """Make this file a checkpoint file of the account."""
