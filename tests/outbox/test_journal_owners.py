@@ -1,6 +1,7 @@
 """Whose a stored stanza is: of a living process, of a guard, of a retry, or of the next one that looks."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from outbox.journals import ACCOUNT, Begin, crash, fill, open_session
@@ -9,6 +10,7 @@ from xmppsh.errors import IoError
 from xmppsh.outbox.journal import Journal
 from xmppsh.outbox.owner import GUARD
 from xmppsh.outbox.queue import Fate, Queue
+from xmppsh.outbox.registry import held_sessions
 
 
 def test_a_file_is_guarded_while_a_living_guard_has_something_in_it(begin: Begin) -> None:
@@ -45,6 +47,18 @@ def test_what_a_guard_takes_over_in_the_very_moment_is_not_ours_as_well(begin: B
     asking.owner.is_alive = meanwhile  # type: ignore[method-assign]
     assert asking.restore().session is not None
     assert {row.owner for row in asking.store.sessions(ACCOUNT)} == {asking.owner.name}
+
+
+def test_a_session_is_found_whoever_has_it_by_now(begin: Begin, tmp_path: Path) -> None:
+    """A guard may begin when the locks are listed already; the dead one's lock leads to its store all the same."""
+    journal, guard = begin(), begin(role=GUARD)
+    open_session(journal)
+    crash(journal)
+    guard.store.claim(journal.owner.name)
+    crash(guard)
+    (tmp_path / "locks" / f"{guard.owner.name}.lock").unlink()
+    (held,) = held_sessions(tmp_path, ACCOUNT, pytest.fail)
+    assert (held.row.owner, held.alive) == (guard.owner.name, False)
 
 
 def whose(journal: Journal) -> list[tuple[str, str | None]]:

@@ -6,15 +6,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import IoError
-from xmppsh.outbox.owner import processes
+from xmppsh.outbox.owner import is_alive, processes
 from xmppsh.outbox.store import Store
 from xmppsh.plain import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from xmppsh.outbox.owner import Process
     from xmppsh.outbox.stored import StoredSession
 
 
@@ -29,31 +28,31 @@ class HeldSession:
 
 
 def held_sessions(state: Path, account: str, on_trouble: Callable[[IoError], None]) -> list[HeldSession]:
-    """The account's sessions, by the locks in the state folder; the oldest process first.
+    """The account's sessions, in the stores that the locks in the state folder lead to; the oldest first.
 
-    on_trouble: is told of each lock and each store that cannot be read, and is left out.
+    on_trouble: is told of each lock and each store that cannot be read; what would be found by it is left out.
     """
     held: list[HeldSession] = []
-    damaged: set[Path] = set()
-    for process in processes(state / "locks", on_trouble):
-        for path in (path for owner, path in process.stores if owner == account and path not in damaged):
-            try:
-                held += _held_by(process, path, account)
-            except IoError as error:
-                damaged.add(path)
-                on_trouble(error)
-    return held
+    locks = state / "locks"
+    listed = (one for process in processes(locks, on_trouble) for one in process.stores)
+    for path in dict.fromkeys(path for owner, path in listed if owner == account and path.exists()):
+        try:
+            held += _held_in(path, locks, account)
+        except IoError as error:
+            on_trouble(error)
+    return sorted(held, key=lambda one: one.row.started)
 
 
-def _held_by(process: Process, path: Path, account: str) -> list[HeldSession]:
-    if not path.exists():
-        return []
+def _held_in(path: Path, locks: Path, account: str) -> Iterator[HeldSession]:
+    """Whoever's they are: a guard may have taken one over since the locks were listed."""
     with _reading(path) as store:
-        return [
-            HeldSession(row, path, process.alive, sum(one.wire is not None for one in store.entries(account, row.id)))
-            for row in store.sessions(account)
-            if row.owner == process.name
-        ]
+        for row in store.sessions(account):
+            try:
+                alive = is_alive(locks, row.owner)
+            except IoError:
+                continue  # whether it lives cannot be told; its lock is told of
+            unacked = sum(one.wire is not None for one in store.entries(account, row.id))
+            yield HeldSession(row, path, alive, unacked)
 
 
 def owner_of(path: Path, account: str, sm_id: str) -> str | None:
