@@ -78,6 +78,7 @@ def test_the_first_run_begins_nothing_and_the_next_one_with_the_same_settings_do
         ["send", "-n", "bob"],
         ["--proxy", "http://p:1", "send", "bob"],
         ["-j", "carol@example.net", *SEND],
+        ["carol@example.net", *SEND],
         [],
     ],
 )
@@ -108,12 +109,18 @@ def test_a_changed_config_file_begins_nothing(tmp_path: Path, listener: socket.s
     assert not begins(listener, SEND, env)
 
 
-def test_the_address_after_j_is_one_of_the_settings(tmp_path: Path, listener: socket.socket) -> None:
+CAROL = [["-j", "carol@example.net", "ping"], ["ping", "-j", "carol@example.net"], ["carol@example.net", "ping"]]
+
+
+@pytest.mark.parametrize("words", CAROL)
+def test_the_account_is_one_of_the_settings_wherever_it_stands(
+    tmp_path: Path, listener: socket.socket, words: list[str]
+) -> None:
     env = environment(tmp_path)
-    words = ["-j", "carol@example.net", "ping"]
     after_a_run(listener, env, words)
-    assert begins(listener, words, env)
+    assert all(begins(listener, same, env) for same in CAROL)
     assert not begins(listener, ["ping"], env)
+    assert not begins(listener, ["ping", "carol@example.net"], env)
 
 
 def test_what_leads_elsewhere_by_now_is_closed(tmp_path: Path, listener: socket.socket) -> None:

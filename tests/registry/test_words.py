@@ -21,6 +21,16 @@ send --lines --batch 2 bob@example.net --control strip --type headline --nick -n
 send hello --to-file people.txt --lang en --lang de -v -v --no-sm --format json
 send bob@example.net hello -j alice@example.net --host h:5223 --host other --resume-max 0 -4 --dns 1.2.3.4
 send bob@example.net hello -F %b --quiet --connect-timeout 1m --pre --empty --queue
+-v send bob@example.net hello
+-j alice@example.net --format=json send bob@example.net hello
+-j alice@example.net -v -v --host h:5223 --host other send bob@example.net hello -j carol@example.net -v --host last
+--agent no --timeout 5s ping
+-j send ping
+alice@example.net send bob@example.net hello
+-q --host h:5223 alice@example.net -v --host other send bob@example.net hello
+alice@example.net -j carol@example.net ping
+xmpp:alice@example.net ping
+alice@example.net/home iq get example.net <ping/>
 ping
 ping bob@example.net/home -i 2
 ping -q --insecure --format=json
@@ -46,8 +56,14 @@ send bob@example.net hello --timeout never
 send bob@example.net hello -vv
 send bob@example.net -V
 send bob@example.net hello -fjson
--v send bob@example.net hello
-alice@example.net send bob@example.net hello
+alice@@b send bob@example.net hello
+alice@example.net bob@example.net send bob@example.net hello
+-j alice@example.net version send
+--nosuch send bob@example.net hello
+-- send bob@example.net hello
+- send bob@example.net hello
+-j send
+alice@example.net
 iq
 iq put example.net <ping/>
 iq get example.net <ping/> more

@@ -1,7 +1,7 @@
 """A TCP connection that is begun before the command line is understood: that takes as long as a round trip far away.
 
 It goes where the same settings led the last time, and says what was said first there, in the clear; head_start.py takes
-it from here, or closes it. The settings are compared as they stand, unread: some variables, the address after `-j`, and
+it from here, or closes it. The settings are compared as they stand, unread: some variables, the account's address, and
 whether the config file has changed. Where a command line has any other option, nothing is begun here. Like
 agent/thin.py this file loads next to nothing.
 """
@@ -110,10 +110,12 @@ def _settings(words: Sequence[str], env: Mapping[str, str]) -> str:
             jid = next(left, "")
         elif word.startswith("-"):
             return ""
-        else:
-            is_ours = is_ours or word in COMMANDS
-            if not is_ours:
-                return ""
+        elif word in COMMANDS:
+            is_ours = True
+        elif not is_ours and "@" in word and not jid:
+            jid = word  # it may stand before the command without `-j`
+        elif not is_ours:
+            return ""
     configs = folder(env, *CONFIG)
     if not is_ours or not configs or "XMPPSH_PROXY" in env:
         return ""

@@ -13,6 +13,7 @@ from xmppsh.output.failure import lacking
 from xmppsh.registry import COMMANDS, SECTIONS, Group, Path, Spec, children
 from xmppsh.registry.base import OPTIONS
 from xmppsh.registry.clicked import click_command, global_options, help_option, hidden_options
+from xmppsh.registry.kinds import is_account, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -123,12 +124,10 @@ class Root(CommandGroup):
         # click keeps the command's name apart from its words in this private list (8.5), and offers no other way
         # to put a command there; without the list this raises AttributeError.
         words = [*ctx._protected_args, *rest]
-        if words and words[0] not in children(()) and is_address(words[0]):
+        if words and words[0] not in children(()) and is_account(words[0]):
             ctx._protected_args, ctx.args = [], []
             if not any(word in children(()) for word in words[1:]) and not ctx.resilient_parsing:
                 return self._set_words(ctx, ["connect", *words])
-            from xmppsh.registry.kinds import parse_address
-
             ctx.meta.setdefault(OPTIONS, {})["jid"] = parse_address(words[0])
             return super().parse_args(ctx, words[1:])
         if not words and not ctx.resilient_parsing:
@@ -162,8 +161,3 @@ class Root(CommandGroup):
         with formatter.section("Other options"):
             formatter.write_dl([("-V, --version", "Show the version."), ("-h, --help", "Show this help and exit.")])
         self.format_epilog(ctx, formatter)
-
-
-def is_address(word: str) -> bool:
-    """Does a word stand for an account, where a command could stand?"""
-    return "@" in word or word.lower().startswith("xmpp:")

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def is_account(word: str) -> bool:
+    """Does a word stand for an account, where a command could stand?"""
+    return "@" in word or word.lower().startswith("xmpp:")
+
+
 def parse_address(text: str) -> Jid:
     """Read a JID or an `xmpp:` URI."""
     return parse_uri(text)[0]

@@ -11,7 +11,7 @@ from xmppsh.config.schema import SETTINGS, Setting
 from xmppsh.errors import XmppshError
 from xmppsh.registry import COMMANDS
 from xmppsh.registry.base import Command, Declared
-from xmppsh.registry.kinds import READERS
+from xmppsh.registry.kinds import READERS, is_account, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +28,13 @@ class NotPlain(Exception):
 
 def plain_work(words: list[str]) -> Work | None:
     """What a command line wants, or None where click has to read it."""
-    if not words or words[0] not in PLAIN:
+    if not any(name in words for name in PLAIN):
         return None
-    command: Command = getattr(importlib.import_module(COMMANDS[words[0],].module), words[0])
     try:
-        given, rest = _split(command, words[1:])
-        options = {one.name: _setting(one, given[one.option]) for one in SETTINGS if one.option in given}
+        options, name, left = _before_command(words)
+        command: Command = getattr(importlib.import_module(COMMANDS[name,].module), name)
+        given, rest = _split(command, left)
+        options |= _settings(given)
         arguments = dict(_arguments(command, given, rest))
         for one in command.parameters:
             if isinstance(one, Declared) and "setting" in one.facts and (value := arguments.pop(one.name)) is not None:
@@ -43,13 +44,37 @@ def plain_work(words: list[str]) -> Work | None:
     return command.work(arguments, options)
 
 
-def _split(command: Command, words: list[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The texts that each option was given (a flag's are empty), a setting's by its long option; and the arguments."""
-    options: dict[str, tuple[str, bool]] = {}  # under which name, and is it a flag?
+def _before_command(words: list[str]) -> tuple[dict[str, Any], str, list[str]]:
+    """The settings that stand before the command, which may be an address as well; its name, and what follows it."""
+    settings: dict[str, Any] = {}
+    given: dict[str, list[str]] = {}
+    left = iter(words)
+    for word in left:
+        if word[:1] == "-":
+            _take(word, left, _setting_options(), given)
+            continue
+        settings, given = settings | _settings(given), {}  # what stands later counts
+        if word in PLAIN:
+            return settings, word, [*left]
+        if (word,) in COMMANDS or not is_account(word) or "jid" in settings:
+            break
+        settings["jid"] = parse_address(word)
+    raise NotPlain
+
+
+def _setting_options() -> dict[str, tuple[str, bool]]:
+    """Under which name each option of the settings is kept, and whether it is a flag."""
+    options: dict[str, tuple[str, bool]] = {}
     for setting in SETTINGS:
         if not setting.file_only:
             names = filter(None, [setting.short, setting.option])
             options |= dict.fromkeys(names, (setting.option, setting.flag or setting.count))
+    return options
+
+
+def _split(command: Command, words: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """The texts that each option was given (a flag's are empty), a setting's by its long option; and the arguments."""
+    options = _setting_options()
     for one in command.parameters:
         if not isinstance(one, Declared):
             raise NotPlain
@@ -64,12 +89,17 @@ def _split(command: Command, words: list[str]) -> tuple[dict[str, list[str]], li
         elif word[:1] != "-" or word == "-":
             rest.append(word)
         else:
-            name, equals, text = word.partition("=") if word.startswith("--") else (word, "", "")
-            if name not in options or (equals and options[name][1]):
-                raise NotPlain
-            key, is_flag = options[name]
-            given.setdefault(key, []).append(text if equals else "" if is_flag else _next(left))
+            _take(word, left, options, given)
     return given, rest
+
+
+def _take(word: str, left: Iterator[str], options: dict[str, tuple[str, bool]], given: dict[str, list[str]]) -> None:
+    """Note an option, with its value where it has one."""
+    name, equals, text = word.partition("=") if word.startswith("--") else (word, "", "")
+    if name not in options or (equals and options[name][1]):
+        raise NotPlain
+    key, is_flag = options[name]
+    given.setdefault(key, []).append(text if equals else "" if is_flag else _next(left))
 
 
 def _next(words: Iterator[str]) -> str:
@@ -115,6 +145,10 @@ def _read(one: Declared, text: str) -> Any:
     if text not in kind or isinstance(kind, str):
         raise NotPlain
     return text
+
+
+def _settings(given: dict[str, list[str]]) -> dict[str, Any]:
+    return {one.name: _setting(one, given[one.option]) for one in SETTINGS if one.option in given}
 
 
 def _setting(setting: Setting, texts: list[str]) -> Any:
