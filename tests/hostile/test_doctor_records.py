@@ -80,7 +80,9 @@ async def test_a_broken_set_up_is_told_by_one_row_with_what_to_do(
         async with serving(NameServer(zone)) as names:
             outcome = await program.run("--dns", names.place, "doctor", *options)
     of_group = [one for one in outcome.records if (one["status"], one["group"]) == (status, group)]
-    (found,) = [one for one in of_group if re.search(detail, one["detail"])]
+    matching = [one for one in of_group if re.search(detail, one["detail"])]
+    assert len(matching) == 1, outcome.stdout + outcome.stderr
+    (found,) = matching
     assert re.search(hint, found["hint"]), found
     failed = [one for one in outcome.records if one["status"] == FAIL]
     assert failed == ([found] if status == FAIL else [])
