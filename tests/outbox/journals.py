@@ -23,6 +23,9 @@ def crash(journal: Journal) -> None:
     """As a killed process leaves it: nothing is closed, and nobody holds the lock."""
     journal.store.close()
     journal._store = None
+    if journal._run is not None:
+        os.close(journal._run)
+        journal._run = None
     assert journal.owner._fd is not None
     os.close(journal.owner._fd)
     journal.owner._fd = None

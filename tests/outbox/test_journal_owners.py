@@ -32,6 +32,16 @@ def test_a_file_is_guarded_while_a_living_guard_has_something_in_it(begin: Begin
     assert asking.restore().session is not None
 
 
+def test_a_new_file_is_for_the_run_that_was_the_first_to_begin_it(begin: Begin) -> None:
+    first, second = begin(), begin()
+    assert first.restore().entries == []
+    for _ in range(2):
+        with pytest.raises(IoError, match="is in use by another xmppsh"):
+            second.restore()
+    first.close()
+    assert second.restore().entries == []
+
+
 def test_what_a_guard_takes_over_in_the_very_moment_is_not_ours_as_well(begin: Begin) -> None:
     journal, asking, guard = begin(), begin(), begin(role=GUARD)
     open_session(journal)

@@ -72,7 +72,7 @@ class OwnSessions:
             async with self._session(options, self._journal) as session:
                 yield session
             return
-        from xmppsh.outbox.journal import StoreInUse
+        from xmppsh.outbox.owner import StoreInUse
 
         journal = self._storage.journal(self._account.jid, checkpoint)
         await self._guard_done(journal)

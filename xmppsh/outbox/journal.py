@@ -6,13 +6,14 @@ its place has to be known. The file is opened, and the lock taken, when there is
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from xmppsh.config.paths import file_name
 from xmppsh.errors import IoError
 from xmppsh.outbox.batches import Done
 from xmppsh.outbox.damage import DamagedStore, moved_aside
-from xmppsh.outbox.owner import GUARD, RETRY, is_settling
+from xmppsh.outbox.owner import GUARD, RETRY, StoreInUse, is_settling, only_run
 from xmppsh.outbox.queue import Batch, Entry, Fate
 from xmppsh.plain import dataclass
 from xmppsh.protocol.sm import MODULUS, Resumption, StreamManagement
@@ -35,12 +36,6 @@ MAX_UNKNOWN = 10_000  # stanzas between two that are stored; a week of answers t
 def account_file(state: Path, account: str) -> Path:
     """Where an account's outbox lies below the state folder."""
     return state / "outbox" / f"{file_name(account)}.sqlite"
-
-
-class StoreInUse(IoError):
-    """A living process has something in this file."""
-
-    default_hint = "wait for its end"
 
 
 @dataclass(frozen=True)
@@ -121,6 +116,7 @@ class Journal:
         self.path, self.owner, self.account, self._everything = path, owner, account, everything
         self._store: Store | None = None
         self._retrying: Owner | None = None
+        self._run: int | None = None  # holds the lock on a checkpoint file, for one run at a time
         self._session: int | None = None
         self._acked: int | None = None  # the session's h, once there was an ack
         self._has_batches = False  # have any been sent that are not opened up?
@@ -164,6 +160,9 @@ class Journal:
             finally:
                 self._store.close()
                 self._store = None
+        if self._run is not None:  # after SQLite: to close it takes SQLite's own locks on the file away
+            os.close(self._run)
+            self._run = None
         if self._retrying is not None:
             self._retrying.close()
             self._retrying = None
@@ -184,6 +183,7 @@ class Journal:
         store, account = self.store, self.account
         if other := store.foreign_account(account):
             raise IoError(f"{self.path} belongs to {other}", hint="give another file")
+        self._run = self._run or only_run(self.path)
         if store.claim_all(self.owner.is_alive) is not None:
             raise StoreInUse(f"{self.path} is in use by another xmppsh")
         store.begin(account)

@@ -26,6 +26,12 @@ RETRY = "retry"  # the role of `outbox retry`, for the messages that it has take
 SUFFIX = ".lock"
 
 
+class StoreInUse(IoError):
+    """A living process has something in this file."""
+
+    default_hint = "wait for its end"
+
+
 class Owner:
     """This process's lock file in a folder; its name is written into the rows that belong to it.
 
@@ -79,6 +85,22 @@ class Owner:
                 _path(self._folder, self.name).unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = None
+
+
+def only_run(path: Path) -> int | None:
+    """Lock a checkpoint file for this run, as long as the descriptor stays open: two that begin one in the same moment,
+    with nothing in it, would both send everything. None where the file system has no locks; raises StoreInUse.
+
+    The descriptor is closed after SQLite's, since that takes SQLite's own locks on the file away.
+    """
+    try:
+        fd = open_private(os.path.realpath(path), os.O_RDWR)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreInUse(f"{path} is in use by another xmppsh") from None
+    except OSError:
+        return None
+    return fd
 
 
 def is_settling(name: str) -> bool:
