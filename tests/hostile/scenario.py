@@ -73,6 +73,7 @@ class Scenario:
     command: tuple[str, ...] = SEND
     text: bool = False
     text_command: tuple[str, ...] = ()
+    stdin: bytes = b""
     options: tuple[str, ...] = ()
     connect_s: float = CONNECT_S
     answer_s: float = ANSWER_S
@@ -172,7 +173,7 @@ def _run(scenario: Scenario, certificates: Certificates, folder: Path, command: 
                 (state / name).touch(0o600)
                 (state / name).write_text(text)
         arguments = [*command, *hosts, *timeouts, *options]
-        code, out, err, elapsed_s, peak_kib = _execute(arguments, environment, scenario.within_s + 20)
+        code, out, err, elapsed_s, peak_kib = _execute(arguments, environment, scenario.stdin, scenario.within_s + 20)
     return Run(code, out, err, elapsed_s, peak_kib, first, second)
 
 
@@ -192,13 +193,15 @@ def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in {**kept, **places, **account, **more}.items() if value}
 
 
-def _execute(arguments: list[str], env: dict[str, str], limit_s: float) -> tuple[int, str, str, float, int]:
+def _execute(
+    arguments: list[str], env: dict[str, str], stdin: bytes, limit_s: float
+) -> tuple[int, str, str, float, int]:
     reader, writer = os.pipe()
     program = [sys.executable, "-m", "xmppsh", *arguments]
     start = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", MEASURE, str(writer), *program],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=(writer,),
@@ -208,7 +211,7 @@ def _execute(arguments: list[str], env: dict[str, str], limit_s: float) -> tuple
     )
     os.close(writer)
     try:
-        out, err = process.communicate(timeout=limit_s)
+        out, err = process.communicate(stdin, limit_s)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()

@@ -1,12 +1,20 @@
 """A message that comes back with an error: the condition decides the exit code (docs/cli.md, "Exit codes")."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hostile.misbehaviour import stanza_error
+from hostile.misbehaviour import SKIP, stanza_error
 from hostile.scenario import BODY, SEND, Outcome, Scenario, check
 from hostile.server import DOMAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hostile.misbehaviour import Reply
+    from hostile.server import Connection
 
 AFAR = "afar.example"
 CODES = {
@@ -87,4 +95,34 @@ def test_what_is_no_bounce_of_ours_decides_nothing(scenario: Scenario, outcome: 
     ids=lambda scenario: scenario.name,
 )  # fmt: skip
 def test_a_strange_bounce_is_a_bounce(scenario: Scenario, outcome: Outcome) -> None:
+    check(outcome)
+
+
+def all_but_the_first() -> Callable[[Connection, str], Reply]:
+    """Answer no first ping: it follows the presence and asks for the end of the store of offline messages."""
+    pinged: set[Connection] = set()
+
+    def answer(connection: Connection, good: str) -> Reply:
+        is_first = connection not in pinged
+        pinged.add(connection)
+        return SKIP if is_first else good
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario(
+            "bounce-before-the-stored-messages",
+            {"message": bounce(FROM_USER, "item-not-found"), "ping": all_but_the_first()},
+            67,
+            "stanza",
+            command=("connect", "-e"),
+            stdin=f"/to romeo@{DOMAIN}\n{BODY}\n".encode(),
+        )
+    ],
+    ids=lambda scenario: scenario.name,
+)
+def test_a_script_tells_of_a_bounce_that_comes_before_the_stored_messages(scenario: Scenario, outcome: Outcome) -> None:
     check(outcome)

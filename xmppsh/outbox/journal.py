@@ -183,7 +183,8 @@ class Journal:
         store, account = self.store, self.account
         if other := store.foreign_account(account):
             raise IoError(f"{self.path} belongs to {other}", hint="give another file")
-        self._run = self._run or only_run(self.path)
+        if self._run is None:
+            self._run = only_run(self.path)
         if store.claim_all(self.owner.is_alive) is not None:
             raise StoreInUse(f"{self.path} is in use by another xmppsh")
         store.begin(account)
@@ -211,11 +212,9 @@ class Journal:
 
     def is_guarded(self) -> bool:
         """Is a guard at work in this file, closing what a dead process left? It is done soon."""
-        return any(name.startswith(GUARD) and self.owner.is_alive(name) for name in self._others())
-
-    def _others(self) -> set[str]:
         stanzas, sessions = self.store.entries(self.account), self.store.sessions(self.account)
-        return ({row.owner for row in stanzas} | {row.owner for row in sessions}) - {self.owner.name}
+        owners = {row.owner for row in stanzas} | {row.owner for row in sessions}
+        return any(name.startswith(GUARD) and self.owner.is_alive(name) for name in owners - {self.owner.name})
 
     def unconfirmed(self) -> list[UnconfirmedMessage]:
         """The messages that dead processes left, from their death until their fate is final, and those that stayed

@@ -30,6 +30,11 @@ MAX_HELD_BYTES = 8 * 1024 * 1024
 MAX_UNACKED = 4_000  # held back, and after that: what comes is bounded, whatever the server keeps
 
 
+def is_bounce(stanza: Element) -> bool:
+    """Is it a message that came back with an error (RFC 6120 §8.3)?"""
+    return stanza.kind == "message" and stanza.attributes.get("type") == "error"
+
+
 @dataclass(frozen=True, slots=True)
 class _Hold:
     """most: how many stanzas; stops_reading: need the link not be read meanwhile; passes: what does not wait, of a hold
@@ -98,7 +103,7 @@ class Inbound:
                 return
         if self._is_served(stanza):
             self._wire.mark_handled(number)
-        elif self._held is None or self._passes(stanza.xml):
+        elif self._held is None or is_bounce(stanza) or self._passes(stanza.xml):
             self.bus.publish(stanza, (self._generation, number))
             self._pass(1)
         else:
@@ -179,7 +184,8 @@ class Inbound:
 
         Past that the link is not read, where no owner needs it; else they go through, and it comes late. Nothing is
         acknowledged meanwhile. passes: is the XML of a stanza what comes before? Then it does not wait, and the owner
-        gives way to the others where too much comes.
+        gives way to the others where too much comes. A bounce never waits: no server stores one (XEP-0160 §3),
+        and `Requests.fence` promises that the readers have it before an answer that came after it.
         """
         self._holding[owner] = _Hold(most, stops_reading, passes)
         if self._held is None:

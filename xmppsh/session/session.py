@@ -16,6 +16,7 @@ from xmppsh.connection.driver import CLOSE_WAIT_S
 from xmppsh.errors import ConnectionLost, StanzaError, XmppshError
 from xmppsh.protocol.binding import is_no_resource
 from xmppsh.session.collecting import Collecting
+from xmppsh.session.inbound import is_bounce
 from xmppsh.session.outbound import MAX_BATCH_BYTES, MAX_WINDOW
 from xmppsh.session.outcome import broken_after, no_ack, no_word, unsettled
 from xmppsh.session.phase import CAN_SEND, Turn
@@ -302,9 +303,7 @@ class Session(Streams):
 
     def bounces(self) -> Subscription:
         """Read the messages that came back with an error (RFC 6120 §8.3)."""
-        return self.inbound.bus.subscribe(
-            lambda stanza: stanza.kind == "message" and stanza.attributes.get("type") == "error"
-        )
+        return self.inbound.bus.subscribe(is_bounce)
 
     def receipts(self) -> Subscription:
         """Read delivery receipts (XEP-0184)."""
