@@ -24,10 +24,12 @@ async def storm(server: Server, folder: Path, *, seed: int, starts: int) -> Roun
         shown = stage.shows(f"{starts} starts and SIGKILLs", Listen.name)
         longest_s = max(LONGEST_LIFE_S, 2 * await _login_s(stage))
         for place in source.sample(range(starts), starts):
-            listen = Listen(stage)
+            listen, begun = Listen(stage), time.monotonic()
             await listen.start()
-            # At random, and yet some of them early and some of them late.
+            # At random, and yet some of them early and some of them late; the latest is online for certain.
             await asyncio.sleep((place + source.random()) / starts * longest_s)
+            if place == starts - 1:
+                await stage.online(since=begun)
             if listen.process.returncode is None:
                 listen.signal(signal.SIGKILL)
             code = await listen.ended()

@@ -8,7 +8,7 @@ import pytest
 from support.chaos import ChaosProxy
 from support.contact import Contact
 from support.faults import Fault, mark, reset_both, silent_hole
-from support.program import Program
+from support.program import Program, finish
 from support.servers import Account, Server
 from support.until import until
 
@@ -84,12 +84,31 @@ async def test_what_a_guard_is_settling_is_shown_with_its_owner_and_left_alone(
         helper = " ".join(guard.owner.name.split("-")[:2])
         shown = (await program.run("outbox", "list")).stdout
         assert shown.split("  ", 2)[2].split() == ["uncertain", *helper.split(), to, *long[:59].split(), "…"]
-        for action in ("retry", "drop"):
-            named = await program.run("outbox", action, "mine")
-            assert (named.code, helper in named.stderr) == (79, True)
-            everything = await program.run("outbox", action)
-            assert everything.stderr == f"xmppsh: 1 of 1 messages are left to {helper}, which is settling them\n"
-            assert everything.code == 0
+        held = f"xmppsh: {helper} is finding out whether the message 'mine' has arrived\n  try: wait for its end; "
+        for words in (("retry", "mine"), ("drop", "mine"), ("retry",), ("flush",)):
+            refused = await program.run("--timeout", "1", "outbox", *words)
+            assert (refused.code, refused.stderr.startswith(held)) == (79, True)
+        everything = await program.run("outbox", "drop")
+        assert everything.stderr == f"xmppsh: 1 of 1 messages are left to {helper}, which is settling them\n"
+        assert everything.code == 0
         assert [one.stored.stanza_id for one in guard.unconfirmed()] == ["mine"]
     (left,) = (await program.run("--format", "json", "outbox", "list")).records
     assert (left["owner"], left["body"]) == (None, long)
+
+
+@pytest.mark.parametrize("server", ["prosody"], indirect=True)  # it does not depend on the server
+async def test_a_flush_waits_for_the_guard_that_has_the_messages_and_sends_what_it_left(
+    program: Program, tmp_path: Path, friend: Contact
+) -> None:
+    account, to = program.env["XMPPSH_JID"], friend.jid.partition("/")[0]
+    with closing(Journal(outbox_of(program), Owner(tmp_path / "xmppsh" / "locks", GUARD), account)) as guard:
+        queued = Entry(1, Message("hello").xml(to, "mine"), "message", "mine", to, Fate.QUEUED)
+        guard.store.write(account, [queued], None, [], 0)
+        flush = await program.start("outbox", "flush")
+        assert flush.stderr is not None
+        assert (
+            b"another xmppsh is settling messages of this outbox; that is waited for" in await flush.stderr.readline()
+        )
+    assert (await finish(flush)).code == 0
+    await friend.wait_for_message(lambda message: message.body == "hello")
+    assert (await program.run("outbox", "list")).stdout == ""

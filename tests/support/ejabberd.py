@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 
 from support import slow_ejabberd
 from support.root import program, seen
-from support.servers import LOOPBACK, MAX_UPLOAD_BYTES, Account, Options, Server, ServerFailed
+from support.servers import LOOPBACK, MAX_UPLOAD_BYTES, START_TIMEOUT_S, Account, Options, Server, ServerFailed
 
 API_TIMEOUT_S = 60.0
 MAX_STANZA_BYTES = 262_144  # what Debian's configuration sets
@@ -72,8 +73,21 @@ class EjabberdServer(Server):
     def account(self, name: str | None = None, password: str | None = None) -> Account:
         account = self.fresh(name, password)
         user, host = account.jid.split("@")
-        self._call("register", user=user, host=host, password=account.password)
+        self._register(user, host, account.password)
         return account
+
+    def _register(self, user: str, host: str, password: str) -> None:
+        """Where its database does not answer in time, ejabberd says that the account exists; so it is looked for."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                self._call("register", user=user, host=host, password=password)
+            except ServerFailed as error:
+                if ": 409 " not in str(error) or time.monotonic() > deadline:
+                    raise
+                if self._call("check_account", user=user, host=host) != 0:
+                    continue
+            return
 
     def befriend(self, a: Account, b: Account) -> None:
         for owner, contact in ((a, b), (b, a)):

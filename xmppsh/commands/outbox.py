@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
-from xmppsh.commands.resending import own_id, resent
+from xmppsh.commands.resending import others_done, own_id, resent
 from xmppsh.errors import Unconfirmed, UsageError
 from xmppsh.outbox.owner import for_people
 from xmppsh.outbox.queue import Fate
@@ -86,36 +86,42 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim
     """Settle unconfirmed messages, all or those with these IDs, and send what has not arrived.
 
     The server's archive is asked first: what has arrived is only crossed off. A message the archive cannot account for
-    is sent again only if you give its ID; one that is already being settled is left alone. With --dry-run it prints
-    what might be sent. As with send, what comes back decides the exit code.
+    is sent again only if you give its ID. What a helper of a dead program, or another retry, is settling is waited for,
+    at most --timeout. With --dry-run it prints what might be sent. As with send, what comes back decides the exit code.
 
     Example:  xmppsh outbox retry
     """
-    with _journal(app) as journal:
-        left = [message.stored for message in _free(app, journal, ids)]
+    left, held = await _at_rest(app, ids)
     if app.settings.dry_run:
         for stanza in left:
             yield Verbatim(stanza.xml)
-    elif left:
+        return
+    if left:
         await resent(app, left, ids)
+    if held:
+        raise _settled_by(held)
 
 
 @command("outbox", "flush")
 async def outbox_flush(app: App) -> AsyncIterator[Verbatim]:
     """Send what is queued: messages that have definitely not arrived, such as those of send --queue.
 
-    What is for a room is said in it; where the room lets nobody in, it stays queued. As with send, what comes back
-    decides the exit code. With --dry-run it prints them.
+    What is for a room is said in it; where the room lets nobody in, it stays queued. What a helper of a dead program,
+    or another retry, is settling is waited for, at most --timeout. As with send, what comes back decides the exit code.
+    With --dry-run it prints them.
 
     Example:  xmppsh outbox flush
     """
-    with _journal(app) as journal:
-        left = [message.stored for message in _free(app, journal, ()) if message.stored.fate == Fate.QUEUED]
+    left, held = await _at_rest(app, ())
+    queued = [stanza for stanza in left if stanza.fate == Fate.QUEUED]
     if app.settings.dry_run:
-        for stanza in left:
+        for stanza in queued:
             yield Verbatim(stanza.xml)
-    elif left:
-        await resent(app, left, tuple(own_id(stanza) for stanza in left))
+        return
+    if queued:
+        await resent(app, queued, tuple(own_id(stanza) for stanza in queued))
+    if held:
+        raise _settled_by(held)
 
 
 @command("outbox", "drop")
@@ -154,19 +160,39 @@ def _listed(journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
     return listed
 
 
+async def _at_rest(app: App, ids: tuple[str, ...]) -> tuple[list[StoredStanza], list[UnconfirmedMessage]]:
+    """Those of them that nobody is settling, once it is waited for who is; and those that are being settled still.
+
+    Raises Unconfirmed when one of these was asked for by its id.
+    """
+    with _journal(app) as journal:
+        if not app.settings.dry_run:
+            await others_done(app, lambda: any(one.settled_by is not None for one in _listed(journal, ids)))
+        listed = _listed(journal, ids)
+    held = [message for message in listed if message.settled_by is not None]
+    if held and ids:
+        raise _settled_by(held)
+    return [message.stored for message in listed if message.settled_by is None], held
+
+
+def _settled_by(held: list[UnconfirmedMessage]) -> Unconfirmed:
+    helpers = " and ".join(sorted({for_people(message.settled_by or "") for message in held}))
+    what = f"the message {own_id(held[0].stored)!r} has" if len(held) == 1 else f"{len(held)} messages have"
+    return Unconfirmed(
+        f"{helpers} is finding out whether {what} arrived",
+        hint="wait for its end; xmppsh outbox list shows what is left",
+    )
+
+
 def _free(app: App, journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
     """Those of them that nobody is settling; raises Unconfirmed when one that is was asked for by its id."""
     listed = _listed(journal, ids)
-    settled = [(message, for_people(message.settled_by)) for message in listed if message.settled_by is not None]
-    if settled and ids:
-        message, who = settled[0]
-        raise Unconfirmed(
-            f"{who} is finding out whether the message {own_id(message.stored)!r} has arrived",
-            hint="wait for its end; xmppsh outbox list shows what is left",
-        )
-    if settled:
-        helpers = " and ".join(sorted({who for _, who in settled}))
-        app.console.warn(f"{len(settled)} of {len(listed)} messages are left to {helpers}, which is settling them")
+    held = [message for message in listed if message.settled_by is not None]
+    if held and ids:
+        raise _settled_by(held)
+    if held:
+        helpers = " and ".join(sorted({for_people(message.settled_by or "") for message in held}))
+        app.console.warn(f"{len(held)} of {len(listed)} messages are left to {helpers}, which is settling them")
     return [message for message in listed if message.settled_by is None]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,11 +16,26 @@ from xmppsh.registry.kinds import Wait
 from xmppsh.xmlio.reader import read_element
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xmppsh.app.app import App
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
     from xmppsh.outbox.stored import StoredStanza
     from xmppsh.session.session import Session
+
+
+POLL_S, TOLD_S = 0.05, 3.0
+
+
+async def others_done(app: App, are_at_work: Callable[[], bool], *, is_told: bool = False) -> None:
+    """Wait while others settle what we are to send, guards or retries; at most --timeout. is_told: the user knows."""
+    began = time.monotonic()
+    while are_at_work() and (waited_s := time.monotonic() - began) < app.settings.timeout:
+        if not is_told and waited_s > TOLD_S:
+            is_told = True
+            app.console.warn("another xmppsh is settling messages of this outbox; that is waited for")
+        await asyncio.sleep(POLL_S)  # it is another process
 
 
 def own_id(stanza: StoredStanza) -> str:
@@ -45,10 +62,18 @@ async def resent(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> No
         delivery = Delivery([], Wait("acked"), "chat")
         kept = await _sent(session, journal, again, delivery)
     checking = app.storage.journal(app.account.jid)
+    others = [one for one in seen if one.row not in {stanza.row for stanza in taken}]
     try:
-        unknown = len([one for one in checking.abandoned_of(taken) if one.row not in kept])
+        unknown = len([one for one in checking.left_of(taken) if one.stored.row not in kept])
+        await others_done(app, lambda: any(one.settled_by for one in checking.left_of(others)), is_told=True)
+        unsent = len(checking.left_of(others))
     finally:
         checking.close()
+    if unsent:
+        raise Unconfirmed(
+            f"another xmppsh has taken over {unsent} of {len(seen)} messages, and not settled them",
+            hint="xmppsh outbox list shows what is left",
+        )
     if unknown:
         raise Unconfirmed(
             f"of {unknown} messages nobody can tell whether they have arrived",
@@ -101,7 +126,9 @@ def _tell_of_others(app: App, journal: Journal, seen: list[StoredStanza], taken:
     there = {stanza.row for stanza in journal.store.entries(journal.account)}
     lost = [stanza for stanza in seen if stanza.row not in {one.row for one in taken}]
     if others := sum(1 for stanza in lost if stanza.row in there):
-        app.console.warn(f"another xmppsh has taken over {others} of {len(seen)} messages, and settles them")
+        app.console.warn(
+            f"another xmppsh has taken over {others} of {len(seen)} messages, and settles them; that is waited for"
+        )
     if gone := len(lost) - others:
         app.console.log(1, f"{gone} of {len(seen)} messages were settled meanwhile")
 

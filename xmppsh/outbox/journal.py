@@ -232,10 +232,10 @@ class Journal:
         """Those of the unconfirmed messages that nobody is settling."""
         return [one.stored for one in self.unconfirmed() if one.settled_by is None]
 
-    def abandoned_of(self, rows: list[StoredStanza]) -> list[StoredStanza]:
+    def left_of(self, rows: list[StoredStanza]) -> list[UnconfirmedMessage]:
         """Those of `rows` that are still there."""
         wanted = {row.row for row in rows}
-        return [row for row in self.abandoned() if row.row in wanted]
+        return [one for one in self.unconfirmed() if one.stored.row in wanted]
 
     def take_over(self, rows: Sequence[StoredStanza]) -> list[StoredStanza]:
         """Claim abandoned messages, to settle them; those that were still there."""
