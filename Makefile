@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INTO := $(BIN)/python -m pip --disable-pip-version-check --python
 OLDEST := .venv-oldest
+MEASURED := .venv-measured
 SERVER_PACKAGES := prosody lua-sec ejabberd erlang-p1-sqlite3 jq
 GHOSTS_PACKAGES := go-sendxmpp iproute2
 FOREIGN_PACKAGES := go-sendxmpp sendxmpp profanity-light mcabber poezio
@@ -61,8 +63,13 @@ interop-next: $(VENV)/.installed-dev
 	XMPPSH_TEST_ROOT=$(NEXT_ROOT) $(BIN)/pytest -q -n 2 --dist worksteal tests/interop $(PYTEST_OPTIONS)
 	XMPPSH_ALL=1 XMPPSH_TEST_ROOT=$(NEXT_ROOT) $(BIN)/pytest -q tests/interop/test_cluster.py $(PYTEST_OPTIONS)
 
+# Of the program as users install it, with no tools beside it.
+bench: export XMPPSH_MEASURED = $(CURDIR)/$(MEASURED)/bin/xmppsh
 bench: $(VENV)/.installed-dev servers
 	-@sh tests/support/install-servers $(BENCH_PACKAGES)
+	$(PYTHON) -m venv --clear --without-pip $(MEASURED)
+	$(PIP_INTO) $(MEASURED)/bin/python install --quiet --require-hashes -r requirements/run.txt
+	$(PIP_INTO) $(MEASURED)/bin/python install --quiet --no-deps .
 	$(BIN)/python -m benchmarks.cold $(BENCH_OPTIONS) $(NEWEST)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.pipes

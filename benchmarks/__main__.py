@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # as 
 from support.program import Program
 from support.servers import Account
 
+from benchmarks.installed import XMPPSH
 from xmppsh.xmlio.reader import StanzaReader
 
-XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 NOISE = "load average at the {}: {:.2f} {:.2f} {:.2f}; {}"
 BUDGET_S = 150.0  # past it no table begins another round; its n says so
 CHILD_TIMEOUT_S = 45.0

@@ -23,7 +23,8 @@ from support.ejabberd import EjabberdServer
 from support.prosody import ProsodyServer
 from support.servers import Server  # noqa: TC002 - as the others
 
-from benchmarks.cold import XMPPSH, Case, Senders, able, environment, table
+from benchmarks.cold import Case, Senders, able, environment, table
+from benchmarks.installed import PYTHON, XMPPSH
 
 say = partial(print, flush=True)
 CLIENTS = 4  # that give their commands one after the other, at the same time
@@ -43,7 +44,7 @@ def compare(senders: Senders, env: dict[str, str], to: str, title: str, rounds: 
     cases = {name: case for name, case in senders.cases().items() if name.startswith("go-sendxmpp")}
     cases["xmppsh send, cold"] = Case([XMPPSH, "--agent", "no", "send", to, "hello"], env)
     cases["xmppsh send, warm"] = Case([XMPPSH, "send", to, "hello"], env)
-    cases["python -c pass"] = Case([sys.executable, "-c", "pass"], env)
+    cases["python -c pass"] = Case([PYTHON, "-c", "pass"], env)
     table(title, able(cases), rounds)
 
 

@@ -29,12 +29,13 @@ from support.program import Program
 from support.prosody import ProsodyServer
 from support.servers import Options
 
+from benchmarks.installed import PYTHON, XMPPSH
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.servers import Account, Server
 
-XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 HERE = Path(__file__).parent
 NEWEST = "go-sendxmpp, newest"
 WARM_UP = 2  # rounds after the first: the server is met, tried, known
@@ -113,7 +114,7 @@ def environment(folder: Path, server: Server | None = None, account: Account | N
 def start(folder: Path, rounds: int) -> None:
     """The start of the program, against Python's own."""
     env = environment(folder)
-    cases = {"python -c pass": Case([sys.executable, "-c", "pass"], env)}
+    cases = {"python -c pass": Case([PYTHON, "-c", "pass"], env)}
     for words in (["--version"], ["--help"], ["send", "--help"]):
         cases[f"xmppsh {' '.join(words)}"] = Case([XMPPSH, *words], env)
     table("start", cases, rounds)

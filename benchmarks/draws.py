@@ -17,7 +17,8 @@ import termios
 import time
 from pathlib import Path
 
-from benchmarks.pipes import XMPPSH, Pipes, say, versions
+from benchmarks.installed import XMPPSH
+from benchmarks.pipes import Pipes, say, versions
 from benchmarks.sink import DOMAIN
 
 COUNT = 10_000

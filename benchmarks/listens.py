@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.pipes import XMPPSH, Pipes, say, versions
+from benchmarks.installed import XMPPSH
+from benchmarks.pipes import Pipes, say, versions
 from benchmarks.sink import DOMAIN
 
 CHUNK_BYTES = 256 * 1024

@@ -19,12 +19,12 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.installed import XMPPSH
 from benchmarks.sink import DOMAIN
 from xmppsh import __version__
 
 say = partial(print, flush=True)
 OPENSSL = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out ca.pem -subj /CN={0} -addext"
-XMPPSH = str(Path(sys.executable).with_name("xmppsh"))
 
 
 class Pipes:

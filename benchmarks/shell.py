@@ -22,7 +22,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-from benchmarks.pipes import XMPPSH, Pipes, say, versions
+from benchmarks.installed import XMPPSH
+from benchmarks.pipes import Pipes, say, versions
 from benchmarks.sink import DOMAIN
 
 IMPORT = [sys.executable, "-c", "import prompt_toolkit"]

@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.pipes import XMPPSH, say
+from benchmarks.installed import XMPPSH
+from benchmarks.pipes import say
 from xmppsh.registry.known import write_contacts
 
 ACCOUNT, CONTACTS = "romeo@example.net", 5_000

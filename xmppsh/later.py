@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from _thread import RLock
+from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
@@ -64,6 +65,27 @@ def pattern(text: AnyStr, flags: int = 0) -> Callable[[], Pattern[AnyStr]]:
     from functools import cache
 
     return cache(lambda: re.compile(text, flags))
+
+
+class _LatePattern:
+    """A pattern that is hardly ever used: it is compiled for each use."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self._given = text, flags
+
+    def __getattr__(self, name: str) -> object:
+        import re
+
+        return getattr(re.compile(*self._given), name)
+
+
+def load_without_patterns(name: str) -> None:
+    """Load a module that compiles patterns while it is loaded, and hardly ever uses one; `re` is loaded with the first
+    use of one, or by whatever else needs it."""
+    later("re", compile=_LatePattern)
+    import_module(name)
+    if type(sys.modules["re"]) is _Later:
+        del vars(sys.modules["re"])["compile"]
 
 
 def load_rest() -> None:

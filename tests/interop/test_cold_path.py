@@ -18,7 +18,7 @@ BY_ASYNCIO = "inspect ast dis tokenize linecache" if sys.version_info >= (3, 14)
 WITHOUT_LOOP = (
     "asyncio ssl socket selectors logging concurrent.futures xmppsh.session.session xmppsh.connection.connect"
     " ctypes ipaddress urllib.parse xml.etree.ElementTree typing signal threading datetime xmppsh.output.records"
-    " copy weakref xml.etree.ElementPath"
+    " copy weakref xml.etree.ElementPath re json base64 struct math"
 )
 MAIN = """
 import atexit, sys

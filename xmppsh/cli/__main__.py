@@ -115,16 +115,20 @@ def _start() -> None:
     if is_ours and (code := hand_over(words)) is not None:
         os._exit(code)  # there is nothing to clear away
     gc.disable()  # imports make much and drop nothing; supervise.py switches it on again
-    from xmppsh.later import later
+    from xmppsh.cli.bundle import use_bundle
+
+    use_bundle()
+    from xmppsh.later import later, load_without_patterns
     from xmppsh.net.early import Early
 
     early = Early(words, os.environ) if is_ours else None
     # Needed late, or not at all: these, and what they load themselves.
-    later("asyncio", "datetime", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
+    later("asyncio", "datetime", "inspect", "json", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
     later("xml.etree.ElementPath")
     later("copy", deepcopy=_deepcopy)
     later("typing", TYPE_CHECKING=False)
     later("urllib.parse", quote_from_bytes=_quote)
+    load_without_patterns("dataclasses")  # for the one that it has
     try:
         from xmppsh.cli.run import main as run_main
     except ImportError as error:

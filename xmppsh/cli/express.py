@@ -6,10 +6,10 @@ import gc
 import select
 from dataclasses import replace
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING
 
 from xmppsh.app.own_session import OwnSessions
+from xmppsh.cli.bundle import keep_bundle
 from xmppsh.errors import ExitCode, IoError
 from xmppsh.express.sessions import Declined, Express
 from xmppsh.express.waits import Stopped, Waits
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from xmppsh.registry.base import Work
 
 
+FOREVER = float("inf")
+
+
 class WaitedOutput(OutputStream):
     """stdout; a slow reader is waited for."""
 
@@ -36,7 +39,7 @@ class WaitedOutput(OutputStream):
         left = data = text.encode("utf-8", "surrogateescape")
         try:
             while left:
-                self._waits.until(self.fd, select.POLLOUT, inf)
+                self._waits.until(self.fd, select.POLLOUT, FOREVER)
                 left = left[self._write(left[: self._piece_bytes]) :]
         except IoError:
             self._take_back(len(data) - len(left))
@@ -54,7 +57,9 @@ def run_express(work: Work, app: App) -> int | None:
     try:
         gc.freeze()
         gc.enable()
-        return _run(work, app, waits)
+        code = _run(work, app, waits)
+        keep_bundle()
+        return code
     except (Declined, Stopped):
         return waits.code
     finally:

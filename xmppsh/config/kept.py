@@ -5,10 +5,10 @@ One that cannot be read counts as empty; one that cannot be written costs time t
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
+from xmppsh.brief_json import loads
 from xmppsh.config.ours import open_private, replace_private
 from xmppsh.texts import os_reason
 
@@ -36,7 +36,7 @@ class KeptFile:
                 data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
                 raise ValueError(f"it is larger than {MAX_BYTES} bytes")
-            document = json.loads(data)
+            document = loads(data.decode())
             if not isinstance(document, dict) or not all(map(self._is_entry, document.values())):
                 raise ValueError("its content is not what it should be")
         except FileNotFoundError:
@@ -49,6 +49,8 @@ class KeptFile:
     def write(self, entries: dict[str, Any]) -> None:
         """Replace them all; the file is readable for its owner alone."""
         try:
+            import json
+
             replace_private(self._path, json.dumps(entries, ensure_ascii=False).encode())
         except OSError as error:
             self._complain(f"{self._path} cannot be written: {os_reason(error)}")

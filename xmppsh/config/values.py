@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,10 @@ def _seconds(text: str) -> float:
     unit = stripped[len(number) :] or "s"
     if unit not in UNITS_S:
         raise ValueError(text)
-    return float(number) * UNITS_S[unit]
+    seconds = float(number) * UNITS_S[unit]
+    if seconds != seconds:  # NaN
+        raise ValueError(text)
+    return seconds
 
 
 def positive_seconds(text: str) -> float:
@@ -39,9 +41,7 @@ def positive_seconds(text: str) -> float:
     try:
         seconds = _seconds(text)
     except ValueError:
-        seconds = math.nan
-    if math.isnan(seconds):
-        raise UsageError(f"{text!r} is not a number of seconds", hint=SPANS)
+        raise UsageError(f"{text!r} is not a number of seconds", hint=SPANS) from None
     if seconds <= 0:
         raise UsageError(f"{_named(text)} is not a span above zero")
     if seconds > MAX_S:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from _thread import allocate_lock, start_new_thread  # `threading` costs milliseconds
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING
 
 from xmppsh.config.kept import KeptFile
@@ -49,7 +49,7 @@ class Hashing:
             prepared = saslprep(password)[0].encode()
         except NotAllowed:
             return  # the login tells of it
-        self._wanted = (entry["hash"], prepared, b64decode(entry["salt"]), entry["rounds"])
+        self._wanted = (entry["hash"], prepared, a2b_base64(entry["salt"]), entry["rounds"])
         self._hashing.acquire()
         start_new_thread(self._work, self._wanted)
 
@@ -76,7 +76,7 @@ class Hashing:
                 self._file.write({name: entry for name, entry in self._former.items() if name != self._account})
             return
         name, salt, rounds = self._asked
-        entry = {"hash": name, "salt": b64encode(salt).decode(), "rounds": rounds}
+        entry = {"hash": name, "salt": b2a_base64(salt, newline=False).decode(), "rounds": rounds}
         if former is not None:
             age_s = now - former["seen"]
             is_same = {key: former[key] for key in entry} == entry
@@ -91,7 +91,7 @@ def _is_entry(entry: Any) -> bool:
     match entry:
         case {"hash": str() as name, "salt": str() as salt, "rounds": int() as rounds, "seen": int(), "varies": bool()}:
             try:
-                b64decode(salt, validate=True)
+                a2b_base64(salt, strict_mode=True)
             except ValueError:
                 return False
             return name in HASHES.values() and MIN_ITERATIONS <= rounds <= MAX_ITERATIONS

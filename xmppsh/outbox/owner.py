@@ -6,12 +6,12 @@ The lock file also tells which stores the process writes to, so that whoever com
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xmppsh.brief_json import loads, quoted
 from xmppsh.config.ours import make_folder, open_private, read_private, write_all
 from xmppsh.config.paths import STATE_HINT
 from xmppsh.errors import IoError, translate
@@ -49,7 +49,7 @@ class Owner:
 
     def take(self, account: str, store: Path) -> None:
         """Take the lock, before anything is written to this account's store; raises IoError (74)."""
-        line = json.dumps({"account": account, "store": str(store.absolute())}) + "\n"
+        line = f'{{"account": {quoted(account)}, "store": {quoted(str(store.absolute()))}}}\n'
         if self._fd is None:
             try:
                 make_folder(self._folder)
@@ -207,7 +207,7 @@ def _stores(path: Path) -> tuple[tuple[str, Path], ...]:
 def _entry(line: bytes) -> tuple[str, Path] | None:
     """A line of a lock file; None for one that a full disk or a power cut left in half."""
     try:
-        entry = json.loads(line)
+        entry = loads(line.decode())
         return str(entry["account"]), Path(entry["store"])
     except (ValueError, KeyError, TypeError):
         return None

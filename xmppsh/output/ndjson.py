@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 from xmppsh.output import safe
 
 if TYPE_CHECKING:
+    from json import JSONEncoder
     from typing import Any
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False)  # letters and emoji stand as they are
 
 
 def dumps(record: dict[str, Any]) -> str:
     """One line without its newline."""
-    return safe.escaped_for_json(_ENCODER.encode(record))
+    return safe.escaped_for_json(_encoder().encode(record))
+
+
+@cache
+def _encoder() -> JSONEncoder:
+    from json import JSONEncoder
+
+    return JSONEncoder(ensure_ascii=False)  # letters and emoji stand as they are

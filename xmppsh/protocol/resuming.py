@@ -10,7 +10,7 @@ away, and the stream ends when it is through. `<failed/>` says so once; what fol
 
 from __future__ import annotations
 
-import base64
+from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -52,11 +52,11 @@ def ask_to_resume(session: StreamManagement, *, fence: bool = False) -> list[Out
 def _fence_of(sm_id: str) -> str:
     """An id that ejabberd routes to the same former stream, and that no session has: its last byte is changed."""
     term = _decoded(sm_id)
-    return base64.b64encode(term[:-1] + bytes([term[-1] ^ 1])).decode()
+    return b2a_base64(term[:-1] + bytes([term[-1] ^ 1]), newline=False).decode()
 
 
 def _decoded(sm_id: str) -> bytes:
     try:
-        return base64.b64decode(sm_id + "=" * (-len(sm_id) % 4), validate=True)
+        return a2b_base64(sm_id + "=" * (-len(sm_id) % 4), strict_mode=True)
     except ValueError:
         return b""

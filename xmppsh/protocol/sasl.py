@@ -7,7 +7,7 @@ for. Success counts only after the server has proved that it knows the password 
 from __future__ import annotations
 
 import hashlib
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from contextlib import contextmanager
 from dataclasses import field
 from typing import TYPE_CHECKING
@@ -171,7 +171,7 @@ class Offer:
         if self.binding_types:
             shown += "\x1f" + "\x1e".join(sorted(self.binding_types))
         digest = hashlib.new(scram.hash_of(mechanism), shown.encode()).digest()
-        if said and said[0] != b64encode(digest).decode():
+        if said and said[0] != b2a_base64(digest, newline=False).decode():
             raise ProtocolError(
                 "the logins that were offered are not those that the server says it has offered",
                 layer="sasl",
@@ -262,12 +262,12 @@ def _none_left(jid: Jid, credentials: Credentials, offered: frozenset[str], *, s
 
 def encode(data: bytes) -> str:
     """Base64 as SASL in XMPP wants it: nothing at all is `=` (RFC 6120 §6.4.2)."""
-    return b64encode(data).decode("ascii") if data else "="
+    return b2a_base64(data, newline=False).decode("ascii") if data else "="
 
 
 def encode_sasl2(data: bytes) -> str:
     """Base64 as SASL2 wants it: nothing at all is nothing (XEP-0388 §2.2)."""
-    return b64encode(data).decode("ascii")
+    return b2a_base64(data, newline=False).decode("ascii")
 
 
 def decode(text: str | None) -> bytes | None:
@@ -277,7 +277,7 @@ def decode(text: str | None) -> bytes | None:
     if text == "=":
         return b""
     try:
-        return b64decode(text, validate=True)
+        return a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise ProtocolError("the server's SASL data is not base64", layer="sasl", hint=BROKEN_HINT) from error
 

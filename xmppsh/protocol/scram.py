@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING
 
 from xmppsh.plain import dataclass
@@ -38,7 +38,7 @@ def hash_of(mechanism: str) -> str:
 
 def new_nonce() -> str:
     """Printable, without a comma, and nobody can guess it (RFC 5802 §5.1)."""
-    return b64encode(os.urandom(NONCE_BYTES)).decode("ascii")
+    return b2a_base64(os.urandom(NONCE_BYTES), newline=False).decode("ascii")
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,11 @@ def _xor(one: bytes, other: bytes) -> bytes:
 
 
 def _encoded(data: bytes) -> str:
-    return b64encode(data).decode("ascii")
+    return b2a_base64(data, newline=False).decode("ascii")
 
 
 def _decoded(text: str) -> bytes:
     try:
-        return b64decode(text, validate=True)
+        return a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise ScramError("it has a value that is not base64") from error

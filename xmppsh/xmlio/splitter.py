@@ -6,7 +6,6 @@ most one unfinished element; no DTD, processing instruction, comment or entity b
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 MAX_TOP = 3  # a root of the user's inside the reader's own, and no deeper
 _ASSUMED = {"": ns.CLIENT, "xml": "http://www.w3.org/XML/1998/namespace"}
-_TAG_NAME = re.compile(rb"<[^\s/>]+")
-_START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
 ROSTER_BYTES = 4 * 1024 * 1024  # some 35,000 contacts
 ADDED_BYTES = 16 * 1024  # addresses, ids and stamps, which a server adds to what it passes on
 MEASURE_BYTES = 16 * 1024  # an unfinished element is measured again when it has grown by so much
@@ -236,9 +233,8 @@ class Splitter:
     def _on_top_end(self, index: int) -> None:
         assert self._start is not None
         start = self._start - self._base
-        if self._childless and (tag := _START_TAG.match(self._buffer, start)) and tag.group().endswith(b"/>"):
-            end = tag.end()
-        else:
+        end = _start_tag_end(self._buffer, start) if self._childless else 0
+        if not self._buffer.endswith(b"/>", start, end):
             end = self._buffer.index(b">", index - self._base) + 1  # an end tag holds no other ">"
         whole = bytes(self._buffer[start:end])
         self._measured = 0
@@ -264,10 +260,9 @@ class Splitter:
         for prefix, uri, use in self._inherited:
             if prefix in self._own or use not in xml:
                 continue
-            name = _TAG_NAME.match(xml)
-            assert name is not None
+            end = len(xml[: xml.index(b">")].partition(b"/")[0].split(None, 1)[0])  # of its name
             attribute = "xmlns:" + prefix if prefix else "xmlns"
-            xml = xml[: name.end()] + attribute_xml(attribute, uri).encode() + xml[name.end() :]
+            xml = xml[:end] + attribute_xml(attribute, uri).encode() + xml[end:]
         return xml
 
     def _on_text(self, text: str) -> None:
@@ -284,3 +279,14 @@ class Splitter:
 def _qualified(raw_name: str) -> str:
     """Turn expat's `uri}local` into `{uri}local`."""
     return "{" + raw_name if "}" in raw_name else raw_name
+
+
+def _start_tag_end(document: bytearray, start: int) -> int:
+    """The offset after the well-formed start tag that begins there; in quotes a `>` is no end of it."""
+    while True:
+        end = document.index(b">", start)
+        quotes = [at for quote in (b"'", b'"') if (at := document.find(quote, start, end)) >= 0]
+        if not quotes:
+            return end + 1
+        opening = min(quotes)
+        start = document.index(document[opening : opening + 1], opening + 1) + 1
