@@ -24,6 +24,7 @@ SHOWN_BY = {
     "config/test_load.py": "config: ahead document",
     "connection/test_lasting.py": "connection: ports takeover",
     "connection/test_race.py": "connection: opening",
+    "express/test_bundle.py": "cli: bundle",
     "e2e/test_connect_commands.py": (
         "shell: connect surroundings · shell/lines: desk interpreter own_commands records · shell/shown: printer"
     ),
