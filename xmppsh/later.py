@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import sys
 from _thread import RLock
-from importlib import import_module
-from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
 TYPE_CHECKING = False
@@ -17,30 +15,51 @@ if TYPE_CHECKING:
     from re import Pattern
     from typing import AnyStr
 
+PACKAGES = ("asyncio", "json")  # of all that are given to `later`
 _one_thread = RLock()  # loads at a time; another one that needs the same waits
 
 
 class _Later(ModuleType):
     def __getattr__(self, name: str) -> object:
         """Load the module, because somebody asks for a name that it does not have yet."""
-        if name == "__path__":
-            raise AttributeError(name)  # `from … import` asks whether it is a package; those have it from the start
+        if name == "__path__" and self.__name__ not in PACKAGES:
+            raise AttributeError(name)  # `from … import` asks whether it is one
         with _one_thread:
-            if type(self) is _Later:
-                self.__class__ = _Loading
-                assert self.__spec__ is not None
-                assert self.__spec__.loader is not None
-                try:
-                    self.__spec__.loader.exec_module(self)
-                finally:
-                    self.__class__ = ModuleType  # type: ignore[assignment]  # like any other from now on
-            elif type(self) is _Loading:
+            if type(self) is _Later and self.__spec__ is None:
+                _find(self)
+            if name in vars(self):
+                return vars(self)[name]
+            if type(self) is _Loading:
                 raise AttributeError(name)  # the module itself asks
+            _load(self)
         return getattr(self, name)
 
 
 class _Loading(_Later):
     pass
+
+
+def _find(module: _Later) -> None:
+    """Give the module what it has before its code is run: a search by itself costs as much as a small module."""
+    from importlib._bootstrap import module_from_spec  # importlib.util has it, and costs as much as ten modules
+
+    parent = module.__name__.rpartition(".")[0]
+    path = sys.modules[parent].__path__ if parent else None
+    specs = (finder.find_spec(module.__name__, path) for finder in sys.meta_path)
+    if (spec := next(filter(None, specs), None)) is None:
+        raise ModuleNotFoundError(f"No module named {module.__name__!r}", name=module.__name__)
+    vars(module).update(vars(module_from_spec(spec)))
+
+
+def _load(module: _Later) -> None:
+    if type(module) is _Later:
+        module.__class__ = _Loading
+        assert module.__spec__ is not None
+        assert module.__spec__.loader is not None
+        try:
+            module.__spec__.loader.exec_module(module)
+        finally:
+            module.__class__ = ModuleType  # type: ignore[assignment]  # like any other from now on
 
 
 def later(*names: str, **known: object) -> None:
@@ -49,14 +68,15 @@ def later(*names: str, **known: object) -> None:
     known: attributes that the modules have before they are loaded.
     """
     for name in names:
-        spec = None if name in sys.modules else find_spec(name)
-        if spec is not None and spec.loader is not None:
-            sys.modules[name] = module = module_from_spec(spec)
-            vars(module).update(known)
-            module.__class__ = _Later
-            parent, _, child = name.rpartition(".")
-            if parent:
-                setattr(sys.modules[parent], child, module)
+        if name in sys.modules:
+            continue
+        parent, _, child = name.rpartition(".")
+        if parent:
+            __import__(parent)
+        sys.modules[name] = module = _Later(name)
+        vars(module).update(known)
+        if parent:
+            setattr(sys.modules[parent], child, module)
 
 
 def pattern(text: AnyStr, flags: int = 0) -> Callable[[], Pattern[AnyStr]]:
@@ -83,7 +103,7 @@ def load_without_patterns(name: str) -> None:
     """Load a module that compiles patterns while it is loaded, and hardly ever uses one; `re` is loaded with the first
     use of one, or by whatever else needs it."""
     later("re", compile=_LatePattern)
-    import_module(name)
+    __import__(name)
     if type(sys.modules["re"]) is _Later:
         del vars(sys.modules["re"])["compile"]
 
@@ -92,4 +112,5 @@ def load_rest() -> None:
     """Load the modules that have not been used yet, so that a child forked after this shares them and reads no file."""
     for module in list(sys.modules.values()):
         if type(module) is _Later:
-            module.__getattr__("__name__")
+            _find(module)
+            _load(module)

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
 else:
     import dataclasses
+    from _thread import RLock
     from dataclasses import MISSING, Field, FrozenInstanceError
     from operator import attrgetter
     from types import SimpleNamespace
 
+    FROZEN, NOT_FROZEN = SimpleNamespace(frozen=True), SimpleNamespace(frozen=False)
     FEW = 100  # instances for which compiling does not pay
     _set = object.__setattr__
+    _one_thread = RLock()
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True, kw_only=False):
         """As `dataclasses.dataclass`, for what is used here: no order, no InitVar, no ClassVar, no __post_init__."""
@@ -30,31 +33,26 @@ else:
         return make if cls is None else make(cls)
 
     def _made(cls, *, frozen, slots, eq, kw_only):
-        own = {name: _field(cls, name, hint) for name, hint in cls.__annotations__.items()}
-        every = {}
-        for base in reversed(cls.__mro__[1:]):
-            every.update(base.__dict__.get("__dataclass_fields__", {}))
-        inherited = set(every)
-        every.update(own)
+        source = cls
         if slots:
-            cls = _with_slots(cls, own, own.keys() - inherited)
-        cls.__dataclass_fields__, cls.__dataclass_params__ = every, SimpleNamespace(frozen=frozen)
-        cls.__match_args__ = () if kw_only else tuple(name for name, one in every.items() if one.init)
-
-        listed, left = list(every.values()), FEW
-        filled = _filling(cls, listed)
+            cls = _with_slots(cls)
+        _late(cls, "__dataclass_fields__", lambda: _fields_of(cls, source))
+        _late(cls, "__match_args__", lambda: () if kw_only else _names(_listed(cls), "init"))
+        cls.__dataclass_params__ = FROZEN if frozen else NOT_FROZEN
+        left, filled = FEW, None
 
         def first_init(self, *args, **kwargs):
-            nonlocal left
+            nonlocal left, filled
             left -= 1
+            filled = filled or _filling(cls, _listed(cls))
             if left <= 0 or (kw_only and args) or not filled(self, args, kwargs):
-                cls.__init__ = compiled = _compiled_init(listed, frozen=frozen, kw_only=kw_only)
+                cls.__init__ = compiled = _compiled_init(_listed(cls), frozen=frozen, kw_only=kw_only)
                 compiled(self, *args, **kwargs)
 
         cls.__init__ = first_init
         methods = {"__repr__": _repr}
         if eq:
-            methods |= _comparing([one for one in every.values() if one.compare], frozen=frozen)
+            methods |= _comparing(cls, frozen=frozen)
         if frozen:
             methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
         for name, method in methods.items():
@@ -62,21 +60,56 @@ else:
                 setattr(cls, name, method)
         return cls
 
-    def _field(cls, name, hint):
+    class _Late:
+        """An attribute of a class that is made when it is first asked for: of most classes a short run never asks."""
+
+        def __init__(self, cls, name, make):
+            self._cls, self._name, self._make = cls, name, make
+
+        def __get__(self, instance, owner):
+            with _one_thread:
+                if self._cls.__dict__[self._name] is self:
+                    setattr(self._cls, self._name, self._make())
+            return self._cls.__dict__[self._name]
+
+    def _late(cls, name, make):
+        setattr(cls, name, _Late(cls, name, make))
+
+    def _fields_of(cls, source):
+        """The descriptions of all fields, the inherited ones first. source: the class as it was written."""
+        every = {}
+        for base in reversed(cls.__mro__[1:]):
+            if "__dataclass_fields__" in base.__dict__:
+                every.update(base.__dataclass_fields__)
+        every.update({name: _field(cls, source, name, hint) for name, hint in source.__annotations__.items()})
+        return every
+
+    def _field(cls, source, name, hint):
         """The description of one field; the class keeps its default alone, as a class attribute."""
-        given = cls.__dict__.get(name, MISSING)
+        given = source.__dict__.get(name, MISSING)
         one = given if isinstance(given, Field) else dataclasses.field(default=given)
         one.name, one.type, one._field_type = name, hint, dataclasses._FIELD
-        if one.default is not MISSING:
-            setattr(cls, name, one.default)
-        elif given is not MISSING:
+        if given is one and source is cls:
             delattr(cls, name)
+            if one.default is not MISSING:
+                setattr(cls, name, one.default)
         return one
 
-    def _with_slots(cls, own, new):
+    def _listed(cls):
+        return list(cls.__dataclass_fields__.values())
+
+    def _names(listed, of):
+        return tuple(one.name for one in listed if getattr(one, of))
+
+    def _with_slots(cls):
+        own, inherited = set(cls.__annotations__), set()
+        for base in cls.__mro__[1:]:
+            if "__dataclass_fields__" in base.__dict__:
+                inherited.update(base.__annotations__)
         left_out = {*own, "__dict__", "__weakref__"}
         namespace = {name: value for name, value in cls.__dict__.items() if name not in left_out}
-        made = type(cls)(cls.__name__, cls.__bases__, {**namespace, "__slots__": tuple(n for n in own if n in new)})
+        slots = tuple(name for name in cls.__annotations__ if name not in inherited)
+        made = type(cls)(cls.__name__, cls.__bases__, {**namespace, "__slots__": slots})
         made.__qualname__ = cls.__qualname__
         return made
 
@@ -123,14 +156,20 @@ else:
         exec(f"def __init__({', '.join(parameters)}):\n " + ("\n ".join(lines) or "pass"), names)
         return names["__init__"]
 
-    def _comparing(listed, *, frozen):
+    def _comparing(cls, *, frozen):
         """Equality, by class and values, and the hash of what cannot change."""
-        values, hashed = _values(listed), _values([one for one in listed if one.hash is not False])
+        compared = hashed = None
 
         def __eq__(self, other):
-            return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
+            nonlocal compared
+            if other.__class__ is not self.__class__:
+                return NotImplemented
+            compared = compared or _values([one for one in _listed(cls) if one.compare])
+            return compared(self) == compared(other)
 
         def __hash__(self):
+            nonlocal hashed
+            hashed = hashed or _values([one for one in _listed(cls) if one.compare and one.hash is not False])
             return hash(hashed(self))
 
         return {"__eq__": __eq__, "__hash__": __hash__ if frozen else None}
@@ -139,7 +178,7 @@ else:
         return attrgetter(*(one.name for one in listed)) if listed else lambda _: ()
 
     def _repr(self):
-        shown = [one.name for one in self.__dataclass_fields__.values() if one.repr]
+        shown = _names(self.__dataclass_fields__.values(), "repr")
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def _refuse_to_set(_self, name, _value):
