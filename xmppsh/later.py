@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from re import Pattern
     from typing import AnyStr
 
-PACKAGES = ("asyncio", "json")  # of all that are given to `later`
 _one_thread = RLock()  # loads at a time; another one that needs the same waits
 
 
 class _Later(ModuleType):
     def __getattr__(self, name: str) -> object:
         """Load the module, because somebody asks for a name that it does not have yet."""
-        if name == "__path__" and self.__name__ not in PACKAGES:
-            raise AttributeError(name)  # `from … import` asks whether it is one
+        if name == "__path__":
+            raise AttributeError(name)  # `from … import` asks whether it is a package; those have it from the start
         with _one_thread:
             if type(self) is _Later and self.__spec__ is None:
                 _find(self)
@@ -62,18 +61,20 @@ def _load(module: _Later) -> None:
             module.__class__ = ModuleType  # type: ignore[assignment]  # like any other from now on
 
 
-def later(*names: str, **known: object) -> None:
-    """Have these modules loaded at their first use; one that is loaded already stays as it is.
+def later(*names: str, packages: tuple[str, ...] = (), **known: object) -> None:
+    """Have these modules and packages loaded at their first use; one that is loaded already stays as it is.
 
     known: attributes that the modules have before they are loaded.
     """
-    for name in names:
+    for name in (*names, *packages):
         if name in sys.modules:
             continue
         parent, _, child = name.rpartition(".")
         if parent:
             __import__(parent)
         sys.modules[name] = module = _Later(name)
+        if name in packages:
+            _find(module)
         vars(module).update(known)
         if parent:
             setattr(sys.modules[parent], child, module)

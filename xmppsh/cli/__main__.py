@@ -123,8 +123,8 @@ def _start() -> None:
 
     early = Early(words, os.environ) if is_ours else None
     # Needed late, or not at all: these, and what they load themselves.
-    later("asyncio", "datetime", "inspect", "json", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap")
-    later("xml.etree.ElementPath")
+    later("datetime", "inspect", "linecache", "locale", "ntpath", "socket", "ssl", "textwrap", "xml.etree.ElementPath")
+    later(packages=("asyncio", "json"))
     later("copy", deepcopy=_deepcopy)
     later("typing", TYPE_CHECKING=False)
     later("urllib.parse", quote_from_bytes=_quote)

@@ -27,8 +27,9 @@ def load_prompt() -> None:
 def _leave_out() -> None:
     """Dialogs, progress bars, HTML, the editor; and wcwidth, which has a table of each script, until something wide is
     drawn."""
-    later("wcwidth", wcwidth=_wcwidth)
-    later("shutil", "tempfile", "xml.dom", "xml.dom.minidom", "prompt_toolkit", "prompt_toolkit.shortcuts")
+    later(packages=("wcwidth",), wcwidth=_wcwidth)
+    later("shutil", "tempfile", packages=("xml.dom", "prompt_toolkit", "prompt_toolkit.shortcuts"))
+    later("xml.dom.minidom")
     import_module("prompt_toolkit.application")  # first, as in prompt_toolkit itself: its modules import each other
 
 
