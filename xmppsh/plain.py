@@ -120,8 +120,12 @@ else:
         defaults = {one.name: one.default for one in listed if one.default is not MISSING}
         factories = {one.name: one.default_factory for one in listed if one.default_factory is not MISSING}
         has_slots = any("__slots__" in base.__dict__ for base in cls.__mro__)
+        is_plain = not has_slots and not not_given
 
         def filled(self, args, kwargs):
+            if is_plain and not kwargs and len(args) == len(names):
+                self.__dict__.update(zip(names, args, strict=True))
+                return True
             values = {**dict(zip(names, args, strict=False)), **kwargs}
             if len(values) < len(args) + len(kwargs) or not not_given.isdisjoint(values):
                 return False
