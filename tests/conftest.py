@@ -29,17 +29,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out, unless XMPPSH_ALL=1, what is `long`, and one of the two servers for what is `either_server`."""
     if ALL:
         return
-    left_out = [item for item in items if item.get_closest_marker("long") or _is_of_the_other_server(item)]
+    there = {item.nodeid for item in items}
+    left_out = [item for item in items if item.get_closest_marker("long") or _is_of_the_other_server(item, there)]
     config.hook.pytest_deselected(items=left_out)
     names = {item.nodeid for item in left_out}
     items[:] = [item for item in items if item.nodeid not in names]
 
 
-def _is_of_the_other_server(item: pytest.Item) -> bool:
+def _is_of_the_other_server(item: pytest.Item, there: set[str]) -> bool:
     parameters = dict(item.callspec.params) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     name = parameters.pop("server", None) or parameters.pop("name", None)
     if not isinstance(name, str) or name not in SERVERS or item.get_closest_marker("either_server") is None:
         return False
+    (other,) = set(SERVERS) - {name}
+    if item.nodeid.replace(name, other) not in there:
+        return False  # it is for this server alone
     # Of the test's id alone, so that every worker and every run chooses the same.
     label = item.nodeid.replace(name, "")
     return name != list(SERVERS)[zlib.crc32(label.encode()) % len(SERVERS)]

@@ -85,15 +85,27 @@ async def test_what_a_guard_is_settling_is_shown_with_its_owner_and_left_alone(
         shown = (await program.run("outbox", "list")).stdout
         assert shown.split("  ", 2)[2].split() == ["uncertain", *helper.split(), to, *long[:59].split(), "…"]
         held = f"xmppsh: {helper} is finding out whether the message 'mine' has arrived\n  try: wait for its end; "
-        for words in (("retry", "mine"), ("drop", "mine"), ("retry",), ("flush",)):
+        for words in (("retry", "mine"), ("drop", "mine"), ("retry",), ("flush",), ("drop", "--yes")):
             refused = await program.run("--timeout", "1", "outbox", *words)
             assert (refused.code, refused.stderr.startswith(held)) == (79, True)
-        everything = await program.run("outbox", "drop")
-        assert everything.stderr == f"xmppsh: 1 of 1 messages are left to {helper}, which is settling them\n"
-        assert everything.code == 0
         assert [one.stored.stanza_id for one in guard.unconfirmed()] == ["mine"]
     (left,) = (await program.run("--format", "json", "outbox", "list")).records
     assert (left["owner"], left["body"]) == (None, long)
+
+
+@pytest.mark.parametrize("server", ["prosody"], indirect=True)  # it does not depend on the server
+async def test_a_message_that_the_guard_has_settled_meanwhile_is_no_error_of_the_retry_that_named_it(
+    program: Program, tmp_path: Path, friend: Contact
+) -> None:
+    account, to = program.env["XMPPSH_JID"], friend.jid.partition("/")[0]
+    with closing(Journal(outbox_of(program), Owner(tmp_path / "xmppsh" / "locks", GUARD), account)) as guard:
+        mine = Entry(1, Message("hello").xml(to, "mine"), "message", "mine", to, Fate.SENT)
+        guard.store.write(account, [mine], None, [], 0)
+        retry = await program.start("outbox", "retry", "mine")
+        assert retry.stderr is not None
+        assert b"another xmppsh is settling messages of this outbox" in await retry.stderr.readline()
+        guard.finish([one.stored.entry() for one in guard.unconfirmed()])
+    assert (await finish(retry)).code == 0
 
 
 @pytest.mark.parametrize("server", ["prosody"], indirect=True)  # it does not depend on the server

@@ -1,5 +1,4 @@
-"""Compiled modules in one file, ours and those of Python that we need: to find and read a hundred and forty takes a
-sixth of the time of a cold `send`.
+"""Our own compiled modules in one file: to find and read a hundred takes a sixth of the time of a cold `send`.
 
 The file stands beside the `.pyc` files of Python, is written where Python may write those, and is trusted as they are.
 A module comes out of it as long as its source has the same time and size; else it is loaded as any other.
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     Kept = tuple[str, bool, int, int, bytes]  # path of the source, is it a package, its time in ns and size, the code
 
+OWN = "xmppsh."
 ROOT = os.path.dirname(os.path.dirname(__file__))
 FILE = os.path.join(ROOT, "__pycache__", f"xmppsh.{sys.implementation.cache_tag}.bundle")
 HEADER = f"{sys.version} {ROOT}\n".encode("utf-8", "surrogateescape")  # who made the code, of the sources where
@@ -76,11 +76,11 @@ class Bundle:
                     kept[name] = _compiled(name, module)
                 file.write(HEADER + marshal.dumps(kept))
             os.replace(draft, FILE)
-        except (OSError, ImportError):  # nothing depends on it
+        except (OSError, ImportError, SyntaxError, ValueError):  # a source is edited, a disk is full: next time
             _remove(draft)
 
     def _lacks(self, name: str, module: ModuleType) -> bool:
-        return name not in self._before and type(module.__loader__) is SourceFileLoader
+        return name.startswith(OWN) and name not in self._before and type(module.__loader__) is SourceFileLoader
 
 
 def use_bundle() -> None:

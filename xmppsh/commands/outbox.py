@@ -91,7 +91,8 @@ async def outbox_retry(app: App, ids: tuple[str, ...]) -> AsyncIterator[Verbatim
 
     Example:  xmppsh outbox retry
     """
-    left, held = await _at_rest(app, ids)
+    free, held = await _at_rest(app, ids)
+    left = [message.stored for message in free]
     if app.settings.dry_run:
         for stanza in left:
             yield Verbatim(stanza.xml)
@@ -112,8 +113,8 @@ async def outbox_flush(app: App) -> AsyncIterator[Verbatim]:
 
     Example:  xmppsh outbox flush
     """
-    left, held = await _at_rest(app, ())
-    queued = [stanza for stanza in left if stanza.fate == Fate.QUEUED]
+    free, held = await _at_rest(app, ())
+    queued = [message.stored for message in free if message.stored.fate == Fate.QUEUED]
     if app.settings.dry_run:
         for stanza in queued:
             yield Verbatim(stanza.xml)
@@ -132,15 +133,18 @@ async def outbox_drop(app: App, ids: tuple[str, ...], yes: bool) -> AsyncIterato
 
     Example:  xmppsh outbox drop --yes
     """
-    with _journal(app) as journal:
-        left = _free(app, journal, ids)
-        if app.settings.dry_run:
-            for message in left:
-                yield _entry(message)
-            return
-        question = f"Forget {len(left)} messages?"
-        if left and (yes or ids or await app.console.confirm(question, "give their IDs, or --yes")):
-            journal.store.delete(message.stored.row for message in left)
+    free, held = await _at_rest(app, ids)
+    if app.settings.dry_run:
+        for message in free:
+            yield _entry(message)
+        return
+    question = f"Forget {len(free)} messages?"
+    if free and (yes or ids or await app.console.confirm(question, "give their IDs, or --yes")):
+        with _journal(app) as journal:
+            taken = journal.take_over([message.stored for message in free])  # what a retry has taken meanwhile is its
+            journal.store.delete(stanza.row for stanza in taken)
+    if held:
+        raise _settled_by(held)
 
 
 @contextmanager
@@ -160,19 +164,21 @@ def _listed(journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
     return listed
 
 
-async def _at_rest(app: App, ids: tuple[str, ...]) -> tuple[list[StoredStanza], list[UnconfirmedMessage]]:
+async def _at_rest(app: App, ids: tuple[str, ...]) -> tuple[list[UnconfirmedMessage], list[UnconfirmedMessage]]:
     """Those of them that nobody is settling, once it is waited for who is; and those that are being settled still.
 
     Raises Unconfirmed when one of these was asked for by its id.
     """
     with _journal(app) as journal:
-        if not app.settings.dry_run:
-            await others_done(app, lambda: any(one.settled_by is not None for one in _listed(journal, ids)))
         listed = _listed(journal, ids)
+        if not app.settings.dry_run:
+            wanted = [message.stored for message in listed]
+            await others_done(app, lambda: any(message.settled_by for message in journal.left_of(wanted)))
+            listed = journal.left_of(wanted)
     held = [message for message in listed if message.settled_by is not None]
     if held and ids:
         raise _settled_by(held)
-    return [message.stored for message in listed if message.settled_by is None], held
+    return [message for message in listed if message.settled_by is None], held
 
 
 def _settled_by(held: list[UnconfirmedMessage]) -> Unconfirmed:
@@ -182,18 +188,6 @@ def _settled_by(held: list[UnconfirmedMessage]) -> Unconfirmed:
         f"{helpers} is finding out whether {what} arrived",
         hint="wait for its end; xmppsh outbox list shows what is left",
     )
-
-
-def _free(app: App, journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
-    """Those of them that nobody is settling; raises Unconfirmed when one that is was asked for by its id."""
-    listed = _listed(journal, ids)
-    held = [message for message in listed if message.settled_by is not None]
-    if held and ids:
-        raise _settled_by(held)
-    if held:
-        helpers = " and ".join(sorted({for_people(message.settled_by or "") for message in held}))
-        app.console.warn(f"{len(held)} of {len(listed)} messages are left to {helpers}, which is settling them")
-    return [message for message in listed if message.settled_by is None]
 
 
 def _entry(one: UnconfirmedMessage) -> OutboxEntry:
