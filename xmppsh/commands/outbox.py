@@ -158,10 +158,14 @@ def _journal(app: App) -> Iterator[Journal]:
 
 def _listed(journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
     """The unconfirmed messages with these ids, or all; raises UsageError for an id that none has."""
-    listed = [message for message in journal.unconfirmed() if not ids or own_id(message.stored) in ids]
+    listed = _there(journal, ids)
     if missing := set(ids) - {own_id(message.stored) for message in listed}:
         raise UsageError(f"the outbox holds no message {min(missing)!r}", hint="xmppsh outbox list")
     return listed
+
+
+def _there(journal: Journal, ids: tuple[str, ...]) -> list[UnconfirmedMessage]:
+    return [message for message in journal.unconfirmed() if not ids or own_id(message.stored) in ids]
 
 
 async def _at_rest(app: App, ids: tuple[str, ...]) -> tuple[list[UnconfirmedMessage], list[UnconfirmedMessage]]:
@@ -172,9 +176,8 @@ async def _at_rest(app: App, ids: tuple[str, ...]) -> tuple[list[UnconfirmedMess
     with _journal(app) as journal:
         listed = _listed(journal, ids)
         if not app.settings.dry_run:
-            wanted = [message.stored for message in listed]
-            await others_done(app, lambda: any(message.settled_by for message in journal.left_of(wanted)))
-            listed = journal.left_of(wanted)
+            await others_done(app, lambda: any(message.settled_by for message in _there(journal, ids)))
+            listed = _there(journal, ids)
     held = [message for message in listed if message.settled_by is not None]
     if held and ids:
         raise _settled_by(held)
