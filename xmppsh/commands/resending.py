@@ -57,16 +57,17 @@ async def resent(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> No
         assert journal is not None
         # Not before: the session's start settles what a dead process left, and another retry may be at work.
         taken = journal.take_over(_with_ids(journal.abandoned(), ids))
-        _tell_of_others(app, journal, seen, taken)
+        ours = {stanza.row for stanza in taken}
+        lost = [stanza for stanza in seen if stanza.row not in ours]
+        _tell_of_others(app, journal, len(seen), lost)
         again = await _settled(session, journal, taken, blindly=bool(ids))
         delivery = Delivery([], Wait("acked"), "chat")
         kept = await _sent(session, journal, again, delivery)
     checking = app.storage.journal(app.account.jid)
-    others = [one for one in seen if one.row not in {stanza.row for stanza in taken}]
     try:
         unknown = len([one for one in checking.left_of(taken) if one.stored.row not in kept])
-        await others_done(app, lambda: any(one.settled_by for one in checking.left_of(others)), is_told=True)
-        unsent = len(checking.left_of(others))
+        await others_done(app, lambda: any(one.settled_by for one in checking.left_of(lost)), is_told=True)
+        unsent = len(checking.left_of(lost))
     finally:
         checking.close()
     if unsent:
@@ -122,15 +123,14 @@ async def _refusal(session: Session, rooms: AsyncExitStack, room: Jid) -> Xmppsh
     return None
 
 
-def _tell_of_others(app: App, journal: Journal, seen: list[StoredStanza], taken: list[StoredStanza]) -> None:
+def _tell_of_others(app: App, journal: Journal, seen: int, lost: list[StoredStanza]) -> None:
     there = {stanza.row for stanza in journal.store.entries(journal.account)}
-    lost = [stanza for stanza in seen if stanza.row not in {one.row for one in taken}]
     if others := sum(1 for stanza in lost if stanza.row in there):
         app.console.warn(
-            f"another xmppsh has taken over {others} of {len(seen)} messages, and settles them; that is waited for"
+            f"another xmppsh has taken over {others} of {seen} messages, and settles them; that is waited for"
         )
     if gone := len(lost) - others:
-        app.console.log(1, f"{gone} of {len(seen)} messages were settled meanwhile")
+        app.console.log(1, f"{gone} of {seen} messages were settled meanwhile")
 
 
 async def _settled(session: Session, journal: Journal, taken: list[StoredStanza], *, blindly: bool) -> list[Entry]:
