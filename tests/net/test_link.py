@@ -2,7 +2,10 @@
 
 import asyncio
 import select
+import socket
 import ssl
+import struct
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -157,3 +160,41 @@ async def test_a_close_over_unread_bytes_without_tls_is_no_reset() -> None:
     _, link = await loop.create_connection(Link, *server.sockets[0].getsockname())
     await ends_well(link, peer, 0.0)
     server.close()
+
+
+@pytest.mark.parametrize("with_tls", [False, True], ids=["clear", "tls"])
+async def test_what_a_peer_said_before_it_reset_the_connection_is_told_although_a_write_fails_first(
+    with_tls: bool,
+) -> None:
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert(NAME).configure_cert(theirs)
+    authority.configure_trust(ours)
+    leave = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def speak_and_reset() -> None:
+        sock, _ = listener.accept()
+        sock = theirs.wrap_socket(sock, server_side=True) if with_tls else sock
+        leave.wait(DEADLINE_S)
+        sock.sendall(b"<conflict/>")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+    peer = threading.Thread(target=speak_and_reset)
+    peer.start()
+    _, link = await asyncio.get_running_loop().create_connection(Link, *listener.getsockname())
+    if with_tls:
+        await link.start_tls(ours, NAME, DEADLINE_S)
+    told: list[bytes | str | None] = []
+    lost = asyncio.Event()
+    link.on_data = told.append
+    link.on_lost = lambda reason: (told.append(reason), lost.set())[0]
+    leave.set()
+    peer.join()  # the loop has no turn meanwhile: nothing is read
+    link.write(b"<presence/>")
+    link.flush()
+    assert told == []  # who writes may be in the middle of what came before
+    await asyncio.wait_for(lost.wait(), DEADLINE_S)
+    assert told == [b"<conflict/>", "connection reset by peer"]
+    listener.close()

@@ -38,6 +38,7 @@ class Link(asyncio.Protocol):
         self._pending: list[bytes] = []
         self.said = b""  # what stands on the wire already, of what is going to be written (head_start.py)
         self._flush_scheduled = False
+        self._last_words: list[bytes] | None = None  # that had come before a write failed; see _take_last_words
         self._holds: set[str] = set()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -55,7 +56,10 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came, decrypted where there is TLS."""
         self._set(_QUICKACK)
-        self.on_data(data)
+        if self._last_words is None:
+            self.on_data(data)
+        else:
+            self._last_words.append(data)
 
     def eof_received(self) -> bool:
         """The peer will send no more: close."""
@@ -63,6 +67,8 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
+        for data in self._last_words or ():
+            self.on_data(data)
         self._lost.set()
         self._writable.set()
         self.on_lost(None if exc is None else why_failed(exc))
@@ -100,7 +106,28 @@ class Link(asyncio.Protocol):
         if self._pending and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._pending))
             self._set(_QUICKACK)
+            if self._tcp is not None and self._tcp.is_closing():
+                self._take_last_words(self._tcp)
         self._pending.clear()
+
+    def _take_last_words(self, tcp: asyncio.Transport) -> None:
+        """A write has failed: keep for the owner what the peer had sent before it reset the connection.
+
+        That may acknowledge what we sent, or be the stream error that tells why, and asyncio closes without reading.
+        The owner hears of it in connection_lost; it may be in the middle of what came before.
+        """
+        if self._holds:  # nobody can take it; the server keeps what we have not acknowledged
+            return
+        self._last_words = []
+        protocol, sock = tcp.get_protocol(), tcp.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # the reset itself, behind the last byte
+            for _ in range(_MAX_READ_AWAY_BYTES // _READ_BYTES):
+                if not (data := os.read(sock.fileno(), _READ_BYTES)):
+                    return
+                if isinstance(protocol, asyncio.BufferedProtocol):  # TLS
+                    _fill(protocol, data)
+                else:
+                    self._last_words.append(data)
 
     async def drained(self) -> None:
         """Wait until the send buffer has room, or the link is lost."""
@@ -224,6 +251,15 @@ class Link(asyncio.Protocol):
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, option, 1)
+
+
+def _fill(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
+    """Give a protocol what came, as its transport does."""
+    while data:
+        buffer = memoryview(protocol.get_buffer(len(data)))
+        count = min(len(data), len(buffer))
+        buffer[:count], data = data[:count], data[count:]
+        protocol.buffer_updated(count)
 
 
 def _encoded(name: str) -> str:
