@@ -58,6 +58,7 @@ SHOWN: dict[str, dict[str, str]] = {
         "test_who_watches_a_node_sees_what_its_owner_does_and_what_nobody_else_says": (
             "pubsub nodes, pubsub get, pubsub publish, pubsub retract, pubsub watch, pubsub create, pubsub delete"
         ),
+        "test_a_node_is_configured_by_the_form_that_it_has": "pubsub config",
         "test_who_has_subscribed_is_told_and_no_more_afterwards": "pubsub subscribe, pubsub unsubscribe",
         "test_a_probe_shows_a_contact_that_is_online_and_nothing_of_a_stranger": "presence probe",
         "test_a_contact_sees_how_available_we_say_we_are": "presence set",

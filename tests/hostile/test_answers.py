@@ -42,6 +42,9 @@ SCENARIOS = [
         ("pubsub", "create", DOMAIN, "n", "pubsub#access_model=whitelist"),
         "does not offer the configuration of new nodes",
     ),
+    answered(
+        "no-configuration-of-a-node", SERVICE, ("pubsub", "config", DOMAIN, "n"), "does not offer the configuration"
+    ),
     answered("not-watched", NONE, ("pubsub", "watch", DOMAIN, "n", "-W", "1"), "did not subscribe", 67),
 ]
 

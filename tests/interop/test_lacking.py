@@ -32,6 +32,7 @@ LACKING = {
     "pubsub publish OWN n <a/>": "nodes (XEP-0060)",
     "pubsub retract OWN n 1": "nodes (XEP-0060)",
     "pubsub create OWN n": "nodes (XEP-0060)",
+    "pubsub config OWN n": "nodes (XEP-0060)",
     "pubsub delete OWN n --yes": "nodes (XEP-0060)",
     "pubsub subscribe OWN n": "nodes (XEP-0060)",
     "pubsub unsubscribe OWN n": "nodes (XEP-0060)",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.program import Program, finish
 from support.servers import Account, Server
+from support.terminal import CTRL_C, Terminal
 
 pytestmark = pytest.mark.either_server
 
@@ -59,6 +60,57 @@ async def test_a_server_without_registration_says_so(start_server: Callable[...,
     outcome = await Program(tmp_path, server, server.fresh(None, None)).run("account", "register")
     assert outcome.code == 76
     assert outcome.stderr.startswith(f"xmppsh: {server.domain} does not offer accounts that one makes oneself")
+
+
+@pytest.fixture
+def asks_more(start_server: Callable[..., Server], tmp_path: Path) -> tuple[Program, Account]:
+    """Nobody has this account yet, and the server asks for an address of mail as well, and for a nickname."""
+    server = start_server("prosody", also_asked="email+ nick")
+    account = server.fresh(None, "a-word")
+    return Program(tmp_path, server, account), account
+
+
+async def test_what_a_server_asks_of_a_new_account_is_asked_for_on_a_terminal(
+    asks_more: tuple[Program, Account],
+) -> None:
+    program, account = asks_more
+    async with Terminal(program, "account", "register") as terminal:
+        await terminal.until(lambda: terminal.line.endswith("Email:"), "the question")
+        terminal.type("\r")
+        await terminal.until(lambda: terminal.line.endswith("Email:"), "the question again")
+        terminal.type("juliet@example.org\r")
+        assert await terminal.exit_code() == 0
+        shown = "\n".join(terminal.history)
+    assert "Creating a new account" in shown
+    assert "Nickname" not in shown
+    assert account.password not in shown
+    assert await logs_in(program)
+
+
+async def test_who_stops_answering_has_no_account(asks_more: tuple[Program, Account]) -> None:
+    program, _ = asks_more
+    async with Terminal(program, "account", "register") as terminal:
+        await terminal.until(lambda: terminal.line.endswith("Email:"), "the question")
+        terminal.type(CTRL_C)
+        assert await terminal.exit_code() == 130
+    assert not await logs_in(program)
+
+
+async def test_what_a_server_asks_of_a_new_account_is_listed_where_nobody_can_be_asked(
+    asks_more: tuple[Program, Account],
+) -> None:
+    program, _ = asks_more
+    outcome = await program.run("account", "register", "nick=Jule", "--format", "json")
+    assert (outcome.code, outcome.error["text"]) == (64, "email must be given")
+    fields = {one["name"]: (one["label"], one["required"]) for one in outcome.records}
+    assert fields == {
+        "username": ("Username", True),
+        "password": ("Password", True),
+        "email": ("Email", True),
+        "nick": ("Nickname", False),
+    }
+    assert (await program.run("account", "register", "email=juliet@example.org", "nick=Jule")).code == 0
+    assert await logs_in(program)
 
 
 async def test_a_new_password_comes_from_a_descriptor_and_from_one_place(program: Program, alice: Account) -> None:

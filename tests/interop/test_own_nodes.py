@@ -164,6 +164,33 @@ async def test_who_watches_a_node_sees_what_its_owner_does_and_what_nobody_else_
     assert (await bob.run("pubsub", "get", alice.jid, node)).code in (67, 77)  # gone, or nobody may know
 
 
+async def test_a_node_is_configured_by_the_form_that_it_has(
+    program: Program, server: Server, alice: Account, tmp_path: Path
+) -> None:
+    assert (await program.run("pubsub", "create", alice.jid, "news", "pubsub#access_model=open")).code == 0
+    config = ("pubsub", "config", alice.jid, "news")
+    fields = {one["name"]: one for one in await records(program, *config)}
+    assert fields["pubsub#access_model"]["values"] == ["open"]
+    assert "whitelist" in fields["pubsub#access_model"]["options"]
+    assert fields["pubsub#access_model"]["label"]
+    changed = await program.run(*config, "pubsub#access_model=whitelist", "pubsub#max_items=7")
+    assert (changed.code, changed.stdout, changed.stderr) == (0, "", "")
+    after = {one["name"]: one["values"] for one in await records(program, *config)}
+    wanted = {name: one["values"] for name, one in fields.items()}
+    assert after == wanted | {"pubsub#access_model": ["whitelist"], "pubsub#max_items": ["7"]}
+
+    wrong = await program.run(*config, "pubsub#access_model=opne", "pubsub#tilte=x")
+    assert (wrong.code, wrong.stdout) == (64, "")
+    assert "pubsub#access_model: 'opne' is not one of" in wrong.stderr
+    assert "there is no field 'pubsub#tilte'" in wrong.stderr
+
+    (tmp_path / "bob").mkdir()
+    bob = Program(tmp_path / "bob", server, server.account())
+    code, said = await failed(bob, *config)
+    assert code == 77, said
+    assert (await program.run("pubsub", "delete", alice.jid, "news", "--yes")).code == 0
+
+
 async def test_a_watch_that_is_refused_says_why_and_one_that_is_stopped_ends(
     program: Program, server: Server, alice: Account, tmp_path: Path
 ) -> None:
@@ -234,7 +261,7 @@ async def test_an_item_without_an_id_is_none(program: Program, alice: Account, c
     assert (outcome.code, outcome.stderr.splitlines()[0]) == (64, "xmppsh: the name of the item is empty")
 
 
-@pytest.mark.parametrize("command", [["get"], ["subscribe"], ["delete", "--yes"], ["watch"]])
+@pytest.mark.parametrize("command", [["get"], ["subscribe"], ["delete", "--yes"], ["watch"], ["config"]])
 async def test_a_node_that_is_not_there_is_said_with_how_to_see_which_are(
     program: Program, alice: Account, command: list[str]
 ) -> None:

@@ -61,6 +61,7 @@ PRINTED: dict[str, dict[str, str]] = {
         "avatar set PICTURE": "avatar",
         "avatar get OWN --output NEW": "avatar",
         "pubsub create OWN n": "",
+        "pubsub config OWN n": "form-field",
         "pubsub nodes OWN": "disco-item",
         "pubsub publish OWN n <a/>": "published",
         "pubsub get OWN n": "pubsub-item",

@@ -60,6 +60,10 @@ async def test_a_node_is_made_filled_read_by_whom_it_is_for_and_deleted(
     await desk.expect("<item id=\"b\"><e xmlns='u'/></item>")
     await desk.close()
     assert (await bob.run("pubsub", "publish", ALICE, "news", "<e xmlns='u'/>")).code == 77
+    assert (await bob.run("pubsub", "config", ALICE, "news")).code == 77
+    assert (await alice.run("pubsub", "config", ALICE, "news", "pubsub#access_model=whitelist")).code == 0
+    assert "pubsub#access_model=whitelist" in (await alice.run("pubsub", "config", ALICE, "news")).stdout
+    assert (await bob.run("pubsub", "get", ALICE, "news")).code == 77
     assert (await alice.run("pubsub", "retract", ALICE, "news", "a")).code == 67
     assert (await alice.run("pubsub", "delete", ALICE, "news", "--yes")).code == 0
     assert (await bob.run("pubsub", "get", ALICE, "news")).code == 67

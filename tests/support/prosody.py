@@ -163,6 +163,7 @@ authentication = "{"internal_hashed" if options.hashed else "internal_plain"}"
 storage = {"{ archive = 'sql'; muc_log = 'sql' }" if options.sql else '"internal"'}
 sql = {{ driver = "SQLite3"; database = {lua(self.folder / "archives.sqlite")} }}
 allow_registration = {"true" if options.registration else "false"}
+additional_registration_fields = {{ {"; ".join(map(lua, options.also_asked.split()))} }}
 archive_expires_after = "never"
 default_archive_policy = true
 max_archive_query_results = 50

@@ -52,6 +52,7 @@ class Options:
     certificate: CertificateKind = "good"
     archive: bool = True  # XEP-0313 for everybody, always; without it the server does not offer an archive at all
     registration: bool = True  # XEP-0077: accounts are made on the stream
+    also_asked: str = ""  # what Prosody asks of a new account besides name and password; `+`: it must be given
     message_delay_ms: int = 0  # how much longer each message of a client takes (ejabberd alone)
     arrival_delay_ms: int = 0  # how much longer each message to a client takes (ejabberd alone)
     max_unacked: int = 5_000  # how many stanzas may wait unacknowledged for a client (Prosody: never more than 500)

@@ -10,6 +10,7 @@ import click
 
 from xmppsh.app.progress import listed
 from xmppsh.commands.disco import DiscoItem
+from xmppsh.commands.form_records import FormField, completed, field_record
 from xmppsh.commands.pubsub_records import Published, PubsubEvent, PubsubItem, Subscription
 from xmppsh.errors import DataError, ExitCode, StanzaError, XmppshError
 from xmppsh.registry.base import command
@@ -155,6 +156,31 @@ async def pubsub_create(app: App, service: Jid, node: str, pairs: tuple[str, ...
             if form is None:  # a node that was to be closed would be open
                 raise NotOffered(f"{service} does not offer {what}", hint=to_run("disco", "info", service))
         await pubsub.create(session, service, node, form, given)
+
+
+@command("pubsub", "config")
+@SERVICE
+@NODE
+@click.argument("pairs", metavar="[FIELD=VALUE]…", nargs=-1)
+async def pubsub_config(app: App, service: Jid, node: str, pairs: tuple[str, ...]) -> AsyncIterator[FormField]:
+    """Show the configuration of NODE, or change its fields.
+
+    \b
+    Example:  xmppsh pubsub config pep.example.org news
+              xmppsh pubsub config pep.example.org news pubsub#access_model=open
+    """
+    given = split(pairs)
+    async with app.sessions.one_shot() as session:
+        with _asking(service, node):
+            form = await pubsub.configuration(session, service, node)
+            if form is None:
+                raise NotOffered(f"{service} does not offer the configuration of nodes (XEP-0060 §8.2)")
+            if given:
+                values = await completed(app, form, given)
+                await pubsub.set_configuration(session, service, node, values)
+    if not given:
+        for one in form.asked:
+            yield field_record(one)
 
 
 @command("pubsub", "delete")

@@ -224,6 +224,7 @@ COMMANDS: dict[Path, Spec] = {
     ("pubsub", "unsubscribe"): Spec(PUBSUB, "Cancel a subscription to a node.", "server"),
     ("pubsub", "watch"): Spec(PUBSUB, "Print a node's events as they happen.", "server", "lasting", records=(EVENT,)),
     ("pubsub", "create"): Spec(PUBSUB, "Create a node.", "server"),
+    ("pubsub", "config"): Spec(PUBSUB, "Show or change a node's configuration.", "server", records=(FORM_FIELD,)),
     ("pubsub", "delete"): Spec(PUBSUB, "Delete a node.", "server"),
     ("adhoc", "list"): Spec(
         "xmppsh.commands.adhoc",

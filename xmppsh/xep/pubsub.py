@@ -164,17 +164,25 @@ async def default_form(session: SessionPort, service: Jid) -> Form | None:
     return form_in(tree(answer).find(f"{{{ns.PUBSUB_OWNER}}}pubsub/{{{ns.PUBSUB_OWNER}}}default"))
 
 
+async def configuration(session: SessionPort, service: Jid, node: str) -> Form | None:
+    """How a node is configured (§8.2)."""
+    answer = await session.request("get", service, _query(element("configure", {"node": node}), owner=True))
+    return form_in(tree(answer).find(f"{{{ns.PUBSUB_OWNER}}}pubsub/{{{ns.PUBSUB_OWNER}}}configure"))
+
+
+async def set_configuration(session: SessionPort, service: Jid, node: str, values: dict[str, tuple[str, ...]]) -> None:
+    """Answer the form of a node's configuration (§8.2.4)."""
+    wanted = element("configure", {"node": node}, submitted(values))
+    await session.request("set", service, _query(wanted, owner=True))
+
+
 async def configure(session: SessionPort, service: Jid, node: str, values: Mapping[str, tuple[str, ...]]) -> None:
     """Change fields of a node's configuration, those that its form has (§8.2)."""
-    asked = await session.request("get", service, _query(element("configure", {"node": node}), owner=True))
-    form = form_in(tree(asked).find(f"{{{ns.PUBSUB_OWNER}}}pubsub/{{{ns.PUBSUB_OWNER}}}configure"))
+    form = await configuration(session, service, node)
     there = {} if form is None else {one.name: one.values for one in form.fields}
     other = {name: list(texts) for name, texts in values.items() if there.get(name, texts) != texts}
-    if form is None or not other:
-        return
-    changed = filled(form, other)
-    sent = element("configure", {"node": node}, submitted(changed))
-    await session.request("set", service, _query(sent, owner=True))
+    if form is not None and other:
+        await set_configuration(session, service, node, filled(form, other))
 
 
 async def delete(session: SessionPort, service: Jid, node: str) -> None:
