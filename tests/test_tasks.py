@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from xmppsh.tasks import apart, ended, first, running, unless
+from xmppsh import tasks
+from xmppsh.tasks import apart, ended, first, others_done, running, unless
 
 
 class Worker:
@@ -116,3 +117,17 @@ async def test_blocking_work_is_left_behind_by_who_does_not_wait_any_more() -> N
     await ended(waiting)
     assert waiting.cancelled()
     release.set()
+
+
+async def test_others_at_work_are_waited_for_until_they_are_done_or_for_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "POLL_S", 0.0)
+    monkeypatch.setattr(tasks, "TOLD_S", 0.0)
+    told: list[str] = []
+    looks = [True, True, True, False]
+    assert await others_done(lambda: looks.pop(0), 60.0, lambda: told.append("waiting"))
+    assert (looks, told) == ([], ["waiting"])
+    assert not await others_done(lambda: False, 60.0, lambda: told.append("never"))
+    assert await others_done(lambda: True, 0.01, lambda: None)
+    assert told == ["waiting"]

@@ -7,6 +7,7 @@ or for a block; the others are cancelled, and their `finally` blocks have run be
 from __future__ import annotations
 
 import asyncio
+import time
 from _thread import start_new_thread  # `threading` costs milliseconds
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     T = TypeVar("T")
+
+POLL_S, TOLD_S = 0.05, 3.0  # of what other processes do
 
 
 async def ended(*tasks: asyncio.Future[Any]) -> None:
@@ -54,6 +57,18 @@ async def unless(watch: asyncio.Task[Any], work: asyncio.Task[T]) -> T:
     if watch.done() and work.cancelled():
         watch.result()
     return work.result()
+
+
+async def others_done(are_at_work: Callable[[], bool], at_most_s: float, tell: Callable[[], object]) -> bool:
+    """Wait while other processes are at work, at most `at_most_s`; after TOLD_S the user is told. Were there any?"""
+    began, is_told, were_there = time.monotonic(), False, False
+    while are_at_work() and (waited_s := time.monotonic() - began) < at_most_s:
+        were_there = True
+        if not is_told and waited_s > TOLD_S:
+            is_told = True
+            tell()
+        await asyncio.sleep(POLL_S)  # what another process does wakes nobody here
+    return were_there
 
 
 async def apart(work: Callable[[], T]) -> T:

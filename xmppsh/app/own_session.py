@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from xmppsh.app.ports import INBOX_BYTES, nothing
 from xmppsh.errors import ConnectError, ConnectionLost, DeadlineExceeded, IoError, SaslError, XmppshError
 from xmppsh.model import Credentials
+from xmppsh.tasks import others_done
 from xmppsh.xmlio.ids import beside
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from xmppsh.session.session import Session
 
 DRAIN_S = 5.0  # for acks that are still open at the end of a command, or when a signal ends it
-GUARD_POLL_S, GUARD_TOLD_S = 0.05, 3.0
 GUARD_DONE_S = 60.0  # at least: where ejabberd is behind, a session's end takes several of its time-outs of 15 s
 
 
@@ -139,15 +138,9 @@ class OwnSessions:
 
     async def _guard_done(self, journal: Journal) -> bool:
         """Wait for the guard of the run before, which may still be closing its session. Was there one?"""
-        began, was_guarded, is_told = time.monotonic(), False, False
-        until = began + max(self._account.settings.timeout, GUARD_DONE_S)
-        while journal.is_guarded() and time.monotonic() < until:
-            was_guarded = True
-            await asyncio.sleep(GUARD_POLL_S)  # the guard is another process
-            if not is_told and time.monotonic() - began > GUARD_TOLD_S:
-                is_told = True
-                self._console.log(0, "the guard of the run before is still closing its session; that is waited for")
-        return was_guarded
+        at_most_s = max(self._account.settings.timeout, GUARD_DONE_S)
+        sentence = "the guard of the run before is still closing its session; that is waited for"
+        return await others_done(journal.is_guarded, at_most_s, partial(self._console.log, 0, sentence))
 
     @asynccontextmanager
     async def _session(

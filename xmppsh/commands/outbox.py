@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppsh import ns
-from xmppsh.commands.resending import others_done, own_id, resent
+from xmppsh.commands.resending import own_id, resent
 from xmppsh.errors import Unconfirmed, UsageError
 from xmppsh.outbox.owner import for_people
 from xmppsh.outbox.queue import Fate
@@ -19,6 +19,7 @@ from xmppsh.output.records import clock
 from xmppsh.output.verbatim import Verbatim
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
+from xmppsh.tasks import others_done
 from xmppsh.texts import rfc3339
 from xmppsh.xmlio.reader import read_element, tree
 
@@ -176,7 +177,11 @@ async def _at_rest(app: App, ids: tuple[str, ...]) -> tuple[list[UnconfirmedMess
     with _journal(app) as journal:
         listed = _listed(journal, ids)
         if not app.settings.dry_run:
-            await others_done(app, lambda: any(message.settled_by for message in _there(journal, ids)))
+            await others_done(
+                lambda: any(message.settled_by for message in _there(journal, ids)),
+                app.settings.timeout,
+                lambda: app.console.warn("another xmppsh is settling messages of this outbox; that is waited for"),
+            )
             listed = _there(journal, ids)
     held = [message for message in listed if message.settled_by is not None]
     if held and ids:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,29 +11,15 @@ from xmppsh.errors import Unconfirmed, XmppshError
 from xmppsh.model import Jid
 from xmppsh.outbox.queue import Fate
 from xmppsh.registry.kinds import Wait
+from xmppsh.tasks import others_done
 from xmppsh.xmlio.reader import read_element
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xmppsh.app.app import App
     from xmppsh.outbox.journal import Journal
     from xmppsh.outbox.queue import Entry
     from xmppsh.outbox.stored import StoredStanza
     from xmppsh.session.session import Session
-
-
-POLL_S, TOLD_S = 0.05, 3.0
-
-
-async def others_done(app: App, are_at_work: Callable[[], bool], *, is_told: bool = False) -> None:
-    """Wait while others settle what we are to send, guards or retries; at most --timeout. is_told: the user knows."""
-    began = time.monotonic()
-    while are_at_work() and (waited_s := time.monotonic() - began) < app.settings.timeout:
-        if not is_told and waited_s > TOLD_S:
-            is_told = True
-            app.console.warn("another xmppsh is settling messages of this outbox; that is waited for")
-        await asyncio.sleep(POLL_S)  # it is another process
 
 
 def own_id(stanza: StoredStanza) -> str:
@@ -66,7 +50,11 @@ async def resent(app: App, seen: list[StoredStanza], ids: tuple[str, ...]) -> No
     checking = app.storage.journal(app.account.jid)
     try:
         unknown = len([one for one in checking.left_of(taken) if one.stored.row not in kept])
-        await others_done(app, lambda: any(one.settled_by for one in checking.left_of(lost)), is_told=True)
+        await others_done(
+            lambda: any(one.settled_by for one in checking.left_of(lost)),
+            app.settings.timeout,
+            lambda: None,  # told by _tell_of_others
+        )
         unsent = len(checking.left_of(lost))
     finally:
         checking.close()
