@@ -40,7 +40,7 @@ class _Loading(_Later):
 
 def _find(module: _Later) -> None:
     """Give the module what it has before its code is run: a search by itself costs as much as a small module."""
-    from importlib._bootstrap import module_from_spec  # importlib.util has it, and costs as much as ten modules
+    from _frozen_importlib import module_from_spec  # importlib.util has it, and costs as much as ten modules
 
     parent = module.__name__.rpartition(".")[0]
     path = sys.modules[parent].__path__ if parent else None

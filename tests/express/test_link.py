@@ -2,10 +2,10 @@
 
 import _socket
 import socket
-import struct
 import time
 
 import pytest
+from support.reset import reset
 
 from xmppsh.express.link import Link
 from xmppsh.express.waits import Waits
@@ -21,8 +21,7 @@ def test_what_a_peer_said_before_it_reset_the_connection_is_read_although_a_writ
         waits = Waits()
         link = Link(ours, b"", waits)
         theirs.sendall(b"<conflict/>")
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        theirs.close()
+        reset(theirs)
         link.write(b"<presence/>")
         assert link.receive(deadline) == b"<conflict/>"
         with pytest.raises(ConnectionResetError):

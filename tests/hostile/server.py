@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import struct
 import threading
 import time
 from base64 import b64decode
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from scramp import ScramException, ScramMechanism
+from support.reset import reset
 
 from hostile.misbehaviour import (
     BIND,
@@ -277,8 +277,7 @@ class Connection(threading.Thread):
         if deed in (CLOSE, CUT):
             self.sock.shutdown(socket.SHUT_WR)
         if deed is RESET:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.sock.close()
+            reset(self.sock)
         if deed is SILENCE:
             while self._receive():
                 pass

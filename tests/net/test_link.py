@@ -4,12 +4,12 @@ import asyncio
 import select
 import socket
 import ssl
-import struct
 import threading
 from collections.abc import AsyncIterator
 
 import pytest
 import trustme
+from support.reset import reset
 
 from xmppsh.net import link as link_module
 from xmppsh.net.link import Link
@@ -178,8 +178,7 @@ async def test_what_a_peer_said_before_it_reset_the_connection_is_told_although_
         sock = theirs.wrap_socket(sock, server_side=True) if with_tls else sock
         leave.wait(DEADLINE_S)
         sock.sendall(b"<conflict/>")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
+        reset(sock)
 
     peer = threading.Thread(target=speak_and_reset)
     peer.start()

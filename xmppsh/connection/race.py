@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from xmppsh.net.link import Link
     from xmppsh.texts import Log
 
+# A timer that comes so late tells of us (SIGSTOP, a disk that takes what we write for seconds), and not of the server,
+# whose answer may lie unread: it gets this time more.
+STOPPED_S, AFTER_STOP_S = 1.0, 5.0
+
 
 class Race:
     """Leads one of a dialler's places to a live stream.
@@ -86,6 +90,8 @@ class Race:
         # The dialler minds the deadline itself.
         timeout_s = max(0.0, until - self._loop.time()) if self._openings else None
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if timeout_s is not None and self._loop.time() - until > STOPPED_S:
+            self._deadline = self._share_ends = self._loop.time() + AFTER_STOP_S
 
     @property
     def _limit(self) -> float:

@@ -9,7 +9,6 @@ agent/thin.py this file loads next to nothing.
 from __future__ import annotations
 
 import _socket
-import contextlib
 import os
 import sys
 import time
@@ -97,8 +96,10 @@ def connecting(address: str, port: int) -> _socket.socket:
     family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
     sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     sock.setblocking(False)
-    with contextlib.suppress(OSError):  # such as BlockingIOError: it is under way
+    try:  # noqa: SIM105  # contextlib takes milliseconds to load, before the connection is begun
         sock.connect((address, port))
+    except OSError:
+        pass  # such as BlockingIOError: it is under way
     return sock
 
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 MIN_LIMIT_BYTES = 10_000  # RFC 6120 §13.12: no server may allow less
 NEXT_MECHANISM = ("invalid-mechanism", "mechanism-too-weak")
-TOKENS = f"{{{ns.SASL2}}}inline/{{{ns.FAST}}}fast/{{{ns.FAST}}}mechanism"
 LATER = "try again later"
 PORT_HINT = "is the port right? --host HOST:PORT; --tls direct for a port with direct TLS"
 
@@ -176,8 +175,7 @@ class Negotiation:
         """What one of the two logins, the older one and SASL2, offers."""
         names = frozenset((one.text or "").strip() for one in feature if one.tag.endswith("}mechanism"))
         is_sasl2 = feature.tag.startswith(f"{{{ns.SASL2}}}")
-        tokens = frozenset((one.text or "").strip() for one in feature.iterfind(TOKENS)) if is_sasl2 else None
-        return self._offer_of(names, bindings, tokens)
+        return self._offer_of(names, bindings, _tokens(feature) if is_sasl2 else None)
 
     def _chosen(self, older: sasl.Offer | None, newer: sasl.Offer | None) -> sasl.Offer:
         """SASL2, unless the older login has a stronger mechanism; or the one that was begun ahead, if it is there.
@@ -331,6 +329,15 @@ def violation(event: object, state: State) -> ProtocolViolation:
     """The error for an event that the table does not allow."""
     what = f"<{event.element.kind}/>" if isinstance(event, ev.ElementReceived) else type(event).__name__
     return ProtocolViolation(f"the server sent {what} where the protocol forbids it (state: {state})")
+
+
+def _tokens(feature: Tree) -> frozenset[str]:
+    """The mechanisms for tokens (XEP-0484 §3.2). Step by step: a path has xml.etree.ElementPath loaded, and `re` by it,
+    while the server waits for our answer."""
+    inline = child(feature, ns.SASL2, "inline")
+    fast = None if inline is None else child(inline, ns.FAST, "fast")
+    mechanisms = () if fast is None else fast.findall(f"{{{ns.FAST}}}mechanism")
+    return frozenset((one.text or "").strip() for one in mechanisms)
 
 
 def child(parent: Tree, namespace: str, name: str) -> Tree | None:
