@@ -30,7 +30,10 @@ from hostile.misbehaviour import (
     SILENCE,
     SKIP,
     Spec,
+    authentication,
+    features,
     first_only,
+    mechanisms,
     sasl_failure,
     see_other_host,
     stanza_error,
@@ -39,6 +42,7 @@ from hostile.misbehaviour import (
 from hostile.scenario import _environment, check_safety
 from hostile.server import DOMAIN, SM, USER, Server
 from hostile.test_ahead import known
+from hostile.test_sasl2 import NONE, token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +63,10 @@ LOOP = "xmppsh.connection.driver"
 PROGRAM = """
 import atexit, os, sys
 from xmppsh.cli.__main__ import main
+from xmppsh.later import _Later
 def tell():
-    os.write(int(os.environ["LOADED"]), " ".join(sys.modules).encode())
+    loaded = (name for name, module in sys.modules.items() if type(module) is not _Later)
+    os.write(int(os.environ["LOADED"]), " ".join(loaded).encode())
 atexit.register(tell)
 main()
 """
@@ -83,6 +89,7 @@ class Case:
     logins: int | None = None
     takes_bytes: int = 262144
     options: tuple[str, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)  # files of the state folder
     marks: tuple[pytest.MarkDecorator, ...] = field(default=(pytest.mark.long,))
 
 
@@ -109,7 +116,7 @@ def run(way: str, case: Case, certificates: Certificates, folder: Path, kill: in
     with Server(Spec(steps, case.tls), certificates.contexts) as server:
         env = _environment(folder, {"XMPPSH_CA": str(certificates.ca), "XMPPSH_HOST": f"127.0.0.1:{server.port}"})
         (state := Path(env["XDG_STATE_HOME"]) / "xmppsh").mkdir(mode=0o700)
-        kept = known(2) | ({} if way == "ordinary" else _place(server.port))
+        kept = known(2) | ({} if way == "ordinary" else _place(server.port)) | case.kept
         for name, text in kept.items():
             (state / name).touch(0o600)
             (state / name).write_text(text.replace("262144", str(case.takes_bytes)))
@@ -230,6 +237,17 @@ def test_both_ways_come_to_the_same(case: Case, certificates: Certificates, tmp_
     assert (express.err, express.rows) == (ordinary.err, ordinary.rows)
     assert LOOP in ordinary.loaded
     assert (LOOP in express.loaded) is case.falls_back
+
+
+def test_a_message_by_a_token_needs_neither_a_loop_nor_a_path_of_elements(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    offered = features(mechanisms("SCRAM-SHA-256") + authentication("SCRAM-SHA-256"))
+    kept = known(2, tokens=[NONE]) | token()
+    by_token = case("token", {"features-tls": offered}, 0, kept=kept, command=("send", TO, "hello"))
+    seen = run("express", by_token, certificates, tmp_path)
+    assert (seen.code, seen.encrypted.count(b"<message"), b"<response" in seen.encrypted) == (0, 1, False)
+    assert {LOOP, "xml.etree.ElementPath"} & seen.loaded == set()
 
 
 STEPS = ["header", "header-tls", "auth", "response", "r", "ping"]  # at the close a one-shot may have ended already
