@@ -91,7 +91,8 @@ class Race:
         timeout_s = max(0.0, until - self._loop.time()) if self._openings else None
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if timeout_s is not None and self._loop.time() - until > STOPPED_S:
-            self._deadline = self._share_ends = self._loop.time() + AFTER_STOP_S
+            at_least = self._loop.time() + AFTER_STOP_S
+            self._deadline, self._share_ends = max(self._deadline, at_least), max(self._share_ends, at_least)
 
     @property
     def _limit(self) -> float:

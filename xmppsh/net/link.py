@@ -241,6 +241,7 @@ class Link(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the TCP connection now, without closing TLS or waiting for what is unsent."""
         self._pending.clear()
+        self._last_words = None
         if self._transport is not None:
             self._transport.abort()
 
