@@ -7,6 +7,7 @@ import termios
 import time
 
 DEADLINE_S = 10.0
+ESTABLISHED, CLOSE_WAIT = 1, 8  # linux/include/net/tcp_states.h
 
 
 def reset(sock: socket.socket) -> None:
@@ -15,10 +16,16 @@ def reset(sock: socket.socket) -> None:
     On a busy machine that is later than the end of a write, also within one machine.
     """
     deadline = time.monotonic() + DEADLINE_S
-    while _unacknowledged(sock):
+    while _stands(sock) and _unacknowledged(sock):
         assert time.monotonic() < deadline, "the other side takes nothing"
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def _stands(sock: socket.socket) -> bool:
+    """Is the other side there? Where it has reset the connection first, what it has not taken counts for ever."""
+    (state,) = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    return state in (ESTABLISHED, CLOSE_WAIT)
 
 
 def _unacknowledged(sock: socket.socket) -> int:
