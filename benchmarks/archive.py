@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # as 
 from support.ejabberd import EjabberdServer
 from support.program import COMMAND, Program
 from support.prosody import ProsodyServer
+from support.servers import Options
 
 if TYPE_CHECKING:
     from support.servers import Account, Server
@@ -149,12 +150,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.archive")
     parser.add_argument("--count", type=int, metavar="N", help=f"messages {COUNTS}")
     parser.add_argument("--contacts", type=int, default=2_000, metavar="N", help="contacts [2000]")
+    parser.add_argument("--sql", action="store_true", help="Prosody keeps its archive in SQLite (lua-dbi-sqlite3)")
     parser.add_argument("--server", choices=SERVERS, action="append", help="one of them alone")
     arguments = parser.parse_args()
     for name in arguments.server or SERVERS:
         with tempfile.TemporaryDirectory(prefix="xmppsh-archive-") as folder:
             (Path(folder) / "server").mkdir()
-            server = SERVERS[name](Path(folder) / "server")
+            server = SERVERS[name](Path(folder) / "server", Options(sql=arguments.sql))
             try:
                 server.start()
                 bench, count = Bench(Path(folder), server), arguments.count or COUNTS[name]
