@@ -49,7 +49,7 @@ class Link:
         self._tls: Any = None
         self._coming, self._going = _ssl.MemoryBIO(), _ssl.MemoryBIO()
         self._pending: list[bytes] = []
-        self._failed: OSError | None = None  # how a write did; what had come before it is still there to be read
+        self.failed: OSError | None = None  # how a write did; what had come before it is there to be read first
         self._set(_NODELAY)
         self._set(_QUICKACK)
 
@@ -125,13 +125,13 @@ class Link:
         self._sock.close()
 
     def _send(self, data: bytes, deadline: float) -> None:
-        while data and self._failed is None:
+        while data and self.failed is None:
             try:
                 data = data[self._sock.send(data) :]
             except BlockingIOError:
                 self._waits.until(self._sock.fileno(), select.POLLOUT, deadline)
             except OSError as error:
-                self._failed = error  # told behind the peer's last words (net/link.py)
+                self.failed = error  # told behind the peer's last words (net/link.py)
         self._set(_QUICKACK)
 
     def _raw(self, deadline: float) -> bytes:
@@ -141,8 +141,8 @@ class Link:
             except BlockingIOError:
                 self._waits.until(self._sock.fileno(), select.POLLIN, deadline)
             else:
-                if self._failed is not None and not data:
-                    raise self._failed
+                if self.failed is not None and not data:
+                    raise self.failed
                 self._set(_QUICKACK)
                 return data
 

@@ -235,11 +235,14 @@ class Session:
         self._ask_for_ack()
         timeout_s = self.options.timeout_s
         deadline = time.monotonic() + timeout_s
-        while not self._is_confirmed and not self._is_over:
-            try:
+        try:
+            while not self._is_confirmed and not self._is_over:
                 self._read(deadline)
-            except TimeoutError:
-                raise broken_after(self._queue.left_count, no_word(timeout_s)) from None
+            self._link.flush(deadline)
+        except TimeoutError:
+            raise broken_after(self._queue.left_count, no_word(timeout_s)) from None
+        if self._link.failed is not None and not self._is_over:  # what it wrote last said that the session is there
+            self._do(self._stream.handle(ev.LinkLost(why_failed(self._link.failed))))
         if self._is_over:
             raise broken_after(self._queue.left_count, self.error)
 
