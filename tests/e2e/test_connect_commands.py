@@ -70,6 +70,7 @@ async def test_a_room_is_entered_written_to_and_left(server: Server, tmp_path: P
         assert "guest" in await stage.shell.shows("welcome")
         await stage.shell.enter("/who")
         await stage.shell.until(lambda: {"guest", "me"} <= set(stage.shell.lines), "the occupants")
+        await stage.shell.prompt(room)
         stage.shell.type("gue" + TAB)
         await stage.shell.until(lambda: stage.shell.line.endswith("guest:"), "the occupant")
         stage.shell.type(CTRL_C)
