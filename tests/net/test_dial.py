@@ -3,7 +3,6 @@
 import asyncio
 import select
 import socket
-import struct
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from support.clock import Clock
 from support.places import FILLERS, BlackHole, black_hole, listening, no_socket_left, open_sockets, refused
+from support.reset import RESET_ON_CLOSE
 
 from xmppsh.errors import ConnectError, NameNotFound
 from xmppsh.model import Candidate
@@ -62,7 +62,7 @@ async def test_why_a_connection_failed_is_told_in_the_words_of_the_system() -> N
         while not select.select([listener], [], [], 0)[0]:  # noqa: ASYNC110 - each turn of the loop counts
             await asyncio.sleep(0)
         taken, _ = listener.accept()
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         taken.close()  # a reset, before the loop looks at what came of the connection
         assert await outcome is None
     assert told(dialling.attempts) == f"127.0.0.1:{port} connection reset by peer"

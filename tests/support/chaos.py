@@ -13,17 +13,16 @@ last of them, to the connection that carries it; 0 is now, or the start of the n
 import asyncio
 import math
 import socket
-import struct
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Self, cast
 
 from support.faults import Direction, Fault, Kind
+from support.reset import RESET_ON_CLOSE
 from support.servers import PortClaim
 
 DRIP_BYTES, DRIP_EVERY_S = 8_192, 0.05  # how what was kept goes on to the server: half a TLS record at a time
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER 0: close() sends RST
 
 
 class Injection:

@@ -7,6 +7,7 @@ import termios
 import time
 
 DEADLINE_S = 10.0
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER 0: close() sends RST
 ESTABLISHED, CLOSE_WAIT = 1, 8  # linux/include/net/tcp_states.h
 
 
@@ -18,7 +19,7 @@ def reset(sock: socket.socket) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while _stands(sock) and _unacknowledged(sock):
         assert time.monotonic() < deadline, "the other side takes nothing"
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     sock.close()
 
 

@@ -10,8 +10,8 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from support import chaos, faults
-from support.chaos import ChaosProxy
+from support import faults
+from support.chaos import RESET_ON_CLOSE, ChaosProxy
 from support.until import DEADLINE_S
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Peer:
         self.writer.close()
 
     def reset(self) -> None:
-        option = (socket.SOL_SOCKET, socket.SO_LINGER, chaos.RESET_ON_CLOSE)
+        option = (socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self.writer.get_extra_info("socket").setsockopt(*option)
         self.writer.transport.abort()
 

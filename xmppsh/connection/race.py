@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from xmppsh.connection.reconnect import STOPPED_S
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, ProtocolError, StreamError, XmppshError
 from xmppsh.net.attempts import told
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from xmppsh.net.link import Link
     from xmppsh.texts import Log
 
-# A timer that comes so late tells of us (SIGSTOP, a disk that takes what we write for seconds), and not of the server,
-# whose answer may lie unread: it gets this time more.
-STOPPED_S, AFTER_STOP_S = 1.0, 5.0
+AFTER_STOP_S = 5.0  # more, where this process did not run: what the server has answered may lie unread
 
 
 class Race:

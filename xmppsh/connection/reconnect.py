@@ -28,7 +28,8 @@ ACK_BASE_S = 5.0  # a link whose server acknowledges nothing for longer is dead;
 FIRST_TRY_S = 3.0  # a reconnection that hangs is given up sooner than the first connection; the next one gets twice
 LAST_TRY_S = 0.5  # with less time left than that, no more tries are made
 LOOK_S = 5.0  # between two looks at the clock on the wall
-STOPPED_S = 1.0  # a timer that comes later than that tells of us, and not of the server
+# A timer that comes later than that tells of us (SIGSTOP, a disk that stands still), and not of the server.
+STOPPED_S = 1.0
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
 BACKLOG_PATIENCE = 4
 STEADY_S = 10.0  # a stream that lasted so long was no mistake of the server's
