@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import nullcontext
 from dataclasses import field
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from typing import TypeVar
 
     from xmppsh.app.shutdown import Shutdown
@@ -33,7 +35,8 @@ class Console:
     env: the environment of whoever gave the command. may_prompt: are stdin and stderr a terminal? shows_progress: is
     stderr one? verbosity: how often -v was given, -1 for --quiet. as_json: errors are JSON objects. cwd: what relative
     paths start from. now: the time, in UTC. contents: of the files that can be read only once, by their paths.
-    umask: for the programs that it starts; -1 is ours.
+    umask: for the programs that it starts; -1 is ours. write_progress: how far something is, in one row that is drawn
+    again and again; None where it goes where errors go. asks: says that the row of the terminal holds a question.
     """
 
     env: Mapping[str, str]
@@ -48,6 +51,8 @@ class Console:
     contents: Mapping[Path, bytes] = field(default_factory=dict)
     shows_progress: bool = False
     umask: int = -1
+    write_progress: Callable[[str], None] | None = None
+    asks: Callable[[], AbstractContextManager[None]] = nullcontext
     now: Callable[[], datetime.datetime] = field(default=lambda: datetime.datetime.now(datetime.UTC))
 
     def told(self, settings: Settings) -> Console:
@@ -68,6 +73,10 @@ class Console:
     def warn(self, sentence: str) -> None:
         """One line on stderr, unless --quiet."""
         self.log(0, sentence)
+
+    def progress(self, piece: str) -> None:
+        """A piece of the row that tells how far something is: it begins with a carriage return, or ends the row."""
+        (self.write_progress or self.write_error)(piece)
 
     def report(self, error: XmppshError) -> None:
         """Tell the user of an error now; nobody tells it again."""
@@ -92,10 +101,11 @@ class Console:
         import click
 
         modes = termios.tcgetattr(0)
-        try:
-            return await apart(ask)
-        except click.Abort:
-            self.write_error("\n")  # the question's line has not ended
-            return None
-        finally:
-            termios.tcsetattr(0, termios.TCSADRAIN, modes)
+        with self.asks():
+            try:
+                return await apart(ask)
+            except click.Abort:
+                self.write_error("\n")  # the question's line has not ended
+                return None
+            finally:
+                termios.tcsetattr(0, termios.TCSADRAIN, modes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -28,10 +28,11 @@ from xmppsh.shell.lines.sent import Place, Sent, bounce
 from xmppsh.shell.lines.xmlinput import XmlInput
 from xmppsh.shell.shown.answers import Answers
 from xmppsh.shell.shown.conversation import Conversation
+from xmppsh.shell.shown.keyboard import Reading, keyboard, unsuspended
 from xmppsh.shell.shown.marks import Marks, News
 from xmppsh.shell.shown.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.shown.reflow import find_prompt_after_resize, folds
-from xmppsh.shell.shown.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth, keyboard, unsuspended
+from xmppsh.shell.shown.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth
 from xmppsh.shell.standing import Standing
 from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.typing.complete import LineCompleter
@@ -77,14 +78,16 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: 
 def _on_screen(app: App, screen: Screen) -> Iterator[None]:
     """All that goes to this terminal, records, errors and the log, is printed above the prompt."""
     console = app.console
-    stdout, write_error = console.stdout, console.write_error
+    before = {name: getattr(console, name) for name in ("stdout", "write_error", "write_progress", "asks")}
+    stdout, console.asks = console.stdout, screen.reads
     console.stdout = ScreenOutput(stdout.fd, screen) if stdout.is_terminal else WholeRecords(stdout.fd)
     if os.isatty(2):
         console.write_error = screen.above if app.settings.format == "json" else screen.tell
+        console.write_progress = screen.progress
     try:
         yield
     finally:
-        console.stdout, console.write_error = stdout, write_error
+        vars(console).update(before)
 
 
 class Repl:
@@ -98,6 +101,7 @@ class Repl:
         self._conversation = Conversation(desk.palette, self.people, self._columns, app.console.now)
         as_conversation = isinstance(app.console.stdout, ScreenOutput) and not app.printer.is_for_programs
         self._sent = Sent(session, lambda _, error: report(app, error))
+        desk.stdin = Reading(desk.stdin.fd, screen.reads)
         desk.conversation, desk.lend, desk.columns = self._conversation, screen.lend, self._columns
         self._interpreter = Interpreter(app, session, self._sent, desk, self._said)
         self._surroundings = Surroundings(app, session, desk, self._sent, self._interpreter.own.left)
@@ -215,9 +219,7 @@ class Repl:
         if self._is_dumb:
             self._screen.dumb_line = lambda: self._message() + self._prompt.default_buffer.text
         try:
-            # prompt_toolkit prints a dumb terminal's prompt before it takes the keys: a Ctrl-D between would be lost.
-            with self._prompt.input.raw_mode() if self._is_dumb else nullcontext():
-                return await self._asked(self._prompt)
+            return await self._asked(self._prompt)
         except EOFError:
             return None
         except KeyboardInterrupt:  # on a dumb terminal prompt_toolkit's own Ctrl-C comes before ours
@@ -230,10 +232,14 @@ class Repl:
         stdout = self._app.console.stdout
         assert isinstance(stdout, WholeRecords)
         await stdout.lock.acquire()
-        with ExitStack() as held:
+        with ExitStack() as keys, ExitStack() as held:
             held.callback(stdout.lock.release)
             if self._is_dumb:  # prompt_toolkit does not call `pre_run` there
                 held.close()
+            # From here on the terminal shows nothing that we do not draw. prompt_toolkit draws first, and on a dumb
+            # terminal takes the keys later: a Ctrl-D between would be lost.
+            keys.enter_context(prompt.input.raw_mode())
+            self._screen.clear_row()
             return await prompt.prompt_async(
                 message, pre_run=held.close, handle_sigint=False, set_exception_handler=False
             )
@@ -304,7 +310,7 @@ class Repl:
         if not self._reads:
             # From the keyboard. With nothing left to stop it came a moment too late, and the shell goes on.
             if self._standing.command is not None:
-                self._screen.above("\n")  # after the terminal's ^C, and before what the command says at its end
+                self._screen.end_row()  # after the terminal's ^C, and before what the command says at its end
                 self._standing.command.cancel()
             return True
         if not self._prompt.default_buffer.text:

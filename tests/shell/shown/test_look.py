@@ -37,3 +37,7 @@ def test_a_number_stays_with_its_unit(unit: str) -> None:
 
 def test_spaces_that_hold_by_themselves_are_shown_as_they_came() -> None:
     assert folded("a\xa0tea, after 20 s, or so", 0, 16) == ["a\xa0tea, after 20", "s, or so"]
+
+
+def test_a_control_sequence_that_is_no_colour_is_text() -> None:
+    assert folded("\x1b[?25lon and on", 0, 40) == ["\x1b[?25lon and on"]

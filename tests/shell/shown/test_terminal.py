@@ -19,7 +19,7 @@ from xmppsh.shell.shown.screen import Drawing, Screen, ScreenOutput
 async def test_what_a_terminal_does_not_take_yet_is_written_in_order_when_it_does() -> None:
     master, slave = os.openpty()
     tty.setraw(slave)
-    screen = Screen(slave)
+    screen = Screen(slave, erases=False)
     output = ScreenOutput(slave, screen)
     told, records = ([f"{what} {number}\n" for number in range(10_000)] for what in ("told", "record"))
     screen.above("".join(told))  # more than a terminal holds, and nobody reads

@@ -99,9 +99,11 @@ def folded(text: str, first: int, columns: int) -> list[str]:
     (`0.2 s`), and so does white space inside it. A URL stays whole always: the terminal goes on with it by itself, so
     that it can still be opened and copied. No colour goes on over the end of a row.
     """
-    if "\x1b" in text:
-        return _painted(text, folded(plain(text), first, columns))
-    room = columns - first
+    rows = _folded(bare := plain(text), columns - first)
+    return rows if text == bare else _painted(text, rows)
+
+
+def _folded(text: str, room: int) -> list[str]:
     rows: list[str] = []
     for line in text.split("\n"):
         if width(line) <= room:

@@ -1,4 +1,4 @@
-"""The terminal of the interactive shell, as prompt_toolkit's input and output.
+"""The terminal of the interactive shell, as prompt_toolkit's output.
 
 No cursor position is ever asked for: some terminals answer late or not at all, and the shell must neither wait for
 them at its end nor complain about them.
@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
-import sys
-import termios
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from prompt_toolkit.data_structures import Size
-from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
@@ -34,8 +30,8 @@ if TYPE_CHECKING:
     from xmppsh.config.schema import Color
 
 MAX_HELD = 256 * 1024  # characters
+ROW_AGAIN = "\r\x1b[K"
 FALLBACK_SIZE = (80, 24)  # columns, rows
-CHARACTERS = 6  # where tcgetattr has the special ones
 
 
 def color_depth(color: Color, env: Mapping[str, str]) -> ColorDepth:
@@ -43,17 +39,6 @@ def color_depth(color: Color, env: Mapping[str, str]) -> ColorDepth:
     if color == "never" or (color == "auto" and env.get("NO_COLOR")):
         return ColorDepth.MONOCHROME
     return ColorDepth.DEFAULT
-
-
-class Keyboard(Vt100Input):
-    """stdin. A terminal that hung up is the end of input (prompt_toolkit alone would read its EIO for ever)."""
-
-    @property
-    def closed(self) -> bool:
-        """Has the terminal gone?"""
-        poll = select.poll()
-        poll.register(self.fileno(), 0)
-        return super().closed or any(events & (select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
 
 
 class Drawing(Vt100_Output):
@@ -92,6 +77,7 @@ class Screen:
         self.prompt: Application[Any] | None = None
         self.free = asyncio.Event()  # not lent
         self.free.set()
+        self._readers = 0  # of what is typed while no prompt stands there
         self.dumb_line: Callable[[], str] | None = None  # what stands there, on a terminal where nothing can be erased
         self._drawn: Drawn | None = None  # the prompt, with nothing but that drawn since the last text
         self._drawing = ""  # what was written for it
@@ -103,7 +89,7 @@ class Screen:
         if not self.free.is_set():
             self._hold(text)
         elif self.prompt is None or not self.has_prompt:
-            self.terminal.write(self._around(text))
+            self.terminal.write(self._row_again() + self._around(text))
         elif self.prompt.renderer.last_rendered_screen is None or not self._erases:
             self.terminal.write(text)
             self.prompt.invalidate()
@@ -142,6 +128,33 @@ class Screen:
         columns = _size(self.terminal.fileno()).columns
         lines = text.removesuffix("\n").split("\n")
         self.above("".join(f"{row}\n" for line in lines for row in folded(line, 0, columns)))
+
+    def clear_row(self) -> None:
+        """Begin the row anew where no prompt stands there."""
+        self.terminal.write(self._row_again())
+
+    def _row_again(self) -> str:
+        """Clears what was typed ahead, which stays to be read and which the next prompt shows, and how far a command
+        is; not a question, and not what is typed to somebody who reads."""
+        return ROW_AGAIN if self._erases and not self._readers else ""
+
+    def end_row(self) -> None:
+        """Go on in the next row, whatever stands in this one."""
+        self.terminal.write("\n")
+
+    def progress(self, piece: str) -> None:
+        """How far the command is: in a row that is drawn again and again, and that whatever is printed replaces."""
+        if self.free.is_set() and not self.has_prompt:
+            self.terminal.write(piece.replace("\r", ROW_AGAIN) if self._erases else piece)
+
+    @contextmanager
+    def reads(self) -> Iterator[None]:
+        """Somebody asks on the terminal, or reads from it."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
 
     def lend(self, work: asyncio.Future[Any]) -> None:
         """Another program has the terminal until `work` is done."""
@@ -185,29 +198,6 @@ class ScreenOutput(WholeRecords):
         async with self.lock:
             await self._screen.terminal.ready()
             self._screen.above(text)
-
-
-def keyboard() -> Keyboard:
-    """The keyboard on stdin."""
-    return Keyboard(sys.stdin)
-
-
-@contextmanager
-def unsuspended(fd: int) -> Iterator[None]:
-    """On this terminal Ctrl-Z is a key, also while a command runs: a shell that is stopped loses its session."""
-    try:
-        before, now = termios.tcgetattr(fd), termios.tcgetattr(fd)
-    except termios.error:  # it hung up
-        yield
-        return
-    now[CHARACTERS][termios.VSUSP] = bytes([os.fpathconf(fd, "PC_VDISABLE")])
-    with suppress(termios.error):
-        termios.tcsetattr(fd, termios.TCSANOW, now)
-    try:
-        yield
-    finally:
-        with suppress(termios.error):
-            termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
 def _size(fd: int) -> Size:
