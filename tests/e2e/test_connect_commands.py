@@ -338,3 +338,13 @@ async def test_who_asks_to_see_us_is_told(prosody: Server, tmp_path: Path) -> No
         await shell.prompt()
         await contact.send_raw(f"<presence to='{account.jid}' type='subscribe'/>")
         await shell.shows(f"{other.jid} asks to see when you are online")
+
+
+async def test_a_hint_names_what_can_be_typed_here(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/roster remove nobody@nowhere.example")
+        await stage.shell.shows("  try: /roster list")
+        await stage.shell.enter("/agent stop")
+        await stage.shell.shows("no agent is running")
+        await stage.shell.enter("/agent status")
+        await stage.shell.shows("  try: xmppsh agent start")

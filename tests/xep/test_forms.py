@@ -70,14 +70,17 @@ def test_all_that_is_wrong_is_named(form: Form, pairs: list[str], sentence: str)
     )
 
 
+FIELDS = ["muc#roomconfig_persistentroom", "muc#roomconfig_roomname", "pubsub#deliver_payloads"]
+FIELDS_ARE = "the fields are muc#roomconfig_persistentroom, muc#roomconfig_roomname, pubsub#deliver_payloads"
+
+
 @pytest.mark.parametrize(("typed", "meant"), [
     ("persistent", "muc#roomconfig_persistentroom=…"), ("ROOMNAME", "muc#roomconfig_roomname=…"),
     ("muc#roomconfig_roomnam", "muc#roomconfig_roomname=…"), ("deliver_payloads", "pubsub#deliver_payloads=…"),
-    ("zebra", "the fields are muc#roomconfig_persistentroom, muc#roomconfig_roomname, pubsub#deliver_payloads"),
+    ("name", "muc#roomconfig_roomname=…"), *((far, FIELDS_ARE) for far in ("zebra", "room", "titles")),
 ])  # fmt: skip
 def test_a_name_that_no_field_has_is_told_with_the_one_that_was_meant(typed: str, meant: str) -> None:
-    fields = ["muc#roomconfig_persistentroom", "muc#roomconfig_roomname", "pubsub#deliver_payloads"]
-    assert names_hint([typed], fields) == meant
+    assert names_hint([typed], FIELDS) == meant
 
 
 @pytest.mark.parametrize("pair", ["name", "=x", ""])

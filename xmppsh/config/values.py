@@ -120,11 +120,11 @@ def pin(text: str) -> str:
     return value
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """What was meant by a word that nobody knows, if anything is like it."""
+def nearest(word: str, known: Iterable[str], like: float = 0.6) -> str | None:
+    """What was meant by a word that nobody knows, if anything is like it: 1 is the same, 0 nothing in common."""
     import difflib  # nobody mistypes all the time
 
-    return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1)), None)
+    return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=like)), None)
 
 
 def choice(name: str, allowed: tuple[Word, ...]) -> Callable[[str], Word]:

@@ -28,6 +28,7 @@ from xmppsh.shell.lines.sent import Place, Sent, bounce
 from xmppsh.shell.lines.xmlinput import XmlInput
 from xmppsh.shell.shown.answers import Answers
 from xmppsh.shell.shown.conversation import Conversation
+from xmppsh.shell.shown.events import is_event
 from xmppsh.shell.shown.keyboard import Reading, keyboard, unsuspended
 from xmppsh.shell.shown.marks import Marks, News
 from xmppsh.shell.shown.printer import Printer, WholeRecords, unwrapped
@@ -275,6 +276,8 @@ class Repl:
         await self._fates.shown()  # what was said before stands above its answer
         shown = unwrapped(self._app, self._session, stanza)
         assert isinstance(shown, MessageRecord)
+        if is_event(shown) and stanza.sender in ("", str(self._session.jid.bare)):
+            return  # what we have done ourselves, here or elsewhere
         target = self._interpreter.target
         if shown.type != "groupchat":
             self.people.note((shown.from_ or "").partition("/")[0])

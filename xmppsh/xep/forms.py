@@ -16,7 +16,7 @@ from xmppsh.plain import dataclass
 from xmppsh.xmlio.build import element
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.xmlio.build import Xml
@@ -26,6 +26,7 @@ CAPTCHA_PAGE = "captcha-fallback-url"
 SILENT = ("fixed", "hidden")  # what nobody fills in
 BOOLEANS = {"1": "1", "true": "1", "yes": "1", "on": "1", "0": "0", "false": "0", "no": "0", "off": "0"}
 CHOSEN = ("list-single", "list-multi", "jid-single", "jid-multi")
+LIKE = 0.75  # how much a name is like another that may have been meant; 1 is the same
 MULTI = ("list-multi", "text-multi", "jid-multi")
 
 
@@ -147,9 +148,15 @@ def filled(form: Form, given: dict[str, list[str]], *, wholly: bool = True) -> d
 def names_hint(unknown: Sequence[str], fields: Sequence[str]) -> str:
     """What to write instead of the names that no field has; else which fields there are."""
     short = {tail.lower(): one for one in fields for tail in (one.rpartition("_")[2], one.rpartition("#")[2], one)}
-    near = [short.get(nearest(name, short) or "") for name in unknown]
+    near = [_meant(name.lower(), short) for name in unknown]
     meant = [f"{one}=…" for one in near if one is not None]
     return " ".join(meant) if meant else f"the fields are {', '.join(fields)}"
+
+
+def _meant(name: str, known: Mapping[str, str]) -> str | None:
+    """The field whose name holds this one alone, or is much like it."""
+    holding = {one for tail, one in known.items() if name in tail}
+    return holding.pop() if len(holding) == 1 else known.get(nearest(name, known, LIKE) or "")
 
 
 def checked(one: Field, texts: Sequence[str]) -> tuple[str, ...]:

@@ -5,18 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppsh.errors import XmppshError
+from xmppsh.later import pattern
 from xmppsh.output.failure import error_text
+from xmppsh.shell.lines.names import available
 
 if TYPE_CHECKING:
+    import re
+
     import click
 
     from xmppsh.app.app import App
     from xmppsh.errors import UsageError
 
+_COMMAND = pattern(r"\bxmppsh ([a-z]+(?: [a-z]+)?)\b")
+
 
 def report(app: App, error: XmppshError) -> None:
     """One error on stderr, in the form that the settings ask for."""
-    app.console.write_error(error_text(error, as_json=app.settings.format == "json"))
+    as_json = app.settings.format == "json"
+    app.console.write_error(error_text(error if as_json else _hinting(error), as_json=as_json))
+
+
+def _hinting(error: XmppshError) -> XmppshError:
+    """The same error. What its hint calls `xmppsh roster list` is /roster list here."""
+    hint = _COMMAND().sub(_as_typed, error.hint) if error.hint else None
+    return error if hint == error.hint else with_text(error, str(error), hint)
+
+
+def _as_typed(found: re.Match[str]) -> str:
+    words = tuple(found[1].split())
+    return f"/{found[1]}" if words in available() or words[:1] in available() else found[0]
 
 
 def usage_error(error: click.ClickException, name: str) -> UsageError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xmppsh import ns
 from xmppsh.output import safe
+from xmppsh.shell.shown.events import happened, is_event
 from xmppsh.shell.shown.look import LEAST_COLUMNS, cut, folded, plain, width
 from xmppsh.shell.shown.refers import reference
 from xmppsh.texts import local, rfc3339
@@ -233,7 +234,9 @@ class Conversation:
         shown = self._palette.kind("mark", " ".join(marks)) + (" " if marks else "")
         if record.subject:
             shown += self._palette.kind("bold", f"[{safe.line(record.subject)}]") + " "
-        if (about := reference(record)) is not None:
+        if is_event(record):
+            shown = f"{ME}{happened(record)}"
+        elif (about := reference(record)) is not None:
             shown = f"{ME}{about.what} {self._earlier(partner, about, said)}"
         elif record.body is not None:
             body = safe.block(record.body.rstrip("\n"), "")
