@@ -154,7 +154,13 @@ async def _job(request: Request, work: Work, settings: Settings, pool: Pool) -> 
         stdin, stdout, stderr = streams
         errors = ClientErrors(stderr)
         console = Console(
-            request.env or {}, ClientInput(stdin), ClientOutput(stdout), errors.write, Shutdown(), cwd=request.cwd
+            request.env or {},
+            ClientInput(stdin),
+            ClientOutput(stdout),
+            errors.write,
+            Shutdown(),
+            shows_progress=os.isatty(request.streams[2]),
+            cwd=request.cwd,
         ).told(settings)
         storage = Storage(console)
         account = Account(settings, console, storage)
