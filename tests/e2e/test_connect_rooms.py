@@ -81,3 +81,26 @@ async def test_a_room_with_a_password_is_entered_with_it(prosody: Server, tmp_pa
         await stage.shell.shows("xmppsh: /join: no such option --nik")
         await stage.shell.enter(f"/join {room} --nick me --room-password=secret")
         await stage.shell.shows("as me; others: 1")
+
+
+async def test_an_invitation_tells_who_invites_why_and_what_accepts_it(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+        await stage.contact.send_raw(
+            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.contact.send_raw(
+            f"<message to='{room}'><x xmlns='http://jabber.org/protocol/muc#user'>"
+            f"<invite to='{stage.jid}'><reason>lumps</reason></invite></x></message>"
+        )
+        said = await stage.shell.shows("lumps")
+        assert "[invitation]" in said
+        assert stage.friend in said or f"{room}/host" in said  # the sentence is the server's
+        await stage.shell.shows(f"  /join {room}")
+        await stage.contact.send_raw(
+            f"<message to='{stage.jid}'><x xmlns='jabber:x:conference' jid='{room}' reason='no sugar'/></message>"
+        )
+        await stage.shell.shows("[invitation] no sugar")
+        await stage.shell.enter(f"/join {room} guest")
+        await stage.shell.shows("others: 1")

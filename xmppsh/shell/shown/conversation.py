@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xmppsh import ns
 from xmppsh.output import safe
 from xmppsh.shell.shown.events import happened, is_event
+from xmppsh.shell.shown.invitation import invitation
 from xmppsh.shell.shown.look import LEAST_COLUMNS, cut, folded, plain, width
 from xmppsh.shell.shown.refers import reference
 from xmppsh.texts import local, rfc3339
@@ -61,7 +62,8 @@ def is_silent(record: MessageRecord) -> bool:
     says_nothing = record.body is None and not record.subject
     # A room without a subject ends the entering with an empty one (XEP-0045 §7.2.15).
     is_known = bool(record.payloads) or record.subject is not None
-    return says_nothing and is_known and all(name.startswith(SILENT) for name in record.payloads)
+    is_silent = says_nothing and is_known and all(name.startswith(SILENT) for name in record.payloads)
+    return is_silent and invitation(record) is None
 
 
 def chat_state(record: MessageRecord) -> str | None:
@@ -227,6 +229,8 @@ class Conversation:
             marks.append("[headline]")
         if record.carbon == "sent":
             marks.append("[sent elsewhere]")
+        if (invited := invitation(record)) is not None:
+            marks.append(invited.mark)
         if REPLACES in record.payloads:
             marks.append("[corrected]")
         if record.encrypted:
@@ -241,9 +245,13 @@ class Conversation:
         elif record.body is not None:
             body = safe.block(record.body.rstrip("\n"), "")
             shown += self._palette.kind("dim", body) if record.encrypted else body
+        elif invited is not None:
+            shown += invited.text
         elif not record.subject and not marks:
             names = ", ".join(safe.line(name.rpartition("}")[2]) for name in record.payloads)
             shown += self._palette.kind("dim", f"(no text; {names or 'empty'})")
+        if invited is not None and invited.line:
+            shown += "\n" + self._palette.kind("name", invited.line)
         for url in record.oob:
             if url != record.body:
                 shown += "\n" + self._palette.kind("link", safe.line(url))
