@@ -104,3 +104,28 @@ async def test_an_invitation_tells_who_invites_why_and_what_accepts_it(server: S
         await stage.shell.shows("[invitation] no sugar")
         await stage.shell.enter(f"/join {room} guest")
         await stage.shell.shows("others: 1")
+
+
+async def test_what_an_occupant_says_to_us_alone_is_answered_so_until_the_room_moves(
+    server: Server, tmp_path: Path
+) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+        await stage.contact.send_raw(
+            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.shows("others: 1")
+        await stage.contact.send_raw(f"<message to='{room}/me' type='chat'><body>psst</body></message>")
+        assert " host " in await stage.shell.shows("[to you alone] psst")
+        await stage.shell.enter(f"/to {room}/host")
+        await stage.shell.enter("what is it?")
+        answer = await stage.contact.wait_for_message(lambda message: message.body == "what is it?")
+        assert (answer.sender, answer.type) == (f"{room}/me", "chat")
+        await stage.contact.send_raw(
+            f"<iq type='set' id='end' to='{room}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+            f"<destroy jid='coffee@{server.conference}'><reason>no tea</reason></destroy></query></iq>"
+        )
+        await stage.shell.shows("the room was destroyed: no tea")
+        await stage.shell.shows(f"  try: /join coffee@{server.conference}")

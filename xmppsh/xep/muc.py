@@ -247,6 +247,12 @@ def is_destroyed(presence: Element) -> bool:
     return tree(presence).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}destroy") is not None
 
 
+def successor(presence: Element) -> str | None:
+    """The room that takes the place of one that was destroyed (§10.9)."""
+    destroyed = tree(presence).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}destroy")
+    return None if destroyed is None else destroyed.get("jid")
+
+
 def how_outside(presence: Element) -> str:
     """In what way we came to be outside of a room, by whom, and why."""
     told, codes = tree(presence).find(f"{{{ns.MUC_USER}}}x"), statuses(presence)
@@ -258,7 +264,8 @@ def how_outside(presence: Element) -> str:
         actor = one.find(f"{{{ns.MUC_USER}}}actor")
         by = by if actor is None else actor.get("nick") or actor.get("jid")
         reason = reason or one.findtext(f"{{{ns.MUC_USER}}}reason", "")
-    return how + (f" by {by}" if by else "") + (f": {reason}" if reason else "")
+    instead = f"; {room} takes its place" if (room := successor(presence)) else ""
+    return how + (f" by {by}" if by else "") + (f": {reason}" if reason else "") + instead
 
 
 def is_subject(stanza: Element) -> bool:

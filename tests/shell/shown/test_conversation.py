@@ -51,6 +51,34 @@ def test_a_long_text_is_folded_at_words_and_indented_under_its_beginning() -> No
     assert two == " " * one.index("incoming") + "folded at its words"
 
 
+@pytest.mark.parametrize(
+    ("payloads", "told"),
+    [
+        (("{urn:xmpp:jingle-message:0}propose", "{urn:xmpp:sid:0}stanza-id"), "calls; a call cannot be taken here"),
+        (("{urn:xmpp:attention:0}attention",), "asks for your attention"),
+    ],
+)
+def test_what_is_meant_for_people_without_a_text_is_told_in_words(payloads: tuple[str, ...], told: str) -> None:
+    shown = conversation().incoming(message(None, payloads=payloads), current=ROMEO)
+    assert rows(shown)[1].endswith(f" * romeo  {told}")
+
+
+def test_how_a_call_goes_on_is_silent() -> None:
+    for name in ("proceed", "finish", "{urn:xmpp:receipts}received"):
+        payload = name if name.startswith("{") else f"{{urn:xmpp:jingle-message:0}}{name}"
+        assert conversation().incoming(message(None, payloads=(payload,)), current=ROMEO) == ""
+
+
+def test_what_an_occupant_says_to_us_alone_is_told_as_that() -> None:
+    people = People()
+    people.rooms["tea@rooms.example"] = "me"
+    talk = Conversation(Palette(colors=False), people, lambda: 60, lambda: NOW)
+    said = talk.incoming(message("psst", from_="tea@rooms.example/host"), current=None)
+    assert rows(said)[1].endswith(" host     [to you alone] psst")
+    said = talk.incoming(message("tea?", from_="tea@rooms.example/host", type="groupchat", room=True), current=None)
+    assert rows(said)[0].endswith(" host     tea?")
+
+
 def test_who_says_me_acts() -> None:
     talk = conversation()
     assert rows(talk.incoming(message("/me waves"), current=ROMEO))[1].endswith(" * romeo  waves")

@@ -13,11 +13,13 @@ from xmppsh.xep.muc import (
     SELF,
     CannotJoin,
     how_outside,
+    is_destroyed,
     join_presence,
     leave_presence,
     new_nick,
     refusal,
     statuses,
+    successor,
     there,
 )
 from xmppsh.xep.stored_first import StoredFirst
@@ -127,8 +129,9 @@ def learn(people: People, presence: Element) -> XmppshError | None:
         people.rooms[bare] = renamed
         return None
     people.forget_room(bare)
-    hint = None if BANNED in statuses(presence) else f"/join {bare}"
-    return Outside(f"{bare}: {how_outside(presence)}", hint=hint)
+    is_final = is_destroyed(presence) or BANNED in statuses(presence)
+    to_join = successor(presence) if is_final else bare
+    return Outside(f"{bare}: {how_outside(presence)}", hint=to_join and f"/join {to_join}")
 
 
 class Again(Greeting):

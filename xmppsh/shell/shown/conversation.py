@@ -41,7 +41,13 @@ SILENT = (
     f"{{{ns.SID}}}",
     f"{{{ns.DELAY}}}",
     f"{{{ns.MUC_USER}}}",
+    f"{{{ns.JINGLE_MESSAGE}}}",
 )
+# What says something to people without a text.
+WORDLESS = {
+    f"{{{ns.JINGLE_MESSAGE}}}propose": "calls; a call cannot be taken here",
+    f"{{{ns.ATTENTION}}}attention": "asks for your attention",
+}
 REPLACES = f"{{{ns.CORRECTION}}}replace"
 OURS = r"[\s*]*you\b"  # what our own messages begin with; a nickname or account that does is written out
 ELSEWHERE = "elsewhere"  # said by another client of ours
@@ -63,7 +69,12 @@ def is_silent(record: MessageRecord) -> bool:
     # A room without a subject ends the entering with an empty one (XEP-0045 §7.2.15).
     is_known = bool(record.payloads) or record.subject is not None
     is_silent = says_nothing and is_known and all(name.startswith(SILENT) for name in record.payloads)
-    return is_silent and invitation(record) is None
+    return is_silent and _wordless(record) is None and invitation(record) is None
+
+
+def _wordless(record: MessageRecord) -> str | None:
+    told = [WORDLESS[name] for name in record.payloads if name in WORDLESS]
+    return told[0] if told and record.body is None else None
 
 
 def chat_state(record: MessageRecord) -> str | None:
@@ -119,7 +130,7 @@ class Conversation:
         if bare != current:
             self.unread[bare] = self.unread.pop(bare, 0) + 1
             _shorten(self.unread)
-        who = resource if record.room and resource else self._people.short(bare)
+        who = resource if resource and (record.room or bare in self._people.rooms) else self._people.short(bare)
         if re.match(OURS, who, re.IGNORECASE):
             who = record.from_ or ""
         color = record.from_ if record.room else bare
@@ -227,6 +238,8 @@ class Conversation:
         marks = []
         if record.type == "headline":
             marks.append("[headline]")
+        if partner in self._people.rooms and not record.room and (record.from_ or "").startswith(f"{partner}/"):
+            marks.append("[to you alone]")
         if record.carbon == "sent":
             marks.append("[sent elsewhere]")
         if (invited := invitation(record)) is not None:
@@ -240,6 +253,8 @@ class Conversation:
             shown += self._palette.kind("bold", f"[{safe.line(record.subject)}]") + " "
         if is_event(record):
             shown = f"{ME}{happened(record)}"
+        elif (wordless := _wordless(record)) is not None:
+            shown = f"{ME}{wordless}"
         elif (about := reference(record)) is not None:
             shown = f"{ME}{about.what} {self._earlier(partner, about, said)}"
         elif record.body is not None:
