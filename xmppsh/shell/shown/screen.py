@@ -89,7 +89,7 @@ class Screen:
         if not self.free.is_set():
             self._hold(text)
         elif self.prompt is None or not self.has_prompt:
-            self.terminal.write(self._row_again() + self._around(text))
+            self.terminal.write(self._new_row() + self._around(text))
         elif self.prompt.renderer.last_rendered_screen is None or not self._erases:
             self.terminal.write(text)
             self.prompt.invalidate()
@@ -131,12 +131,14 @@ class Screen:
 
     def clear_row(self) -> None:
         """Begin the row anew where no prompt stands there."""
-        self.terminal.write(self._row_again())
+        self.terminal.write(self._new_row())
 
-    def _row_again(self) -> str:
-        """Clears what was typed ahead, which stays to be read and which the next prompt shows, and how far a command
-        is; not a question, and not what is typed to somebody who reads."""
-        return ROW_AGAIN if self._erases and not self._readers else ""
+    def _new_row(self) -> str:
+        """Begins the next row below a question, or what is typed to somebody who reads. Anything else is cleared: what
+        was typed ahead stays to be read, and the next prompt shows it; how far a command is, is told again."""
+        if self._readers:
+            return "\n"
+        return ROW_AGAIN if self._erases else ""
 
     def end_row(self) -> None:
         """Go on in the next row, whatever stands in this one."""
