@@ -44,7 +44,7 @@ class Account:
         if jid is None:
             raise UsageError("no account is given", hint="--jid user@domain, XMPPSH_JID, or jid = in the config file")
         if jid.localpart is None and not self.settings.anonymous:
-            raise UsageError(f"{jid} is a domain, not an account", hint="--jid user@domain")
+            raise UsageError(f"{jid} is a domain, not an account", hint=f"user@{jid.domainpart}")
         return jid
 
     @cached_property
