@@ -67,6 +67,8 @@ def test_how_a_call_goes_on_is_silent() -> None:
     for name in ("proceed", "finish", "{urn:xmpp:receipts}received"):
         payload = name if name.startswith("{") else f"{{urn:xmpp:jingle-message:0}}{name}"
         assert conversation().incoming(message(None, payloads=(payload,)), current=ROMEO) == ""
+    ours = message(None, payloads=("{urn:xmpp:jingle-message:0}propose",), carbon="sent", to=ROMEO)
+    assert conversation().incoming(ours, current=ROMEO) == ""
 
 
 def test_what_an_occupant_says_to_us_alone_is_told_as_that() -> None:

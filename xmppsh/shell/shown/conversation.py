@@ -73,6 +73,9 @@ def is_silent(record: MessageRecord) -> bool:
 
 
 def _wordless(record: MessageRecord) -> str | None:
+    """What somebody wants of us without a word."""
+    if record.carbon == "sent":
+        return None
     told = [WORDLESS[name] for name in record.payloads if name in WORDLESS]
     return told[0] if told and record.body is None else None
 
