@@ -26,7 +26,7 @@ BAD = {
         "localpart@domain/resource",
     ),
     "no account": (["ping"], "no account is given", "--jid user@domain"),
-    "an account without a name": (["-j", "example.org", "ping"], "example.org is a domain, not an account", "user@example.org"),
+    "an account without a name": (["-j", "example.org", "ping"], "example.org is a domain, not an account", "user@e"),
     "count below one": (["ping", "-c", "0"], "Invalid value for '-c' / '--count': 0 is not in the range", "xmppsh"),
     "unknown kind of IQ": (["iq", "put", "a@b", "<x/>"], "Invalid value for 'get|set': 'put' is not", "xmppsh iq"),
     "bad timeout": (["ping", "--timeout", "soon"], "--timeout: 'soon' is not a number of seconds", ""),
