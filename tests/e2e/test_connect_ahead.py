@@ -59,3 +59,27 @@ async def test_a_command_that_is_stopped_says_so_where_it_was_stopped(prosody: S
         stage.shell.type(CTRL_C)
         await stage.shell.prompt()
         assert "^C" in stage.shell.lines
+
+
+async def test_a_question_that_is_given_up_takes_nothing_of_what_is_typed_next(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        for given_up in (CTRL_C, CTRL_D):
+            await stage.shell.enter(f"/pubsub delete {stage.jid} news")
+            await stage.shell.until(lambda: stage.shell.line.endswith("[y/N]:"), "the question")
+            stage.shell.type(given_up)
+            await stage.shell.prompt()
+            await stage.is_alive()
+            await stage.shell.prompt()
+
+
+async def test_a_message_that_comes_during_a_question_stands_below_it(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter(f"/pubsub delete {stage.jid} news")
+        await stage.shell.until(lambda: stage.shell.line.endswith("[y/N]:"), "the question")
+        await stage.contact.send(stage.jid, "knock")
+        await stage.shell.shows("knock")
+        assert f"Delete news of {stage.jid}? [y/N]:" in stage.shell.lines
+        stage.shell.type("perhaps\r")
+        await stage.shell.shows("Error: y or n")
+        stage.shell.type("n\r")
+        await stage.shell.prompt()

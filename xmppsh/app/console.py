@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from contextlib import nullcontext
 from dataclasses import field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.failure import error_text
 from xmppsh.plain import dataclass
-from xmppsh.tasks import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,8 +33,8 @@ class Console:
     env: the environment of whoever gave the command. may_prompt: are stdin and stderr a terminal? shows_progress: is
     stderr one? verbosity: how often -v was given, -1 for --quiet. as_json: errors are JSON objects. cwd: what relative
     paths start from. now: the time, in UTC. contents: of the files that can be read only once, by their paths.
-    umask: for the programs that it starts; -1 is ours. write_progress: how far something is, in one row that is drawn
-    again and again; None where it goes where errors go. asks: says that the row of the terminal holds a question.
+    umask: for the programs that it starts; -1 is ours. write_piece: writes what need not be whole rows; None where that
+    goes where errors go. asks: says that the row of the terminal holds a question.
     """
 
     env: Mapping[str, str]
@@ -51,7 +49,7 @@ class Console:
     contents: Mapping[Path, bytes] = field(default_factory=dict)
     shows_progress: bool = False
     umask: int = -1
-    write_progress: Callable[[str], None] | None = None
+    write_piece: Callable[[str], None] | None = None
     asks: Callable[[], AbstractContextManager[None]] = nullcontext
     now: Callable[[], datetime.datetime] = field(default=lambda: datetime.datetime.now(datetime.UTC))
 
@@ -74,9 +72,9 @@ class Console:
         """One line on stderr, unless --quiet."""
         self.log(0, sentence)
 
-    def progress(self, piece: str) -> None:
-        """A piece of the row that tells how far something is: it begins with a carriage return, or ends the row."""
-        (self.write_progress or self.write_error)(piece)
+    def piece(self, text: str) -> None:
+        """Write a piece of a row: a question, or how far something is, which begins with a carriage return."""
+        (self.write_piece or self.write_error)(text)
 
     def report(self, error: XmppshError) -> None:
         """Tell the user of an error now; nobody tells it again."""
@@ -87,25 +85,14 @@ class Console:
         """Ask yes or no on the terminal; without one raise UsageError, whose hint is what to give `instead`."""
         if not self.may_prompt:
             raise UsageError(f"there is no terminal to ask on: {question}", hint=instead)
-        import click
+        from xmppsh.app.asking import yes_or_no
 
-        return await self.typed(partial(click.confirm, question, err=True)) or False
+        return await self.ask(f"{question} [y/N]: ", yes_or_no) or False
 
-    async def typed(self, ask: Callable[[], T]) -> T | None:
-        """What `ask` gets typed on the terminal; None where Ctrl-D is typed instead.
+    async def ask(self, question: str, taken: Callable[[str], T], *, hidden: bool = False) -> T | None:
+        """What `taken` makes of the line that is typed on the terminal, asked for again where it raises UsageError or
+        DataError; None where Ctrl-D is typed instead. hidden: the answer is not shown."""
+        from xmppsh.app.asking import asked  # most commands ask nothing
 
-        In a thread, so that a signal is heard meanwhile: then the terminal gets back what a hidden input has changed.
-        """
-        import termios
-
-        import click
-
-        modes = termios.tcgetattr(0)
         with self.asks():
-            try:
-                return await apart(ask)
-            except click.Abort:
-                self.write_error("\n")  # the question's line has not ended
-                return None
-            finally:
-                termios.tcsetattr(0, termios.TCSADRAIN, modes)
+            return await asked(question, taken, self.piece, hidden=hidden)

@@ -46,7 +46,7 @@ class _Stderr:
     def write(self, text: str) -> int:
         """A piece of the bar."""
         if self._shown:
-            self._app.console.progress(text)
+            self._app.console.piece(text)
         return len(text)
 
     def flush(self) -> None:
@@ -74,7 +74,7 @@ class Counter:
             self._bar = Progress(self._app, self._label, total)
             self._bar.__enter__()
         if self._bar is None:
-            self._app.console.progress(f"\r{self._label}  {count}")
+            self._app.console.piece(f"\r{self._label}  {count}")
         else:
             self._bar(count - self._shown)
         self._shown = count
@@ -84,7 +84,7 @@ class Counter:
         if self._bar is not None:
             self._bar.__exit__()
         elif self._shown:
-            self._app.console.progress("\n")
+            self._app.console.piece("\n")
 
 
 async def listed(app: App, label: str, pages: AsyncGenerator[Page[T]]) -> AsyncGenerator[T]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import field
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from xmppsh.errors import DataError, UsageError
+from xmppsh.errors import UsageError
 from xmppsh.output import safe
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -14,6 +13,7 @@ from xmppsh.xep.forms import Field, Form, checked, filled, submitted
 
 if TYPE_CHECKING:
     from xmppsh.app.app import App
+    from xmppsh.app.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ async def completed(app: App, form: Form, given: dict[str, list[str]]) -> dict[s
         for line in filter(None, (form.title, *form.instructions, form.captcha_page)):
             app.console.write_error(safe.block(line) + "\n")
         for one in missing:
-            if (texts := await app.console.typed(partial(_ask, one))) is None:
+            if (texts := await _asked(app.console, one)) is None:
                 break  # what is left is missing
             given = given | {one.name: texts}
     try:
@@ -71,28 +71,31 @@ async def completed(app: App, form: Form, given: dict[str, list[str]]) -> dict[s
         raise
 
 
-def _ask(one: Field) -> list[str]:
+async def _asked(console: Console, one: Field) -> list[str] | None:
     """Ask on the terminal until the answer fits: values of a list are separated by commas, a text of lines ends with an
-    empty one."""
-    import click
+    empty one. None for Ctrl-D."""
 
     def fitting(answer: str) -> list[str]:
         texts = _several(one, answer) if one.type in ("list-multi", "jid-multi") else [answer]
-        try:
-            submitted({one.name: checked(one, texts)})  # and XML can carry it
-        except (UsageError, DataError) as error:
-            raise click.UsageError(safe.line(str(error))) from error
+        submitted({one.name: checked(one, texts)})  # and XML can carry it
         return texts
 
     how = {"boolean": "yes|no", "text-multi": "an empty line ends it"}
     choices = how.get(one.type) or "|".join(value for value, _ in one.options)
     label = safe.line(f"{one.label or one.name} ({choices})" if choices else one.label or one.name)
-    answer: list[str] = click.prompt(label, err=True, hide_input=one.type == "text-private", value_proc=fitting)
+    answer: list[str] = []
+    while not any(answer):  # it is required
+        first = await console.ask(f"{label}: ", fitting, hidden=one.type == "text-private")
+        if first is None:
+            return None
+        answer = first
     while one.type == "text-multi":
-        line = click.prompt("", default="", show_default=False, err=True, value_proc=fitting, prompt_suffix="… ")
-        if line == [""]:
+        more = await console.ask("… ", fitting)
+        if more is None:
+            return None
+        if more == [""]:
             break
-        answer += line
+        answer += more
     return answer
 
 

@@ -79,12 +79,12 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: 
 def _on_screen(app: App, screen: Screen) -> Iterator[None]:
     """All that goes to this terminal, records, errors and the log, is printed above the prompt."""
     console = app.console
-    before = {name: getattr(console, name) for name in ("stdout", "write_error", "write_progress", "asks")}
+    before = {name: getattr(console, name) for name in ("stdout", "write_error", "write_piece", "asks")}
     stdout, console.asks = console.stdout, screen.reads
     console.stdout = ScreenOutput(stdout.fd, screen) if stdout.is_terminal else WholeRecords(stdout.fd)
     if os.isatty(2):
         console.write_error = screen.above if app.settings.format == "json" else screen.tell
-        console.write_progress = screen.progress
+        console.write_piece = screen.piece
     try:
         yield
     finally:

@@ -144,10 +144,13 @@ class Screen:
         """Go on in the next row, whatever stands in this one."""
         self.terminal.write("\n")
 
-    def progress(self, piece: str) -> None:
-        """How far the command is: in a row that is drawn again and again, and that whatever is printed replaces."""
+    def piece(self, text: str) -> None:
+        """Write what need not be a whole row, where no prompt stands: a question, or how far the command is.
+
+        That begins with a carriage return and takes the row anew; whatever is printed next takes its place.
+        """
         if self.free.is_set() and not self.has_prompt:
-            self.terminal.write(piece.replace("\r", ROW_AGAIN) if self._erases else piece)
+            self.terminal.write(text.replace("\r", ROW_AGAIN) if self._erases else text)
 
     @contextmanager
     def reads(self) -> Iterator[None]:
