@@ -121,6 +121,7 @@ async def test_what_an_occupant_says_to_us_alone_is_answered_so_until_the_room_m
         assert " host " in await stage.shell.shows("[to you alone] psst")
         await stage.shell.enter(f"/to {room}/host")
         await stage.shell.enter("what is it?")
+        await stage.shell.shows("[to host alone] what is it?")
         answer = await stage.contact.wait_for_message(lambda message: message.body == "what is it?")
         assert (answer.sender, answer.type) == (f"{room}/me", "chat")
         await stage.contact.send_raw(
@@ -129,3 +130,25 @@ async def test_what_an_occupant_says_to_us_alone_is_answered_so_until_the_room_m
         )
         await stage.shell.shows("the room was destroyed: no tea")
         await stage.shell.shows(f"  try: /join coffee@{server.conference}")
+
+
+async def test_another_nick_brings_no_history_again(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+        await stage.contact.send_raw(
+            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )  # Prosody 0.12 destroys a room whose only occupant takes another nick
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.prompt(room)
+        await stage.shell.enter("only once")
+        await stage.shell.shows("me       only once")
+        await stage.shell.enter(f"/join {room} myself")
+        await stage.shell.shows("as myself; others: 1")
+        await stage.shell.enter("/to")
+        await stage.shell.prompt()
+        await stage.shell.enter(f"/to {room.partition('@')[0]}")
+        await stage.shell.prompt(room)
+        await stage.shell.enter("and again")
+        await stage.shell.shows("myself   and again")
+        assert sum(" only once" in line and "> " not in line for line in stage.shell.history) == 1

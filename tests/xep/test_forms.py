@@ -77,7 +77,7 @@ FIELDS_ARE = "the fields are muc#roomconfig_persistentroom, muc#roomconfig_roomn
 @pytest.mark.parametrize(("typed", "meant"), [
     ("persistent", "muc#roomconfig_persistentroom=…"), ("ROOMNAME", "muc#roomconfig_roomname=…"),
     ("muc#roomconfig_roomnam", "muc#roomconfig_roomname=…"), ("deliver_payloads", "pubsub#deliver_payloads=…"),
-    ("name", "muc#roomconfig_roomname=…"), *((far, FIELDS_ARE) for far in ("zebra", "room", "titles")),
+    ("name", "muc#roomconfig_roomname=…"), *((far, FIELDS_ARE) for far in ("zebra", "room", "titles", "x_zebra")),
 ])  # fmt: skip
 def test_a_name_that_no_field_has_is_told_with_the_one_that_was_meant(typed: str, meant: str) -> None:
     assert names_hint([typed], FIELDS) == meant

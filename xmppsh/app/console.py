@@ -50,7 +50,7 @@ class Console:
     shows_progress: bool = False
     umask: int = -1
     write_piece: Callable[[str], None] | None = None
-    asks: Callable[[], AbstractContextManager[None]] = nullcontext
+    asks: Callable[[str], AbstractContextManager[object]] = nullcontext
     now: Callable[[], datetime.datetime] = field(default=lambda: datetime.datetime.now(datetime.UTC))
 
     def told(self, settings: Settings) -> Console:
@@ -94,5 +94,5 @@ class Console:
         DataError; None where Ctrl-D is typed instead. hidden: the answer is not shown."""
         from xmppsh.app.asking import asked  # most commands ask nothing
 
-        with self.asks():
+        with self.asks(question):
             return await asked(question, taken, self.piece, hidden=hidden)

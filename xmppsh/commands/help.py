@@ -54,6 +54,7 @@ def text_of(words: tuple[str, ...]) -> str:
         known = 0
         while words[: known + 1] in GROUPS:
             known += 1
-        raise unknown(words[known], words[:known], "xmppsh help ", TOPICS if known == 0 else ())
+        names = [*children(words[:known]), *(TOPICS if known == 0 else ())]
+        raise unknown(words[known], names, words[:known], "xmppsh help ")
     name = f"xmppsh {' '.join(words)}"
     return found.get_help(click.Context(found, info_name=name, max_content_width=80, terminal_width=80)) + "\n"

@@ -58,7 +58,7 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Raises UsageError for a name that is no command, with the one that was meant."""
         if args and args[0] not in children(self.path):
-            raise unknown(args[0], self.path)
+            raise unknown(args[0], children(self.path), self.path)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
@@ -85,14 +85,14 @@ def group(path: Path, facts: Group) -> CommandGroup:
     )
 
 
-def unknown(name: str, path: Path = (), prefix: str = "xmppsh ", others: Iterable[str] = ()) -> UsageError:
+def unknown(name: str, known: Iterable[str], path: Path = (), prefix: str = "xmppsh ") -> UsageError:
     """The error for a word that is no command.
 
-    prefix: what the user writes before a command here; others: words that could stand here beside commands.
+    known: the words that could stand here; prefix: what the user writes before a command.
     """
     import difflib  # nobody mistypes all the time
 
-    near = difflib.get_close_matches(name.lower(), [*children(path), *others], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     whole = " ".join([*path, name])
     if near:
         asked = prefix + " ".join([*path, near[0]])

@@ -212,7 +212,9 @@ class Repl:
         if target is None or str(target) in self.people.rooms:  # a room says it to us as well
             self._fates.watch(place)
         else:
-            self._fates.said(stanza_id, str(target.bare), text, place)
+            bare, alone = str(target.bare), target.resourcepart
+            to_occupant = f"[to {alone} alone] " if alone and bare in self.people.rooms else ""
+            self._fates.said(stanza_id, bare, to_occupant + text, place)
 
     async def _read(self) -> str | None:
         """A line, or several of XML; None at the end of input."""
@@ -294,6 +296,8 @@ class Repl:
             self._conversation.mark(news.partner, news.ids, news.mark)
 
     def _tell_bounce(self, stanza: Element) -> bool:
+        if self._desk.answers is not None and self._desk.answers.is_refused(stanza):
+            return True
         self._mark(self._marks.came_back(stanza))
         if self._sent.place_of(stanza) is None and not self._interpreter.reports_bounces:
             report(self._app, bounce(stanza))

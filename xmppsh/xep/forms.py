@@ -156,7 +156,10 @@ def names_hint(unknown: Sequence[str], fields: Sequence[str]) -> str:
 def _meant(name: str, known: Mapping[str, str]) -> str | None:
     """The field whose name holds this one alone, or is much like it."""
     holding = {one for tail, one in known.items() if name in tail}
-    return holding.pop() if len(holding) == 1 else known.get(nearest(name, known, LIKE) or "")
+    if len(holding) == 1:
+        return holding.pop()
+    # What all names of a form begin with makes them alike.
+    return known.get(nearest(name.rpartition("_")[2].rpartition("#")[2], known, LIKE) or "")
 
 
 def checked(one: Field, texts: Sequence[str]) -> tuple[str, ...]:

@@ -59,6 +59,11 @@ def join_presence(
     return element("presence", {"to": address}, element("x", {"xmlns": ns.MUC}, *parts))
 
 
+def nick_presence(room: Jid, nick: str) -> Xml:
+    """Take another nick where we are in already (§7.6): who asks to be let in a second time gets the history again."""
+    return element("presence", {"to": str(room.bare.with_resource(nick))})
+
+
 def leave_presence(room: Jid, nick: str) -> Xml:
     """Leave (§7.14)."""
     return element("presence", {"to": str(room.bare.with_resource(nick)), "type": "unavailable"})

@@ -32,10 +32,10 @@ def asks(message: Element) -> bool:
     return tree(message).find(REQUEST) is not None
 
 
-def receipt(message: Element) -> Xml:
-    """Tell the very client that has sent it."""
+def receipt(message: Element, own_id: str | None = None) -> Xml:
+    """Tell the very client that has sent it. own_id: the receipt's own, otherwise a new one."""
     received = element("received", {"xmlns": ns.RECEIPTS, "id": message.id})
-    address = {"to": message.sender, "type": message.attributes.get("type"), "id": new_id()}
+    address = {"to": message.sender, "type": message.attributes.get("type"), "id": own_id or new_id()}
     return element("message", address, received)
 
 

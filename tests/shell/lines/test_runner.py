@@ -6,8 +6,8 @@ from xmppsh.errors import MalformedJid, UsageError
 from xmppsh.registry import COMMANDS
 from xmppsh.registry.base import Work
 from xmppsh.registry.groups import load
-from xmppsh.shell.lines.builtins import ELSEWHERE
-from xmppsh.shell.lines.names import exists, is_own
+from xmppsh.shell.lines.builtins import BUILTINS, ELSEWHERE
+from xmppsh.shell.lines.names import exists, here, is_own
 from xmppsh.shell.lines.runner import find, help_text, parse, split_words, text_words
 
 
@@ -77,6 +77,15 @@ def test_help_is_given_as_text() -> None:
 def test_a_wrong_line_says_what_is_wrong(name: str, tail: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         parse(name, tail)
+
+
+@pytest.mark.parametrize("typed", ["pi", "conn", "ru", "accont", "agent stat"])
+def test_what_is_proposed_can_be_typed_here(typed: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(*typed.split(" ")[:1], " ".join(typed.split(" ")[1:]))
+    proposed = (caught.value.hint or "").partition(" lists")[0].removeprefix("/").split(" ")
+    assert proposed[0] in here(()) | BUILTINS.keys()
+    assert len(proposed) == 1 or proposed[0] == "help" or proposed[1] in here((proposed[0],))
 
 
 def test_a_malformed_address_is_named() -> None:

@@ -39,6 +39,18 @@ def test_what_is_shown_was_delivered_and_the_newest_is_read_once() -> None:
     assert told((first, True)) == [f"{ROMEO}/x received m1", f"{ROMEO}/x displayed m1"]
 
 
+def test_an_answer_that_comes_back_is_known_by_its_id() -> None:
+    sent: list[Xml] = []
+    people = People()
+    people.set_contact(Contact(ROMEO, subscription="both"))
+    answers = Answers(sent.append, people)
+    answers.shown(read_element(message(REQUEST, MARKABLE)), read=True)
+    assert len(sent) == 2
+    for one in sent:
+        assert answers.is_refused(read_element(message(stanza_id=read_element(one).id or "", kind="error")))
+    assert not answers.is_refused(read_element(message(stanza_id="m1", kind="error")))
+
+
 @pytest.mark.parametrize(
     ("xml", "subscription"),
     [

@@ -34,6 +34,19 @@ def test_strangers_cannot_make_the_shell_remember_ever_more() -> None:
     assert people.online["romeo@example.org"] == {"x": "away"}
 
 
+def test_a_room_has_the_short_name_that_its_prompt_shows() -> None:
+    people = People()
+    people.rooms["tea@rooms.example.org"] = "me"
+    assert people.short("tea@rooms.example.org") == "tea"
+    assert people.named("tea") == "tea@rooms.example.org"
+    people.set_contact(Contact("tea@example.net", subscription="both"))
+    assert people.named("tea") is None
+    assert people.short("tea@rooms.example.org") == "tea@rooms.example.org"
+    assert people.short("tea@example.net") == "tea@example.net"
+    people.forget_room("tea@rooms.example.org")
+    assert people.named("tea") == "tea@example.net"
+
+
 def test_a_name_is_short_again_once_its_other_owner_is_forgotten() -> None:
     people = People()
     for domain in ("example.net", "example.org"):

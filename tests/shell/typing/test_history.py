@@ -35,6 +35,7 @@ def test_lines_are_kept_newest_first_for_the_next_shell_and_for_nobody_else(tmp_
         "/ping --password-command 'pass x'",
         "<iq type='set'><query xmlns='jabber:iq:register'><username>x</username></query></iq>",
         "<x:password>secret</x:password>",
+        "/room config tea@rooms.example muc#roomconfig_roomsecret=secret",
     ],
 )
 def test_a_line_with_a_secret_is_kept_nowhere(tmp_path: Path, line: str) -> None:

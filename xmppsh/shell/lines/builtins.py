@@ -41,7 +41,9 @@ BUILTINS: dict[str, Builtin] = {
     "timing": Builtin("/timing on|off", "Show how long each command takes.", "/timing on", ("on|off",)),
     "x": Builtin("/x on|off", "Show records with one field per line.", "/x on", ("on|off",)),
     "o": Builtin("/o [FILE]", "Write command output to FILE; without FILE, to the screen.", "/o out.txt", ("file",)),
-    "source": Builtin("/source FILE", "Run the lines of FILE.", "/source greet.xmppsh", ("file",)),
+    "source": Builtin(
+        "/source FILE", "Run the lines of FILE, up to the first error.", "/source greet.xmppsh", ("file",)
+    ),
     "alias": Builtin("/alias [NAME [LINE]]", "Give a line a name; with only NAME, remove it.", "/alias p /ping -c 3"),
     "watch": Builtin(
         "/watch S COMMAND", "Run COMMAND every S seconds, until Ctrl-C.", "/watch 5 /ping", ("", "command")

@@ -14,6 +14,11 @@ def available() -> dict[Path, Spec]:
     return {path: spec for path, spec in COMMANDS.items() if spec.not_in_shell is None}
 
 
+def here(path: Path) -> set[str]:
+    """What may follow the words of a group, or begin a command."""
+    return {one[len(path)] for one in available() if one[: len(path)] == path}
+
+
 def exists(name: str) -> bool:
     """Is there a command, or a group of commands, of that name?"""
     return name in BUILTINS or (name,) in COMMANDS or (name,) in GROUPS
@@ -37,6 +42,6 @@ def keeps_text(name: str) -> bool:
 
 def described() -> list[tuple[str, str]]:
     """All commands that may be typed, each with its line of help."""
-    here = {path[0] for path in available()}
-    registered = {f"/{name}": facts.help for name, facts in children(()).items() if name in here}
+    names = here(())
+    registered = {f"/{name}": facts.help for name, facts in children(()).items() if name in names}
     return sorted({**registered, **{f"/{name}": facts.help for name, facts in BUILTINS.items()}}.items())

@@ -17,6 +17,7 @@ from xmppsh.xep.muc import (
     join_presence,
     leave_presence,
     new_nick,
+    nick_presence,
     refusal,
     statuses,
     successor,
@@ -49,8 +50,8 @@ async def join(session: Session, people: People, room: Jid, nick: str, password:
     """
     arrivals = session.subscribe("presence")
     bare = str(room.bare)
-    entering = join_presence(room, nick, password, history=HISTORY)
     former = people.rooms.get(bare)  # where we are in it already, by the name that is to be changed
+    entering = join_presence(room, nick, password, history=HISTORY) if former is None else nick_presence(room, nick)
     people.rooms[bare] = nick  # before the occupants come
     people.entering.add(bare)
     people.room_passwords.pop(bare, None)

@@ -14,7 +14,7 @@ from xmppsh.registry.groups import load, unknown
 from xmppsh.shell.lines.builtins import BUILTINS, ELSEWHERE
 from xmppsh.shell.lines.failure import usage_error
 from xmppsh.shell.lines.line import xml_start
-from xmppsh.shell.lines.names import OF_A_COMMAND, available, is_own
+from xmppsh.shell.lines.names import OF_A_COMMAND, here, is_own
 from xmppsh.shell.lines.records import ShellPrinter
 from xmppsh.shell.lines.words import Lexer, split
 
@@ -77,10 +77,10 @@ def find(name: str, tail: str) -> tuple[Path | str, str]:
         if word in ("", "-h", "--help"):
             return group_help(path), ""
         if word not in children(path):
-            raise unknown(word, path, "/")
+            raise unknown(word, here(path), path, "/")
         path, tail = (*path, word), rest
     if path not in COMMANDS:
-        error = unknown(name, (), "/", BUILTINS)
+        error = unknown(name, here(()) | BUILTINS.keys(), prefix="/")
         others = "/help lists them; // at the start sends a slash"
         hint = ELSEWHERE.get(name) or (error.hint if error.hint != "/help" else others)
         raise UsageError(f"/{name} is not a command", hint=hint)
@@ -154,8 +154,8 @@ def help_text(words: list[str]) -> str:
         command, label = load(path), " ".join(path)
         text = command.get_help(click.Context(command, info_name=f"/{label}", max_content_width=80, terminal_width=80))
         return text.replace(f"xmppsh {label}", f"/{label}") + "\n"
-    here = {path[0] for path in available()}
-    commands = ((f"/{name}", facts.help) for name, facts in children(()).items() if name in here)
+    names = here(())
+    commands = ((f"/{name}", facts.help) for name, facts in children(()).items() if name in names)
     own = ((facts.usage, facts.help) for facts in BUILTINS.values())
     rows = [*commands, *own]  # what a newcomer needs stands where the list ends, beside the prompt
     width = max(len(usage) for usage, _ in rows)

@@ -6,9 +6,11 @@ import re
 
 from xmppsh import ns
 
-# A command about the account, an option that tells a password, and XML that carries one or what a login is made of.
+# A command about the account, an option or a field that tells a password, and XML that carries one, or what a login is
+# made of.
 _SECRET = re.compile(
-    r"^/account\b|--[\w-]*password|XMPPSH_PASSWORD|<(?:[\w.-]+:)?(?:password|auth|response|initial-response|token)\b"
+    r"^/account\b|--[\w-]*password|(?:password|secret)\w*=|XMPPSH_PASSWORD"
+    r"|<(?:[\w.-]+:)?(?:password|auth|response|initial-response|token)\b"
     rf"|{ns.OLD_AUTH}|{ns.REGISTER}",
     re.IGNORECASE,
 )

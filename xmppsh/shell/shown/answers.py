@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from xmppsh import ns
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from xmppsh.shell.shown.people import People
     from xmppsh.xmlio.build import Xml
 
+MAX_REMEMBERED = 1000  # answers
 MARKABLE = f"{{{ns.CHAT_MARKERS}}}markable"
 
 
@@ -26,6 +28,7 @@ class Answers:
 
     def __init__(self, send: Callable[[Xml], object], people: People) -> None:
         self._send, self._people = send, people
+        self._ids: deque[str] = deque(maxlen=MAX_REMEMBERED)
         self._unread: dict[str, Element] = {}  # bare address → the newest message that asks whether it was read
 
     def shown(self, message: Element, *, read: bool) -> None:
@@ -35,16 +38,24 @@ class Answers:
             return
         asked = {child.tag for child in tree(message)}
         if REQUEST in asked:
-            self._send(receipt(message))
+            self._send(receipt(message, self._new_id()))
         if MARKABLE in asked:
             self._unread[bare] = message
             if read:
                 self.read(bare)
+
+    def _new_id(self) -> str:
+        self._ids.append(new_id())
+        return self._ids[-1]
+
+    def is_refused(self, error: Element) -> bool:
+        """Is this an answer of ours that came back? Nobody has typed it, and who had asked has gone."""
+        return error.id in self._ids
 
     def read(self, bare: str) -> None:
         """What somebody wrote is looked at: the newest is named, which speaks for those before it (XEP-0333 §5.2)."""
         message = self._unread.pop(bare, None)
         if message is not None:
             displayed = element("displayed", {"xmlns": ns.CHAT_MARKERS, "id": message.id})
-            address = {"to": message.sender, "type": message.attributes.get("type"), "id": new_id()}
+            address = {"to": message.sender, "type": message.attributes.get("type"), "id": self._new_id()}
             self._send(element("message", address, displayed))

@@ -101,20 +101,23 @@ class People:
 
     def named(self, name: str) -> str | None:
         """The one person of this local part or roster name; None where there is none, or more than one."""
-        found = self._by_local.get(name) or {bare for bare, given in self.contacts.items() if given == name}
+        found = self._with_local(name) or {bare for bare, given in self.contacts.items() if given == name}
         return next(iter(found)) if len(found) == 1 else None
 
     def short(self, address: str) -> str:
         """The shortest name that stands for one person only: the local part, or all of a bare address."""
         bare, slash, resource = address.partition("/")
         local, at, _ = bare.partition("@")
-        alone = at and len(self._by_local.get(local, ())) <= 1 and bare in self._by_local.get(local, {bare})
+        alone = at and self._with_local(local) <= {bare}
         return (local if alone else bare) + slash + resource
+
+    def _with_local(self, local: str) -> set[str]:
+        return self._by_local.get(local, set()).union(bare for bare in self.rooms if bare.partition("@")[0] == local)
 
     def addresses(self) -> Iterator[tuple[str, str]]:
         """Everybody who could be written to, with a word about each: who has written last comes first."""
         ours = {bare for bare, _ in self.own}
-        yield from ((bare, "has written") for bare in reversed(self._strangers) if bare not in ours)
+        yield from ((bare, "in touch") for bare in reversed(self._strangers) if bare not in ours)
         yield from ((bare, "room") for bare in self.rooms)
         yield from self.contacts.items()
         yield from self.own

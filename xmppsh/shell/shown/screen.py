@@ -77,7 +77,7 @@ class Screen:
         self.prompt: Application[Any] | None = None
         self.free = asyncio.Event()  # not lent
         self.free.set()
-        self._readers = 0  # of what is typed while no prompt stands there
+        self._questions: list[str] = []  # those that are answered while no prompt stands there
         self.dumb_line: Callable[[], str] | None = None  # what stands there, on a terminal where nothing can be erased
         self._drawn: Drawn | None = None  # the prompt, with nothing but that drawn since the last text
         self._drawing = ""  # what was written for it
@@ -89,7 +89,7 @@ class Screen:
         if not self.free.is_set():
             self._hold(text)
         elif self.prompt is None or not self.has_prompt:
-            self.terminal.write(self._new_row() + self._around(text))
+            self.terminal.write(self._new_row() + self._around(text) + "".join(self._questions[-1:]))
         elif self.prompt.renderer.last_rendered_screen is None or not self._erases:
             self.terminal.write(text)
             self.prompt.invalidate()
@@ -136,7 +136,7 @@ class Screen:
     def _new_row(self) -> str:
         """Begins the next row below a question, or what is typed to somebody who reads. Anything else is cleared: what
         was typed ahead stays to be read, and the next prompt shows it; how far a command is, is told again."""
-        if self._readers:
+        if self._questions:
             return "\n"
         return ROW_AGAIN if self._erases else ""
 
@@ -153,13 +153,13 @@ class Screen:
             self.terminal.write(text.replace("\r", ROW_AGAIN) if self._erases else text)
 
     @contextmanager
-    def reads(self) -> Iterator[None]:
-        """Somebody asks on the terminal, or reads from it."""
-        self._readers += 1
+    def reads(self, question: str = "") -> Iterator[None]:
+        """Somebody reads from the terminal. question: what stands there, again below whatever is printed meanwhile."""
+        self._questions.append(question)
         try:
             yield
         finally:
-            self._readers -= 1
+            self._questions.pop()
 
     def lend(self, work: asyncio.Future[Any]) -> None:
         """Another program has the terminal until `work` is done."""
