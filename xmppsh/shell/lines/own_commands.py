@@ -277,12 +277,16 @@ class OwnCommands:
         running = asyncio.ensure_future(self._run_program(shell, "-c", tail))
         if self._desk.lend is not None:
             self._desk.lend(running)  # before it starts: its first words may be answered by a Ctrl-C at once
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGQUIT, lambda: None)  # of its Ctrl-\\, which the terminal sends to both
         try:
             code = await running
         except asyncio.CancelledError:
             if not running.done() or running.cancelled():
                 raise
             code = running.result()  # of the same Ctrl-C it has ended before us
+        finally:
+            loop.remove_signal_handler(signal.SIGQUIT)
         if code:
             raise UsageError(f"/!: exit code {code}" if code > 0 else f"/!: ended by {signal.Signals(-code).name}")
 
