@@ -85,3 +85,12 @@ async def test_a_message_that_comes_during_a_question_stands_below_it(prosody: S
         await stage.shell.shows("Error: y or n")
         stage.shell.type("n\r")
         await stage.shell.prompt()
+
+
+async def test_ctrl_backslash_ends_the_command_of_the_system_and_not_the_shell(prosody: Server, tmp_path: Path) -> None:
+    async with at_prompt(prosody, tmp_path) as stage:
+        await stage.shell.enter("/! ulimit -c 0; echo began; sleep 600")
+        await stage.shell.until(lambda: "began" in stage.shell.lines, "the command")
+        stage.shell.type("\x1c")
+        await stage.shell.shows("ended by SIGQUIT")
+        await stage.is_alive()

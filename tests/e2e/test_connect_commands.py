@@ -207,15 +207,6 @@ async def test_what_a_command_of_the_system_left_without_an_end_stands_on_a_line
         assert stage.shell.lines.index("whole") == stage.shell.lines.index(stage.shell.line) - 1
 
 
-async def test_ctrl_backslash_ends_the_command_of_the_system_and_not_the_shell(prosody: Server, tmp_path: Path) -> None:
-    async with at_prompt(prosody, tmp_path) as stage:
-        await stage.shell.enter("/! ulimit -c 0; echo began; sleep 600")
-        await stage.shell.until(lambda: "began" in stage.shell.lines, "the command")
-        stage.shell.type("\x1c")
-        await stage.shell.shows("ended by SIGQUIT")
-        await stage.is_alive()
-
-
 async def test_a_command_is_repeated_until_ctrl_c(prosody: Server, tmp_path: Path) -> None:
     async with at_prompt(prosody, tmp_path) as stage:
         await stage.shell.enter("/watch 0.1 /ping")
