@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 from typing import Any
 
 import pytest
 from support.chaos import ChaosProxy
+from support.contact import Contact
 from support.faults import reset_both, silent_hole
 from support.program import Program, finish
 from support.servers import Account, Server
@@ -89,3 +91,39 @@ async def test_a_line_that_nobody_can_tell_of_is_told_so(program: Program, serve
         outcome = await finish(process, b"two\n")
     assert [(one["ok"], one["error"]["code"]) for one in outcome.records] == [(False, 79)]
     assert outcome.code == 79
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["send", "--lines", "--each"], ["pipe", "--input", "lines", "--format", "json", "--to"]],
+    ids=["send", "pipe"],
+)
+async def test_what_lies_in_the_input_is_sent_though_nobody_reads_the_results_any_more(
+    program: Program, server: Server, bob: Account, words: list[str]
+) -> None:
+    bodies = [str(number) for number in range(3000)]
+    async with Contact(server, bob) as contact:
+        reads, writes = os.pipe()
+        process = await program.start(*words, bob.jid, stdout=writes)
+        os.close(writes)
+        assert process.stdin is not None
+        process.stdin.write("".join(f"{body}\n" for body in bodies).encode())
+        await contact.wait_for_message(lambda message: message.body == "2")
+        os.close(reads)
+        await contact.wait_for_message(lambda message: message.body == bodies[-1])
+        assert await process.wait() == 0  # its input is still open
+        await finish(process)
+        assert [message.body for message in contact.messages] == bodies
+
+
+@pytest.mark.parametrize(
+    "words", [["send", "--lines", "--each"], ["pipe", "--replies", "--input", "lines", "--to"]], ids=["send", "pipe"]
+)
+async def test_what_came_back_is_told_by_the_exit_code_though_nobody_reads(
+    program: Program, server: Server, words: list[str]
+) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    process = await program.start(*words, f"nobody-here@{server.domain}", stdout=writes)
+    os.close(writes)
+    assert (await finish(process, b"line\n" * 200)).code == 67

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xmppsh.app.account import Account
 from xmppsh.app.storage import Storage
 from xmppsh.config.schema import Origin
-from xmppsh.errors import IoError
+from xmppsh.errors import ClosedOutput, IoError
 from xmppsh.output.printer import Printer
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.splitter import Limits
@@ -32,7 +32,7 @@ class App:
     """One command's world. Whoever runs commands makes it: the command line, the shell, a test.
 
     code: the exit code of a command that prints records and has one of its own. unprinted: what stdout did not take a
-    record with.
+    record with. goes_on: the command is there for more than what it prints, and goes on when nobody reads that.
     """
 
     settings: Settings
@@ -42,6 +42,7 @@ class App:
     sessions: Sessions
     code: int | None = None
     unprinted: IoError | None = None
+    goes_on: bool = False
 
     @classmethod
     def of(
@@ -69,6 +70,10 @@ class App:
         """Print one record on stdout."""
         try:
             await self.printer.print(printed, self.console.stdout)
+        except ClosedOutput:
+            if not self.goes_on:
+                raise
+            self.console.shutdown.output_closed = True
         except IoError as error:
             self.unprinted = error
             raise

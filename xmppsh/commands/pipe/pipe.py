@@ -12,6 +12,7 @@ import click
 from xmppsh.app.ports import DryRunEnds
 from xmppsh.app.produced import produced
 from xmppsh.app.sources import opened
+from xmppsh.app.while_read import WhileRead
 from xmppsh.commands.pipe.input import KINDS, PipeInput, check_kind
 from xmppsh.commands.pipe.run import PipeReply, Run
 from xmppsh.errors import UsageError, XmppshError
@@ -93,10 +94,10 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
     console = app.console
     run = Run(options["window"], options["rate"], keep_from=options["keep_from"])
     run.skip = _skipping(console, run) if options["skip_bad"] else None
-    source = await opened(console, file)
+    app.goes_on = True
+    source = WhileRead(await opened(console, file), console.stdout)
     stanzas = PipeInput(source, options["kind"], app.limits, root=options["root"], to=options["to"], skip=run.skip)
     run.source = None if options["checkpoint"] is None else stanzas.source
-    stop_watching = console.stdout.on_closed(console.shutdown.end_quietly)
     checkpoint = None if options["checkpoint"] is None else console.path(options["checkpoint"])
 
     async def work(emit: Callable[[PipeReply], Awaitable[None]]) -> None:
@@ -128,7 +129,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
             console.write_error(_summary(run).text() + "\n")
         raise
     finally:
-        stop_watching()
+        source.stop()
         await stanzas.close()
     if isinstance(ended, XmppshError):
         console.report(ended)  # the summary is the last line

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from xmppsh.app.app import App
+    from xmppsh.app.while_read import WhileRead
     from xmppsh.errors import XmppshError
+    from xmppsh.output.streams import InputStream
     from xmppsh.registry.kinds import Wait
     from xmppsh.session.session_port import SessionPort
     from xmppsh.xmlio.build import Xml
@@ -81,6 +83,7 @@ class Order:
         self.cleaner = Cleaner(options.control or ("strip" if options.lines else "refuse"))
         self.delivery = Delivery(recipients, options.wait, message.type, options.stanza_id)
         self.lines: Lines | None = None
+        self.watched: WhileRead | None = None
         self.body: str | None = None
         self.files: list[Any] = []
         self.session: SessionPort | None = None
@@ -166,7 +169,12 @@ async def order_of(app: App, options: Options) -> Order:
     _check(options, recipients)
     order = Order(options, recipients, words, _message(options, recipients, said))
     if options.lines:
-        order.lines = Lines(app.console.stdin, order.cleaner, options.batch, empty=options.empty)
+        stdin: InputStream = app.console.stdin
+        if options.each or app.printer.shows_all:
+            from xmppsh.app.while_read import WhileRead
+
+            stdin = order.watched = WhileRead(stdin, app.console.stdout)
+        order.lines = Lines(stdin, order.cleaner, options.batch, empty=options.empty)
     else:
         if options.attach:
             from xmppsh.commands.attachments import checked_file

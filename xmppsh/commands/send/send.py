@@ -143,9 +143,15 @@ async def send(app: App, **options: Any) -> AsyncIterator[Record]:
               uptime | xmppsh send admin@example.net --subject "$(hostname)"
     """
     order = await order_of(app, Options(**options))
-    async with aclosing(_carried_out(app, order)) as records:
-        async for record in records:
-            yield record
+    app.goes_on = True  # there may be more lines, and more recipients
+    app.goes_on = True  # there may be more lines, and more recipients
+    try:
+        async with aclosing(_carried_out(app, order)) as records:
+            async for record in records:
+                yield record
+    finally:
+        if order.watched is not None:
+            order.watched.stop()
     order.judge(app)
 
 
