@@ -18,3 +18,10 @@ async def test_how_far_a_command_is_stands_on_the_terminal(program: Program, age
         assert [line for line in terminal.lines if line.startswith("contacts ") and line.endswith("100%")]
     status = (await program.run("agent", "status", "--format", "json")).records[0]
     assert (status["pid"], status["commands"]) == (agent, 1)
+
+
+@pytest.mark.parametrize("command", ["start", "stop"])
+async def test_a_dry_run_neither_starts_nor_stops_one(program: Program, agent: int, command: str) -> None:
+    outcome = await program.run("-n", "agent", command)
+    assert (outcome.code, outcome.stdout) == (64, "")
+    assert (await program.run("agent", "status", "--format", "json")).records[0]["pid"] == agent

@@ -67,6 +67,7 @@ async def test_set_changes_a_line(program: Program, config: Path, arguments: lis
 
 
 REFUSED = {
+    "a dry run": (["-n", "timeout", "5"], 64, "config set changes a file; --dry-run is for what is sent"),
     "a password": (["password", "x"], 64, "a password is never given on the command line"),
     "a proxy's password": (
         ["proxy", "socks5h://me:pencil@localhost:1080"],
@@ -89,6 +90,17 @@ async def test_set_refuses_and_leaves_the_file_as_it_is(
     assert (outcome.code, outcome.stdout) == (code, "")
     assert outcome.stderr.startswith(f"xmppsh: {sentence}")
     assert config.read_text() == FILE
+
+
+async def test_a_file_is_stored_as_it_is_named_from_here(
+    program: Program, config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert (await program.run("config", "set", "ca", "../ca.pem")).code == 0
+    assert f'ca = "{tmp_path}/here/../ca.pem"' in config.read_text()
+    assert (await program.run("config", "set", "ca", "~/ca.pem")).code == 0
+    assert 'ca = "~/ca.pem"' in config.read_text()
 
 
 async def test_path_names_the_file_and_set_makes_it(program: Program, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ async def agent_start(app: App, idle_s: float | None, foreground: bool) -> Async
 
     Example:  xmppsh agent start
     """
+    app.refuse_dry_run("agent start starts a process")
     idle_s = idle_s or IDLE_S
     if not foreground:
         if (running := await apart(lambda: _asked(app.console, STATUS))) is None:
@@ -143,6 +144,7 @@ async def agent_stop(app: App) -> None:
 
     Example:  xmppsh agent stop
     """
+    app.refuse_dry_run("agent stop ends a process")
     if await apart(lambda: _asked(app.console, STOP)) is None:
         app.console.warn("no agent is running")
 

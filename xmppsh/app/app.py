@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xmppsh.app.account import Account
 from xmppsh.app.storage import Storage
 from xmppsh.config.schema import Origin
-from xmppsh.errors import ClosedOutput, IoError
+from xmppsh.errors import ClosedOutput, IoError, UsageError
 from xmppsh.output.printer import Printer
 from xmppsh.plain import dataclass
 from xmppsh.xmlio.splitter import Limits
@@ -65,6 +65,12 @@ class App:
         outdone = settings.origin("format") < settings.origin("template")
         for_all = settings.origin("template") is Origin.OPTION
         return Printer(settings.format, None if outdone else settings.template, for_all=for_all)
+
+    def refuse_dry_run(self, what: str) -> None:
+        """Raise UsageError where it is asked for. what: the command and what it does. A `dry-run` of the config file
+        is meant for what is sent, and does not stand in the way of changing it."""
+        if self.settings.dry_run and self.settings.origin("dry_run") <= Origin.ENVIRONMENT:
+            raise UsageError(f"{what}; --dry-run is for what is sent")
 
     async def print(self, printed: Record) -> None:
         """Print one record on stdout."""

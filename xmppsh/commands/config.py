@@ -131,7 +131,10 @@ async def config_set(app: App, setting: Setting, values: tuple[str, ...], unset:
     """
     from xmppsh.config.edit import alone, changed, write
 
+    app.refuse_dry_run("config set changes a file")
     profile = app.settings.profile if app.settings.origin("profile") < Origin.DEFAULT else None
+    if setting.is_path:  # in the file it would be relative to that
+        values = tuple(one if one.startswith("~") else str(app.console.path(one).absolute()) for one in values)
     value = None if unset else _value(setting, values)
     with alone(writable_config(app.console.env)):
         document = document_of(app.console.env)

@@ -49,8 +49,7 @@ async def playground(app: App, words: tuple[str, ...], serve: bool, tour: bool, 
     """
     from xmppsh.playground.server import ACCOUNTS, PlaygroundServer
 
-    if app.settings.dry_run:
-        raise UsageError("playground starts a server; --dry-run is for what is sent")
+    app.refuse_dry_run("playground starts a server")
     if len([way for way in (serve, tour, words) if way]) > 1:
         raise UsageError("--serve, --tour and a program exclude each other")
     password = secrets.token_urlsafe(12)
