@@ -217,6 +217,19 @@ async def test_queue_stores_what_the_server_is_not_there_for(program: Program, s
     assert (await program.run("outbox", "list")).stdout == ""
 
 
+@pytest.mark.parametrize(("queue", "code"), [([], 69), (["--queue"], 81)], ids=["lost", "queued"])
+async def test_each_message_has_its_result_where_no_session_comes_about(
+    program: Program, server: Server, bob: Account, queue: list[str], code: int
+) -> None:
+    program.env["XMPPSH_HOST"] = f"{server.host}:1"
+    outcome = await program.run("send", bob.jid, "--to", f"other@{server.domain}", "--each", *queue, "text")
+    assert outcome.code == code
+    assert [(one["to"], one["ok"], one["error"]["code"]) for one in outcome.records] == [
+        (bob.jid, False, code),
+        (f"other@{server.domain}", False, code),
+    ]
+
+
 async def test_what_is_flushed_is_told_when_it_comes_back_and_is_said_in_its_room(
     program: Program, server: Server, room: str, inside: Contact
 ) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from xmppsh.app.app import App
     from xmppsh.commands.send.delivery import Delivery
+    from xmppsh.model import Jid
     from xmppsh.session.session_port import Collect, Reader, Reading, SessionPort
 
 WINDOW = 1000  # unacknowledged messages of --lines; past it stdin is not read
@@ -177,12 +178,15 @@ async def _carried_out(app: App, order: Order) -> AsyncGenerator[Record, None]:
     except XmppshError as error:
         if order.session is None:
             if not options.queue or not isinstance(error, (ConnectError, DeadlineExceeded)):
+                for recipient, stanza_id in await _unsent(order):
+                    yield SendResult(str(recipient), stanza_id, ok=False, error=error.record())
                 raise
             stored = await _stored(app, order)
-            for one in stored:
-                yield one
             what = "1 message is" if len(stored) == 1 else f"{len(stored)} messages are"
-            raise Queued(f"{what} stored and not sent: {error}") from error
+            queued = Queued(f"{what} stored and not sent: {error}")
+            for one in stored:
+                yield SendResult(one.to, one.id, ok=False, error=queued.record()) if options.each else one
+            raise queued from error
         order.end(order.session, error)
     for reply in delivery.replies:
         yield app.record(reply)
@@ -289,6 +293,13 @@ async def _enter(app: App, session: SessionPort, order: Order, rooms: AsyncExitS
             order.delivery.shut[room] = error
             if session.is_cut or (options.lines and len(order.delivery.shut) == len(order.recipients)):
                 raise
+
+
+async def _unsent(order: Order) -> list[tuple[Jid, str]]:
+    """The messages whose results are wanted, though no session came about; lines that nobody has read are none."""
+    if not order.options.each or order.options.lines:
+        return []
+    return [(to, one) async for _ in order.messages() for one, _, to in order.delivery.stanzas(new_id)]
 
 
 async def _stored(app: App, order: Order) -> list[QueuedMessage]:
