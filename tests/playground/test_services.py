@@ -101,6 +101,23 @@ async def test_the_other_clients_of_an_account_get_copies_of_what_one_sends_and_
     await desk.close()
 
 
+async def test_what_waits_for_an_account_comes_once_to_a_client_that_was_not_available_yet(
+    playground: PlaygroundServer,
+) -> None:
+    enable = "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>"
+    sofa = await RawClient.bound(playground, "alice", "sofa", enable)
+    await sofa.synchronised()
+    bob = await RawClient.bound(playground, "bob", "bench", "<presence/>")
+    bob.send("<message to='alice@playground.localhost' type='chat'><body>once</body></message>")
+    await bob.synchronised()
+    assert "once" not in await sofa.synchronised()
+    sofa.send("<presence/>")
+    assert (await sofa.expect("once")).count("once") == 1
+    assert "once" not in await sofa.synchronised()
+    await sofa.close()
+    await bob.close()
+
+
 async def test_a_file_is_uploaded_once_and_got_back(playground: PlaygroundServer, tmp_path: Path) -> None:
     (tmp_path / "a b.txt").write_bytes(b"But soft!")
     outcome = await program_of(playground, tmp_path, "alice").run("upload", str(tmp_path / "a b.txt"))

@@ -169,8 +169,9 @@ class Router:
                 preferred = account.preferred()
                 for resident in preferred:
                     resident.deliver(message)
-                carbons.copy(message, account, "received", preferred)
-                if not preferred:
+                if preferred:
+                    carbons.copy(message, account, "received", preferred)
+                else:  # whoever becomes available gets it, and would have it twice
                     self._keep(message, account)
             case "headline" if is_bare:
                 for resident in account.available():
