@@ -22,11 +22,6 @@ class WhileRead(InputStream):
         self._source, self._gone = source, asyncio.Event()
         self.stop = output.on_closed(self._gone.set)
 
-    @property
-    def is_ready(self) -> bool:
-        """Is there something to read at once?"""
-        return self._source.is_ready
-
     async def read(self) -> bytes:
         """The next chunk; empty at the end, and where nobody reads the output and nothing lies there."""
         reading = asyncio.ensure_future(self._source.read())

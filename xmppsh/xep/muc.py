@@ -19,6 +19,7 @@ from xmppsh.xmlio.reader import tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+    from xml.etree.ElementTree import Element as Tree
 
     from xmppsh.model import Element
     from xmppsh.session.session_port import Reader, SessionPort
@@ -249,13 +250,17 @@ def new_nick(presence: Element) -> str | None:
 
 def is_destroyed(presence: Element) -> bool:
     """Does an unavailable presence tell that there is no such room any more (§10.9)?"""
-    return tree(presence).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}destroy") is not None
+    return _destruction(presence) is not None
 
 
 def successor(presence: Element) -> str | None:
     """The room that takes the place of one that was destroyed (§10.9)."""
-    destroyed = tree(presence).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}destroy")
+    destroyed = _destruction(presence)
     return None if destroyed is None else destroyed.get("jid")
+
+
+def _destruction(presence: Element) -> Tree | None:
+    return tree(presence).find(f"{{{ns.MUC_USER}}}x/{{{ns.MUC_USER}}}destroy")
 
 
 def how_outside(presence: Element) -> str:

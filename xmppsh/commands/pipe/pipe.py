@@ -94,7 +94,7 @@ async def pipe(app: App, file: str | None, **options: Any) -> AsyncIterator[Pipe
     console = app.console
     run = Run(options["window"], options["rate"], keep_from=options["keep_from"])
     run.skip = _skipping(console, run) if options["skip_bad"] else None
-    app.goes_on = True
+    app.goes_on = True  # what lies in the input is to be sent, whoever reads the replies
     source = WhileRead(await opened(console, file), console.stdout)
     stanzas = PipeInput(source, options["kind"], app.limits, root=options["root"], to=options["to"], skip=run.skip)
     run.source = None if options["checkpoint"] is None else stanzas.source

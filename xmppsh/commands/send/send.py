@@ -145,7 +145,6 @@ async def send(app: App, **options: Any) -> AsyncIterator[Record]:
     """
     order = await order_of(app, Options(**options))
     app.goes_on = True  # there may be more lines, and more recipients
-    app.goes_on = True  # there may be more lines, and more recipients
     try:
         async with aclosing(_carried_out(app, order)) as records:
             async for record in records:

@@ -278,7 +278,7 @@ class OwnCommands:
         if self._desk.lend is not None:
             self._desk.lend(running)  # before it starts: its first words may be answered by a Ctrl-C at once
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGQUIT, lambda: None)  # of its Ctrl-\\, which the terminal sends to both
+        loop.add_signal_handler(signal.SIGQUIT, lambda: None)  # of its Ctrl-\, which the terminal sends to both
         try:
             code = await running
         except asyncio.CancelledError:
