@@ -224,6 +224,16 @@ class Watched:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
+@pytest.mark.parametrize("backlog_s", [0.0, 0.5, 100.0])
+@pytest.mark.parametrize("timeout_s", [0.1, 1.0, 1.9, 2.0, 3.0, 10.0, 30.0, 600.0])
+def test_a_link_is_found_dead_well_before_or_well_after_the_end_of_the_waiting(
+    timeout_s: float, backlog_s: float
+) -> None:
+    patience_s = reconnect.ack_patience_s(timeout_s, backlog_s)
+    assert patience_s >= 1.0
+    assert patience_s <= timeout_s / 2 or patience_s >= timeout_s + 1.0
+
+
 async def test_a_link_that_owes_an_ack_and_is_silent_is_dead() -> None:
     watched = Watched(lambda: 0.01)
     assert await watched.next() == "dead"

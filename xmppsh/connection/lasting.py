@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.connection.connect import Connector
 from xmppsh.connection.driver import CLOSE_WAIT_S
-from xmppsh.connection.reconnect import ACK_BASE_S, BACKLOG_PATIENCE, Reconnector, routing_s, watch
+from xmppsh.connection.reconnect import Reconnector, ack_patience_s, routing_s, watch
 from xmppsh.errors import ConnectionLost, StreamError, XmppshError
 from xmppsh.protocol.events import ResumeFailed, SessionConfirmed, SessionEstablished, SessionResumed, StreamEnded
 from xmppsh.tasks import ended
@@ -304,10 +304,7 @@ class Connection:
     def _patience_s(self) -> float | None:
         if self.driver is None or not self._owner.is_reading or not self._owner.in_flight:
             return None
-        base_s = max(1.0, min(ACK_BASE_S, self._options.timeout_s / 3))
-        # Whoever waits for an ack gives up after `--timeout`: a new connection must have the time to bring it.
-        most_s = max(base_s, self._options.timeout_s / 2)
-        patience_s = min(base_s + BACKLOG_PATIENCE * self._owner.backlog_s(), most_s)
+        patience_s = ack_patience_s(self._options.timeout_s, self._owner.backlog_s())
         return max(patience_s, OFFLINE_S) if self.awaits_backlog else patience_s
 
     def _on_silence(self) -> None:

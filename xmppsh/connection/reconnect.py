@@ -32,6 +32,7 @@ LOOK_S = 5.0  # between two looks at the clock on the wall
 STOPPED_S = 1.0
 IDLE_S = 60.0  # ask for an ack when nothing was heard for so long
 BACKLOG_PATIENCE = 4
+LEAST_PATIENCE_S = 1.0
 STEADY_S = 10.0  # a stream that lasted so long was no mistake of the server's
 RESTART_DELAY_S = 1.0
 BACKLOG_DELAY = 2  # the server's old session may still route what it has read (measured on ejabberd)
@@ -47,6 +48,19 @@ REFUSED_STANZAS = frozenset(
 FINAL_CONDITIONS = REFUSALS | REFUSED_STANZAS
 # Measured: Prosody 0.12 feeds a resumed stream to the first one's parser and then refuses valid XML with these.
 FAULTS_OF_RESUMED = frozenset({"not-well-formed", "xml-not-well-formed", "policy-violation", "invalid-xml"})
+
+
+def ack_patience_s(timeout_s: float, backlog_s: float) -> float:
+    """How long a link may acknowledge nothing before it is dead; backlog_s: how long what is in flight may take.
+
+    Whoever waits for an acknowledgement gives up after timeout_s: a new connection must have the time to bring it.
+    Where that is too short for one, the link outlives the waiting: which of both ends first is never left to chance.
+    """
+    most_s = timeout_s / 2
+    if most_s < LEAST_PATIENCE_S:
+        return timeout_s + LEAST_PATIENCE_S
+    base_s = max(LEAST_PATIENCE_S, min(ACK_BASE_S, timeout_s / 3))
+    return min(base_s + BACKLOG_PATIENCE * backlog_s, most_s)
 
 
 def routing_s(in_flight: int) -> float:

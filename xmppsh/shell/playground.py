@@ -40,7 +40,8 @@ async def playground(app: App, words: tuple[str, ...], serve: bool, tour: bool, 
     The certificate and passwords are made for this run; everything is removed at the end.
 
     --fault cut-after=N cuts each connection after its Nth message; hole makes the first connection that brings a
-    message go silent, like a pulled cable; no-ack never acknowledges; slow=MS delays everything by that much.
+    message go silent, like a pulled cable; no-ack answers no request for an acknowledgement (a resumption still tells
+    what came); slow=MS delays everything by that much.
 
     \b
     Example:  xmppsh playground -- bash
