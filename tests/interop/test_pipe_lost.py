@@ -32,7 +32,7 @@ async def _lost(
     """A pipe whose first message has arrived when the fault strikes, and that is given these after it."""
     to = friend.jid.partition("/")[0]
     program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
-    process = await program.start("pipe", "--timeout", "2", *options)
+    process = await program.start("pipe", "--timeout", "4", *options)
     assert process.stdin is not None
     process.stdin.write(f"<message to='{to}' type='chat'><body>first</body></message>".encode())
     await friend.wait_for_message(lambda message: message.body == "first")

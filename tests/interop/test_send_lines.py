@@ -51,7 +51,7 @@ async def test_a_session_that_is_lost_for_good_is_told_though_no_line_comes(
 ) -> None:
     async with ChaosProxy(server.host, server.port) as proxy:
         program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
-        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "1")
+        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "3")
         await _result(process, b"one\n")
         await proxy.inject(reset_both(refuse_s=float("inf")))
         async with asyncio.timeout(20):
@@ -66,7 +66,7 @@ async def test_each_line_has_its_result_when_the_session_is_lost_for_good(
 ) -> None:
     async with ChaosProxy(server.host, server.port) as proxy:
         program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
-        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "1")
+        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "3")
         results = [await _result(process, b"one\n")]
         await proxy.inject(reset_both(refuse_s=float("inf")))
         assert process.stderr is not None
@@ -85,7 +85,7 @@ async def test_each_line_has_its_result_when_the_session_is_lost_for_good(
 async def test_a_line_that_nobody_can_tell_of_is_told_so(program: Program, server: Server, bob: Account) -> None:
     async with ChaosProxy(server.host, server.port) as proxy:
         program.env["XMPPSH_HOST"] = f"127.0.0.1:{proxy.port}"
-        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "1")
+        process = await program.start("send", bob.jid, "--lines", "--each", "--timeout", "3")
         await _result(process, b"one\n")
         await proxy.inject(silent_hole(refuse_s=float("inf")))
         outcome = await finish(process, b"two\n")
