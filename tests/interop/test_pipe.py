@@ -119,7 +119,17 @@ async def test_skip_bad_of_nothing_but_bad_ones_is_80_too(program: Program, opti
     assert outcome.code == 80
     left_out = [line for line in outcome.stderr.splitlines() if line.startswith("xmppsh: left out: ")]
     assert len(left_out) == 2
-    assert "xmppsh: 2 of 2 stanzas failed; the first: line 1" in outcome.stderr
+    assert "xmppsh: 2 of 2 stanzas skipped; the first: line 1" in outcome.stderr
+
+
+async def test_what_failed_and_what_was_skipped_are_counted_apart_as_in_the_summary(
+    program: Program, server: Server, bob: Contact
+) -> None:
+    text = f'{{}}\n{{"to": "nobody@{server.domain}", "body": "x"}}\n{{"to": "{bob.jid}", "body": "y"}}\n'
+    outcome = await program.run("pipe", "--skip-bad", "--input", "json", stdin=text.encode())
+    assert outcome.code == 80
+    assert "xmppsh: 1 of 3 stanzas failed, 1 skipped; the first: line 1" in outcome.stderr
+    assert "sent 2, acked 1, failed 1, skipped 1" in outcome.stderr
 
 
 async def test_replies_tell_the_line_of_what_they_answer(program: Program, server: Server, bob: Contact) -> None:

@@ -311,7 +311,14 @@ class Run:
         bad = self.failed + self.skipped
         if not self.skipped and (isinstance(self.first_error, XmlError) or bad >= self.read):
             return self.first_error
-        return Partial(f"{bad} of {self.read + self.skipped} stanzas failed; the first: {self.first_error}")
+        return Partial(f"{self._counted_bad()}; the first: {self.first_error}")
+
+    def _counted_bad(self) -> str:
+        """How many of all failed and how many were skipped, by the words of the summary."""
+        total = f" of {self.read + self.skipped} stanzas"
+        if not self.failed:
+            return f"{self.skipped}{total} skipped"
+        return f"{self.failed}{total} failed" + (f", {self.skipped} skipped" if self.skipped else "")
 
 
 def _reply(stanza: Element, sent: Sent, error: XmppshError | None) -> PipeReply:
