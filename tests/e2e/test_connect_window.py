@@ -7,6 +7,7 @@ from support.servers import Server
 from support.terminal import CTRL_C, CTRL_D, Terminal, at_prompt, people
 
 COLOR = b"\x1b[38;5;"
+BACKSPACE, LEFT, UP = "\x7f", "\x1b[D", "\x1b[A"
 
 
 async def test_a_window_that_changes_its_size_keeps_the_line_and_folds_what_comes(
@@ -60,6 +61,33 @@ async def test_a_terminal_that_can_only_print_has_lines_of_its_own_for_what_come
         await shell.prompt()  # what is typed before belongs to the command
         shell.type(CTRL_D)
         assert await shell.exit_code() == 0
+
+
+async def test_a_terminal_that_can_only_print_shows_what_is_sent(prosody: Server, tmp_path: Path) -> None:
+    async with (
+        people(prosody, tmp_path) as (program, contact, account, friend),
+        Terminal(program, "connect", term="dumb") as shell,
+    ):
+        await shell.prompt()
+        await contact.wait_for_presence(account.jid, "available")
+        await shell.enter(f"/to {friend.jid}")
+        await shell.prompt(friend.jid)
+        shell.type("hellp" + BACKSPACE + "o 日本" + BACKSPACE + LEFT * 2 + "!")
+        await shell.until(lambda: shell.line.endswith("> hello! 日"), "the line as it is")
+        await contact.send(account.jid, "knock")
+        await shell.shows("knock")
+        await shell.until(lambda: shell.line.endswith("> hello! 日"), "the line below what came")
+        shell.type("\r")
+        await contact.wait_for_message(lambda message: message.body == "hello! 日")
+        await shell.prompt(friend.jid)
+        shell.type(UP)
+        await shell.until(lambda: shell.line.endswith("> hello! 日"), "the line of before")
+        shell.type(CTRL_C)
+        await shell.prompt(friend.jid)
+        shell.type("<message>\r<x/" + BACKSPACE)
+        await shell.until(lambda: shell.line == "<x", "the second row of it")
+        shell.type(BACKSPACE * 3)
+        await shell.until(lambda: shell.line.endswith("> <message>"), "one row of both")
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,10 @@ from xmppsh.shell.shown.conversation import Conversation
 from xmppsh.shell.shown.events import is_event
 from xmppsh.shell.shown.keyboard import Reading, keyboard, unsuspended
 from xmppsh.shell.shown.marks import Marks, News
+from xmppsh.shell.shown.plain_drawing import PlainDrawing
 from xmppsh.shell.shown.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.shown.reflow import find_prompt_after_resize, folds
-from xmppsh.shell.shown.screen import Drawing, PlainDrawing, Screen, ScreenOutput, color_depth
+from xmppsh.shell.shown.screen import Drawing, Screen, ScreenOutput, color_depth
 from xmppsh.shell.standing import Standing
 from xmppsh.shell.surroundings import Surroundings
 from xmppsh.shell.typing.complete import LineCompleter
@@ -67,7 +68,7 @@ async def run_repl(app: App, session: Session, arrivals: Inbox, desk: Desk, fd: 
     term = app.console.env.get("TERM")
     is_dumb = (term or "dumb") in ("dumb", "unknown")
     screen, typing = Screen(fd, erases=not is_dumb), keyboard()
-    drawing = PlainDrawing(screen.terminal) if is_dumb else Drawing(screen.terminal, term)
+    drawing = PlainDrawing(screen) if is_dumb else Drawing(screen.terminal, term)
     with _on_screen(app, screen), unsuspended(typing.fileno()), create_app_session(typing, drawing):
         try:
             await Repl(app, session, arrivals, screen, desk, vi=vi, is_dumb=is_dumb).run()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from xmppsh.shell.shown.look import folded
@@ -45,23 +44,11 @@ class Drawing(Vt100_Output):
     """prompt_toolkit's way to draw on our terminal."""
 
     def __init__(self, terminal: Terminal, term: str | None) -> None:
-        super().__init__(cast("TextIO", terminal), lambda: _size(terminal.fileno()), term=term, enable_cpr=False)
+        super().__init__(cast("TextIO", terminal), lambda: size_of(terminal.fileno()), term=term, enable_cpr=False)
 
     def get_rows_below_cursor_position(self) -> int:
         """One is always there; with that the toolbar stands right below the line."""
         return 1
-
-
-class PlainDrawing(PlainTextOutput):
-    """The same on a terminal that can only print."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        super().__init__(cast("TextIO", terminal))
-        self._fd = terminal.fileno()
-
-    def get_size(self) -> Size:
-        """Of the terminal."""
-        return _size(self._fd)
 
 
 class Screen:
@@ -125,7 +112,7 @@ class Screen:
 
     def tell(self, text: str) -> None:
         """Print sentences above the prompt, folded at words."""
-        columns = _size(self.terminal.fileno()).columns
+        columns = size_of(self.terminal.fileno()).columns
         lines = text.removesuffix("\n").split("\n")
         self.above("".join(f"{row}\n" for line in lines for row in folded(line, 0, columns)))
 
@@ -172,7 +159,7 @@ class Screen:
         if self._erases and not self.has_prompt:
             # The program may have ended in the middle of a line. Where the cursor is nobody tells: as many spaces as
             # the terminal has columns end in the next line then, and otherwise in this one.
-            self.terminal.write(" " * _size(self.terminal.fileno()).columns + "\r\x1b[K")
+            self.terminal.write(" " * size_of(self.terminal.fileno()).columns + "\r\x1b[K")
         held, self._held_characters = "".join(self._held), 0
         self._held.clear()
         if held:
@@ -205,7 +192,8 @@ class ScreenOutput(WholeRecords):
             self._screen.above(text)
 
 
-def _size(fd: int) -> Size:
+def size_of(fd: int) -> Size:
+    """Of a terminal, in columns and rows."""
     try:
         columns, rows = os.get_terminal_size(fd)
     except OSError:
