@@ -32,6 +32,21 @@ BAD = {
     "bad timeout": (["ping", "--timeout", "soon"], "--timeout: 'soon' is not a number of seconds", ""),
     "bad host": (["--host", "h:0", "ping"], "--host: '0' is not a port (1 to 65535)", ""),
     "no template": (["-n", "-F", "%b", "ping"], "-F: %b is 'body', which ping does not print", "-F %j"),
+    "no body": (
+        ["-n", "send", "a@b", "x", "-F", "%i %b"],
+        "-F: %b is 'body', which send does not print without --wait reply",
+        "--wait reply",
+    ),
+    "no XML of what is sent": (
+        ["-n", "send", "a@b", "x", "--format", "xml"],
+        "send does not print XML without --wait reply",
+        "--wait reply",
+    ),
+    "no replies": (
+        ["-n", "pipe", "-F", "%i"],
+        "-F: %i is 'id', which pipe does not print without --replies",
+        "--replies",
+    ),
     "no XML": (["-n", "--format", "xml", "ping"], "ping does not print XML", "--format text or json"),
     "bad template": (["-n", "-F", "%q", "ping"], "-F: %q is not a verb", "one of %f"),
     "no such subcommand": (["help", "disco", "foo"], "'disco foo' is not a command", "xmppsh disco --help"),

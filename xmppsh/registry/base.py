@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Check = Callable[[Mapping[str, Any]], None]
     Ask = Callable[[App, Mapping[str, Any]], Mapping[str, str]]
+    Lacks = Callable[[Mapping[str, Any]], Mapping[str, str]]
     Handled = AsyncIterator[Record] | Awaitable[int | None]
     Handler = Callable[..., Handled]
 
@@ -34,7 +35,10 @@ WITHOUT_CONFIG = ("config path", "help", "schema", "completion")  # they serve w
 
 @dataclass(frozen=True)
 class Work:
-    """A parsed command line: the command with its facts, its handler with the arguments, and the global options."""
+    """A parsed command line: the command with its facts, its handler with the arguments, and the global options.
+
+    lacks: gives the types of records that these arguments leave out, each with the option that it needs.
+    """
 
     name: str
     spec: Spec
@@ -42,6 +46,7 @@ class Work:
     options: Mapping[str, Any]
     arguments: Mapping[str, Any]
     ask: Callable[[App], None] = lambda _: None  # before the event loop runs, where Ctrl-C ends a prompt
+    lacks: Lacks = lambda _: {}
 
     async def run(self, app: App) -> int | None:
         """Carry it out, and print its records, each before the handler goes on; the exit code where it has its own."""
@@ -76,23 +81,35 @@ class Work:
             raise UsageError(f"{self.name} does not print for monitors: doctor does", hint="--format text or json")
         if template is None and not as_xml:
             return
+        from xmppsh.output.schema import name_of
         from xmppsh.output.template import fields_of
-        from xmppsh.registry.record_types import all_fields, has_xml, types_of
+        from xmppsh.registry.record_types import all_fields, types_of
 
-        types = types_of(self.spec)
-        if as_xml and not any(map(has_xml, types)):
-            raise UsageError(f"{self.name} does not print XML", hint="--format text or json")
+        types, lacks = types_of(self.spec), self.lacks(self.arguments)
         if template is not None and not types:
             raise UsageError(f"{self.name} prints no records, so there is no template (-F) for it")
+        found = all_fields([one for one in types if name_of(one) not in lacks])
+        left_out = {key: lacks[name_of(one)] for one in types if name_of(one) in lacks for key in all_fields([one])}
+        if as_xml and "xml" not in found:
+            needed = left_out.get("xml")
+            raise UsageError(
+                f"{self.name} does not print XML{_without(needed)}", hint=needed or "--format text or json"
+            )
         for verb, field in fields_of(template or "").items():
-            if field not in all_fields(types):
-                raise UsageError(f"-F: {verb} is {field!r}, which {self.name} does not print", hint="-F %j")
+            if field not in found:
+                needed = left_out.get(field)
+                sentence = f"-F: {verb} is {field!r}, which {self.name} does not print{_without(needed)}"
+                raise UsageError(sentence, hint=needed or "-F %j")
 
     def settings(self, env: Mapping[str, str]) -> Settings:
         """The settings in force for this command line; raises UsageError or ConfigError."""
         from xmppsh.config.load import load, without_file
 
         return (without_file if self.name in WITHOUT_CONFIG else load)(self.options, env)
+
+
+def _without(option: str | None) -> str:
+    return "" if option is None else f" without {option}"
 
 
 class HelpAsked(Exception):
@@ -152,10 +169,10 @@ def _declaring(declared: Declared) -> Callable[[Handler], Handler]:
 class Command:
     """A handler with what is known of its command line. help: its docstring."""
 
-    def __init__(self, path: Path, handler: Handler, check: Check | None, ask: Ask | None) -> None:
+    def __init__(self, path: Path, handler: Handler, check: Check | None, ask: Ask | None, lacks: Lacks | None) -> None:
         self.path, self.spec, self.help = path, COMMANDS[path], handler.__doc__
         self.parameters: list[Declared | click.Parameter] = [*reversed(handler.__dict__.get("__click_params__", []))]
-        self._handler, self._check, self._ask = handler, check, ask
+        self._handler, self._check, self._ask, self._lacks = handler, check, ask, lacks or (lambda _: {})
 
     def work(self, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Work:
         """What is to be done, once the words are read; raises UsageError."""
@@ -170,14 +187,17 @@ class Command:
             if self._ask is not None:
                 secrets.update(self._ask(app, arguments))
 
-        return Work(" ".join(self.path), self.spec, handle, options, arguments, find_secrets)
+        return Work(" ".join(self.path), self.spec, handle, options, arguments, find_secrets, self._lacks)
 
 
-def command(*path: str, check: Check | None = None, ask: Ask | None = None) -> Callable[[Handler], Command]:
+def command(
+    *path: str, check: Check | None = None, ask: Ask | None = None, lacks: Lacks | None = None
+) -> Callable[[Handler], Command]:
     """Make a command of a handler: an async generator of records whose first argument is the App.
 
     One that prints nothing may be a coroutine function, and may return an exit code. check: raises UsageError for
     arguments that do not fit together. ask: gives more arguments, which are secret, for which a person may be asked.
+    lacks: gives the types of records that these arguments leave out, by name, each with the option that it needs.
     The registry has the other facts.
     """
-    return lambda handler: Command(path, handler, check, ask)
+    return lambda handler: Command(path, handler, check, ask, lacks)

@@ -61,7 +61,11 @@ def _check(arguments: Mapping[str, Any]) -> None:
         raise UsageError(f"--rate: {arguments['rate']} is not a number of stanzas")
 
 
-@command("pipe", check=_check)
+def _lacks(arguments: Mapping[str, Any]) -> dict[str, str]:
+    return {} if arguments["wants_replies"] else {"pipe-reply": "--replies"}
+
+
+@command("pipe", check=_check, lacks=_lacks)
 @click.argument("file", type=FILE, required=False)
 @click.option(
     "--input", "kind", type=click.Choice(KINDS), default="auto", help="xml, json or lines; auto looks at the input."

@@ -94,7 +94,12 @@ def _check(arguments: Mapping[str, Any]) -> None:
         raise click.UsageError("Missing argument 'TO'.", click.get_current_context())
 
 
-@command("send", check=_check)
+def _lacks(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Of what arrives, an awaited reply alone is printed."""
+    return {} if arguments["wait"].what == "reply" else {"message": "--wait reply"}
+
+
+@command("send", check=_check, lacks=_lacks)
 @argument("words", metavar="TO [TEXT]…", nargs=-1, shell_complete="JID")
 @option("--to", "more", type="JID", multiple=True, metavar="JID", help="One more recipient; repeatable.")
 @option("--to-file", type="FILE", help="More recipients, one per line; - is stdin.")
