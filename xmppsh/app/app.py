@@ -15,10 +15,12 @@ from xmppsh.plain import dataclass
 from xmppsh.xmlio.splitter import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xmppsh.app.console import Console
     from xmppsh.app.ports import Sessions
     from xmppsh.config.schema import Settings
-    from xmppsh.model import Element
+    from xmppsh.model import Element, Jid
     from xmppsh.output.record import Record
     from xmppsh.output.records import StanzaRecord
     from xmppsh.output.streams import InputStream
@@ -33,6 +35,7 @@ class App:
 
     code: the exit code of a command that prints records and has one of its own. unprinted: what stdout did not take a
     record with. goes_on: the command is there for more than what it prints, and goes on when nobody reads that.
+    on_sent: is told of each message of `send` that was handed in, by its stanza, its id, and whom it goes to.
     """
 
     settings: Settings
@@ -43,6 +46,7 @@ class App:
     code: int | None = None
     unprinted: IoError | None = None
     goes_on: bool = False
+    on_sent: Callable[[str, str, Jid], None] | None = None
 
     @classmethod
     def of(

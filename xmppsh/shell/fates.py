@@ -55,9 +55,9 @@ class Fates:
         """So many stanzas were sent just now; where their acks do not come, that is told of by their place."""
         self._start(self._wait(self._session.sent_count, place, count))
 
-    def said(self, stanza_id: str, partner: str, text: str, place: Place) -> None:
-        """A message was typed and sent."""
-        self._start(self._show_fate(self._session.sent_count, stanza_id, partner, text, place))
+    def said(self, stanza_id: str, partner: str, words: str, place: Place | None) -> None:
+        """A message was sent. place: of its line; None where somebody else tells that it was not acknowledged."""
+        self._start(self._show_fate(self._session.sent_count, stanza_id, partner, words, place))
 
     def _start(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.ensure_future(work)
@@ -78,7 +78,7 @@ class Fates:
             self.round_trip_ms = (time.perf_counter() - began) * 1000
         return True
 
-    async def _show_fate(self, number: int, stanza_id: str, partner: str, text: str, place: Place) -> None:
+    async def _show_fate(self, number: int, stanza_id: str, partner: str, words: str, place: Place | None) -> None:
         conversation = self._conversation
         if conversation is None:
             await self._wait(number, place)
@@ -96,7 +96,7 @@ class Fates:
                 await asyncio.wait({before})  # what was typed first stands first
             if earlier is not None and mark not in ("waits", "failed"):
                 await asyncio.wait({earlier})  # and so does what was acknowledged first, however long it took
-            self._show(conversation.own(partner, stamp, text, mark, stanza_id))
+            self._show(conversation.own(partner, stamp, words, mark, stanza_id))
             if not seen.done():
                 seen.set_result(None)
 

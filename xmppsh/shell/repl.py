@@ -30,7 +30,7 @@ from xmppsh.shell.shown.answers import Answers
 from xmppsh.shell.shown.conversation import Conversation
 from xmppsh.shell.shown.events import is_event
 from xmppsh.shell.shown.keyboard import Reading, keyboard, unsuspended
-from xmppsh.shell.shown.marks import Marks, News
+from xmppsh.shell.shown.marks import ASKED, Marks, News
 from xmppsh.shell.shown.plain_drawing import PlainDrawing
 from xmppsh.shell.shown.printer import Printer, WholeRecords, unwrapped
 from xmppsh.shell.shown.reflow import find_prompt_after_resize, folds
@@ -42,6 +42,7 @@ from xmppsh.shell.typing.editor import edited
 from xmppsh.shell.typing.history import LineHistory, history_file
 from xmppsh.shell.typing.prompt import make_prompt
 from xmppsh.tasks import running, unless
+from xmppsh.xmlio.reader import read_element
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
 
     from xmppsh.app.app import App
-    from xmppsh.model import Element
+    from xmppsh.model import Element, Jid
     from xmppsh.session.inbox import Inbox
     from xmppsh.session.session import Session
     from xmppsh.shell.lines.desk import Desk
@@ -207,15 +208,16 @@ class Repl:
                 None if isinstance(line, Command) else Place.typed(text), self._session.sent_count - before
             )
 
-    def _said(self, stanza_id: str, text: str, place: Place) -> None:
-        """A message left, typed or by a line that stands for it."""
-        target = self._interpreter.target
-        if target is None or str(target) in self.people.rooms:  # a room says it to us as well
-            self._fates.watch(place)
-        else:
-            bare, alone = str(target.bare), target.resourcepart
-            to_occupant = f"[to {alone} alone] " if alone and bare in self.people.rooms else ""
-            self._fates.said(stanza_id, bare, to_occupant + text, place)
+    def _said(self, xml: str, stanza_id: str, to: Jid, place: Place | None) -> None:
+        """A message left: typed, by a line that stands for it, or by `/send`, which tells of a failure itself."""
+        said, partner = self._app.record(read_element(xml)), str(to.bare)
+        assert isinstance(said, MessageRecord)
+        if said.room:  # it says that to us as well
+            return self._fates.watch(place)
+        self.people.note(partner)
+        self._conversation.read(partner)
+        self._marks.sent(stanza_id, to, asks=not ASKED.isdisjoint(said.payloads))
+        return self._fates.said(stanza_id, partner, self._conversation.words(said, partner), place)
 
     async def _read(self) -> str | None:
         """A line, or several of XML; None at the end of input."""

@@ -27,7 +27,7 @@ def displayed(stanza_id: str) -> str:
 def asked(*ids: str, to: str = ROMEO) -> Marks:
     marks = Marks()
     for one in ids:
-        marks.asked(one, Jid.parse(f"{to}/x"))
+        marks.sent(one, Jid.parse(f"{to}/x"))
     return marks
 
 
@@ -56,7 +56,7 @@ def test_a_receipt_is_for_one_message_and_who_has_read_it_has_read_those_before_
 )
 def test_nobody_else_tells_that_a_message_was_read(xml: str) -> None:
     marks = asked("a")
-    marks.asked("t", Jid.parse(OTHER))
+    marks.sent("t", Jid.parse(OTHER))
     assert told(marks, xml) == []
     assert marks.of("a") is None
 
@@ -72,10 +72,23 @@ async def test_who_tells_nothing_soon_is_not_waited_for_again_until_he_tells() -
     assert await marks.soon("a", ROMEO) is None
     assert await asyncio.wait_for(marks.soon("b", ROMEO), 0.1) is None
     told(marks, message(ROMEO, received("a")))
-    marks.asked("c", Jid.parse(ROMEO))
+    marks.sent("c", Jid.parse(ROMEO))
     waiting = asyncio.ensure_future(marks.soon("c", ROMEO))
     await asyncio.sleep(0)
     told(marks, message(ROMEO, received("c")))
+    assert await waiting == "delivered"
+
+
+async def test_a_message_that_asked_for_nothing_is_not_waited_for_and_may_come_back() -> None:
+    marks = Marks()
+    marks.sent("a", Jid.parse(ROMEO), asks=False)
+    assert await asyncio.wait_for(marks.soon("a", ROMEO), 0.1) is None
+    error = read_element(f"<message xmlns='jabber:client' from='{ROMEO}' id='a' type='error'/>")
+    assert [news.mark for news in marks.came_back(error)] == ["came back"]
+    marks.sent("b", Jid.parse(ROMEO))
+    waiting = asyncio.ensure_future(marks.soon("b", ROMEO))
+    await asyncio.sleep(0)
+    told(marks, message(ROMEO, received("b")))
     assert await waiting == "delivered"
 
 

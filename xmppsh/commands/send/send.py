@@ -263,6 +263,8 @@ async def _send(
                 xml = message.xml(str(recipient), stanza_id, origin)
                 number = session.send(xml, kind=kind, stanza_id=origin, to=str(recipient))
                 delivery.numbered(stanza_id, recipient, number)
+                if app.on_sent is not None:
+                    app.on_sent(xml, stanza_id, recipient)
             await session.wait_for_window(WINDOW)
             await has_room()
         if delivery.wait.what == "sent":

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 class Interpreter:
     """Carries out lines. The state between them is on the desk.
 
-    on_said: is told of a message to the target that has left, by its id, its text and the line.
+    on_said: is told of a message that has left, by its stanza, its id, whom it goes to, and the line; None for a
+    line that tells of its fate by itself.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Interpreter:
         session: Session,
         sent: Sent,
         desk: Desk,
-        on_said: Callable[[str, str, Place], None] = lambda stanza_id, text, place: None,
+        on_said: Callable[[str, str, Jid, Place | None], None] = lambda xml, stanza_id, to, place: None,
     ) -> None:
         self.command: str | None = None  # the one that runs
         self.own = OwnCommands(app, session, desk, self._carry_out_text, self._carry_out_file)
@@ -120,13 +121,11 @@ class Interpreter:
             raise UsageError("the message has no recipient", hint=hint)
         stanza_id, to = new_id(), str(target)
         stanza_type = "groupchat" if target.resourcepart is None and to in self._desk.people.rooms else "chat"
-        marks = self._desk.marks if stanza_type == "chat" else None
-        xml = Message(text, type=stanza_type, payloads=ASKING if marks else ()).xml(to, stanza_id)
-        if marks is not None:
-            marks.asked(stanza_id, target)
+        asks = stanza_type == "chat" and self._desk.marks is not None
+        xml = Message(text, type=stanza_type, payloads=ASKING if asks else ()).xml(to, stanza_id)
         self._session.send(xml, kind="message", stanza_id=stanza_id, to=to)
         self._sent.remember(stanza_id, target, place)
-        self._on_said(stanza_id, text, place)
+        self._on_said(xml, stanza_id, target, place)
 
     async def _run(self, name: str, tail: str) -> None:
         began = time.perf_counter()
@@ -150,13 +149,16 @@ class Interpreter:
         self.command = name
         self._session.told_up_to = self._session.sent_count  # a command fails for what is its own
         try:
-            await runner.run(self._app, self._session, self._desk, name, tail)
+            await runner.run(self._app, self._session, self._desk, name, tail, self._command_said)
         except (XmppshError, ClosedOutput):
             raise
         except Exception as error:  # a bug in one command must not take the shell and its session along
             raise bug(error, self._app.settings.verbose, self._app.console.write_error) from error
         finally:
             self.command = None
+
+    def _command_said(self, xml: str, stanza_id: str, to: Jid) -> None:
+        self._on_said(xml, stanza_id, to, None)
 
     # ── XML ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

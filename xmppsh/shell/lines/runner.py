@@ -19,14 +19,22 @@ from xmppsh.shell.lines.records import ShellPrinter
 from xmppsh.shell.lines.words import Lexer, split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xmppsh.app.app import App
+    from xmppsh.model import Jid
     from xmppsh.registry.base import Work
     from xmppsh.session.session import Session
     from xmppsh.shell.lines.desk import Desk
 
 
-async def run(app: App, session: Session, desk: Desk, name: str, tail: str) -> None:
-    """Run a command of the registry on the open session; raises what it raises, and UsageError."""
+async def run(
+    app: App, session: Session, desk: Desk, name: str, tail: str, on_sent: Callable[[str, str, Jid], None]
+) -> None:
+    """Run a command of the registry on the open session; raises what it raises, and UsageError.
+
+    on_sent: is told of each message of `/send`, as App has it.
+    """
     work = parse(name, tail)
     if isinstance(work, str):
         await app.console.stdout.write(work)
@@ -42,6 +50,7 @@ async def run(app: App, session: Session, desk: Desk, name: str, tail: str) -> N
         own.console.stdout = desk.output
     if not own.printer.is_for_programs:
         own.printer = ShellPrinter(desk)
+    own.on_sent = None if own.settings.dry_run else on_sent
     own.printer.check()
     work.check_output()
     await work.run(own)

@@ -16,7 +16,7 @@ from xmppsh.shell.shown.refers import reference
 from xmppsh.texts import local, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from xmppsh.output.records import MessageRecord
     from xmppsh.shell.shown.look import Palette
@@ -149,12 +149,16 @@ class Conversation:
         said = _Said(record.stamp, "", "you", "", ELSEWHERE, record.id)
         return self._told(partner, said._replace(text=self._text(record, partner, said)))
 
-    def own(self, partner: str, stamp: str, text: str, mark: str, stanza_id: str) -> str:
+    def words(self, record: MessageRecord, partner: str) -> str:
+        """What a message of ours says, for the terminal."""
+        return self._text(record, partner, _Said(record.stamp, "", "you", ""))
+
+    def own(self, partner: str, stamp: str, words: str, mark: str, stanza_id: str) -> str:
         """The text of a message of ours, with what became of it: a key of MARKS.
 
         It is kept once, as it was told last.
         """
-        said = _Said(stamp, "", "you", safe.block(text, ""), mark, stanza_id)
+        said = _Said(stamp, "", "you", words, mark, stanza_id)
         if self.mark(partner, {stanza_id}, mark):
             return self._row(partner, said)
         return self._told(partner, said)
@@ -241,8 +245,8 @@ class Conversation:
         marks = []
         if record.type == "headline":
             marks.append("[headline]")
-        if partner in self._people.rooms and not record.room and (record.from_ or "").startswith(f"{partner}/"):
-            marks.append("[to you alone]")
+        if partner in self._people.rooms and not record.room:
+            marks += _to_one(record, partner)
         if record.carbon == "sent":
             marks.append("[sent elsewhere]")
         if (invited := invitation(record)) is not None:
@@ -286,6 +290,15 @@ class Conversation:
                 kept[at] = kept[at]._replace(text=self._palette.kind("dim", "(retracted)"))
             return f"“{first}”"
         return "an earlier message"
+
+
+def _to_one(record: MessageRecord, room: str) -> Iterator[str]:
+    """To whom something is said in a room that not all may hear."""
+    (sender, _, nick), (bare, _, alone) = (record.from_ or "").partition("/"), (record.to or "").partition("/")
+    if sender == room and nick:
+        yield "[to you alone]"
+    elif bare == room and alone:
+        yield f"[to {safe.line(alone)} alone]"
 
 
 def _shorten(senders: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ MAX_REMEMBERED = 1000  # messages; what is said of older ones is not noted
 PATIENCE_S = 0.3  # a receipt that comes as soon as this stands beside the message when it is shown
 # What asks for both, and what tells them. The older names of XEP-0333 (0.3) are still sent.
 ASKING = (element("request", {"xmlns": ns.RECEIPTS}), element("markable", {"xmlns": ns.CHAT_MARKERS}))
+ASKED = frozenset((f"{{{ns.RECEIPTS}}}request", f"{{{ns.CHAT_MARKERS}}}markable"))  # the same, as records name them
 TELLING = {
     f"{{{ns.RECEIPTS}}}received": "delivered",
     f"{{{ns.CHAT_MARKERS}}}received": "delivered",
@@ -33,24 +34,28 @@ class News(NamedTuple):
 
 
 class Marks:
-    """Remembers the messages that asked, by their ids."""
+    """Remembers the messages that were sent, by their ids."""
 
     def __init__(self) -> None:
         self._partners: dict[str, str] = {}  # id → bare address, the newest last
+        self._asking: set[str] = set()  # the ids of those that ask
         self._reached: dict[str, str] = {}  # id → how far it has come
         self._last: dict[str, str] = {}  # bare address → the id of the newest
         self._awaited: dict[str, asyncio.Future[None]] = {}
         self._silent: set[str] = set()  # whose clients tell nothing, or late
 
-    def asked(self, stanza_id: str, to: Jid) -> None:
-        """A message that asks for them is sent."""
+    def sent(self, stanza_id: str, to: Jid, *, asks: bool = True) -> None:
+        """A message is sent. asks: for them; of another one nothing but an error may tell."""
         partner = str(to.bare)
+        if asks:
+            self._asking.add(stanza_id)
         self._partners[stanza_id] = partner
         self._last[partner] = stanza_id
         if len(self._partners) > MAX_REMEMBERED:
             oldest = next(iter(self._partners))
             bare = self._partners.pop(oldest)
             self._reached.pop(oldest, None)
+            self._asking.discard(oldest)
             if self._last.get(bare) == oldest:
                 del self._last[bare]
 
@@ -92,7 +97,8 @@ class Marks:
 
     async def soon(self, stanza_id: str, partner: str) -> str | None:
         """Wait a moment for what tells of a message, unless this partner's clients do not tell so soon."""
-        if stanza_id in self._reached or partner in self._silent or self._partners.get(stanza_id) != partner:
+        is_awaited = stanza_id in self._asking and self._partners[stanza_id] == partner
+        if stanza_id in self._reached or partner in self._silent or not is_awaited:
             return self._reached.get(stanza_id)
         answer = self._awaited[stanza_id] = asyncio.get_running_loop().create_future()
         try:
