@@ -113,13 +113,16 @@ async def test_an_import_keeps_the_name_and_the_groups_that_a_contact_has_and_te
 
 @pytest.mark.parametrize("server", ["prosody"], indirect=True)  # ejabberd takes whatever can be written
 async def test_a_contact_that_the_server_refuses_is_told_and_the_others_are_added(
-    program: Program, alice: Account
+    program: Program, server: Server, alice: Account
 ) -> None:
     own = {"jid": alice.jid}  # Prosody lets nobody be a contact of himself
     lines = [{"jid": "a@example.org"}, own, {"jid": "c@example.org", "groups": [""]}, {"jid": "b@example.org"}]
     outcome = await program.run("roster", "import", stdin="\n".join(map(json.dumps, lines)).encode())
     assert outcome.code == 80, outcome.stderr
     assert outcome.stderr.startswith(f"xmppsh: {alice.jid}: "), outcome.stderr
+    alone = await program.run("roster", "add", alice.jid)
+    told = f"xmppsh: {alice.jid} is your own address, which {server.domain} keeps out of your roster: not-allowed\n"
+    assert (alone.code, alone.stderr) == (77, told)
     assert "\nxmppsh: 1 of 4 contacts were refused\n" in outcome.stderr
     assert {"a@example.org", "b@example.org", "c@example.org"} == {
         one["jid"] for one in await records(program, "roster", "list")

@@ -105,7 +105,20 @@ async def roster_add(app: App, contact: Jid, name: str | None, groups: tuple[str
         if name is None or not groups:  # what an item does not say is taken away (RFC 6121 §2.4)
             one = next((one for one in await contacts(session) if one.jid == str(contact.bare)), Contact(""))
             name, groups = one.name if name is None else name, groups or one.groups
-        await session.request("set", None, setting(str(contact.bare), name or None, groups))
+        try:
+            await session.request("set", None, setting(str(contact.bare), name or None, groups))
+        except StanzaError as error:
+            raise _not_added(error, contact.bare, session.jid.bare) from error
+
+
+def _not_added(error: StanzaError, contact: Jid, own: Jid) -> StanzaError:
+    """The same refusal, which names whom it is about."""
+    if contact == own:
+        why = f"which {own.domainpart} keeps out of your roster: {error.condition}"
+        error.args, error.hint = (f"{contact} is your own address, {why}",), None
+    else:
+        error.args = (f"{contact} is not added to the roster: {error}",)
+    return error
 
 
 @command("roster", "rename")
