@@ -133,7 +133,7 @@ FAULTS = {
     "no address": ("jid = '@'", "{path}:1: jid: '@' is not an XMPP address: nothing precedes the @"),
     "a bad pin": ("pin = 'md5:00'", "{path}:1: pin: 'md5:00' is not sha256: and 64 hex digits"),
     "a profile that is no table": ("profile = 'default'", "{path}:1: profile is not a table"),
-    "an inner profile that is no table": ("profile = {default = 1}", "{path}: [profile.default] is not a table"),
+    "a key beside the profiles": ("[profile]\n\ntimeout = 3", "{path}:3: [profile] timeout is not a profile"),
 }
 
 
@@ -146,7 +146,7 @@ def test_a_fault_of_the_file_names_the_file_and_the_place(home: Home, text: str 
     assert caught.value.exit_code == 78
 
 
-@pytest.mark.parametrize("text", ["profile = 5", "profile = 2026-01-01"])
+@pytest.mark.parametrize("text", ["profile = 5", "profile = 2026-01-01", "profile = {default = 1}"])
 def test_a_profile_key_of_any_type_is_a_config_error(home: Home, text: str) -> None:
     home.write(text)
     with pytest.raises(ConfigError):

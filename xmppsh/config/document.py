@@ -55,6 +55,11 @@ class Document:
         table = "" if profile is None else f"[profile.{profile}]"
         return f"{self.path}{'' if line is None else f':{line}'}: {' '.join(word for word in (table, key) if word)}"
 
+    def place_in_profiles(self, key: str) -> str:
+        """The same for what stands in `[profile]` itself, beside the profiles: `PATH:3: [profile] timeout`."""
+        line = self.line(key, "[profile]") or self.line("profile")
+        return f"{self.path}{'' if line is None else f':{line}'}: [profile] {key}"
+
 
 def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
     """Read the config file; raises ConfigError (78).

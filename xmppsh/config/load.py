@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Layer = tuple[Origin, "Mapping[str, Any]"]  # where its values come from, and the values
 NO_FILE = Path("config.toml")  # for the sentences where no folder is known; it is never opened
+BEGINS_PROFILE = "[profile.NAME] begins a profile"
 YES, NO = ("1", "y", "yes", "true", "on"), ("0", "n", "no", "false", "off")
 
 
@@ -96,6 +97,9 @@ def _layers(options: Mapping[str, Any], env: Mapping[str, str], document: Docume
     profiles = document.tables.get("profile", {})
     if not isinstance(profiles, dict):
         raise ConfigError(f"{document.place('profile')} is not a table", hint="write [profile.NAME]")
+    for key, table in profiles.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{document.place_in_profiles(key)} is not a profile", hint=BEGINS_PROFILE)
     name = options.get("profile") or environment.get("profile") or ("default" if "default" in profiles else None)
     layers: list[Layer] = [(Origin.OPTION, options), (Origin.ENVIRONMENT, environment)]
     if name is not None:
@@ -126,14 +130,12 @@ def _from_env(setting: Setting, text: str) -> Any:
         raise UsageError(f"{setting.env}: {_reason(error, setting)}", hint=error.hint) from None
 
 
-def _from_table(table: Any, document: Document, profile: str | None) -> dict[str, Any]:
-    if not isinstance(table, dict):
-        raise ConfigError(f"{document.place('', profile)} is not a table")
+def _from_table(table: Mapping[str, Any], document: Document, profile: str | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in table.items():
         setting = BY_NAME.get(key.replace("-", "_"))
         if setting is None:
-            hint = "[profile.NAME] begins a profile" if isinstance(value, dict) else _nearest(key)
+            hint = BEGINS_PROFILE if isinstance(value, dict) else _nearest(key)
             raise ConfigError(f"{document.place(key, profile)} is not a setting", hint=hint)
         if setting.name in values:
             raise ConfigError(f"{document.place(key, profile)} is there twice", hint=f"{setting.key}, once")
