@@ -1,8 +1,10 @@
 """What was sent stands in its conversation, by whichever line it was sent."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.program import Program
 from support.servers import Server
 from support.terminal import Terminal, at_prompt
 
@@ -56,3 +58,50 @@ async def test_what_send_would_send_is_not_said(server: Server, tmp_path: Path) 
         await stage.target()
         await stage.shell.enter("/last")
         await stage.shell.shows("(nothing was said here)")
+
+
+async def test_what_a_room_has_not_said_yet_is_shown_as_waiting_and_kept_once(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("prosody")
+    room = f"tea@{server.conference}"
+    async with Terminal(Program(tmp_path, server, server.account()), "connect") as shell:
+        await shell.prompt()
+        await shell.enter(f"/join {room} me")
+        await shell.prompt(room)
+        await shell.enter("at once")
+        await shell.shows("me       at once")
+        server.suspend()
+        await shell.enter("into the silence")
+        await shell.shows("you …    into the silence")
+        server.resume()
+        await shell.shows("me       into the silence")
+        await shell.enter("/last")
+        await shell.until(lambda: len(rows(shell, "at once")) == 2, "all again")
+        assert rows(shell, "into the silence") == ["you …    into the silence", *["me       into the silence"] * 2]
+        assert rows(shell, "at once") == ["me       at once"] * 2
+
+
+async def test_what_a_room_refuses_to_say_is_shown_as_that(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+        await stage.contact.send_raw(
+            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.prompt(room)
+        await stage.contact.send_raw(
+            f"<iq type='set' to='{room}' id='quiet'><query xmlns='http://jabber.org/protocol/muc#owner'>"
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+            "<value>http://jabber.org/protocol/muc#roomconfig</value></field>"
+            "<field var='muc#roomconfig_moderatedroom'><value>1</value></field></x></query></iq>"
+        )
+        await stage.contact.send_raw(
+            f"<iq type='set' to='{room}' id='mute'><query xmlns='http://jabber.org/protocol/muc#admin'>"
+            "<item nick='me' role='visitor'/></query></iq>"
+        )
+        await stage.contact.settle()
+        await stage.shell.enter("may I?")
+        await stage.shell.shows("you ✗    may I?")
+        await stage.shell.shows("xmppsh: “may I?”: ")

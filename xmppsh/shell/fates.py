@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NOW_S = 0.001  # for what has its fate already
 OUTBOX = "xmppsh outbox retry settles them, and sends what did not arrive"
+REPEATS_S = 3.0  # for a room elsewhere to say a message that our server has
 SOON_S = 0.7  # a message that is not acknowledged by then is shown as one that waits, and again later
 
 
@@ -48,6 +49,7 @@ class Fates:
         self._marks, self._show, self._on_change = marks, show, on_change
         self._tasks: set[asyncio.Future[object]] = set()
         self._unseen: set[asyncio.Future[None]] = set()  # messages that were typed and do not stand on the screen yet
+        self._to_rooms: dict[tuple[str, str], asyncio.Future[str]] = {}  # room and id → what became of it there
         self._last: asyncio.Future[None] | None = None  # the one that was typed last is on the screen
         self._last_settled: asyncio.Future[None] | None = None  # and so is its fate
 
@@ -58,6 +60,16 @@ class Fates:
     def said(self, stanza_id: str, partner: str, words: str, place: Place | None) -> None:
         """A message was sent. place: of its line; None where somebody else tells that it was not acknowledged."""
         self._start(self._show_fate(self._session.sent_count, stanza_id, partner, words, place))
+
+    def said_in_room(self, stanza_id: str, room: str, words: str, place: Place | None) -> None:
+        """A message was sent to a room, which shows it by saying it to us as well; the same."""
+        self._start(self._show_unsaid(self._session.sent_count, stanza_id, room, words, place))
+
+    def told(self, room: str, stanza_id: str, how: str = "said") -> None:
+        """A message to a room is there, or `came back`."""
+        answer = self._to_rooms.get((room, stanza_id))
+        if answer is not None and not answer.done():
+            answer.set_result(how)
 
     def _start(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.ensure_future(work)
@@ -118,6 +130,32 @@ class Fates:
             settled.cancel()
             await ended(acked)
 
+    async def _show_unsaid(self, number: int, stanza_id: str, room: str, words: str, place: Place | None) -> None:
+        """Show what a room does not say soon, and what it never will. What it says later is shown as that."""
+        conversation, stamp = self._conversation, stamp_of(self._app.console.now())
+        if conversation is None:
+            await self._wait(number, place)
+            return
+        key, answer = (room, stanza_id), asyncio.get_running_loop().create_future()
+        self._to_rooms[key], acked = answer, asyncio.ensure_future(self._wait(number, place))
+        try:
+            await asyncio.wait({answer}, timeout=SOON_S)
+            is_lost = acked.done() and not acked.result()
+            if acked.done() and not is_lost:
+                await asyncio.wait({answer}, timeout=REPEATS_S)
+            if not answer.done() and not is_lost:
+                self._show(conversation.own(room, stamp, words, "waits", stanza_id))
+            await asyncio.wait({answer, acked}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done() and await acked:
+                conversation.mark(room, {stanza_id}, "acked")
+                await asyncio.wait({answer}, timeout=REPEATS_S)
+            how = answer.result() if answer.done() else "waits" if acked.result() else "failed"
+            if how in ("came back", "failed"):
+                self._show(conversation.own(room, stamp, words, how, stanza_id))
+        finally:
+            del self._to_rooms[key]
+            await ended(acked)
+
     async def _late(self, number: int) -> bool:
         """Was a message acknowledged after all, once the cut was over?"""
         session = self._session
@@ -157,6 +195,8 @@ class Fates:
     async def stop(self) -> None:
         """Show nothing more, unless the session has ended: then everything has its fate at once."""
         tasks = list(self._tasks)
+        for room, stanza_id in self._to_rooms:
+            self.told(room, stanza_id)
         if not self._session.is_over:
             for task in tasks:
                 task.cancel()

@@ -212,12 +212,11 @@ class Repl:
         """A message left: typed, by a line that stands for it, or by `/send`, which tells of a failure itself."""
         said, partner = self._app.record(read_element(xml)), str(to.bare)
         assert isinstance(said, MessageRecord)
-        if said.room:  # it says that to us as well
-            return self._fates.watch(place)
         self.people.note(partner)
         self._conversation.read(partner)
         self._marks.sent(stanza_id, to, asks=not ASKED.isdisjoint(said.payloads))
-        return self._fates.said(stanza_id, partner, self._conversation.words(said, partner), place)
+        tell = self._fates.said_in_room if said.room else self._fates.said
+        tell(stanza_id, partner, self._conversation.words(said, partner), place)
 
     async def _read(self) -> str | None:
         """A line, or several of XML; None at the end of input."""
@@ -278,6 +277,7 @@ class Repl:
 
     async def _show_message(self, stanza: Element) -> None:
         self._mark(self._marks.note(stanza))
+        self._fates.told(stanza.sender.partition("/")[0], stanza.id or "")
         await self._fates.shown()  # what was said before stands above its answer
         shown = unwrapped(self._app, self._session, stanza)
         assert isinstance(shown, MessageRecord)
@@ -297,6 +297,8 @@ class Repl:
     def _mark(self, told: list[News]) -> None:
         for news in told:
             self._conversation.mark(news.partner, news.ids, news.mark)
+            for stanza_id in news.ids:
+                self._fates.told(news.partner, stanza_id, news.mark)
 
     def _tell_bounce(self, stanza: Element) -> bool:
         if self._desk.answers is not None and self._desk.answers.is_refused(stanza):

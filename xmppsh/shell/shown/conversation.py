@@ -136,6 +136,8 @@ class Conversation:
         who = resource if resource and (record.room or bare in self._people.rooms) else self._people.short(bare)
         if re.match(OURS, who, re.IGNORECASE):
             who = record.from_ or ""
+        if record.room:
+            self._replace_own(bare, record.id)
         color = record.from_ if record.room else bare
         said = _Said(record.stamp, color or "", who, "", None, record.id)
         return self._told(bare, said._replace(text=self._text(record, bare, said)))
@@ -162,6 +164,11 @@ class Conversation:
         if self.mark(partner, {stanza_id}, mark):
             return self._row(partner, said)
         return self._told(partner, said)
+
+    def _replace_own(self, room: str, stanza_id: str | None) -> None:
+        """The room says a message of ours, which was shown before it did: it is kept as the room says it."""
+        for said in [one for one in self._kept.get(room, ()) if one.mark is not None and one.stanza_id == stanza_id]:
+            self._kept[room].remove(said)
 
     def mark(self, partner: str, ids: Collection[str], mark: str) -> bool:
         """Messages of ours have come further; False where none of them is kept."""
