@@ -1,6 +1,7 @@
 """Called by the name `sendxmpp`: the examples of that program's manual (version 1.24), on a playground."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,19 @@ async def test_the_examples_of_its_manual_work_with_its_file(tmp_path: Path) -> 
     assert outcome.stdout.splitlines() == ["hello|hello bob!", "|one", "|two", "|raw", "|in a file"], outcome.stderr
     assert outcome.code == 67
     assert "nobody@playground.localhost: service-unavailable" in outcome.stderr
+
+
+async def test_its_help_is_about_its_own_options(tmp_path: Path) -> None:
+    program = visitor(tmp_path)
+    (tmp_path / "sendxmpp").symlink_to(Path(sys.executable).parent / "xmppsh")
+    program.command = (str(tmp_path / "sendxmpp"),)
+    shown = await program.run("--help")
+    assert (shown.code, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("usage: sendxmpp [OPTIONS] RECIPIENT... < MESSAGE\n")
+    assert "  -c, --chatroom " in shown.stdout
+    assert "--room" not in shown.stdout
+    assert [await program.run(word) for word in ("-h", "--usage")] == [shown, shown]
+    assert (await program.run()).stderr.endswith("  try: sendxmpp --help\n")
 
 
 FILES = {

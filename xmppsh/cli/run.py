@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from xmppsh.cli.report import report, write_error, write_output
 from xmppsh.errors import ExitCode, IoError, XmppshError
 from xmppsh.output.failure import bug, wants_json
-from xmppsh.registry.base import NothingAsked
+from xmppsh.registry.base import HelpAsked, NothingAsked
 from xmppsh.registry.words import plain_work
 from xmppsh.texts import os_reason
 
@@ -25,11 +25,12 @@ DYING = [SIGNAL_BASE + number for number in (signal.SIGINT, signal.SIGTERM, sign
 SIGINT_CODE: int = SIGNAL_BASE + signal.SIGINT
 
 
-def run(arguments: list[str], early: Early | None = None) -> int:
-    """Run a command line; returns the exit code. early: a connection that may be on its way."""
+def run(arguments: list[str], early: Early | None = None, *, as_sendxmpp: bool = False) -> int:
+    """Run a command line; returns the exit code. early: a connection that may be on its way. as_sendxmpp: the words are
+    those of that program."""
     as_json = wants_json(arguments)
     try:
-        work = _read(arguments)
+        work = _read_as_sendxmpp(arguments) if as_sendxmpp else _read(arguments)
         if isinstance(work, str):
             write_output(work)
             return ExitCode.OK
@@ -59,18 +60,20 @@ def _read(arguments: list[str]) -> Work | str:
     return parse(arguments)
 
 
+def _read_as_sendxmpp(words: list[str]) -> Work | str:
+    from xmppsh.cli.sendxmpp import translated
+
+    try:
+        arguments, variables = translated(words, os.environ)
+    except HelpAsked as asked:
+        return asked.text
+    os.environ.update(variables)
+    return _read(arguments)
+
+
 def main(early: Early | None = None) -> None:
     """The console script; called by the name of sendxmpp it takes that one's words."""
-    words = sys.argv[1:]
-    if Path(sys.argv[0]).name == "sendxmpp":
-        from xmppsh.cli.sendxmpp import translated
-
-        try:
-            words, variables = translated(words, os.environ)
-        except XmppshError as error:
-            sys.exit(report(error, as_json=False))
-        os.environ.update(variables)
-    code = run(words, early)
+    code = run(sys.argv[1:], early, as_sendxmpp=Path(sys.argv[0]).name == "sendxmpp")
     # os._exit runs no exit functions, and one of them gives a reader of --trace its last lines. The name is private; a
     # Python without it fails here with AttributeError.
     atexit._run_exitfuncs()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from xmppsh.config.paths import home, refuse_readable_by_others
 from xmppsh.errors import ConfigError, NoInputError, UsageError
+from xmppsh.registry.base import HelpAsked
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NAME = "sendxmpp"
-HINT = f"man {NAME}"
+HINT = f"{NAME} --help"
 # Its manual says `message` where the program takes `normal`, and that this is the default; the program sends `chat`.
 TYPES = {"chat": "chat", "message": "normal", "normal": "normal", "headline": "headline"}
 MOST_WORDS = 2  # after the address: the password and the component
@@ -51,47 +52,68 @@ class Account(NamedTuple):
         return (f"{host}:{self.port}" if self.port else host) or None
 
 
+# Short and long name, the word for its value (None: it has none), and what it does.
+OPTIONS = (
+    ("-f", "file", "FILE", "take the account from FILE [~/.sendxmpprc]"),
+    ("-u", "username", "USER", "log in as USER, whatever the file says"),
+    ("-p", "password", "PASSWORD", "the password; other users of this machine can see it"),
+    ("-j", "jserver", "SERVER[:PORT]", "the server of the account"),
+    ("-o", "component", "DOMAIN", "the account's domain, where it is not the server's name"),
+    ("-r", "resource", "NAME", "the resource, and the nickname in a room"),
+    ("-t", "tls", None, "use TLS: this is so without it, too"),
+    ("-e", "ssl", None, "begin with TLS, without STARTTLS"),
+    ("-n", "no-tls-verify", None, "take any certificate"),
+    ("-a", "tls-ca-path", "PATH", "trust the CA certificates there"),
+    ("-s", "subject", "TEXT", "a subject"),
+    ("-m", "message", "FILE", "read the message from FILE"),
+    ("-l", "headline", None, "send it as a headline"),
+    ("-c", "chatroom", None, "each RECIPIENT is a room: join it, send, leave"),
+    ("-i", "interactive", None, "send each line of stdin as a message, as it comes"),
+    ("-w", "raw", None, "stdin is XML stanzas, which are sent as they are"),
+    ("-v", "verbose", None, "tell each step on stderr; -vv tells more"),
+    ("-d", "debug", None, "the same as -vv"),
+    ("-h", "help", None, "show this"),
+)
+COUNTED = ("verbose", "debug")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{NAME}: {message}", hint=HINT)
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog=NAME, add_help=False, allow_abbrev=True)
-    for short, name, kind in (
-        *(
-            ("-f", "file", "store"),
-            ("-u", "username", "store"),
-            ("-p", "password", "store"),
-            ("-j", "jserver", "store"),
-        ),
-        *(("-o", "component", "store"), ("-r", "resource", "store"), ("-a", "tls-ca-path", "store")),
-        *(
-            ("-s", "subject", "store"),
-            ("-m", "message", "store"),
-            ("-t", "tls", "store_true"),
-            ("-e", "ssl", "store_true"),
-        ),
-        *(("-n", "no-tls-verify", "store_true"), ("-l", "headline", "store_true"), ("-c", "chatroom", "store_true")),
-        *(("-i", "interactive", "store_true"), ("-w", "raw", "store_true"), ("-v", "verbose", "count")),
-        *(("-d", "debug", "count"), ("-h", "help", "store_true")),
-    ):
-        parser.add_argument(short, f"--{name}", action=kind)
-    parser.add_argument("--usage", dest="help", action="store_true")
-    parser.add_argument("--message-type", "--messages-type", choices=tuple(TYPES), default="chat")
-    parser.add_argument("--sso", action="store_true")
-    parser.add_argument("recipients", nargs="*")
+    parser = _Parser(
+        prog=NAME,
+        usage=f"{NAME} [OPTIONS] RECIPIENT... < MESSAGE",
+        description="Send a message. This is xmppsh, which takes the options of sendxmpp 1.24 here.",
+        epilog="exit codes are those of xmppsh: xmppsh help exit-codes",
+        add_help=False,
+    )
+    for short, name, value, told in OPTIONS:
+        if value is not None:
+            parser.add_argument(short, f"--{name}", metavar=value, help=told)
+        else:
+            parser.add_argument(short, f"--{name}", action="count" if name in COUNTED else "store_true", help=told)
+    told = "chat, headline, or message (the type normal) [chat]"
+    parser.add_argument("--message-type", choices=tuple(TYPES), default="chat", metavar="TYPE", help=told)
+    parser.add_argument("--messages-type", dest="message_type", choices=tuple(TYPES), help=argparse.SUPPRESS)
+    parser.add_argument("--usage", dest="help", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--sso", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("recipients", nargs="*", help=argparse.SUPPRESS)
     return parser
 
 
 def translated(words: Sequence[str], env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The command line and the variables of xmppsh that do the same; raises UsageError, ConfigError, NoInputError.
+    """The command line and the variables of xmppsh that do the same; raises HelpAsked, UsageError, ConfigError,
+    NoInputError.
 
     `--message FILE` becomes stdin.
     """
-    given = _parser().parse_intermixed_args(list(words))
+    parser = _parser()
+    given = parser.parse_intermixed_args(list(words))
     if given.help:
-        return ["help", "send"], {}
+        raise HelpAsked(parser.format_help())
     if given.sso:
         raise UsageError("--sso: Kerberos is not offered here", hint="--file FILE with a password")
     if given.chatroom and given.subject is not None:
