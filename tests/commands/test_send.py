@@ -98,7 +98,7 @@ async def test_empty_sends_an_empty_body(program: Program) -> None:
 
 
 REFUSED: dict[str, tuple[list[str], bytes, int, str]] = {
-    "empty": (["a@b", ""], b"", 65, "there is nothing to send: the body is empty"),
+    "empty": (["a@b", ""], b"", 65, "there is nothing to send: TEXT is empty"),
     "control characters": (["a@b"], b"\x1b[31m", 65, "stdin holds U+001B"),
     "not UTF-8": (["a@b"], b"\xff", 65, "stdin is not UTF-8 (byte 1)"),
     "--batch without --lines": (["a@b", "x", "--batch", "1"], b"", 64, "--batch is for --lines"),

@@ -110,7 +110,8 @@ DATA = {
     "not a stanza": (["-n", "raw", "<foo/>"], b"", "line 1, column 1: <foo> is not a stanza"),
     "not well-formed": (["-n", "iq", "get", "a@b", "<a>"], b"", "line 1, column 4: the input ends inside an element"),
     "two payloads": (["-n", "iq", "get", "a@b", "<a/><b/>"], b"", "line 1, column 1: one element is wanted here"),
-    "an empty body": (["-n", "send", "a@b"], b"", "there is nothing to send: the body is empty"),
+    "an empty stdin": (["-n", "send", "a@b"], b"", "there is nothing to send: stdin holds no text"),
+    "an empty line for a body": (["-n", "send", "a@b", "-"], b"\r\n", "there is nothing to send: stdin holds no text"),
     "a body that is not UTF-8": (["-n", "send", "a@b"], b"abc\xff", "stdin is not UTF-8 (byte 4)"),
     "a body in UTF-16": (["-n", "send", "a@b"], "hi\n".encode("utf-16"), "stdin is UTF-16, not UTF-8"),
     "contacts in UTF-16": (["-n", "roster", "import"], "{}".encode("utf-16"), "the input is UTF-16, not UTF-8"),
@@ -149,11 +150,17 @@ async def test_a_file_that_is_not_there_is_66(program: Program, arguments: list[
     assert outcome.stderr.lower().startswith("xmppsh: /nowhere: no such file or directory")
 
 
-async def test_a_stdin_that_is_closed_is_66_and_no_empty_input(program: Program) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(["pipe"], "give it something: <FILE, or </dev/null"), (["send", "a@b"], "give TEXT, or <FILE")],
+)
+async def test_a_stdin_that_is_closed_is_66_and_no_empty_input(
+    program: Program, arguments: list[str], hint: str
+) -> None:
     program.env["XMPPSH_JID"] = "juliet@example.org"
-    outcome = await finish(await program.start_as(("sh", "-c", 'exec "$@" <&-', "sh", *COMMAND), "-n", "pipe"))
+    outcome = await finish(await program.start_as(("sh", "-c", 'exec "$@" <&-', "sh", *COMMAND), "-n", *arguments))
     assert (outcome.code, outcome.stdout) == (66, "")
-    assert outcome.stderr.startswith("xmppsh: stdin is closed or not open for reading\n")
+    assert outcome.stderr.startswith(f"xmppsh: stdin is closed or not open for reading\n  try: {hint}\n")
 
 
 async def test_a_folder_that_the_user_names_is_not_made(program: Program, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from xmppsh.errors import DataError, UsageError, XmppshError
+from xmppsh.errors import DataError, NoInputError, UsageError, XmppshError
 from xmppsh.xmlio.build import NOT_XML
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ async def whole(stdin: InputStream, cleaner: Cleaner) -> str:
     """All of stdin, without its last line end; what stands inside is sent as it is."""
     try:
         data = await stdin.read_all(MAX_BODY_BYTES)
+    except NoInputError as error:
+        error.hint = "give TEXT, or <FILE"
+        raise
     except DataError as error:
         raise DataError(str(error), hint="send --attach FILE sends a file of any size") from error
     return without_ends(cleaner.decoded(data, "stdin"))
@@ -161,10 +164,13 @@ class Lines:
             await asyncio.gather(coming, return_exceptions=True)
 
 
-def refuse_nothing(body: str, *, empty: bool) -> None:
-    """Raise DataError for an empty body that was not asked for."""
-    if not body and not empty:
-        raise DataError("there is nothing to send: the body is empty", hint="give TEXT, pipe it into stdin, or --empty")
+def refuse_nothing(body: str, *, empty: bool, is_stdin: bool) -> None:
+    """Raise DataError for an empty body that was not asked for. is_stdin: where it was looked for."""
+    if body or empty:
+        return
+    if is_stdin:
+        raise DataError("there is nothing to send: stdin holds no text", hint="give TEXT, or --empty if that is meant")
+    raise DataError("there is nothing to send: TEXT is empty", hint="is a variable unset? --empty if it is meant")
 
 
 def check_text_options(words: tuple[str, ...], *, lines: bool, batch_s: float | None) -> None:

@@ -111,7 +111,7 @@ class Order:
 
     async def read_body(self, app: App) -> None:
         """Find the text, on the command line or on stdin; raises DataError for an empty one."""
-        options, stdin = self.options, app.console.stdin
+        options, stdin, is_stdin = self.options, app.console.stdin, False
         if self.words and self.words != ("-",):
             text = from_words(self.words, self.cleaner)
         elif self.words or not (self.message.body is not None or self._needs_no_body or self._is_optional(app)):
@@ -119,12 +119,12 @@ class Order:
                 raise UsageError("the recipients come from stdin, so the text cannot", hint="give TEXT after TO")
             if stdin.is_terminal:
                 app.console.log(0, "type the message; Ctrl-D on a line of its own sends it, Ctrl-C does not")
-            text = await whole(stdin, self.cleaner)
+            text, is_stdin = await whole(stdin, self.cleaner), True
         else:
             text = self.message.body or ""
             if not text and not options.empty:
                 return
-        refuse_nothing(text, empty=options.empty or self._has_more)
+        refuse_nothing(text, empty=options.empty or self._has_more, is_stdin=is_stdin)
         self.body = self._dressed(text) if text or options.empty else None
 
     @property
