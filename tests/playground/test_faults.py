@@ -86,3 +86,9 @@ async def test_the_message_that_fell_into_the_hole_never_came_and_the_next_conne
         await other.expect("<body>x</body>")
         assert "alice@" not in other.seen.partition("<body>")[0].rpartition("<message")[2]
         await other.close()
+
+
+async def test_the_login_at_a_slow_server_is_not_delayed_so_that_no_time_to_connect_runs_out() -> None:
+    async with PlaygroundServer(faults=Faults(slow_s=3600)) as server:
+        client = await RawClient.authenticated(server, "alice")
+        await client.close()

@@ -41,7 +41,7 @@ async def playground(app: App, words: tuple[str, ...], serve: bool, tour: bool, 
 
     --fault cut-after=N cuts each connection after its Nth message; hole makes the first connection that brings a
     message go silent, like a pulled cable; no-ack answers no request for an acknowledgement (a resumption still tells
-    what came); slow=MS delays everything by that much.
+    what came); slow=MS delays everything by that much once a client has logged in.
 
     \b
     Example:  xmppsh playground -- bash
