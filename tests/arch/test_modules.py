@@ -31,6 +31,7 @@ SHOWN_BY = {
     "e2e/test_connect_cut.py": "shell: fates standing · shell/lines: sent",
     "e2e/test_connect_ends.py": "shell: repl · shell/lines: failure",
     "e2e/test_connect_line.py": "shell/typing: editor lexer",
+    "e2e/test_connect_rooms.py": "shell/lines: who",
     "e2e/test_endings.py": "cli: report supervise · commands/listen: ending",
     "e2e/test_flood.py": "commands/listen: together · xep: stored_first",
     "e2e/test_single_file.py": "oneself",

@@ -1,10 +1,12 @@
 """Rooms in the shell, at a real terminal."""
 
+import json
 from pathlib import Path
 
 import pytest
+from support.program import Program
 from support.servers import Server
-from support.terminal import at_prompt
+from support.terminal import Terminal, at_prompt
 
 pytestmark = pytest.mark.either_server
 
@@ -152,3 +154,27 @@ async def test_another_nick_brings_no_history_again(server: Server, tmp_path: Pa
         await stage.shell.enter("and again")
         await stage.shell.shows("myself   and again")
         assert sum(" only once" in line and "> " not in line for line in stage.shell.history) == 1
+
+
+async def test_who_is_there_is_told_in_the_form_that_the_shell_was_asked_for(server: Server, tmp_path: Path) -> None:
+    program, room = Program(tmp_path, server, server.account()), f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+    async with Terminal(program, "connect", "--format", "json") as shell:
+        await shell.prompt()
+        await shell.shows("all sent")
+        await shell.enter(f"/join {room} me")
+        await shell.prompt(room)
+        await shell.enter("/who")
+        shown = json.loads(await shell.shows('"online"'))
+        assert shown == {"kind": "online", "jid": f"{room}/me", "nick": "me", "show": None}
+        await shell.enter("/watch 60 /who")
+        await shell.until(lambda: sum('"online"' in line for line in shell.lines) == 2, "it again")
+        assert not any("others: 0" in line or (line.endswith(" /who") and line[2] == ":") for line in shell.lines)
+        shell.type("\x03")
+        await shell.prompt(room)
+
+
+async def test_a_script_gets_who_is_there_as_records(server: Server, tmp_path: Path) -> None:
+    program, room = Program(tmp_path, server, server.account()), f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+    outcome = await program.run("--format", "json", "connect", stdin=f"/join {room} me\n/who\n".encode())
+    found = [json.loads(line) for line in outcome.stdout.splitlines()]
+    assert {"kind": "online", "jid": f"{room}/me", "nick": "me", "show": None} in found

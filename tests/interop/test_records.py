@@ -92,8 +92,8 @@ PRINTED: dict[str, dict[str, str]] = {
     },
 }
 ENDS = {"adhoc run DOMAIN USER_STATS": 64, "send BOB NEW --host 127.0.0.1:1 --queue": 81}
-# What only a second program makes them print.
-TOLD = {"iq", "pubsub-event", "session", "closed", "reaped", "witness-news"}
+# What only a second program makes them print, or a line of the shell.
+TOLD = {"iq", "pubsub-event", "session", "closed", "reaped", "witness-news", "online"}
 PNG = b"\x89PNG\r\n\x1a\n"
 MUC = "http://jabber.org/protocol/muc"
 

@@ -11,7 +11,7 @@ from xmppsh.registry.spec import Group as Group
 from xmppsh.registry.spec import Path as Path
 from xmppsh.registry.spec import Spec as Spec
 
-MESSAGE = "xmppsh.output.records:MessageRecord"
+MESSAGE, ONLINE = "xmppsh.output.records:MessageRecord", "xmppsh.shell.lines.who:Online"
 STANZAS = (MESSAGE, "xmppsh.output.records:PresenceRecord", "xmppsh.output.records:IqRecord")
 IQ_RECORDS = IQ_ANSWER, _ = "xmppsh.commands.iq:IqAnswer", "xmppsh.commands.iq:IqFound"
 CONTACT = "xmppsh.commands.roster:RosterContact"
@@ -31,7 +31,7 @@ COMMANDS: dict[Path, Spec] = {
         "Open the interactive shell.",
         "talk",
         "lasting",
-        records=(MESSAGE,),
+        records=(MESSAGE, ONLINE),
         not_in_shell="the shell is open already: /quit, then xmppsh connect JID",
     ),
     ("run",): Spec(
@@ -39,7 +39,7 @@ COMMANDS: dict[Path, Spec] = {
         "Run the lines of a file, as the shell would.",
         "talk",
         "lasting",
-        records=(MESSAGE,),
+        records=(MESSAGE, ONLINE),
         not_in_shell="the shell has /source FILE",
     ),
     ("send",): Spec(

@@ -105,7 +105,8 @@ class Repl:
         as_conversation = isinstance(app.console.stdout, ScreenOutput) and not app.printer.is_for_programs
         self._sent = Sent(session, lambda _, error: report(app, error))
         desk.stdin = Reading(desk.stdin.fd, screen.reads)
-        desk.conversation, desk.lend, desk.columns = self._conversation, screen.lend, self._columns
+        desk.conversation = self._conversation if as_conversation else None
+        desk.lend, desk.columns = screen.lend, self._columns
         self._interpreter = Interpreter(app, session, self._sent, desk, self._said)
         self._surroundings = Surroundings(app, session, desk, self._sent, self._interpreter.own.left)
         show = self._show_message if as_conversation else None

@@ -18,6 +18,8 @@ from xmppsh.registry.kinds import parse_address
 from xmppsh.shell.lines import rooms
 from xmppsh.shell.lines.builtins import BUILTINS
 from xmppsh.shell.lines.failure import report
+from xmppsh.shell.lines.records import ShellPrinter
+from xmppsh.shell.lines.who import contacts, occupants
 from xmppsh.shell.lines.words import split
 from xmppsh.shell.shown.look import LEAST_COLUMNS
 from xmppsh.shell.shown.streamview import pretty
@@ -122,7 +124,7 @@ class OwnCommands:
 
     async def _last(self, words: list[str]) -> None:
         if self._desk.conversation is None:
-            raise UsageError("/last shows a conversation, which exists only on a terminal")
+            raise UsageError("/last shows a conversation, which exists only on a terminal, and as text")
         if self.target is None:
             raise UsageError("/last: with whom?", hint="/to JID")
         count = words[0] if words else str(LAST)
@@ -135,19 +137,18 @@ class OwnCommands:
     async def _who(self, words: list[str]) -> None:
         people = self._desk.people
         place = str(parse_address(words[0]).bare) if words else people.current
-        if place in people.rooms:
-            rows = [(nick, show) for nick, show in sorted(people.online.get(place, {}).items())]
+        if place is not None and place in people.rooms:
+            found = occupants(people, place)
         elif words:
             raise UsageError(f"{words[0]} is not a room you have joined here", hint=f"/join {words[0]}")
         else:
-            rows = [
-                (f"{jid}/{resource}", show)
-                for jid, resources in sorted(people.online.items())
-                if jid not in people.rooms
-                for resource, show in sorted(resources.items())
-            ]
-        shown = "".join(f"{safe.line(name)}{f' ({safe.line(show)})' if show else ''}\n" for name, show in rows)
-        await self._print(shown or "(nobody)\n")
+            found = contacts(people)
+        output, for_programs = self._desk.output or self._app.console.stdout, self._app.printer.is_for_programs
+        printer = self._app.printer if for_programs else ShellPrinter(self._desk)
+        for one in found:
+            await printer.print(one, output)
+        if not found and not for_programs:
+            await self._print("(nobody)\n")
 
     async def _join(self, words: list[str]) -> None:
         words, password = without_option(words, "--room-password")
@@ -262,8 +263,9 @@ class OwnCommands:
         seconds, line = positive_seconds(span), line.strip()
         line = line if line.startswith("/") else f"/{line}"
         while True:
-            moment = self._app.console.now().astimezone()
-            await self._print(self._desk.palette.kind("dim", f"{moment:%H:%M:%S} {safe.line(line)}") + "\n")
+            if not self._app.printer.is_for_programs:
+                moment = self._app.console.now().astimezone()
+                await self._print(self._desk.palette.kind("dim", f"{moment:%H:%M:%S} {safe.line(line)}") + "\n")
             try:
                 await self._carry_out(line)
             except (StanzaError, DeadlineExceeded) as error:  # the next time it may answer: that is what one waits for
