@@ -39,6 +39,22 @@ async def test_the_result_of_a_line_is_printed_before_the_next_line_comes(
     assert (outcome.code, len(outcome.records), outcome.stderr) == (0, 1, "")
 
 
+async def test_a_line_that_is_too_large_is_named_and_what_came_before_it_is_sent(
+    program: Program, bob: Account
+) -> None:
+    lines = b"one\n" + b"x" * 300_000 + b"\nthree\n"
+    outcome = await finish(await program.start("send", bob.jid, "--lines", "--each"), lines)
+    assert [one["ok"] for one in outcome.records] == [True, False]
+    assert outcome.code == 65
+    assert outcome.stderr.startswith("xmppsh: line 2 of stdin: the stanza has 300")
+
+
+async def test_a_text_that_is_too_large_may_be_sent_as_a_file(program: Program, bob: Account) -> None:
+    outcome = await finish(await program.start("send", bob.jid), b"x" * 300_000)
+    assert outcome.code == 65
+    assert outcome.stderr.endswith("  try: --attach FILE sends a file of any size\n")
+
+
 async def test_a_line_that_comes_back_is_told_so_at_once(program: Program, server: Server) -> None:
     process = await program.start("send", f"nobody-here@{server.domain}", "--lines", "--each")
     result = await _result(process, b"one\n")

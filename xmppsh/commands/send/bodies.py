@@ -104,13 +104,13 @@ async def whole(stdin: InputStream, cleaner: Cleaner) -> str:
 class Lines:
     """The lines of stdin, without the blank ones unless `empty` is set.
 
-    fault: what ended them before their end; they were sent up to there.
+    fault: what ended them before their end; they were sent up to there. count: how many were read.
     """
 
     def __init__(self, stdin: InputStream, cleaner: Cleaner, batch_s: float | None, *, empty: bool = False) -> None:
         self.fault: XmppshError | None = None
         self._stdin, self._cleaner, self._batch_s, self._empty = stdin, cleaner, batch_s, empty
-        self._count = 0
+        self.count = 0
 
     async def __aiter__(self) -> AsyncIterator[str]:
         texts = self._texts() if self._batch_s is None else self._batches(self._batch_s)
@@ -128,14 +128,14 @@ class Lines:
                 if (text := self._text(line)) or self._empty:
                     yield text
             if len(rest) > MAX_BODY_BYTES:
-                raise DataError(f"line {self._count + 1} of stdin is longer than {MAX_BODY_BYTES} bytes")
+                raise DataError(f"line {self.count + 1} of stdin is longer than {MAX_BODY_BYTES} bytes")
         if text := self._text(rest):
             yield text
 
     def _text(self, line: bytes) -> str:
-        self._count += 1
-        text = self._cleaner.decoded(line.removesuffix(b"\r"), f"line {self._count} of stdin")
-        if self._count == 1:
+        self.count += 1
+        text = self._cleaner.decoded(line.removesuffix(b"\r"), f"line {self.count} of stdin")
+        if self.count == 1:
             text = text.removeprefix(BOM)
         return text if text.strip() else ""
 

@@ -140,6 +140,14 @@ class Order:
         """Is there something else to send, and nobody who pipes a text in?"""
         return bool(self.options.attach) or (self._has_more and app.console.stdin.is_terminal)
 
+    def refused(self, error: DataError) -> DataError:
+        """The error of a message that is too large, with its line, or with what to try."""
+        if self.lines is None:
+            error.hint = error.hint or "--attach FILE sends a file of any size"
+        elif self.options.batch is None:
+            error.args = (f"line {self.lines.count} of stdin: {error}",)
+        return error
+
     def end(self, session: SessionPort, error: XmppshError) -> None:
         """The session has ended before all was done."""
         self.ended = counted_again(error, session) if self.lines is not None else error

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from xmppsh.commands.send.order import Options, Order, order_of
-from xmppsh.errors import ConnectError, DeadlineExceeded, ExitCode, XmppshError
+from xmppsh.errors import ConnectError, DataError, DeadlineExceeded, ExitCode, XmppshError
 from xmppsh.output.ndjson import dumps
 from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
@@ -261,7 +261,10 @@ async def _send(
         async for message in order.messages(urls):
             for stanza_id, origin, recipient in delivery.stanzas(new_id):
                 xml = message.xml(str(recipient), stanza_id, origin)
-                number = session.send(xml, kind=kind, stanza_id=origin, to=str(recipient))
+                try:
+                    number = session.send(xml, kind=kind, stanza_id=origin, to=str(recipient))
+                except DataError as error:
+                    raise order.refused(error) from error
                 delivery.numbered(stanza_id, recipient, number)
                 if app.on_sent is not None:
                     app.on_sent(xml, stanza_id, recipient)
