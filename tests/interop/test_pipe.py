@@ -67,6 +67,7 @@ async def test_each_kind_of_input_is_understood(
 
 WRONG: dict[str, tuple[list[str], str, int, str]] = {
     "no JSON": (["--input", "json"], '{"xml": "<message/>"}\n{"to"\n', 65, "line 2, column 6: it is not JSON"),
+    "a tab in JSON": ([], '{"to": "a\tb"}', 65, "line 1, column 10: it is not JSON: invalid control character\n"),
     "JSON too deep": (["--input", "json"], "[" * 100_000, 65, "line 1, column 1: it is no JSON that can be read"),
     "a number too long": (["--input", "json"], "1" * 5000, 65, "line 1, column 1: it is no JSON that can be read"),
     "nothing to send": ([], '{"to": "a@b", "body": null}', 65, "line 1, column 1: there is nothing to send"),

@@ -84,7 +84,8 @@ class Lines:
         except UnicodeDecodeError as error:
             reason, column = "it is not UTF-8", error.start + 1
         except json.JSONDecodeError as error:
-            reason, column = f"it is not JSON: {error.msg.lower()}", error.colno
+            reason = error.msg.lower().removesuffix(" at")  # the place stands before it
+            reason, column = f"it is not JSON: {reason}", error.colno
         except (ValueError, RecursionError):  # a number of very many digits; very many brackets
             reason, column = "it is no JSON that can be read: a number is too long, or it is nested too deep", 1
         except XmppshError as error:
