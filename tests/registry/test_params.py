@@ -97,6 +97,8 @@ def test_a_span_is_above_zero_and_finite(text: str) -> None:
     ("-inf", "-inf seconds is not a span above zero"),
     ("nan", "'nan' is not a number of seconds"),
     ("soon", "'soon' is not a number of seconds"),
+    ("1_0", "'1_0' is not a number of seconds"),
+    ("٣", "'٣' is not a number of seconds"),
     ("400d", "400d is more than 31536000, which is a year"),
     ("0m", "0m is not a span above zero"),
 ])  # fmt: skip

@@ -28,7 +28,7 @@ def _seconds(text: str) -> float:
     stripped = text.strip()
     number = stripped.rstrip("smhd") if stripped[-1:] in UNITS_S else stripped
     unit = stripped[len(number) :] or "s"
-    if unit not in UNITS_S:
+    if unit not in UNITS_S or not number.isascii() or "_" in number:  # which Python's own numbers may have
         raise ValueError(text)
     seconds = float(number) * UNITS_S[unit]
     if seconds != seconds:  # NaN
