@@ -17,6 +17,11 @@ BAD = {
     "mistyped setting": (["config", "set", "formt", "xml"], "'formt' is not a setting", "format"),
     "unknown topic": (["help", "exitcodes"], "'exitcodes' is not a command", "xmppsh help exit-codes"),
     "unknown option": (["send", "--bogus", "a@b"], "No such option '--bogus'", "xmppsh send --help"),
+    "a text like an option": (
+        ["send", "a@b", "-5 °C"],
+        "No such option '-5'",
+        "xmppsh send --help, or -- before words",
+    ),
     "more than a year": (["ping", "--connect-timeout", "1e9"], "--connect-timeout: 1e9 seconds is more than 3", ""),
     "no recipient": (["send"], "Missing argument 'TO'", "xmppsh send --help"),
     "no stanza": (["raw"], "Missing argument 'STANZA…'", "xmppsh raw --help"),

@@ -119,6 +119,8 @@ def usage_error(error: click.ClickException, asked: str, place: str = "") -> Usa
     if not isinstance(error, click.NoSuchOption):
         return UsageError(place + " ".join(error.format_message().split()).rstrip("."), hint=asked)
     near = nearest(error.option_name.lstrip("-"), [one.lstrip("-") for one in error.possibilities or ()])
+    if not near and error.ctx is not None and any(one.nargs == -1 for one in error.ctx.command.params):
+        asked += ", or -- before words that begin with -"
     return UsageError(place + error.message.rstrip("."), hint=f"--{near}" if near else asked)
 
 
