@@ -12,7 +12,18 @@ from xmppsh.config.schema import BY_NAME
 from xmppsh.registry import COMMANDS, GROUPS, children
 from xmppsh.registry.clicked import _GlobalOption
 from xmppsh.registry.groups import group, load
-from xmppsh.registry.params import JID, KIND_NAMES, RECORD, WAIT, FileType, JidType, KindsType, MomentType, SecondsType
+from xmppsh.registry.params import (
+    JID,
+    KIND_NAMES,
+    NICK,
+    RECORD,
+    WAIT,
+    FileType,
+    JidType,
+    KindsType,
+    MomentType,
+    SecondsType,
+)
 
 __all__ = ["FILE", "table"]
 
@@ -42,6 +53,8 @@ def _kind(param: click.Parameter) -> str:
         return f"{again}{WORDS}{param.type.name}"
     if param._custom_shell_complete == _known:
         return again + "topic"
+    if param.type is NICK:
+        return again + "any"  # in the shell alone anybody is known to be there
     completes_itself = type(param.type).shell_complete is not click.ParamType.shell_complete
     return again + ("click" if completes_itself or param._custom_shell_complete else "any")
 

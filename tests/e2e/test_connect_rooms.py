@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.program import Program
 from support.servers import Server
-from support.terminal import Terminal, at_prompt
+from support.terminal import CTRL_C, Terminal, at_prompt
 
 pytestmark = pytest.mark.either_server
 
@@ -169,7 +169,7 @@ async def test_who_is_there_is_told_in_the_form_that_the_shell_was_asked_for(ser
         await shell.enter("/watch 60 /who")
         await shell.until(lambda: sum('"online"' in line for line in shell.lines) == 2, "it again")
         assert not any("others: 0" in line or (line.endswith(" /who") and line[2] == ":") for line in shell.lines)
-        shell.type("\x03")
+        shell.type(CTRL_C)
         await shell.prompt(room)
 
 
@@ -178,3 +178,20 @@ async def test_a_script_gets_who_is_there_as_records(server: Server, tmp_path: P
     outcome = await program.run("--format", "json", "connect", stdin=f"/join {room} me\n/who\n".encode())
     found = [json.loads(line) for line in outcome.stdout.splitlines()]
     assert {"kind": "online", "jid": f"{room}/me", "nick": "me", "show": None} in found
+
+
+async def test_a_room_that_was_bookmarked_just_now_completes_until_its_bookmark_is_removed(
+    server: Server, tmp_path: Path
+) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        room = f"marked@{server.conference}"
+        await stage.shell.enter(f"/bookmarks add {room}")
+        await stage.shell.prompt()
+        stage.shell.type("/join mar\t")
+        await stage.shell.until(lambda: stage.shell.line.endswith(f"/join {room}"), "the room")
+        stage.shell.type(CTRL_C)
+        await stage.shell.prompt()
+        await stage.shell.enter(f"/bookmarks remove {room}")
+        await stage.shell.prompt()
+        stage.shell.type("/join mar\t!")
+        await stage.shell.until(lambda: stage.shell.line.endswith("/join mar!"), "nothing that completes it")

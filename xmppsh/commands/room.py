@@ -18,6 +18,7 @@ from xmppsh.output.record import Record
 from xmppsh.plain import dataclass
 from xmppsh.registry.base import command
 from xmppsh.registry.params import JID, ROOM
+from xmppsh.registry.params import NICK as WHO
 from xmppsh.texts import to_run
 from xmppsh.xep import disco
 from xmppsh.xep.forms import form_in, split, submitted
@@ -264,7 +265,7 @@ class NobodyThere(XmppshError):
 
 @command("room", "role")
 @click.argument("room", type=ROOM)
-@click.argument("nick")
+@click.argument("nick", type=WHO)
 @click.argument("role", type=click.Choice(ROLES))
 @REASON
 @click.option("--nick", "own_nick", metavar="NICK", help="Your nickname in the room [that of the account].")

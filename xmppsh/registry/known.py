@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 class Known(Protocol):
     """What a running shell knows, given to completion as click's `obj`."""
 
-    def addresses(self) -> Iterable[tuple[str, str]]:
-        """Bare addresses, each with a word about it."""
+    def addresses(self, incomplete: str) -> Iterable[tuple[str, str]]:
+        """Bare addresses, each with a word about it; once it is typed as far as its slash, full ones."""
+
+    def room_addresses(self, incomplete: str) -> Iterable[tuple[str, str]]:
+        """Those of rooms that it may be, the same."""
+
+    def occupants(self, bare: str) -> Iterable[str]:
+        """The nicks in a room."""
 
 
 def cache_file(state: Path, account: str) -> Path:

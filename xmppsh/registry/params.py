@@ -42,7 +42,7 @@ class JidType(click.ParamType[Jid]):
         """Whom the running shell knows; else the contacts of this command line's account, from a cache."""
         begin = incomplete.casefold()
         if ctx.obj is not None:
-            fits = ((jid, about) for jid, about in ctx.obj.addresses() if jid.casefold().startswith(begin))
+            fits = ((jid, about) for jid, about in ctx.obj.addresses(incomplete) if jid.casefold().startswith(begin))
             found = list(islice(fits, MAX_SHOWN))
         else:
             from xmppsh.registry.known import cached_addresses
@@ -61,6 +61,26 @@ class RoomType(JidType):
         if jid.localpart is None:
             raise UsageError(f"{jid} is not the address of a room", hint=f"ROOM@{jid.domainpart}")
         return jid
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The rooms that the running shell knows; elsewhere the same as for any address."""
+        if ctx.obj is None:
+            return super().shell_complete(ctx, param, incomplete)
+        found = islice(ctx.obj.room_addresses(incomplete), MAX_SHOWN)
+        return [completion_item(jid, help=about or None) for jid, about in found]
+
+
+class NickType(click.ParamType[str]):
+    """The name of somebody in the room that stands before it."""
+
+    name = "NICK"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Who is there, in a room that the running shell is in."""
+        room, begin = ctx.params.get("room"), incomplete.casefold()
+        nicks = [] if ctx.obj is None or room is None else ctx.obj.occupants(str(room.bare))
+        fits = (nick for nick in nicks if nick.casefold().startswith(begin))
+        return [completion_item(nick, help="occupant") for nick in islice(fits, MAX_SHOWN)]
 
 
 def starting(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
@@ -205,7 +225,7 @@ JID = JidType()
 MOMENT = MomentType()
 FILE = FileType()
 NODE, ITEM = NameType("NODE"), NameType("ITEM")
-ROOM = RoomType()
+ROOM, NICK = RoomType(), NickType()
 RECORD = RecordType()
 WAIT = WaitType()
 KINDS = KindsType()

@@ -22,6 +22,9 @@ def people() -> People:
     people.set_contacts([Contact("juliet@example.org", "Juliet"), *map(Contact, known)])
     people.rooms["tea@rooms.example.org"] = "me"
     people.presence("tea@rooms.example.org/Guest", "available", "")
+    people.presence("tea@rooms.example.org/my friend", "available", "")
+    people.presence("juliet@example.org/balcony", "available", "")
+    people.bookmarks = ["marked@rooms.example.org"]
     people.services = ["chat.example.org"]
     return people
 
@@ -62,6 +65,17 @@ def test_the_options_of_every_command_are_in_it(people: People, path: tuple[str,
         ("/join t", ["tea@rooms.example.org "]),
         ("/join te@", ["te@chat.example.org "]),
         ("/join te@r", []),
+        ("/to tea@rooms.example.org/g", ["tea@rooms.example.org/Guest "]),
+        ("/to TEA@rooms.example.org/", ["tea@rooms.example.org/Guest ", "'tea@rooms.example.org/my friend' "]),
+        ("/send tea@rooms.example.org/gu", ["tea@rooms.example.org/Guest "]),
+        ("/ping juliet@example.org/b", ["juliet@example.org/balcony "]),
+        ("/room role tea@rooms.example.org ", ["Guest ", "'my friend' "]),
+        ("/room role tea@rooms.example.org 'my", ["'my friend' "]),
+        ("/room role tea@rooms.example.org Guest mod", ["moderator "]),
+        ("/room role other@rooms.example.org ", []),
+        ("/room who ", ["marked@rooms.example.org ", "tea@rooms.example.org "]),
+        ("/bookmarks remove m", ["marked@rooms.example.org "]),
+        ("/bookmarks add te@", ["te@chat.example.org "]),
         ("/xml ", ["on ", "off "]),
         ("/help pi", ["ping "]),
         ("/watch 5 pi", ["ping "]),

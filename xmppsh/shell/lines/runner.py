@@ -54,6 +54,8 @@ async def run(
     own.printer.check()
     work.check_output()
     await work.run(own)
+    if work.name in ("bookmarks add", "bookmarks remove") and not own.settings.dry_run:
+        desk.people.mark_room(str(work.arguments["room"].bare), is_marked=work.name == "bookmarks add")
 
 
 def parse(name: str, tail: str) -> Work | str:

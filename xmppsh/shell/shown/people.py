@@ -114,10 +114,34 @@ class People:
     def _with_local(self, local: str) -> set[str]:
         return self._by_local.get(local, set()).union(bare for bare in self.rooms if bare.partition("@")[0] == local)
 
-    def addresses(self) -> Iterator[tuple[str, str]]:
-        """Everybody who could be written to, with a word about each: who has written last comes first."""
+    def addresses(self, incomplete: str = "") -> Iterator[tuple[str, str]]:
+        """Everybody who could be written to, with a word about each: who has written last comes first.
+
+        incomplete: as far as the address is typed; behind its slash, who is there.
+        """
+        bare, slash, _ = incomplete.partition("/")
+        if slash:
+            about = "occupant" if bare.lower() in self.rooms else "online"
+            yield from ((f"{bare.lower()}/{one}", about) for one in self.occupants(bare.lower()))
+            return
         ours = {bare for bare, _ in self.own}
         yield from ((bare, "in touch") for bare in reversed(self._strangers) if bare not in ours)
         yield from ((bare, "room") for bare in self.rooms)
         yield from self.contacts.items()
         yield from self.own
+
+    def occupants(self, bare: str) -> list[str]:
+        """The nicks in a room, or the resources of an account, as far as we are told of them."""
+        return sorted(self.online.get(bare, ()), key=str.casefold)
+
+    def room_addresses(self, incomplete: str) -> Iterator[tuple[str, str]]:
+        """The rooms that it may be: joined, marked, and new ones at the services that we know."""
+        rooms = {*self.rooms, *self.bookmarks}
+        yield from ((jid, "room") for jid in sorted(rooms) if jid.startswith(incomplete.lower()))
+        local, at, _ = incomplete.partition("@")
+        new = {f"{local}@{service}" for service in self.services} if local and at else set()
+        yield from ((jid, "") for jid in sorted(new - rooms) if jid.startswith(incomplete))
+
+    def mark_room(self, bare: str, *, is_marked: bool) -> None:
+        """A room was bookmarked, or its bookmark was removed."""
+        self.bookmarks = [one for one in self.bookmarks if one != bare] + [bare] * is_marked

@@ -48,14 +48,10 @@ def of_builtin(people: People, name: str, words: list[str], incomplete: str) -> 
     begin = incomplete.casefold()
     match kind:
         case "jid":
-            known = people.addresses()
+            known = people.addresses(incomplete)
             yield from (CompletionItem(jid, help=about) for jid, about in known if jid.casefold().startswith(begin))
         case "room":
-            rooms = {*people.rooms, *people.bookmarks}
-            yield from (CompletionItem(jid, help="room") for jid in sorted(rooms) if jid.startswith(begin))
-            local, at, _ = incomplete.partition("@")
-            new = {f"{local}@{service}" for service in people.services} if local and at else set()
-            yield from (CompletionItem(jid) for jid in sorted(new - rooms) if jid.startswith(incomplete))
+            yield from (CompletionItem(jid, help=about) for jid, about in people.room_addresses(incomplete))
         case "command":
             bare = incomplete.removeprefix("/")
             rows = ((one[1:], about) for one, about in described())

@@ -103,7 +103,7 @@ class LineCompleter(Completer):
             return
         before, _, word = text.rpartition(" ")
         end = " " if before else ": "
-        for nick in sorted(self._people.online.get(current or "", ()), key=str.casefold):
+        for nick in self._people.occupants(current or ""):
             if nick.casefold().startswith(word.casefold()):
                 yield Completion(nick + end, -len(word), display=safe.line(nick), display_meta="occupant")
 
