@@ -58,6 +58,11 @@ BAD = {
     "no language": (["-n", "send", "a@b", "x", "--lang", "x y"], "--lang: 'x y' is not a language tag", "--lang en"),
     "an id that is empty": (["-n", "send", "a@b", "x", "--replace", ""], "--replace is empty", ""),
     "a file without a name": (["-n", "upload", ""], "the name of the file is empty", "is a variable"),
+    "a file of a setting without a name": (
+        ["--ca", "", "ping"],
+        "--ca: the name of the file is empty",
+        "is a variable",
+    ),
     "a file of a plain command without a name": (["-n", "pipe", ""], "the name of the file is empty", "is a variable"),
     "a node without a name": (["-n", "pubsub", "create", "p.b", ""], "the name of the node is empty", "is a variable"),
     "lines and a file": (["-n", "send", "a@b", "--lines", "--attach", "f"], "--lines takes the text from stdin", ""),

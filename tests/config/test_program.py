@@ -36,6 +36,12 @@ def test_what_is_quoted_needs_no_shell(command: str) -> None:
     assert shell_syntax(command) is None
 
 
+@pytest.mark.parametrize("command", ["", "  "])
+def test_a_command_of_no_words_is_told_as_that(command: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--password-command names no program$"):
+        output_of(command, "--password-command", 1)
+
+
 def test_a_shell_that_is_asked_for_does_what_shells_do() -> None:
     assert output_of("sh -c 'printf \"one\\ntwo\\n\" | head -1'", "--password-command", 30) == b"one\n"
 

@@ -29,6 +29,8 @@ def output_of(command: str, option: str, limit_s: float) -> bytes:
         raise ConfigError(
             f"{option} {command!r} needs a shell for {needed}, and none is used", hint=f"{option} \"sh -c '…'\""
         )
+    if not command.strip():
+        raise ConfigError(f"{option} names no program", hint="is a variable of the shell unset?")
     with _ending_with_us() as start:
         try:
             child = start(shlex.split(command))

@@ -131,7 +131,7 @@ class Settings:
         "account", "The password; only in the config file or the environment.", str, "TEXT", file_only=True
     )
     password_file: str | None = _optional(
-        "account", "Read the password from the first line of a file of mode 0600.", str, "FILE", is_path=True
+        "account", "Read the password from the first line of a file of mode 0600.", values.file, "FILE", is_path=True
     )
     password_command: str | None = _optional(
         "account", "Run this command; its first line of output is the password.", str, "CMD"
@@ -158,12 +158,14 @@ class Settings:
         choices=TLS_MODES,
     )
     ca: str | None = _optional(
-        "trust", "Trust the CAs in this PEM file instead of the system's.", str, "FILE", is_path=True
+        "trust", "Trust the CAs in this PEM file instead of the system's.", values.file, "FILE", is_path=True
     )
     pin: tuple[str, ...] = _several("trust", "Trust a certificate only by its fingerprint.", values.pin, "sha256:HEX")
     insecure: bool = _flag("trust", "Trust any certificate; warns each time.")
-    cert: str | None = _optional("account", "Client certificate for SASL EXTERNAL, PEM.", str, "FILE", is_path=True)
-    key: str | None = _optional("account", "The key of the client certificate, PEM.", str, "FILE", is_path=True)
+    cert: str | None = _optional(
+        "account", "Client certificate for SASL EXTERNAL, PEM.", values.file, "FILE", is_path=True
+    )
+    key: str | None = _optional("account", "The key of the client certificate, PEM.", values.file, "FILE", is_path=True)
     anonymous: bool = _flag("account", "Log in without an account (SASL ANONYMOUS).")
     mechanism: str | None = _optional("account", "Use only this SASL mechanism.", str, "NAME")
     ipv4: bool = _flag("server", "Use only IPv4 addresses.", "-4")
@@ -213,7 +215,11 @@ class Settings:
     verbose: int = _value("output", "Log to stderr; repeat for more.", 0, values.integer, "N", short="-v", count=True)
     quiet: bool = _flag("output", "Only errors on stderr.", "-q")
     trace: str | None = _optional(
-        "output", "Write the XML of both directions to FILE, secrets masked; - is stderr.", str, "FILE", is_path=True
+        "output",
+        "Write the XML of both directions to FILE, secrets masked; - is stderr.",
+        values.file,
+        "FILE",
+        is_path=True,
     )
     dry_run: bool = _flag("output", "Print what would be sent; open no connection.", "-n")
     origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)

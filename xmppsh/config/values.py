@@ -62,6 +62,13 @@ def _named(text: str) -> str:
     return text if text.strip()[-1:] in UNITS_S else f"{text} seconds"
 
 
+def file(text: str) -> str:
+    """The name of a file."""
+    if not text:
+        raise UsageError("the name of the file is empty", hint="is a variable of the shell unset?")
+    return text
+
+
 def host(text: str) -> tuple[str, int | None]:
     """HOST[:PORT]."""
     try:
