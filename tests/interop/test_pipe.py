@@ -80,6 +80,7 @@ WRONG: dict[str, tuple[list[str], str, int, str]] = {
     "a from of somebody else": ([], "<message from='boss@b' to='a@b'/>", 65, "line 1, column 1: it is from boss@b"),
     "--to with xml": (["--input", "xml", "--to", "a@b"], "", 64, "--to is for --input json and lines"),
     "--to with what turns out to be xml": (["--to", "a@b"], "<message/>", 64, "--to is for --input json and lines"),
+    "--root with a tag": (["--root", "<log>"], "", 64, "--root: '<log>' is not the name of an element"),
     "--root with what is no xml": (["--root", "r"], '{"to": "a@b", "body": "x"}', 64, "--root is for --input xml"),
 }  # fmt: skip
 

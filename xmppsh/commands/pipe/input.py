@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Kind = Literal["auto", "xml", "json", "lines"]
 KINDS: tuple[Kind, ...] = ("auto", "xml", "json", "lines")
 LONG_BYTES = 512 * 1024  # of input, which is worth a process of its own
+_NAME = re.compile(r"[^\W\d][\w.:-]*")  # as much of XML 1.0 §2.3 as tells a mistake
 _STANZA = re.compile(rb"\n\s*(?=<(?:message|presence|iq)[\s/>])")
 
 
@@ -36,6 +37,10 @@ def check_kind(kind: str, *, to: Jid | None, root: str | None) -> None:
         raise UsageError("--to is for --input json and lines: a stanza has its own recipient")
     if kind in ("json", "lines") and root is not None:
         raise UsageError(f"--root is for --input xml: {kind} has no enclosing element")
+    if root is not None and not _NAME.fullmatch(root):
+        raise UsageError(
+            f"--root: {root!r} is not the name of an element", hint="--root log, where <log> encloses them"
+        )
 
 
 class PipeInput:
