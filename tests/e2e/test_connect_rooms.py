@@ -195,3 +195,20 @@ async def test_a_room_that_was_bookmarked_just_now_completes_until_its_bookmark_
         await stage.shell.prompt()
         stage.shell.type("/join mar\t!")
         await stage.shell.until(lambda: stage.shell.line.endswith("/join mar!"), "nothing that completes it")
+
+
+async def test_the_short_name_of_a_room_will_do_with_a_nick_behind_it_and_for_other_commands(
+    server: Server, tmp_path: Path
+) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        short = f"tea-{tmp_path.name[-8:]}".lower()
+        await stage.shell.enter(f"/join {short}@{server.conference} me")
+        await stage.shell.prompt(short)
+        await stage.shell.enter(f"/to {short}/me")
+        await stage.shell.prompt(f"{short}/me")
+        await stage.shell.enter(f"/who {short}")
+        await stage.shell.until(lambda: "me" in stage.shell.lines, "who is there")
+        await stage.shell.enter(f"/leave {short}")
+        await stage.shell.prompt()
+        await stage.shell.enter("/to nowhere/host")
+        await stage.shell.shows("nowhere has no @, so it is taken for a server; a person would be nowhere@")

@@ -110,14 +110,15 @@ class OwnCommands:
     async def _print(self, text: str) -> None:
         await (self._desk.output or self._app.console.stdout).write(text)
 
+    def _address(self, word: str) -> Jid:
+        return parse_address(self._desk.people.meant(word))
+
     # ── Whom, and what was said ─────────────────────────────────────────────────────────────────────────────────
 
     async def _to(self, words: list[str]) -> None:
-        if words and "@" not in words[0] and (known := self._desk.people.named(words[0])):
-            words = [known]
-        self.aim(parse_address(words[0]) if words else None)
+        self.aim(self._address(words[0]) if words else None)
         if self.target is not None and self.target.localpart is None and "." not in self.target.domainpart:
-            name = safe.line(str(self.target))
+            name = safe.line(self.target.domainpart)
             self._app.console.warn(
                 f"{name} has no @, so it is taken for a server; a person would be {name}@{self._session.jid.domainpart}"
             )
@@ -136,7 +137,7 @@ class OwnCommands:
 
     async def _who(self, words: list[str]) -> None:
         people = self._desk.people
-        place = str(parse_address(words[0]).bare) if words else people.current
+        place = str(self._address(words[0]).bare) if words else people.current
         if place is not None and place in people.rooms:
             found = occupants(people, place)
         elif words:
@@ -173,7 +174,7 @@ class OwnCommands:
             await self._print(self._desk.palette.kind("dim", f"({told}; /who, /leave)") + "\n")
 
     async def _leave(self, words: list[str]) -> None:
-        room = parse_address(words[0]) if words else self.target
+        room = self._address(words[0]) if words else self.target
         if room is None:
             raise UsageError("/leave: which room?", hint="/leave ROOM")
         rooms.leave(self._session, self._desk.people, room)

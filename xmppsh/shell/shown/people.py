@@ -104,6 +104,12 @@ class People:
         found = self._with_local(name) or {bare for bare, given in self.contacts.items() if given == name}
         return next(iter(found)) if len(found) == 1 else None
 
+    def meant(self, word: str) -> str:
+        """The address that is meant by a short name, with what follows its slash; any other word as it is."""
+        name, slash, resource = word.partition("/")
+        known = None if "@" in name else self.named(name)
+        return word if known is None else known + slash + resource
+
     def short(self, address: str) -> str:
         """The shortest name that stands for one person only: the local part, or all of a bare address."""
         bare, slash, resource = address.partition("/")
