@@ -212,3 +212,13 @@ async def test_the_short_name_of_a_room_will_do_with_a_nick_behind_it_and_for_ot
         await stage.shell.prompt()
         await stage.shell.enter("/to nowhere/host")
         await stage.shell.shows("nowhere has no @, so it is taken for a server; a person would be nowhere@")
+
+
+async def test_who_sends_to_a_room_as_to_a_person_is_told_how_it_is_said_there(server: Server, tmp_path: Path) -> None:
+    async with at_prompt(server, tmp_path) as stage:
+        room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
+        await stage.shell.enter(f"/join {room} me")
+        await stage.shell.prompt(room)
+        await stage.shell.enter(f"/send {room} hello")
+        await stage.shell.shows(f"xmppsh: {room}: ")
+        await stage.shell.shows("  try: --room says it in the room")

@@ -107,7 +107,10 @@ class Delivery:
         """Note the errors that come back."""
         async for stanza in bounces:
             error = stanza_error(tree(stanza), stanza.sender or session.jid.domainpart)
-            error = not_a_room(error) if self._message_type == "groupchat" else error
+            if self._message_type == "groupchat":
+                error = not_a_room(error)
+            elif stanza.sender in session.rooms:
+                error.hint = "--room says it in the room"
             self.bounced(stanza.id or "", stanza.sender, session.jid, error)
 
     async def collect_receipts(self, receipts: Reader) -> None:
