@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from connection.paper import Cut, ack
 from protocol.playbook import NS
+from support.clock import Clock
 
 from xmppsh.errors import Unconfirmed
 from xmppsh.session.outbound import MAX_LIVES
@@ -160,3 +161,34 @@ async def test_the_time_that_our_own_disk_takes_is_no_silence_of_the_server(sess
     session.outbound._pump()
     driver.hear(ack(1))
     await waiting
+
+
+async def test_each_of_many_who_wait_waits_anew_from_each_progress(
+    session: Cut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, clock = session.bound(), Clock(monkeypatch)
+    numbers = [session.message(f"m{number}") for number in range(3)]
+    waiting = [asyncio.ensure_future(session.acked(number, timeout_s=10.0)) for number in numbers]
+    await clock.passes(9.0)
+    driver.hear(ack(1))
+    await clock.passes(9.0)
+    assert [one.done() for one in waiting] == [True, False, False]
+    await clock.passes(1.0)
+    assert [one.exception() is not None for one in waiting] == [False, True, True]
+
+
+async def test_the_time_for_an_acknowledgement_begins_when_the_stanza_has_left(
+    session: Cut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.bound()
+    clock, stored = Clock(monkeypatch), Future[None]()
+    session.outbound._storing = stored, []
+    waiting = asyncio.ensure_future(session.acked(session.message("m1"), timeout_s=10.0))
+    await clock.passes(9.0)
+    stored.set_result(None)
+    session.outbound._finish_storing(stored)
+    session.outbound._pump()
+    await clock.passes(9.0)
+    assert not waiting.done()
+    await clock.passes(1.0)
+    assert isinstance(waiting.exception(), Unconfirmed)

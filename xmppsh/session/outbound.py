@@ -39,8 +39,8 @@ FLUSH_S = 0.02  # acks of batches are written down with the next batch, or after
 class Outbound:
     """Writes the queue's next stanzas on the wire while it may.
 
-    progress: set by each ack, by a stream that comes to life, and by the end; wrote: set whenever something left;
-    left_at: when that was last, in the loop's time.
+    progress: set by each ack, by a stream that comes to life, and by the end; wrote: set whenever something left.
+    progress_at, left_at: when that was last, in the loop's time.
     """
 
     def __init__(self, wire: Wire, journal: Journal | None) -> None:
@@ -49,7 +49,7 @@ class Outbound:
         self.pace = Pace()
         self.progress = asyncio.Event()
         self.wrote = asyncio.Event()
-        self.left_at = -math.inf
+        self.progress_at = self.left_at = -math.inf
         self._wire = wire
         self._may_write = self._is_over = False
         self._new: list[Entry | Batch] = []  # not on disk yet
@@ -186,7 +186,7 @@ class Outbound:
         silence. MAX_LIVES bounds it, for a server that resumes and never acknowledges."""
         self._lives += 1
         if self._lives <= MAX_LIVES:
-            self.progress.set()
+            self._note_progress()
 
     def bound(self, jid: Jid) -> None:
         """A session that may outlive its socket begins; raises IoError, which its opening fails with."""
@@ -253,7 +253,7 @@ class Outbound:
         self._settled += count
         self._lives = 0
         self.pace.on_acked(count, self.queue.in_flight, asyncio.get_running_loop().time())
-        self.progress.set()
+        self._note_progress()
         if self.journal is not None:
             self.journal.finish(items, self._wire.acked)
             if self.journal.owes and self._flushing is None:
@@ -299,10 +299,14 @@ class Outbound:
         uncertain = self.queue.uncertain
         final = self.queue.settle(fates)
         if any(fate not in (None, Fate.QUEUED) for fate in fates):  # else nothing is settled for good
-            self.progress.set()
+            self._note_progress()
         if self.journal is not None:
             self.journal.finish(final)
             self.journal.change([entry for entry in uncertain if entry not in final])
+
+    def _note_progress(self) -> None:
+        self.progress_at = asyncio.get_running_loop().time()
+        self.progress.set()
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -310,7 +314,7 @@ class Outbound:
         """The session is over: whoever waits looks again."""
         self._is_over = True
         self._may_write = False
-        self.progress.set()
+        self._note_progress()
         self.wrote.set()
 
     def close(self, *, ended: bool) -> bool:

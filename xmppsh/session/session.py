@@ -194,20 +194,22 @@ class Session(Streams):
         timeout_s = self.options.timeout_s if timeout_s is None else timeout_s
         loop, outbound = asyncio.get_running_loop(), self.outbound
         begun_at = loop.time()
+
+        def due_at() -> float:
+            return max(begun_at, outbound.left_at, outbound.progress_at) + timeout_s
+
         while queue.settled_up_to < number:
             if self.is_over:
                 raise unsettled(count(), self.error)
             progress.clear()
             try:
-                async with asyncio.timeout_at(max(begun_at, outbound.left_at) + timeout_s):
+                async with asyncio.timeout_at(due_at()):
                     await progress.wait()
             except TimeoutError:
                 await outbound.stored()  # our own disk's time is not the server's
                 await self.connection.healed(self.options.give_up_s or 0.0)  # a cut has a time of its own
-                if not progress.is_set() and max(begun_at, outbound.left_at) + timeout_s <= loop.time():
+                if not progress.is_set() and due_at() <= loop.time():
                     raise unsettled(count(), self.connection.last_error or no_ack(timeout_s)) from None
-            if progress.is_set():
-                begun_at = loop.time()
         if any(since < entry.number <= number for entry in queue.lost) and (open_count := count()):
             raise unsettled(open_count, None)
 
