@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 UNPROVEN_S = 20.0  # after a silence of this length a session has to show that it is alive
 PROOF_S = 3.0
-MAX_SESSIONS = 32
 OF_FOLDERS = ("HOME", "STATE_DIRECTORY", "XDG_STATE_HOME")  # of a client's environment, what the session itself needs
 
 
@@ -198,11 +197,6 @@ class Pool:
         """Those that are not closed yet."""
         self._keepers = [one for one in self._keepers if not one.task.done()]
         return self._keepers
-
-    @property
-    def is_full(self) -> bool:
-        """Are there as many as we want to hold?"""
-        return len(self.keepers) >= MAX_SESSIONS
 
     @asynccontextmanager
     async def session(self, account: Account, console: Console, storage: Storage) -> AsyncIterator[BorrowedSession]:

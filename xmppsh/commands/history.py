@@ -76,7 +76,7 @@ def _moment(given: datetime | timedelta | None, now: datetime) -> datetime | Non
 async def history_list(
     app: App, partner: Jid | None, room: Jid | None, since: Any, until: Any, last: int | None
 ) -> AsyncIterator[MessageRecord]:
-    """Show the last messages of the archive, oldest first.
+    """Show the last messages of the archive, 50 without --last, oldest first.
 
     Example:  xmppsh history list --with juliet@example.org --last 10
     """

@@ -1,4 +1,4 @@
-"""What a line of the shell is: a command, XML, a message, or nothing (cli.md, section 7). Pure."""
+"""What a line of the shell is: a command, XML, a message, or nothing (docs/cli.md, "The shell"). Pure."""
 
 from __future__ import annotations
 
