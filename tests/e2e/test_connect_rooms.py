@@ -14,9 +14,7 @@ pytestmark = pytest.mark.either_server
 async def test_who_is_thrown_out_of_a_room_is_told_and_writes_to_nobody(server: Server, tmp_path: Path) -> None:
     room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
     async with at_prompt(server, tmp_path) as stage:
-        enter = f"<presence to='{room}/owner'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        await stage.contact.send_raw(enter)
-        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/owner")
+        await stage.contact.enter(room, "owner")
         await stage.contact.send_raw(  # ejabberd lets nobody into a new room before
             f"<iq type='set' to='{room}' id='open'><query xmlns='http://jabber.org/protocol/muc#owner'>"
             "<x xmlns='jabber:x:data' type='submit'/></query></iq>"
@@ -68,10 +66,7 @@ async def test_a_room_with_a_password_is_entered_with_it(prosody: Server, tmp_pa
         room = f"tea-{tmp_path.name[-8:]}@{prosody.conference}".lower()
         await stage.shell.enter(f"/join {room} me")
         await stage.shell.shows("as me; others: 0")
-        await stage.contact.send_raw(
-            f"<presence to='{room}/guest'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        )
-        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/guest")
+        await stage.contact.enter(room, "guest")
         await stage.shell.enter(f"/room config {room} muc#roomconfig_roomsecret=secret")
         await stage.shell.enter("/leave")
         await stage.shell.prompt()
@@ -88,10 +83,7 @@ async def test_a_room_with_a_password_is_entered_with_it(prosody: Server, tmp_pa
 async def test_an_invitation_tells_who_invites_why_and_what_accepts_it(server: Server, tmp_path: Path) -> None:
     async with at_prompt(server, tmp_path) as stage:
         room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
-        await stage.contact.send_raw(
-            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        )
-        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.contact.enter(room, "host")
         await stage.contact.send_raw(
             f"<message to='{room}'><x xmlns='http://jabber.org/protocol/muc#user'>"
             f"<invite to='{stage.jid}'><reason>lumps</reason></invite></x></message>"
@@ -113,10 +105,7 @@ async def test_what_an_occupant_says_to_us_alone_is_answered_so_until_the_room_m
 ) -> None:
     async with at_prompt(server, tmp_path) as stage:
         room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
-        await stage.contact.send_raw(
-            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        )
-        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.contact.enter(room, "host")
         await stage.shell.enter(f"/join {room} me")
         await stage.shell.shows("others: 1")
         await stage.contact.send_raw(f"<message to='{room}/me' type='chat'><body>psst</body></message>")
@@ -137,10 +126,7 @@ async def test_what_an_occupant_says_to_us_alone_is_answered_so_until_the_room_m
 async def test_another_nick_brings_no_history_again(server: Server, tmp_path: Path) -> None:
     async with at_prompt(server, tmp_path) as stage:
         room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
-        await stage.contact.send_raw(
-            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        )  # Prosody 0.12 destroys a room whose only occupant takes another nick
-        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.contact.enter(room, "host")  # Prosody 0.12 destroys a room whose only occupant takes another nick
         await stage.shell.enter(f"/join {room} me")
         await stage.shell.prompt(room)
         await stage.shell.enter("only once")

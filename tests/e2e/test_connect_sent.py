@@ -90,10 +90,7 @@ async def test_what_a_room_has_not_said_yet_is_shown_as_waiting_and_kept_once(
 async def test_what_a_room_refuses_to_say_is_shown_as_that(server: Server, tmp_path: Path) -> None:
     async with at_prompt(server, tmp_path) as stage:
         room = f"tea-{tmp_path.name[-8:]}@{server.conference}".lower()
-        await stage.contact.send_raw(
-            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        )
-        await stage.contact.wait_for_presence(room, "available", sender=f"{room}/host")
+        await stage.contact.enter(room, "host")
         await stage.shell.enter(f"/join {room} me")
         await stage.shell.prompt(room)
         await stage.contact.send_raw(

@@ -121,6 +121,11 @@ class Contact:
         self.client.send(xml)
         await self._written()
 
+    async def enter(self, room: str, nick: str) -> None:
+        """Be in a room, under this name; one that does not exist is made (XEP-0045)."""
+        await self.send_raw(f"<presence to='{room}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+        await self.wait_for_presence(room, "available", sender=f"{room}/{nick}")
+
     async def settle(self, timeout_s: float = WAIT_TIMEOUT_S) -> None:
         """Wait until the server has processed all that was sent: it answers in order, so a ping tells (XEP-0199)."""
         ping: Any = self.client.make_iq_get(ito=self.client.boundjid.domain)

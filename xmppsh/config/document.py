@@ -53,12 +53,14 @@ class Document:
         """Where a key stands, to begin a sentence with: `PATH:3: [profile.work] timeout`."""
         line = self.line(key, profile) or self.line("", profile)
         table = "" if profile is None else f"[profile.{profile}]"
-        return f"{self.path}{'' if line is None else f':{line}'}: {' '.join(word for word in (table, key) if word)}"
+        return self._told(line, " ".join(word for word in (table, key) if word))
 
     def place_in_profiles(self, key: str) -> str:
         """The same for what stands in `[profile]` itself, beside the profiles: `PATH:3: [profile] timeout`."""
-        line = self.line(key, "[profile]") or self.line("profile")
-        return f"{self.path}{'' if line is None else f':{line}'}: [profile] {key}"
+        return self._told(self.line(key, "[profile]") or self.line("profile"), f"[profile] {key}")
+
+    def _told(self, line: int | None, what: str) -> str:
+        return f"{self.path}{'' if line is None else f':{line}'}: {what}"
 
 
 def read(path: Path, env: Mapping[str, str], is_named: bool) -> Document:
