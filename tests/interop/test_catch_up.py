@@ -3,14 +3,17 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.chaos import ChaosProxy
 from support.contact import Contact
+from support.ejabberd import DATABASE
 from support.faults import reset_both
 from support.program import Program
 from support.servers import Server
@@ -18,6 +21,7 @@ from support.until import until
 
 KEPT = 300  # unacknowledged, for a session
 COUNT = KEPT + 60
+CLOCKS_S = 4.0  # what two clocks that tell whole seconds, and an archive that stores them, may be apart
 SAID = 25  # in a room: more than it repeats to those who come
 
 
@@ -97,8 +101,8 @@ async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_
         await program.run("listen", "--drain")
         await friend.send(alice.jid, "for the phone alone")
         await friend.settle()
-        this_second = int(time.time())
-        await until(lambda: time.time() >= this_second + 1, "the next second, since Prosody's archive knows no less")
+        sent = time.monotonic()
+        await until(lambda: time.monotonic() > sent + CLOCKS_S, "a moment that is the later one by every clock")
         async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
             await friend.wait_for_presence(alice.jid, "available", sender=bot)
             await friend.send(bot, "seen")
@@ -111,7 +115,7 @@ async def test_what_a_killed_listen_was_given_is_printed_by_the_next_one_though_
         assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
 
 
-@pytest.mark.parametrize("ahead_s", ["-600", "600"])
+@pytest.mark.parametrize("ahead_s", ["-600", "-1.2", "0.7", "1.9", "600"])
 @pytest.mark.parametrize("name", ["prosody", "ejabberd"])
 @pytest.mark.either_server
 async def test_a_clock_that_is_wrong_loses_nothing_of_what_a_killed_listen_was_given(
@@ -130,6 +134,52 @@ async def test_a_clock_that_is_wrong_loses_nothing_of_what_a_killed_listen_was_g
         last = await program.run("listen", "--drain", "-F", "%b")
         assert (last.code, last.stdout.splitlines()) == (0, given), last.stderr
         assert (await program.run("listen", "--drain", "-F", "%b")).stdout == ""
+
+
+@pytest.mark.parametrize("name", ["prosody", "ejabberd"])
+@pytest.mark.either_server
+async def test_what_a_run_that_ended_cleanly_has_printed_is_not_printed_again_after_one_that_was_killed_at_its_start(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> None:
+    server: Server = request.getfixturevalue(name)
+    alice, bob = server.account(), server.account()
+    server.befriend(alice, bob)
+    program, bot = Program(tmp_path, server, alice), f"{alice.jid}/bot"
+    program.env["XMPPSH_JID"] = bot
+    async with Contact(server, bob) as friend:
+        async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
+            assert process.stdout is not None
+            for body in ("first", "second"):
+                await friend.send(bot, body)
+                assert (await process.stdout.readline()).decode().strip() == body
+            process.terminate()
+            assert await process.wait() == -signal.SIGTERM
+        began = time.monotonic()
+        async with program.listening(ready=tmp_path / "ready again") as process:
+            shown = await friend.wait_for_presence(alice.jid, "available", sender=bot, since=began)
+            await killed_with(process, friend, bot, ["third"])
+            await friend.wait_for_presence(alice.jid, "unavailable", since=shown.at)
+        last = await program.run("listen", "--drain", "-F", "%b")
+        assert (last.code, last.stdout) == (0, "third\n"), last.stderr
+
+
+async def test_an_archive_that_cannot_be_read_is_told_of_since_messages_may_be_missing(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server("ejabberd")
+    alice, bob = server.account(), server.account()
+    server.befriend(alice, bob)
+    program, bot = Program(tmp_path, server, alice), f"{alice.jid}/bot"
+    program.env["XMPPSH_JID"] = bot
+    async with Contact(server, alice, "phone"), Contact(server, bob) as friend:
+        async with program.listening(ready=tmp_path / "ready") as process:
+            await friend.wait_for_presence(alice.jid, "available", sender=bot)
+            await killed_with(process, friend, bot, ["one"])
+        with closing(sqlite3.connect(server.folder / DATABASE)) as database:
+            database.execute("DROP TABLE archive")
+        last = await program.run("listen", "--drain", "-F", "%b")
+        assert (last.code, last.stdout) == (0, "")
+        assert "may be missing" in last.stderr
 
 
 async def test_what_ejabberd_drops_at_a_clean_end_beside_another_client_is_printed_by_the_next_run(

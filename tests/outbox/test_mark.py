@@ -115,6 +115,20 @@ def test_a_run_that_dies_before_it_has_read_anything_leaves_the_mark_as_it_was(p
     assert third.left.newest == "the last one"
 
 
+def test_how_far_a_clean_run_was_is_known_to_the_one_after_a_run_that_died_at_its_start(path: Path) -> None:
+    clean = reading(path, Listen("the last one"))
+    clean.closed()
+    first = reading(path, Listen())
+    assert (first.left, first.reached) == (None, "the last one")
+    died(first)
+    second = reading(path, Listen())
+    assert second.left is not None
+    assert (second.left.newest, second.reached) == ("", "the last one")
+    second.closed()
+    assert reading(path, Listen()).reached == "the last one", "it has read nothing"
+    assert reading(path, Listen(reader=f"connect {ACCOUNT}")).reached == ""
+
+
 def test_a_mark_goes_on_with_the_next_session_of_its_process(path: Path) -> None:
     first = reading(path, Listen("the last one"))
     first.note_handled(3)

@@ -123,6 +123,7 @@ class Journal:
         self._done = Done()  # acknowledged batches, not written down yet
         self.marked: Marked | None = None  # who reads on the session, where its next run is to go on
         self.left: Mark | None = None  # by its last run, if that is dead
+        self.reached = ""  # the newest message of its last clean run
 
     @property
     def store(self) -> Store:
@@ -250,8 +251,9 @@ class Journal:
         self._close()
         self._session, self._acked = self.store.open_session(self.account, full_jid), None
         if self.marked is not None:
-            left = self.store.begin_mark(self._session, full_jid, self.marked.reader, former)
-            self.left = left or self.left
+            begun = self.store.begin_mark(self._session, full_jid, self.marked.reader, former)
+            if begun is not None:
+                self.left, self.reached = begun.left or self.left, begun.reached
 
     def opened(self, resumption: Resumption | None) -> None:
         """The new session can be resumed, or it cannot."""

@@ -1,7 +1,9 @@
 """How far a reader was: the mark from which its next run asks the archive when this one dies (xep/catch_up.py).
 
 It is written with each h, so it costs no write of its own. While its session's row is there, it belongs to that one;
-whoever closes the session of a dead process leaves it behind with the moment.
+whoever closes the session of a dead process leaves it behind with the moment. Of a run that ends cleanly it is kept how
+far it was: a next one that dies before it has dealt with anything has only a moment to go on from, and no two clocks
+show the same, so what came right before is known by that.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ CREATE TABLE IF NOT EXISTS mark (
     session INTEGER PRIMARY KEY, reader TEXT NOT NULL, full_jid TEXT NOT NULL, gets_messages INTEGER NOT NULL,
     newest TEXT NOT NULL, since REAL NOT NULL, until REAL
 );
+CREATE TABLE IF NOT EXISTS reached (reader TEXT PRIMARY KEY, newest TEXT NOT NULL);
 """
 MOVED = """
     gets_messages = max(gets_messages, :gets),
@@ -49,6 +52,7 @@ MOVED = """
         THEN newest ELSE coalesce(nullif(:read, ''), newest)
     END
 """
+REACHED = "SELECT coalesce((SELECT newest FROM reached WHERE reader = ?), '')"
 LEFT = "reader = ? AND session NOT IN (SELECT id FROM session)"
 
 
@@ -68,16 +72,26 @@ class Mark:
     until: float
 
 
-def begin(database: sqlite3.Connection, session: int, full_jid: str, reader: str) -> Mark | None:
-    """A session of the reader begins; the last mark that a dead one has left is given, and goes on with it."""
+@dataclass(frozen=True)
+class Begun:
+    """What a session begins with: the last mark that a dead one has left, and the newest message of its reader's last
+    clean run, empty where none is known."""
+
+    left: Mark | None
+    reached: str
+
+
+def begin(database: sqlite3.Connection, session: int, full_jid: str, reader: str) -> Begun:
+    """A session of the reader begins. A mark that is left goes on with it."""
     query = f"SELECT full_jid, gets_messages, newest, since, until FROM mark WHERE {LEFT} ORDER BY session DESC LIMIT 1"
     row = database.execute(query, (reader,)).fetchone()
     now = time.time()
     mark = None if row is None else Mark(row[0], bool(row[1]), row[2], row[3], row[4] or now)
-    forget(database, session, reader)
+    _drop(database, session, reader)
     begun = (False, "", now) if mark is None else (mark.gets_messages, mark.newest, mark.since)
     database.execute("INSERT INTO mark VALUES (?, ?, ?, ?, ?, ?, NULL)", (session, reader, full_jid, *begun))
-    return mark
+    ((reached,),) = database.execute(REACHED, (reader,))
+    return Begun(mark, reached)
 
 
 def go_on(database: sqlite3.Connection, session: int, full_jid: str, former: int) -> None:
@@ -103,4 +117,10 @@ def leave(database: sqlite3.Connection, session: int) -> None:
 
 def forget(database: sqlite3.Connection, session: int, reader: str) -> None:
     """The reader's session ends cleanly: what came later waits at the server. Marks of dead ones go with it."""
+    newest = "SELECT reader, newest FROM mark WHERE session = ? AND newest != ''"
+    database.execute(f"INSERT OR REPLACE INTO reached {newest}", (session,))
+    _drop(database, session, reader)
+
+
+def _drop(database: sqlite3.Connection, session: int, reader: str) -> None:
     database.execute(f"DELETE FROM mark WHERE {LEFT} OR session = ?", (reader, session))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xmppsh.outbox.batches import Done, Place
-    from xmppsh.outbox.mark import Mark, Marked
+    from xmppsh.outbox.mark import Marked
     from xmppsh.protocol.sm import Resumption
 
 MAX_ROWS = 100_000  # stanzas without a final fate; about 100 MiB at 1 KiB each
@@ -72,8 +72,8 @@ class Store(Database):
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def begin_mark(self, session: int, full_jid: str, reader: str, former: int | None) -> Mark | None:
-        """The session has a reader; former: it follows this one. Gives the mark that a dead one has left."""
+    def begin_mark(self, session: int, full_jid: str, reader: str, former: int | None) -> mark.Begun | None:
+        """The session has a reader; former: it follows this one, and nothing begins."""
         with self._transaction(durable=False) as database:
             if former is None:
                 return mark.begin(database, session, full_jid, reader)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from xmppsh.errors import ConnectionLost, DeadlineExceeded, StanzaError, XmppshError
 from xmppsh.plain import dataclass
-from xmppsh.session.clock import by_server
+from xmppsh.session.clock import ahead
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.session import Session
 from xmppsh.session.settle import Server, server_of
@@ -37,13 +37,19 @@ if TYPE_CHECKING:
 MAX_HELD = {Server.EXACT: 400, Server.SNAPSHOT: 4_000}
 LATE_S = 60.0  # after the end of a dead run's session: what was on its way then may be stored late
 PATIENCE_S = 5.0  # a reader who waits for longer is told why
-TRIES, RETRY_S = 2, 2.0  # to ask, on a connection of their own each; from one to the next
+TRIES, RETRY_S = 3, 2.0  # to ask, on a connection of their own each; from one to the next
 
 # The archive is asked from the start of the session on, and what was stored is older.
 BACKLOG_LOST = (
     "the session was lost before the messages came that the server had stored: those that it does not keep now are "
     "missing here, and xmppsh history list shows them where the server has an archive"
 )
+
+MISSING = (
+    "messages of the time without a session may be missing (xmppsh history list shows what the archive has of them), "
+    "since it could not be read"
+)
+WITHOUT_ARCHIVE = ("feature-not-implemented", "service-unavailable")
 
 Recipient: TypeAlias = "CatchUp | Mark"  # this run, and one that died
 
@@ -52,7 +58,8 @@ Recipient: TypeAlias = "CatchUp | Mark"  # this run, and one that died
 class Gap:
     """What the reader lacks: the archive has it after the message with the id `newest`, or since a moment.
 
-    newest: the id there of the last message that the reader had; empty where it had none.
+    newest: the id there of the last message that the reader had; empty where it had none. reached: that of its last
+    clean run, which goes before the moment.
     until: when a dead run's session was closed; None: it is all missing. readers: whose messages they are.
     """
 
@@ -60,6 +67,15 @@ class Gap:
     since: datetime
     until: datetime | None
     readers: tuple[Recipient, ...]
+    reached: str = ""
+
+    def leaves_out_reached(self, why: XmppshError) -> bool:
+        """Is the reason that it has left the archive? Then it is asked without."""
+        is_gone = isinstance(why, StanzaError) and why.condition == "item-not-found"
+        leaves_out = bool(is_gone and self.reached and not self.newest)
+        if leaves_out:
+            self.reached = ""
+        return leaves_out
 
 
 class CatchUp(Interceptor):
@@ -159,17 +175,17 @@ class CatchUp(Interceptor):
             self._woken.set()
 
     def _begin(self) -> None:
-        left = None if self._journal is None else self._journal.left
+        left, reached = (None, "") if self._journal is None else (self._journal.left, self._journal.reached)
         if left is None:
-            self._gap = Gap("", datetime.now(UTC), None, (self,))
+            self._gap = Gap("", datetime.now(UTC), None, (self,), reached)
             return
         since, until = (datetime.fromtimestamp(moment, UTC) for moment in (left.since, left.until + LATE_S))
-        self._gap = Gap(left.newest, since, until, (self, left))
+        self._gap = Gap(left.newest, since, until, (self, left), reached)
         self._hold_back()
 
     def _next_gap(self, last: Gap) -> Gap:
         readers = (self,) if self._complete.is_set() else last.readers
-        return Gap(self._inbox.newest_id or last.newest, last.since, None, readers)
+        return Gap(self._inbox.newest_id or last.newest, last.since, None, readers, last.reached)
 
     def _hold_back(self) -> None:
         self._session.inbound.hold_back(self, MAX_HELD[self._server], stops_reading=True)
@@ -206,8 +222,11 @@ class CatchUp(Interceptor):
             try:
                 return await self._fetch(self._gap)
             except XmppshError as error:
-                # It has no archive for us, or does not answer; any other fault is the connection's.
-                if not left or isinstance(error, StanzaError | DeadlineExceeded):
+                if left and self._gap.leaves_out_reached(error):
+                    continue
+                # It has no archive for us, or does not answer; any other fault passes, or is the connection's.
+                lasts = isinstance(error, StanzaError) and error.error_type != "wait"
+                if not left or lasts or isinstance(error, DeadlineExceeded):
                     return self._tell(self._gap, error)
             await first(self._woken.wait(), timeout_s=RETRY_S)
             if self._woken.is_set():
@@ -215,9 +234,9 @@ class CatchUp(Interceptor):
 
     def _tell(self, gap: Gap, why: XmppshError) -> None:
         # What a dead run had not acknowledged is given back by a server without an archive, as a rule.
-        level = 1 if self._has_told or gap.until is not None else 0
+        is_as_ever = gap.until is not None and isinstance(why, StanzaError) and why.condition in WITHOUT_ARCHIVE
+        self._session.log(1 if self._has_told or is_as_ever else 0, f"{MISSING}: {why}")
         self._has_told = True
-        self._session.log(level, f"messages of the time without a session may be missing, the archive has none: {why}")
 
     async def _fetch(self, gap: Gap) -> None:
         from xmppsh.xep.history import forwards, newest
@@ -229,7 +248,7 @@ class CatchUp(Interceptor):
             wanted = await _wanted(asking, gap)
             # What comes later comes to this session as well: an archive that grows would have to be read for ever.
             end = {one.archive_id for one in await newest(asking, wanted, 1)}
-            async with aclosing(forwards(asking, wanted, gap.newest)) as pages:
+            async with aclosing(forwards(asking, wanted, gap.newest or gap.reached)) as pages:
                 async for page in pages:
                     held |= {one.xml: self._inbox.stanza_id(one.xml) for one in inbound.held if one.xml not in held}
                     missing = self._missing(gap, page.messages, known.union(held.values()))
@@ -269,9 +288,11 @@ async def _wanted(asking: Session, gap: Gap) -> Wanted:
     """What the archive is asked for: its messages are stamped by the server's clock."""
     from xmppsh.xep.history import Wanted
 
-    moments = [None if gap.newest else gap.since, gap.until]
-    since, until = [moment and await by_server(asking, asking.jid, moment) for moment in moments]
-    return Wanted(since=since, until=until)
+    since, until = None if gap.newest else gap.since, gap.until
+    if since is None and until is None:
+        return Wanted()
+    clock = await ahead(asking, asking.jid)
+    return Wanted(since=since and clock.earliest(since), until=until and clock.latest(until))
 
 
 @asynccontextmanager

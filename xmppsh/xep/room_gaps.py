@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from xmppsh.errors import ConnectionLost, XmppshError
 from xmppsh.model import Jid
-from xmppsh.session.clock import by_server
+from xmppsh.session.clock import ahead
 from xmppsh.session.ports import Interceptor
 from xmppsh.session.repeats import stanza_id
 from xmppsh.xep.muc import SELF, statuses
@@ -118,7 +118,9 @@ class RoomGaps(Interceptor):
         ids = [stanza_id(xml, room) for xml in self._inbox.having(room) if _is_of(xml, room)]
         newest = next(filter(None, reversed(ids)), None)
         address, given = Jid.parse(room), set[tuple[str, str]]()
-        since = None if newest is not None else await by_server(self._session, self._session.jid, self._began)
+        since = None
+        if newest is None:
+            since = (await ahead(self._session, self._session.jid)).earliest(self._began)
         wanted = Wanted(room=address, since=since)
         async with aclosing(forwards(self._session, wanted, newest)) as pages:
             async for page in pages:
