@@ -163,6 +163,31 @@ async def test_what_a_run_that_ended_cleanly_has_printed_is_not_printed_again_af
         assert (last.code, last.stdout) == (0, "third\n"), last.stderr
 
 
+async def test_what_a_killed_run_was_given_is_printed_though_what_a_clean_one_had_last_has_left_the_archive(
+    prosody: Server, tmp_path: Path
+) -> None:
+    alice, bob = prosody.account(), prosody.account()
+    prosody.befriend(alice, bob)
+    program, bot = Program(tmp_path, prosody, alice), f"{alice.jid}/bot"
+    program.env["XMPPSH_JID"] = bot
+    async with Contact(prosody, alice, "phone"), Contact(prosody, bob) as friend:
+        async with program.listening("-F", "%b", ready=tmp_path / "ready") as process:
+            await friend.send(bot, "first")
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"first\n"
+            process.terminate()
+            assert await process.wait() == -signal.SIGTERM
+        (store,) = (tmp_path / "xmppsh" / "outbox").glob("*.sqlite")
+        with closing(sqlite3.connect(store)) as database, database:
+            database.execute("UPDATE reached SET newest = 'an id that the archive does not know'")
+        began = time.monotonic()
+        async with program.listening(ready=tmp_path / "ready again") as process:
+            await friend.wait_for_presence(alice.jid, "available", sender=bot, since=began)
+            await killed_with(process, friend, bot, ["second", "third"])
+        last = await program.run("listen", "--drain", "-F", "%b")
+        assert (last.code, last.stdout.split()[-2:]) == (0, ["second", "third"]), last.stderr
+
+
 async def test_an_archive_that_cannot_be_read_is_told_of_since_messages_may_be_missing(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
