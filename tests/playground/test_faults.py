@@ -47,6 +47,14 @@ async def test_a_listener_that_waits_for_a_slow_archive_says_so(tmp_path: Path) 
     assert "the archive is asked for what came while nobody read: 1 messages so far" in outcome.stderr
 
 
+async def test_a_listener_whose_presence_is_not_acknowledged_says_what_it_waits_for(tmp_path: Path) -> None:
+    outcome = await visitor(tmp_path).run(
+        "playground", "--fault", "no-ack", "--", "xmppsh", "listen", "--drain", "-W", "12"
+    )
+    assert outcome.code == 75
+    assert outcome.stderr.count("the server has not confirmed our presence") == 1, outcome.stderr
+
+
 async def test_what_is_never_acknowledged_is_no_success(tmp_path: Path) -> None:
     command = "xmppsh send bob@playground.localhost hi --timeout 1"
     outcome = await visitor(tmp_path).run("playground", "--fault", "no-ack", "--", "bash", "-c", command)

@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 
 from xmppsh.config.ours import write_aside
 from xmppsh.errors import DeadlineExceeded, IoError, translate
-from xmppsh.tasks import apart
+from xmppsh.tasks import apart, running
 from xmppsh.texts import os_reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     import click
 
     from xmppsh.app.console import Console
     from xmppsh.session.session_port import Reader, SessionPort
+
+FENCE_TRIES = 100
+SILENT_S = 10.0
+SILENT = (
+    "the server has not confirmed our presence, our rooms or that nothing stored is left; a busy one takes minutes for "
+    "that, and -W S waits no longer than S"
+)
 
 
 def open_fd(_ctx: click.Context, _param: click.Parameter, fd: int | None) -> int | None:
@@ -83,6 +90,35 @@ async def until(wait_s: float | None, begin: Coroutine[None, None, None], arriva
     finally:
         ending.cancel()
         await asyncio.gather(beginning, return_exceptions=True)
+
+
+async def telling_of_silence(
+    console: Console, session: SessionPort, begin: Coroutine[None, None, None], arrived: Callable[[], int]
+) -> None:
+    """Begin, and tell once where nothing arrives meanwhile: a busy server is silent for minutes, and so is a dead one.
+
+    arrived: how many stanzas have been read so far.
+    """
+    async with running(begin) as (beginning,):
+        before = arrived()
+        while not (await asyncio.wait({beginning}, timeout=SILENT_S))[0]:
+            if arrived() == before and not session.is_cut:
+                console.log(0, SILENT)
+                break
+            before = arrived()
+        await beginning
+
+
+async def drained(session: SessionPort, arrived: Callable[[], int]) -> None:
+    """Wait until nothing more comes: the server answers a ping after what it had for us, or soon after that.
+
+    A session that is lost meanwhile has proved nothing: on the next one it is asked again, after our presence.
+    """
+    for _ in range(FENCE_TRIES):
+        before = arrived()
+        answered = [await session.requests.fence({session.jid.domainpart}) for _ in range(2)]
+        if all(answered) and arrived() == before and not session.is_cut:
+            return
 
 
 async def tell_ready(console: Console, path: str | None, fd: int | None) -> None:

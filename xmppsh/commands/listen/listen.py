@@ -13,7 +13,7 @@ import click
 
 from xmppsh.app.ports import MIB
 from xmppsh.commands.appearing import WITHOUT_MESSAGES, answer_to, appearing, availability
-from xmppsh.commands.listen.ending import open_fd, tell_ready, until
+from xmppsh.commands.listen.ending import drained, open_fd, tell_ready, telling_of_silence, until
 from xmppsh.commands.listen.filters import Filter, pattern, types_of_stanzas
 from xmppsh.commands.listen.together import Together
 from xmppsh.commands.room_options import check_rooms
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from xmppsh.xep.room_gaps import RoomGaps
 
 MAX_INBOX_MIB = 1024 * 1024
-FENCE_TRIES = 100
 # RFC 6121 §4.7.2.3: no message to the account comes to a resource of negative priority; presence does.
 
 
@@ -194,7 +193,7 @@ class _Listener:
 
     async def run(self) -> AsyncGenerator[StanzaRecord, None]:
         """The records; with --exec none, since the program has them."""
-        options = self._options
+        options, console = self._options, self._app.console
         jobs = self._jobs()
         reading = self._app.sessions.reading(
             "listen", *self._kinds, inbox_bytes=options.inbox_max * MIB, plug=self._plug
@@ -204,7 +203,8 @@ class _Listener:
                 jobs.reply = lambda record, text: _answer(session, record, text)
             shown = 0
             try:
-                async with until(options.wait_s, self._begin(session, arrivals), arrivals) as ending:
+                beginning = telling_of_silence(console, session, self._begin(session, arrivals), lambda: self._arrived)
+                async with until(options.wait_s, beginning, arrivals) as ending:
                     async for stanza in arrivals:
                         self._arrived += 1
                         before, record = shown, self._record(session, stanza)
@@ -279,19 +279,8 @@ class _Listener:
         await tell_ready(console, options.ready_file, options.ready_fd)
         console.log(1, f"listening as {session.jid}")
         if options.drain:
-            await self._drain(session)
+            await drained(session, lambda: self._arrived)
             arrivals.finish()
-
-    async def _drain(self, session: SessionPort) -> None:
-        """Wait until nothing more comes: the server answers a ping after what it had for us, or soon after that.
-
-        A session that is lost meanwhile has proved nothing: on the next one it is asked again, after our presence.
-        """
-        for _ in range(FENCE_TRIES):
-            before = self._arrived
-            answered = [await session.requests.fence({session.jid.domainpart}) for _ in range(2)]
-            if all(answered) and self._arrived == before and not session.is_cut:
-                return
 
     async def _print_together(self, arrivals: Reader, most: int | None) -> int:
         """Messages that came together; returns how many are shown, at most `most`."""
