@@ -219,6 +219,13 @@ async def test_a_script_does_without_prompt_toolkit(prosody: Server, tmp_path: P
         assert stderr == b"False"
 
 
+async def test_the_time_that_a_command_takes_is_no_record(server: Server, tmp_path: Path) -> None:
+    async with people(server, tmp_path) as (program, _, _, _):
+        outcome = await program.run("--format", "json", "connect", stdin=b"/timing on\n/ping\n")
+        assert [json.loads(line)["kind"] for line in outcome.stdout.splitlines()] == ["pong"]
+        assert outcome.stderr.endswith(" ms)\n")
+
+
 @pytest.mark.parametrize(
     "command", ["/send {friend} one", "/send --wait delivered:0.1 {friend} one", "/raw <presence to='{friend}'/>"]
 )

@@ -140,8 +140,13 @@ class Interpreter:
                 await self._run_registered(name, tail)
         finally:
             if self._desk.timing:
-                took = f"({(time.perf_counter() - began) * 1000:.0f} ms)"
-                await self._app.console.stdout.write(self._desk.palette.kind("dim", took) + "\n")
+                await self._tell_time(time.perf_counter() - began)
+
+    async def _tell_time(self, took_s: float) -> None:
+        text = self._desk.palette.kind("dim", f"({took_s * 1000:.0f} ms)") + "\n"
+        if self._app.settings.format == "text":
+            return await self._app.console.stdout.write(text)
+        self._app.console.write_error(text)  # it is no record
 
     async def _run_registered(self, name: str, tail: str) -> None:
         from xmppsh.shell.lines import runner  # which loads click
