@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -129,5 +130,7 @@ async def test_others_at_work_are_waited_for_until_they_are_done_or_for_so_long(
     assert await others_done(lambda: looks.pop(0), 60.0, lambda: told.append("waiting"))
     assert (looks, told) == ([], ["waiting"])
     assert not await others_done(lambda: False, 60.0, lambda: told.append("never"))
-    assert await others_done(lambda: True, 0.01, lambda: None)
+    clock = iter([0.0, 30.0, 61.0])  # when it begins, and at each look
+    monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert await others_done(lambda: True, 60.0, lambda: None)
     assert told == ["waiting"]
