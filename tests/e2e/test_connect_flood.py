@@ -35,6 +35,11 @@ class Messages(Sequence[str]):
         )
 
 
+def numbers(lines: Sequence[str]) -> list[str]:
+    """Those of the messages whose lines are whole."""
+    return [match[1] for line in lines if (match := ROW.fullmatch(line))]
+
+
 def resident_kib(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
@@ -48,7 +53,7 @@ async def type_through(shell: Terminal, server: FloodServer, count: int) -> None
     async with asyncio.timeout(count / PER_SECOND + 30):
         while TEXT not in server.received:
             await shell.changed()
-    await shell.until(lambda: any(f"message {count - 1} " in line for line in shell.lines), "the last", 600)
+    await shell.until(lambda: str(count - 1) in numbers(shell.lines), "the last, to its end", 600)
 
 
 def arguments(server: FloodServer) -> list[str]:
@@ -63,7 +68,7 @@ async def test_a_line_that_is_typed_in_a_flood_arrives_whole_and_so_does_the_flo
         await type_through(shell, server, SHORT)
         assert server.received == [TEXT]
         rows = [line for line in shell.history if " romeo " in line]
-        assert [match[1] for row in rows if (match := ROW.fullmatch(row))] == [str(number) for number in range(SHORT)]
+        assert numbers(rows) == [str(number) for number in range(SHORT)]
         assert len(rows) == SHORT
         shell.type(CTRL_D)
 
