@@ -9,6 +9,7 @@ from connection.paper import Cut, ack
 from protocol.playbook import NS
 from support.clock import Clock
 
+from xmppsh.connection.lasting import OFFLINE_S
 from xmppsh.errors import Unconfirmed
 from xmppsh.session.outbound import MAX_LIVES
 from xmppsh.session.phase import Phase
@@ -41,6 +42,24 @@ async def test_a_session_that_never_acknowledges_anything_on_its_resumed_stream_
     session.resumed(0)
     fall_silent(session)
     assert session.connection.sm is None  # measured on Prosody 0.12
+
+
+async def test_a_server_may_be_silent_for_long_until_it_has_acknowledged_our_presence_and_not_what_came_before(
+    session: Cut,
+) -> None:
+    driver = session.bound()
+    session.message("m1")
+    await asyncio.sleep(0)
+    session.broadcast_presence("<presence/>")
+    await asyncio.sleep(0)
+    driver.hear(ack(0))  # asked for before the message
+    driver.hear(ack(1))
+    assert session.connection.awaits_backlog
+    session.cut()
+    driver = session.resumed(1)
+    assert session.connection._patience_s() == OFFLINE_S
+    driver.hear(ack(2))
+    assert not session.connection.awaits_backlog
 
 
 async def test_an_ack_that_covers_nothing_new_is_a_sign_of_life(session: Cut) -> None:

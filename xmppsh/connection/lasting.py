@@ -52,7 +52,8 @@ class Connection:
         self._asked_at = 0.0  # when the last `<resume/>` was written, in the loop's time
         self._activity, self._confirmed = asyncio.Event(), asyncio.Event()
         self._resumed = False  # the stream in use is a resumed one
-        self.awaits_backlog = False  # asked for all that it kept, the server has acknowledged nothing yet
+        self.awaits_backlog = False  # asked for all that it kept, the server has not acknowledged that yet
+        self._sent_before = 0  # the number of the stanza before
         self._silences = 0  # dead links in a row, without an ack between them
         self._not_before = 0.0
         self._old: Driver | None = None
@@ -167,15 +168,15 @@ class Connection:
         self._activity.set()
 
     def expect_backlog(self) -> None:
-        """What leaves now makes the server deliver all that it kept for us: until the next ack it may be silent for
-        longer, while it reads its store."""
-        self.awaits_backlog = True
+        """What leaves now makes the server deliver all that it kept for us: until it acknowledges that it may be silent
+        for longer, while it reads its store."""
+        self.awaits_backlog, self._sent_before = True, 0 if self.sm is None else self.sm.sent
 
     def on_ack(self) -> None:
         """The server answers on this stream."""
         self._reconnector.answered.set()
         self._connector.costs.done("ack", self._now)
-        self.awaits_backlog = False
+        self.awaits_backlog = self.awaits_backlog and self.sm is not None and not self.sm.is_past(self._sent_before)
         self._silences = 0
         self._activity.set()
 

@@ -93,6 +93,10 @@ class StreamManagement:
         """How many stanzas were written and not yet acknowledged."""
         return (self.sent - self.acked) % MODULUS
 
+    def is_past(self, number: int) -> bool:
+        """Has the server acknowledged what was sent after the stanza of this number?"""
+        return 0 < (self.acked - number) % MODULUS < MODULUS // 2
+
     def on_sent(self, count: int = 1) -> None:
         """Count outbound stanzas, when their bytes are handed to the transport."""
         self.sent = (self.sent + count) % MODULUS
