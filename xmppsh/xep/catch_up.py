@@ -45,10 +45,8 @@ BACKLOG_LOST = (
     "missing here, and xmppsh history list shows them where the server has an archive"
 )
 
-MISSING = (
-    "messages of the time without a session may be missing (xmppsh history list shows what the archive has of them), "
-    "since it could not be read"
-)
+MISSING = "messages of the time without a session may be missing, since the server's archive could not be read"
+TRY_HISTORY = "; xmppsh history list shows them once it can be"
 WITHOUT_ARCHIVE = ("feature-not-implemented", "service-unavailable")
 
 Recipient: TypeAlias = "CatchUp | Mark"  # this run, and one that died
@@ -59,7 +57,7 @@ class Gap:
     """What the reader lacks: the archive has it after the message with the id `newest`, or since a moment.
 
     newest: the id there of the last message that the reader had; empty where it had none. reached: that of its last
-    clean run, which goes before the moment.
+    clean run, which is from before the moment, as far as the archive has it still.
     until: when a dead run's session was closed; None: it is all missing. readers: whose messages they are.
     """
 
@@ -69,13 +67,10 @@ class Gap:
     readers: tuple[Recipient, ...]
     reached: str = ""
 
-    def leaves_out_reached(self, why: XmppshError) -> bool:
-        """Is the reason that it has left the archive? Then it is asked without."""
-        is_gone = isinstance(why, StanzaError) and why.condition == "item-not-found"
-        leaves_out = bool(is_gone and self.reached and not self.newest)
-        if leaves_out:
-            self.reached = ""
-        return leaves_out
+    @property
+    def after(self) -> str:
+        """What is missing follows the message with this id; empty where none is known."""
+        return self.newest or self.reached
 
 
 class CatchUp(Interceptor):
@@ -222,7 +217,9 @@ class CatchUp(Interceptor):
             try:
                 return await self._fetch(self._gap)
             except XmppshError as error:
-                if left and self._gap.leaves_out_reached(error):
+                is_gone = isinstance(error, StanzaError) and error.condition == "item-not-found"
+                if left and is_gone and self._gap.reached and not self._gap.newest:
+                    self._gap.reached = ""
                     continue
                 # It has no archive for us, or does not answer; any other fault passes, or is the connection's.
                 lasts = isinstance(error, StanzaError) and error.error_type != "wait"
@@ -234,8 +231,10 @@ class CatchUp(Interceptor):
 
     def _tell(self, gap: Gap, why: XmppshError) -> None:
         # What a dead run had not acknowledged is given back by a server without an archive, as a rule.
-        is_as_ever = gap.until is not None and isinstance(why, StanzaError) and why.condition in WITHOUT_ARCHIVE
-        self._session.log(1 if self._has_told or is_as_ever else 0, f"{MISSING}: {why}")
+        has_none = isinstance(why, StanzaError) and why.condition in WITHOUT_ARCHIVE
+        is_as_ever = has_none and gap.until is not None
+        hint = "" if has_none else TRY_HISTORY
+        self._session.log(1 if self._has_told or is_as_ever else 0, f"{MISSING}: {why}{hint}")
         self._has_told = True
 
     async def _fetch(self, gap: Gap) -> None:
@@ -248,7 +247,7 @@ class CatchUp(Interceptor):
             wanted = await _wanted(asking, gap)
             # What comes later comes to this session as well: an archive that grows would have to be read for ever.
             end = {one.archive_id for one in await newest(asking, wanted, 1)}
-            async with aclosing(forwards(asking, wanted, gap.newest or gap.reached)) as pages:
+            async with aclosing(forwards(asking, wanted, gap.after)) as pages:
                 async for page in pages:
                     held |= {one.xml: self._inbox.stanza_id(one.xml) for one in inbound.held if one.xml not in held}
                     missing = self._missing(gap, page.messages, known.union(held.values()))

@@ -118,9 +118,7 @@ class RoomGaps(Interceptor):
         ids = [stanza_id(xml, room) for xml in self._inbox.having(room) if _is_of(xml, room)]
         newest = next(filter(None, reversed(ids)), None)
         address, given = Jid.parse(room), set[tuple[str, str]]()
-        since = None
-        if newest is None:
-            since = (await ahead(self._session, self._session.jid)).earliest(self._began)
+        since = None if newest is not None else (await ahead(self._session, self._session.jid)).earliest(self._began)
         wanted = Wanted(room=address, since=since)
         async with aclosing(forwards(self._session, wanted, newest)) as pages:
             async for page in pages:
