@@ -31,8 +31,8 @@ async def asked(
     write: shows a piece of a row; hidden: the answer is not shown.
     """
     while True:
-        write(question)
-        with _unseen() if hidden else nullcontext():
+        with _unseen() if hidden else nullcontext():  # before the question: who answers at once is not shown either
+            write(question)
             line = await _line()
         if line is None or hidden:
             write("\n")  # the question's row has not ended
